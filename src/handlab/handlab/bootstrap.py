@@ -1,0 +1,395 @@
+"""Set up `.venv`: what the `handlab` script runs before there is a command line.
+
+Standard library only, because it is run by a bare Python. The environment is made in four steps,
+each recorded with the fingerprint of what it was made from, and recorded only when it is complete:
+
+    environment    the virtual environment itself; the fingerprint is its place, Python and kind
+    requirements   the locked packages
+    packages       the Python packages of the workspace, editable
+    workspace      the ament_cmake packages, installed by colcon into the same environment
+
+A start repeats the first step whose record is missing or differs, and those after it. After an
+interruption, at any point, the next start therefore goes on from what is known to be complete.
+
+There are two kinds of environment. Where ROS 2 is sourced, its rclpy and colcon are used; elsewhere
+they are installed from the wheels of `requirements-ros.lock`.
+"""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+STAMP = "handlab.json"
+LOG = "handlab-setup.log"
+WORKSPACE = ("handlab_interfaces", "handlab_bringup")
+INSTALLED_FOLDERS = ("launch", "config", "urdf")
+LOG_LINES_SHOWN = 15
+DISK_FULL = "No space left on device"
+FULL_DISK = 10e6  # bytes; with less a tool may fail to say why it fails
+
+# The wheels' CMake files name the folders of the machine that built them.
+BUILD_INCLUDE = re.compile(r"/opt/python/[^/;\"]+/include/python3\.\d+")
+BUILD_SITE_PACKAGES = re.compile(r"/opt/python/[^/;\"]+/lib/python3\.\d+/site-packages")
+
+# What a failing tool prints, and what helps. The first match wins.
+REMEDIES = (
+    (
+        DISK_FULL,
+        "the disk is full: free 8 GB here and in the folder for temporary files (TMPDIR)",
+    ),
+    (
+        r"NewConnectionError|name resolution|ConnectTimeout|ReadTimeout|ProxyError|SSLError"
+        r"|Connection (refused|reset|aborted)|Network is unreachable|HTTP error (403|407|5\d\d)",
+        "the package index cannot be reached: check the network, the proxy and `pip config list`",
+    ),
+    (
+        r"No matching distribution found|is not a supported wheel|ResolutionImpossible",
+        "the index has no build of this package for this Python and machine: set HANDLAB_PYTHON to"
+        " another Python from 3.11 to 3.14, on 64-bit x86 Linux, or source ROS 2 Jazzy",
+    ),
+    (
+        r"Python\.h: No such file|Could NOT find Python3",
+        "the headers of Python are missing: sudo apt install python3-dev",
+    ),
+    (
+        r"Killed signal terminated program|virtual memory exhausted",
+        "the compiler ran out of memory: close other programs, or set MAKEFLAGS=-j1",
+    ),
+    (
+        r"Permission denied|Read-only file system",
+        "this folder cannot be written: check its owner, or clone handlab to a folder of yours",
+    ),
+)
+NO_REMEDY = "mend what these lines name; to begin from nothing, remove .venv and start again"
+
+
+class SetupError(Exception):
+    """The set-up cannot go on; the message says why and what helps."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the environment is, and of which kind."""
+
+    root: Path
+    sourced: bool  # ROS 2 is sourced in this shell
+
+    @property
+    def venv(self) -> Path:
+        """The environment's folder."""
+        return self.root / ".venv"
+
+    @property
+    def python(self) -> Path:
+        """The environment's Python."""
+        return self.venv / "bin" / "python"
+
+    @property
+    def locks(self) -> list[Path]:
+        """The lock files that this kind of environment is made from."""
+        both = [self.root / "requirements.lock", self.root / "requirements-ros.lock"]
+        return both[:1] if self.sourced else both
+
+
+# Fingerprints -------------------------------------------------------------------------------------
+
+
+def digest(paths: Iterable[Path], root: Path) -> str:
+    """Hash the names, relative to `root`, and the contents of files."""
+    total = hashlib.sha256()
+    for path in sorted(paths):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        total.update(f"{path.relative_to(root).as_posix()}\0{content}\n".encode())
+    return total.hexdigest()
+
+
+def files_below(folder: Path) -> list[Path]:
+    """List the files of a folder that an installation is made from."""
+    left_out = {"__pycache__", "test"}
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in found if not left_out & set(path.relative_to(folder).parts))
+
+
+def fingerprints(place: Place, python: str) -> dict[str, str]:
+    """Say what each step would be made from now, for the Python of version `python`."""
+    root, src = place.root, place.root / "src"
+    sources = [path for name in WORKSPACE for path in files_below(src / name)]
+    # Installed as links: a new file needs the step, a new content does not.
+    names = [p.relative_to(root) for top in INSTALLED_FOLDERS for p in files_below(root / top)]
+    listing = hashlib.sha256("\n".join(map(str, names)).encode()).hexdigest()
+    return {
+        "environment": f"{root} | python {python} | ROS {'sourced' if place.sourced else 'wheels'}",
+        "requirements": digest(place.locks, root),
+        "packages": digest(src.glob("*/setup.*"), root),
+        "workspace": digest([*sources, root / "colcon.meta"], root) + listing,
+    }
+
+
+def read_stamp(venv: Path) -> dict[str, str]:
+    """Return the fingerprints of the steps that are complete."""
+    try:
+        stamp = json.loads((venv / STAMP).read_text())
+    except (OSError, ValueError):
+        return {}
+    return stamp if isinstance(stamp, dict) else {}
+
+
+def write_stamp(venv: Path, done: Mapping[str, str]) -> None:
+    """Record the complete steps; a reader sees the old record or the new one, never half of it."""
+    draft = venv / f"{STAMP}.draft"
+    draft.write_text(json.dumps(done, indent=1) + "\n")
+    draft.replace(venv / STAMP)
+
+
+def pending(done: Mapping[str, str], want: Mapping[str, str]) -> list[str]:
+    """Name the steps to run: the first that is missing or differs, and those after it.
+
+    Half an installation is not to be trusted: without a record of the requirements, all steps.
+    """
+    steps = list(want)
+    stale = [step for step in steps if done.get(step) != want[step]]
+    if not stale:
+        return []
+    return steps[steps.index(stale[0]) :] if "requirements" in done else steps
+
+
+def running_version() -> str:
+    """Name the version of the running Python, as far as wheels care."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def up_to_date(place: Place) -> bool:
+    """Tell whether nothing needs doing. Run by the environment's own Python."""
+    return not pending(read_stamp(place.venv), fingerprints(place, running_version()))
+
+
+# Steps --------------------------------------------------------------------------------------------
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal, on standard error: standard output belongs to the verb."""
+    sys.stderr.write(f"handlab: {text}\n")
+    sys.stderr.flush()
+
+
+def remedy(output: str) -> str:
+    """Say what helps against the failure that a tool has printed."""
+    return next((text for pattern, text in REMEDIES if re.search(pattern, output)), NO_REMEDY)
+
+
+def run(command: Sequence[str | Path], place: Place, env: Mapping[str, str]) -> None:
+    """Run a tool quietly, its output going to the log of the set-up.
+
+    The tool inherits the lock of the set-up, so that one that outlives us is waited for.
+    """
+    log = place.venv / LOG
+    with log.open("a+") as out:
+        start = out.tell()
+        done = subprocess.run(
+            command, cwd=place.root, env=env, stdout=out, stderr=out, check=False, close_fds=False
+        )
+        out.seek(start)
+        output = out.read()
+    if done.returncode:
+        tail = "\n".join(f"    {line}" for line in output.splitlines()[-LOG_LINES_SHOWN:])
+        say(f"this step failed; the end of {log}:\n{tail}")
+        full = shutil.disk_usage(place.venv).free < FULL_DISK
+        raise SetupError(remedy(DISK_FULL if full else output))
+
+
+def missing_packages(place: Place, steps: Sequence[str]) -> list[str]:
+    """Name the Debian packages without which the steps would fail."""
+    needed = {"cmake": "cmake", "make": "make", "c++": "g++"}
+    if place.sourced:
+        needed["colcon"] = "python3-colcon-common-extensions"
+    missing = [package for tool, package in needed.items() if not shutil.which(tool)]
+    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+        missing.append("python3-dev")
+    if "environment" in steps and not (find_spec("venv") and find_spec("ensurepip")):
+        missing.append("python3-venv")
+    return missing
+
+
+def make_environment(place: Place) -> None:
+    """Make an empty virtual environment, in the place of an older one of ours."""
+    venv = place.venv
+    if venv.exists() and any(venv.iterdir()) and not (venv / STAMP).exists():
+        raise SetupError(f"{venv} is not of handlab's making: move it away, mv .venv .venv.old")
+    say("making the virtual environment .venv")
+    venv.mkdir(exist_ok=True)
+    write_stamp(venv, {})
+    for entry in venv.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name != STAMP:
+            entry.unlink()
+    base = getattr(
+        sys, "_base_executable", sys.executable
+    )  # not an environment's, maybe this one's
+    # What comes with ROS leans on Debian's packages, launch on lark for one.
+    options = ["--system-site-packages"] if place.sourced else []
+    run([base, "-m", "venv", *options, venv], place, tool_environment(place))
+
+
+def tool_environment(place: Place) -> dict[str, str]:
+    """Return the environment variables for pip and colcon: those of this environment alone."""
+    env = dict(os.environ)
+    # ROS wheels restart a Python that lacks this; the tools need none of their libraries.
+    env["_ROS_WHEELS_BOOTSTRAP_COMPLETE"] = "1"
+    if place.sourced:
+        return env
+    for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "COLCON_PREFIX_PATH"):
+        env.pop(name, None)
+    env["PATH"] = f"{place.venv / 'bin'}{os.pathsep}{env.get('PATH', os.defpath)}"
+    env["AMENT_PREFIX_PATH"] = env["CMAKE_PREFIX_PATH"] = str(place.venv)
+    return env
+
+
+def pip(place: Place, *arguments: str | Path) -> None:
+    """Run `pip install` in the environment, with the user's own configuration of pip."""
+    command = [place.python, "-m", "pip", "install", "--quiet", "--no-input", *arguments]
+    run(command, place, {k: v for k, v in tool_environment(place).items() if k != "PYTHONPATH"})
+
+
+def rewrite_build_paths(prefix: Path, include: Path, site_packages: Path) -> list[Path]:
+    """Point the CMake files below `prefix` to its own Python; return the files that changed."""
+    changed = []
+    for path in sorted((prefix / "share").rglob("*.cmake")):
+        old = path.read_text(encoding="utf-8", errors="surrogateescape")
+        new = BUILD_INCLUDE.sub(lambda _: str(include), old)
+        new = BUILD_SITE_PACKAGES.sub(lambda _: str(site_packages), new)
+        if new != old:
+            path.write_text(new, encoding="utf-8", errors="surrogateescape")
+            changed.append(path)
+    return changed
+
+
+def ask_python(place: Place, code: str) -> str:
+    """Return what the environment's Python prints, empty if there is none that runs."""
+    # Without site-packages, which may be half installed; prefixes are then those of the base.
+    command: list[str | Path] = [place.python, "-ISc", code]
+    try:
+        printed: str = subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return printed.strip()
+
+
+def install_requirements(place: Place) -> None:
+    """Install the locked packages, and make the CMake files among them fit this machine."""
+    say("installing the locked packages (some minutes the first time)")
+    pip(place, *(argument for lock in place.locks for argument in ("-r", lock)))
+    if not place.sourced:
+        (site_packages,) = place.venv.glob("lib/python3*/site-packages")
+        include = ask_python(place, "import sysconfig; print(sysconfig.get_path('include'))")
+        rewrite_build_paths(place.venv, Path(include), site_packages)
+
+
+def install_packages(place: Place) -> None:
+    """Install the workspace's Python packages as links to their sources."""
+    say("installing the workspace's Python packages")
+    folders = [path.parent for path in sorted(place.root.glob("src/*/setup.py"))]
+    editable = (argument for folder in folders for argument in ("-e", folder))
+    pip(place, "--no-deps", "--no-build-isolation", "--use-pep517", *editable)
+
+
+def build_workspace(place: Place) -> None:
+    """Build the ament_cmake packages into the environment, where rclpy looks for them anyway."""
+    say(f"building {' and '.join(WORKSPACE)} (takes a minute)")
+    venv = place.venv
+    colcon: list[str | Path] = ["colcon"] if place.sourced else [place.python, "-m", "colcon"]
+    # A sourced ROS builds with the Python it was built for, which knows its generators.
+    python = [] if place.sourced else ["--cmake-args", f"-DPython3_EXECUTABLE={place.python}"]
+    run(
+        [
+            *colcon,
+            *("--log-base", venv / "colcon-log", "build", "--merge-install", "--symlink-install"),
+            *("--build-base", venv / "colcon-build", "--install-base", venv),
+            *("--paths", *(f"src/{name}" for name in WORKSPACE)),
+            *python,
+        ],
+        place,
+        tool_environment(place),
+    )
+
+
+STEPS = {
+    "environment": make_environment,
+    "requirements": install_requirements,
+    "packages": install_packages,
+    "workspace": build_workspace,
+}
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the lock on a file, waiting for another set-up to end."""
+    with path.open("r+") as held:
+        os.set_inheritable(held.fileno(), True)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another start to finish the set-up")
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def set_up(place: Place) -> None:
+    """Bring the environment up to date, one start at a time."""
+    with exclusive(place.root / "requirements.lock"):
+        done = read_stamp(place.venv)
+        version = ask_python(place, "import sys; print('%d.%d' % sys.version_info[:2])")
+        want = fingerprints(place, version)
+        steps = pending(done, want)
+        if not steps:
+            return
+        if "environment" in steps:
+            want = fingerprints(place, running_version())
+        if missing := missing_packages(place, steps):
+            raise SetupError(f"tools are missing: sudo apt install {' '.join(missing)}")
+        if steps != ["workspace"] or "workspace" not in done:
+            # Only a build that was completed by the same tools may be continued.
+            shutil.rmtree(place.venv / "colcon-build", ignore_errors=True)
+        for step in steps:
+            done = {name: done[name] for name in list(want)[: list(want).index(step)]}
+            if done:  # the first step judges for itself whether the folder is ours
+                write_stamp(place.venv, done)
+            STEPS[step](place)
+            done[step] = want[step]
+            write_stamp(place.venv, done)
+
+
+def main(verb: str, root: Path, sourced: bool) -> int:
+    """Check or set up the environment of the checkout at `root`; return the exit status."""
+    place = Place(root, sourced)
+    if verb == "check":
+        return 0 if up_to_date(place) else 1
+    try:
+        set_up(place)
+    except SetupError as err:
+        say(str(err))
+    except OSError as err:
+        full = err.errno in (errno.ENOSPC, errno.EDQUOT)
+        say(f"{err}: {remedy(DISK_FULL if full else str(err))}")
+    except KeyboardInterrupt:
+        say("interrupted; the next start takes the set-up up again")
+        return 130
+    else:
+        return 0
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], Path(sys.argv[2]), sourced=bool(os.environ.get("ROS_DISTRO"))))
