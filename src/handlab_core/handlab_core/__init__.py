@@ -1,0 +1,1 @@
+"""Hands, tasks, rewards, safety and the environment: numpy and nothing of ROS."""

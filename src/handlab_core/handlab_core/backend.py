@@ -1,0 +1,72 @@
+"""What a station's hardware can do, whatever it is made of.
+
+A backend serves two groups of joints: `hand`, and `fixture`, the joint the object turns on. It
+drives N robots at once (one on hardware). Backends are chosen by name and imported only then.
+"""
+
+from importlib import import_module
+from typing import Any, Protocol
+
+from handlab_core.errors import UnknownName
+from handlab_core.types import Array, Command, IntArray, Reading
+
+BACKENDS = {
+    "mujoco": "handlab_sim.worlds:make_backend",
+}
+"""Name of a backend to the function that builds it, `module:function`."""
+
+
+class Backend(Protocol):
+    """Four verbs under everything."""
+
+    worlds: int
+    """Number of robots, N."""
+
+    def reset(self, worlds: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
+        """Place hand and object at once: the state after power-on, with the object at an angle.
+
+        Only a simulation can; hardware raises StationFault.
+
+        Args:
+            worlds: which robots; the others stay as they are. None: all.
+            object_angle: rad, one for all or one for each of them, (len(worlds),).
+        """
+        ...
+
+    def step(
+        self,
+        hand: Command,
+        fixture: Command | None,
+        period: float,
+        worlds: IntArray | None = None,
+    ) -> Reading:
+        """Apply commands for one period and return what is measured at its end.
+
+        Args:
+            hand: targets of the hand's joints, one row for each of `worlds`.
+            fixture: targets of the fixture's motor; None leaves it passive.
+            period: s, how long the commands hold.
+            worlds: which robots to advance; the others stand still in time. None: all.
+        """
+        ...
+
+    def read(self) -> Reading:
+        """Return the newest reading of all robots without advancing them."""
+        ...
+
+    def close(self) -> None:
+        """Release what is held. Twice is harmless."""
+        ...
+
+
+def make_backend(name: str, **options: Any) -> Backend:
+    """Build the backend called `name`.
+
+    Raises:
+        UnknownName: there is none; the message lists what there is.
+    """
+    if name not in BACKENDS:
+        raise UnknownName("hardware", name, BACKENDS)
+    module, function = BACKENDS[name].split(":")
+    backend: Backend = getattr(import_module(module), function)(**options)
+    return backend

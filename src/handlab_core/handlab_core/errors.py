@@ -1,0 +1,56 @@
+"""What can go wrong, as types.
+
+HandlabError
+├── UnknownName       a name that no registry knows; lists the known ones
+├── LayoutMismatch    a policy that reads another observation than the task gives
+├── BadRun            a run folder or checkpoint that is missing, truncated or foreign
+├── BadConfig         a value that cannot be
+├── StationFault      the robot (or its simulation) did not do what it must
+│   └── ResetFailed   the reset gave up; names the joints
+└── StationTimeout    an answer did not come in time; names what is silent
+"""
+
+# ruff: noqa: N818  (each is named for what went wrong; all are a HandlabError)
+
+from collections.abc import Iterable
+
+
+class HandlabError(Exception):
+    """Base of all errors that handlab raises on purpose; shown to users without a traceback."""
+
+
+class UnknownName(HandlabError):
+    """A name that no registry knows."""
+
+    def __init__(self, kind: str, given: str, known: Iterable[str]) -> None:
+        super().__init__(
+            f"unknown {kind} {given!r}; there is: {', '.join(sorted(known)) or 'none'}"
+        )
+
+
+class LayoutMismatch(HandlabError):
+    """A policy reads another observation than the task gives."""
+
+
+class BadRun(HandlabError):
+    """A run folder or checkpoint is missing, truncated or of another kind."""
+
+
+class BadConfig(HandlabError):
+    """A setting has a value that cannot be."""
+
+
+class StationFault(HandlabError):
+    """The robot, or its simulation, did not do what it must."""
+
+
+class ResetFailed(StationFault):
+    """The reset gave up."""
+
+    def __init__(self, message: str, failed_joints: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.failed_joints = tuple(failed_joints)
+
+
+class StationTimeout(HandlabError):
+    """An answer did not come in time."""

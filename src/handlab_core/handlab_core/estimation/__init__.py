@@ -1,0 +1,1 @@
+"""Estimators of the object's state, one file each."""

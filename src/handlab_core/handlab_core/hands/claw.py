@@ -1,0 +1,38 @@
+"""The Dynamixel claw: three fingers of three servos (D'Claw, arXiv:1909.11639)."""
+
+import numpy as np
+
+from handlab_core.hands.hand import HANDS, Hand
+
+FINGERS = (("FFJ10", "FFJ11", "FFJ12"), ("MFJ20", "MFJ21", "MFJ22"), ("THJ30", "THJ31", "THJ32"))
+"""Top, middle and bottom joint of first finger, middle finger and thumb; names as in ROBEL."""
+
+TOP, MIDDLE, BOTTOM = (tuple(finger[i] for finger in FINGERS) for i in range(3))
+
+RANGE = (0.48, np.pi / 3, np.pi / 2)  # rad, +-; robel/dclaw/base_env.py @ 5b0fd37
+NOMINAL = (0.0, -np.pi / 3, np.pi / 3)  # rad; robel/dclaw/turn.py: reset pose
+DISENTANGLE_TOP = np.pi / 4  # rad; robel/dclaw/scripted_reset.py, cut to RANGE by the clamp
+MAX_RATE = 2 * np.pi / 3 * 2  # rad/s, about half of what an XM430-W210 turns without load (77 rpm)
+MAX_EFFORT = 3.0  # N m, XM430-W210 stall torque at 12 V, vendor's e-manual
+
+
+@HANDS.register
+def claw() -> Hand:
+    """Build the claw."""
+    return Hand(
+        name="claw",
+        urdf="claw/claw.urdf.xacro",
+        joints=sum(FINGERS, ()),
+        lower=np.tile(np.negative(RANGE), 3),
+        upper=np.tile(RANGE, 3),
+        nominal=np.tile(NOMINAL, 3),
+        max_rate=np.full(9, MAX_RATE),
+        max_effort=np.full(9, MAX_EFFORT),
+        fingertips=("first_tip", "middle_tip", "thumb_tip"),
+        release=TOP + BOTTOM,
+        disentangle=(
+            tuple((joint, DISENTANGLE_TOP) for joint in TOP),
+            tuple((joint, NOMINAL[1]) for joint in MIDDLE),
+            tuple((joint, NOMINAL[2]) for joint in BOTTOM),
+        ),
+    )

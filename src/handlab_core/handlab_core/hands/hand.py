@@ -1,0 +1,66 @@
+"""What the rest of handlab knows of a hand."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from handlab_core.errors import BadConfig, UnknownName
+from handlab_core.registry import Registry
+from handlab_core.types import Array
+
+
+@dataclass(frozen=True)
+class Hand:
+    """A hand's joints and how a policy may command them. Arrays are in the order of `joints`."""
+
+    name: str
+    urdf: str  # path of the xacro below urdf/
+    joints: tuple[str, ...]
+    lower: Array  # (n,) rad, least commanded position
+    upper: Array  # (n,) rad, greatest commanded position
+    nominal: Array  # (n,) rad, the pose between episodes
+    max_rate: Array  # (n,) rad/s, how fast a commanded position may move
+    max_effort: Array  # (n,) N m, the most a joint may push
+    fingertips: tuple[str, ...]  # links
+    release: tuple[str, ...]  # joints that let go first when a reset starts
+    disentangle: tuple[tuple[tuple[str, float], ...], ...]  # stages: (joint, rad) to go to in turn
+
+    def __post_init__(self) -> None:
+        """Freeze the arrays; BadConfig if a shape or the nominal pose is impossible."""
+        for field in ("lower", "upper", "nominal", "max_rate", "max_effort"):
+            value = getattr(self, field)
+            if value.shape != (self.n,):
+                raise BadConfig(
+                    f"hand {self.name}: {field} has shape {value.shape}, not ({self.n},)"
+                )
+            value.setflags(write=False)
+        if not ((self.lower <= self.nominal) & (self.nominal <= self.upper)).all():
+            raise BadConfig(f"hand {self.name}: the nominal pose is outside of the commanded range")
+
+    @property
+    def n(self) -> int:
+        """Number of joints."""
+        return len(self.joints)
+
+    def index(self, joint: str) -> int:
+        """Place of a joint in every array of this hand; an unknown joint raises UnknownName."""
+        if joint not in self.joints:
+            raise UnknownName(f"joint of {self.name}", joint, self.joints)
+        return self.joints.index(joint)
+
+    def target(self, action: Array) -> Array:
+        """Position targets for actions in [-1, 1]: the middle of the range is 0. (..., n) rad."""
+        middle, half = (self.upper + self.lower) / 2, (self.upper - self.lower) / 2
+        return middle + half * np.clip(action, -1.0, 1.0)
+
+    def normalise(self, q: Array) -> Array:
+        """The inverse of `target`: joint positions in units of the commanded range. (..., n)."""
+        return (q - (self.upper + self.lower) / 2) / ((self.upper - self.lower) / 2)
+
+
+HANDS: Registry[Hand] = Registry("hand")
+
+
+def make_hand(name: str) -> Hand:
+    """Build the hand called `name`; an unknown name raises UnknownName."""
+    return HANDS.make(name)

@@ -1,0 +1,42 @@
+"""A registry is a dict that a decorator fills."""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from handlab_core.errors import UnknownName
+
+T = TypeVar("T")
+
+
+class Registry(dict[str, Callable[[], T]], Generic[T]):
+    """Builders of things of one kind, by name.
+
+    Args:
+        kind: what the things are called in error messages.
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def register(self, build: Callable[[], T]) -> Callable[[], T]:
+        """Register a builder under its own function name.
+
+        Raises:
+            KeyError: the name is taken.
+        """
+        if build.__name__ in self:
+            other = self[build.__name__].__module__
+            raise KeyError(f"{self.kind} {build.__name__!r} is already defined in {other}")
+        self[build.__name__] = build
+        return build
+
+    def make(self, name: str) -> T:
+        """Build the thing called `name`.
+
+        Raises:
+            UnknownName: there is none; the message lists what there is.
+        """
+        if name not in self:
+            raise UnknownName(self.kind, name, self)
+        return self[name]()

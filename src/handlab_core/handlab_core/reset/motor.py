@@ -1,0 +1,179 @@
+"""Reset with motors: the fixture's motor turns the object home, the hand goes to its nominal pose.
+
+After ROBEL's procedure (robel/dclaw/scripted_reset.py @ 5b0fd37), which waits for a person when it
+fails three times; this one ends and names the joints.
+
+| stage       | hand                                           | object          | until          |
+|-------------|------------------------------------------------|-----------------|----------------|
+| release     | released joints limp, the others to nominal    | held            | `release_time` |
+| object_home | the same                                       | driven to start | there, at rest |
+| hand_home   | all joints to nominal                          | held            | there          |
+| verify      | all held                                       | held            | one tick       |
+| disentangle | limp, then stage by stage to where it is free  | limp            | stages done    |
+
+A stage that takes longer than its limit, or does not verify, goes to `disentangle` and from there
+to the next attempt; after the last attempt all is limp.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from handlab_core.fixtures import Fixture
+from handlab_core.hands import Hand
+from handlab_core.types import Array, Command, Reading
+
+
+class Stage(StrEnum):
+    """Stages of the procedure."""
+
+    RELEASE = "release"
+    OBJECT_HOME = "object_home"
+    HAND_HOME = "hand_home"
+    VERIFY = "verify"
+    DISENTANGLE = "disentangle"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class ResetConfig:
+    """Tolerances and time limits."""
+
+    tolerance: float = np.deg2rad(5.0)
+    """rad, hand and object; robel/dclaw/scripted_reset.py."""
+    at_rest: float = 0.1
+    """rad/s, the object counts as standing below it."""
+    attempts: int = 3
+    """robel/dclaw/scripted_reset.py."""
+    release_time: float = 0.2
+    """s, for the fingers to fall off the object."""
+    object_timeout: float = 10.0
+    """s; robel/dclaw/scripted_reset.py."""
+    hand_timeout: float = 3.0
+    """s; robel/utils/reset_procedure.py."""
+    disentangle_time: float = 0.75
+    """s, for each stage of it; robel/dclaw/scripted_reset.py."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResetTick:
+    """What to send now, and how far the procedure is."""
+
+    hand: Command  # (1, n)
+    fixture: Command  # (1, 1)
+    stage: Stage
+    attempt: int
+    object_error: float  # rad
+    hand_error: float  # rad, the largest
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more is to be sent."""
+        return self.stage in (Stage.DONE, Stage.FAILED)
+
+
+class MotorReset:
+    """One reset of one robot.
+
+    Args:
+        hand: the hand that goes home.
+        fixture: the fixture whose motor turns the object.
+        object_angle: rad, where the object shall stand.
+        config: tolerances and limits.
+    """
+
+    def __init__(
+        self, hand: Hand, fixture: Fixture, object_angle: float, config: ResetConfig | None = None
+    ) -> None:
+        self.hand, self.fixture, self.object_angle = hand, fixture, object_angle
+        self.config = config or ResetConfig()
+        self.stage, self.attempt, self.stage_time, self.elapsed = Stage.RELEASE, 1, 0.0, 0.0
+        self._disentangle_time = self.config.disentangle_time * (1 + len(hand.disentangle))
+        self._limp = np.isin(hand.joints, hand.release)
+        self._full = np.broadcast_to(hand.max_effort, (1, hand.n))
+        self._hand_error = np.zeros(hand.n)
+        self.failed_joints: tuple[str, ...] = ()
+        """Joints that did not arrive in the newest attempt that failed."""
+
+    def tick(self, reading: Reading, period: float) -> ResetTick:
+        """Look at one robot's reading, one row, and say what to send for the next period [s]."""
+        q, angle = reading.hand.q, float(reading.fixture.q[0, 0])
+        self._hand_error = (q - self.hand.nominal)[0]
+        self._object_error = angle - self.object_angle
+        self._object_off = abs(self._object_error) > self.config.tolerance
+        self._advance(abs(float(reading.fixture.qd[0, 0])) <= self.config.at_rest)
+        self.stage_time += period
+        self.elapsed += period
+        return ResetTick(
+            self._hand_command(q),
+            self._fixture_command(angle),
+            self.stage,
+            self.attempt,
+            self._object_error,
+            float(np.abs(self._hand_error).max()),
+        )
+
+    def _advance(self, standing: bool) -> None:
+        config, late = self.config, self.stage_time
+        hand_there = bool((np.abs(self._hand_error) <= config.tolerance).all())
+        object_there = not self._object_off and standing
+        if self.stage is Stage.RELEASE and late >= config.release_time:
+            self._enter(Stage.OBJECT_HOME)
+        elif self.stage is Stage.OBJECT_HOME:
+            if object_there:
+                self._enter(Stage.HAND_HOME)
+            elif late >= config.object_timeout:
+                self._give_up(())  # no joint of the hand was to arrive yet
+        elif self.stage is Stage.HAND_HOME:
+            if hand_there:
+                self._enter(Stage.VERIFY)
+            elif late >= config.hand_timeout:
+                self._give_up(self.hand.joints)
+        elif self.stage is Stage.VERIFY:
+            if hand_there and object_there:
+                self._enter(Stage.DONE)
+            else:
+                self._give_up(self.hand.joints)
+        elif self.stage is Stage.DISENTANGLE and late >= self._disentangle_time:
+            self.attempt += 1
+            self._enter(Stage.RELEASE)
+
+    def _give_up(self, moving: Sequence[str]) -> None:
+        """End this attempt; of the object and the joints that were moving, tell which failed."""
+        outside = np.abs(self._hand_error) > self.config.tolerance
+        late = [name for name in moving if outside[self.hand.index(name)]]
+        self.failed_joints = (*late, self.fixture.joint) if self._object_off else tuple(late)
+        last = self.attempt >= self.config.attempts
+        self._enter(Stage.FAILED if last else Stage.DISENTANGLE)
+
+    def _enter(self, stage: Stage) -> None:
+        self.stage, self.stage_time = stage, 0.0
+
+    def _hand_command(self, q: Array) -> Command:
+        home = np.broadcast_to(self.hand.nominal, q.shape)
+        if self.stage in (Stage.RELEASE, Stage.OBJECT_HOME):
+            return Command(home, np.where(self._limp, 0.0, self._full))
+        if self.stage is Stage.DISENTANGLE:
+            return self._disentangle_command(q)
+        if self.stage is Stage.FAILED:
+            return Command(q, np.zeros_like(q))
+        return Command(home, self._full)
+
+    def _disentangle_command(self, q: Array) -> Command:
+        """All limp first, then the hand's stages, each keeping what the earlier ones engaged."""
+        target, effort = q.copy(), np.zeros_like(q)
+        done = int(self.stage_time / self.config.disentangle_time)
+        for stage in self.hand.disentangle[:done]:
+            for joint, angle in stage:
+                i = self.hand.index(joint)
+                target[0, i], effort[0, i] = angle, self.hand.max_effort[i]
+        return Command(target, effort)
+
+    def _fixture_command(self, angle: float) -> Command:
+        limp = self.stage in (Stage.DISENTANGLE, Stage.FAILED)
+        target = angle if limp or self.stage is Stage.RELEASE else self.object_angle
+        effort = 0.0 if limp else self.fixture.max_effort
+        return Command(np.array([[target]]), np.array([[effort]]))

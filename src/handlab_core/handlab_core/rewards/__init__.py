@@ -1,0 +1,1 @@
+"""Rewards: terms, and their weighted sum."""

@@ -1,0 +1,34 @@
+"""A reward is named terms with weights; success is a separate fact that no learner sees."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from handlab_core.rewards.terms import Quantities
+from handlab_core.types import Array, Goal, JointState, ObjectEstimate, Reward
+
+
+@dataclass(frozen=True)
+class Term:
+    """One weighted term."""
+
+    name: str
+    weight: float
+    function: Callable[[Quantities], Array]
+
+
+@dataclass(frozen=True)
+class RewardComputer:
+    """The reward of a task: terms, and the tolerance [rad] that counts as success."""
+
+    terms: tuple[Term, ...]
+    nominal: Array  # (n,) rad
+    tolerance: float  # rad
+
+    def compute(self, hand: JointState, obj: ObjectEstimate, goal: Goal) -> Reward:
+        """Reward of the state at `obj.stamp`."""
+        error = obj.angle - goal.at(obj.stamp)
+        quantities = Quantities(error, obj.velocity, hand.q, hand.qd, self.nominal)
+        terms = np.array([term.weight * term.function(quantities) for term in self.terms]).T
+        return Reward(np.add.reduce(terms, axis=-1), terms, error, np.abs(error) <= self.tolerance)

@@ -1,0 +1,49 @@
+"""Reward terms: pure functions of arrays, batched over leading axes, non-negative.
+
+The sign lives in the weight. A new term is a function here and one weight in a task.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from handlab_core.types import Array
+
+SLOW = 0.5
+"""rad/s, joints below it move for free; robel/dclaw/turn.py @ 5b0fd37."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantities:
+    """What a reward may look at. Any leading axes, the same for all."""
+
+    error: Array  # (...) rad, object minus goal
+    object_velocity: Array  # (...) rad/s
+    q: Array  # (..., n) rad
+    qd: Array  # (..., n) rad/s
+    nominal: Array  # (n,) rad
+
+
+def distance(x: Quantities) -> Array:
+    """|error|. (...)."""
+    return np.abs(x.error)
+
+
+def near(x: Quantities, within: float) -> Array:
+    """1 where |error| < `within` [rad], else 0. (...)."""
+    return (np.abs(x.error) < within).astype(np.float64)
+
+
+def pose_deviation(x: Quantities) -> Array:
+    """Euclidean distance of the joints from the nominal pose. (...)."""
+    return _norm(x.q - x.nominal)
+
+
+def fast_joints(x: Quantities) -> Array:
+    """Euclidean norm of the joint velocities that are not SLOW. (...)."""
+    return _norm(x.qd * (np.abs(x.qd) >= SLOW))
+
+
+def _norm(x: Array) -> Array:
+    squares: Array = np.add.reduce(x * x, axis=-1)
+    return np.sqrt(squares)

@@ -1,0 +1,91 @@
+"""Run episodes of a policy in an environment."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from handlab_core.env import Env, Step
+from handlab_core.episode import Episode
+from handlab_core.policy import GaussianPolicy
+from handlab_core.station import ResetResult
+from handlab_core.tasks.task import NOISE_STREAM, episode_rng
+from handlab_core.types import Array, IntArray
+
+
+def rollout(
+    env: Env,
+    policy: GaussianPolicy,
+    seed: int,
+    episodes: IntArray,
+    deterministic: bool = False,
+    on_step: Callable[[int], None] | None = None,
+) -> list[Episode]:
+    """Run one episode on each robot.
+
+    Args:
+        env: N robots.
+        policy: acts.
+        seed: of the run; with an episode's number it fixes start, goal and noise.
+        episodes: numbers of the episodes, (N,).
+        deterministic: act with the mean.
+        on_step: called after each step with the number of steps done; may raise to stop.
+
+    Returns:
+        One episode per robot, in the order of `episodes`.
+    """
+    steps, n = env.task.steps, env.hand.n
+    streams = [episode_rng(seed, int(episode), NOISE_STREAM) for episode in episodes]
+    noise = np.stack([stream.standard_normal((steps, n)) for stream in streams], axis=1)
+    observation, start = env.reset(seed, episodes)
+    observations, actions, results = [observation], [], []
+    for t in range(steps):
+        action = policy.act(observation, None if deterministic else noise[t])
+        step = env.step(action)
+        observation = step.observation
+        actions.append(action)
+        observations.append(observation)
+        results.append(step)
+        if on_step is not None:
+            on_step(t + 1)
+    return _episodes(
+        env, policy, seed, episodes, deterministic, observations, actions, results, start
+    )
+
+
+def _episodes(
+    env: Env,
+    policy: GaussianPolicy,
+    seed: int,
+    episodes: IntArray,
+    deterministic: bool,
+    observations: list[Array],
+    actions: list[Array],
+    results: list[Step],
+    start: ResetResult,
+) -> list[Episode]:
+    errors = np.stack([step.sample.reward.error for step in results])
+    rewards = np.stack([step.reward for step in results])
+    terms = np.stack([step.sample.reward.terms for step in results])
+    verdicts = [env.task.succeeded(errors[:, i]) for i in range(env.worlds)]
+    return [
+        Episode(
+            episode=int(episode),
+            policy_version=policy.version,
+            seed=seed,
+            deterministic=deterministic,
+            observations=np.stack([row[i] for row in observations]),
+            actions=np.stack([row[i] for row in actions]),
+            rewards=rewards[:, i].copy(),
+            reward_terms=terms[:, i].copy(),
+            errors=errors[:, i].copy(),
+            terminated=results[-1].terminated,
+            success=verdicts[i][0],
+            strict_success=verdicts[i][1],
+            goal_angle=float(start.goal.angle[i]),
+            experience_s=len(results) * env.task.period,
+            reset_s=float(start.duration[i]),
+            cooling_s=0.0,
+            reset_attempts=int(start.attempts[i]),
+        )
+        for i, episode in enumerate(episodes)
+    ]

@@ -1,0 +1,94 @@
+"""The last function before the wire.
+
+In this order, the same on every backend: finite? -> range -> rate -> effort. What comes out is what
+is sent and what is recorded.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from handlab_core.fixtures import Fixture
+from handlab_core.hands import Hand
+from handlab_core.types import Array, Command
+
+COMMAND_TIMEOUT = 0.3
+"""s. A command older than three control periods of 0.1 s: hold the present position."""
+
+RELEASE_TIMEOUT = 2.0
+"""s. A command older than this: let go. Long enough for a runner to be restarted by hand."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one group of joints may be told. Arrays are (n,), in the group's joint order."""
+
+    lower: Array  # rad
+    upper: Array  # rad
+    max_rate: Array  # rad/s
+    max_effort: Array  # N m
+
+    @classmethod
+    def of_hand(cls, hand: Hand) -> "Limits":
+        """Limits of a hand's joints."""
+        return cls(hand.lower, hand.upper, hand.max_rate, hand.max_effort)
+
+    @classmethod
+    def of_fixture(cls, fixture: Fixture) -> "Limits":
+        """Limits of a fixture's motor."""
+        values = (fixture.lower, fixture.upper, fixture.max_rate, fixture.max_effort)
+        return cls(*(np.array([value]) for value in values))
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A command as it goes to the wire, and what had to be done to it."""
+
+    command: Command
+    dropped: int  # joints whose target was not finite; they keep their previous target
+    clamped: int  # joints whose target was moved into the limits
+
+
+def clamp(command: Command, previous: Command, q: Array, limits: Limits, period: float) -> Sent:
+    """Make a command safe.
+
+    Args:
+        command: what somebody wants.
+        previous: what was sent before.
+        q: measured positions, (N, n) rad. A joint that was released starts from here, so that it
+            does not jump when it is engaged again.
+        limits: what is allowed.
+        period: s, for how long the command will hold.
+
+    An effort above the limit becomes the limit, a negative one zero, and for one that is NaN what
+    was sent before holds; none of this counts as clamped, which is of targets.
+    """
+    lower, upper, reach = limits.lower, limits.upper, limits.max_rate * period
+    origin = np.where(previous.effort > 0.0, previous.q, _between(q, lower, upper))
+    finite = np.isfinite(command.q)
+    wanted = np.where(finite, command.q, origin)
+    target = _between(_between(wanted, lower, upper), origin - reach, origin + reach)
+    effort = np.where(np.isnan(command.effort), previous.effort, command.effort)
+    effort = np.minimum(effort, limits.max_effort)
+    return Sent(
+        Command(target, np.maximum(effort, 0.0)),
+        dropped=command.q.size - int(np.count_nonzero(finite)),
+        clamped=int(np.count_nonzero(finite & (target != wanted))),
+    )
+
+
+def hold(q: Array, limits: Limits) -> Command:
+    """The command that keeps joints where they are, (N, n)."""
+    return Command(
+        np.clip(q, limits.lower, limits.upper), np.broadcast_to(limits.max_effort, q.shape)
+    )
+
+
+def release(q: Array) -> Command:
+    """The command that lets joints go, (N, n)."""
+    return Command(q, np.zeros_like(q))
+
+
+def _between(x: Array, lower: Array, upper: Array) -> Array:
+    """np.clip, without its overhead, which at these sizes is most of it."""
+    return np.minimum(np.maximum(x, lower), upper)

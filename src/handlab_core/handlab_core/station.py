@@ -1,0 +1,163 @@
+"""A station: hand, object, estimator, reward and reset as one thing that an environment steps.
+
+`LocalStation` calls them in this process. The graph of nodes has the same face
+(`handlab_nodes.graph_station`) and, in lockstep, gives the same numbers bit for bit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from handlab_core import rows
+from handlab_core.backend import Backend
+from handlab_core.errors import ResetFailed
+from handlab_core.estimation.encoder import EncoderEstimator
+from handlab_core.guard import GuardedBackend
+from handlab_core.reset.motor import MotorReset, Stage
+from handlab_core.tasks import Task
+from handlab_core.types import (
+    Array,
+    Command,
+    Goal,
+    IntArray,
+    JointState,
+    ObjectEstimate,
+    Reading,
+    Sample,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ResetRequest:
+    """How the next episode of each robot begins."""
+
+    episode: IntArray  # (N,)
+    object_angle: Array  # (N,) rad
+    goal_angle: Array  # (N,) rad
+    goal_velocity: Array  # (N,) rad/s
+    teleport: bool = False  # simulation only: place everything at once
+
+
+@dataclass(frozen=True, slots=True)
+class ResetResult:
+    """The state a reset ended in."""
+
+    hand: JointState
+    object: ObjectEstimate
+    goal: Goal  # valid from the state's stamp on
+    duration: Array  # (N,) s of robot time
+    attempts: IntArray  # (N,)
+
+
+class Station(Protocol):
+    """N robots that are stepped together, one control period at a time."""
+
+    worlds: int
+
+    def reset(self, request: ResetRequest) -> ResetResult:
+        """Bring every robot to the start of an episode.
+
+        Raises:
+            ResetFailed: a robot could not be reset; names its joints.
+        """
+        ...
+
+    def step(self, q: Array) -> Sample:
+        """Send position targets [rad], (N, n), and return what is known one period later."""
+        ...
+
+    def close(self) -> None:
+        """Release what is held."""
+        ...
+
+
+def start_request(
+    task: Task, seed: int, episodes: IntArray, teleport: bool = False
+) -> ResetRequest:
+    """Draw the starts of episodes."""
+    starts = [task.start(seed, int(episode)) for episode in episodes]
+    return ResetRequest(
+        np.asarray(episodes, dtype=np.int64),
+        np.array([start.object_angle for start in starts]),
+        np.array([start.goal_angle for start in starts]),
+        np.array([start.goal_velocity for start in starts]),
+        teleport,
+    )
+
+
+class LocalStation:
+    """A station in this process, on any backend.
+
+    Args:
+        task: what is to be done; names hand, object and reward.
+        backend: what does it.
+    """
+
+    def __init__(self, task: Task, backend: Backend) -> None:
+        self.task, self.worlds = task, backend.worlds
+        self.hand, self.fixture = task.hand, task.fixture
+        self.backend = GuardedBackend(self.hand, self.fixture, backend)
+        self.estimator, self.computer = EncoderEstimator(), task.reward_computer()
+        self._full = np.broadcast_to(self.hand.max_effort, (self.worlds, self.hand.n))
+        fixture = backend.read().fixture
+        self._estimates = [
+            self.estimator.start(*pair)
+            for pair in zip(fixture.stamp.tolist(), fixture.q[:, 0].tolist(), strict=True)
+        ]
+
+    def reset(self, request: ResetRequest) -> ResetResult:
+        """See `Station.reset`."""
+        began = self.backend.read().hand.stamp
+        if request.teleport:
+            reading = self.backend.reset(None, request.object_angle)
+            self._estimate(reading.fixture, range(self.worlds))
+            attempts = np.ones(self.worlds, dtype=np.int64)
+        else:
+            attempts = self._reset_with_motors(request)
+        hand = self.backend.read().hand
+        self._goal = Goal(request.episode, hand.stamp, request.goal_angle, request.goal_velocity)
+        return ResetResult(hand, self._object(), self._goal, hand.stamp - began, attempts)
+
+    def step(self, q: Array) -> Sample:
+        """See `Station.step`."""
+        hand = self._advance(Command(q, self._full), None, range(self.worlds)).hand
+        obj = self._object()
+        return Sample(hand, obj, self.computer.compute(hand, obj, self._goal))
+
+    def close(self) -> None:
+        """Close the backend."""
+        self.backend.close()
+
+    def _reset_with_motors(self, request: ResetRequest) -> IntArray:
+        resets = [MotorReset(self.hand, self.fixture, float(a)) for a in request.object_angle]
+        active = list(range(self.worlds))
+        while active:
+            reading = self.backend.read()
+            ticks = {i: resets[i].tick(rows.take(reading, [i]), self.task.period) for i in active}
+            for i, tick in ticks.items():
+                if tick.stage is Stage.FAILED:
+                    raise ResetFailed(f"the reset of robot {i} gave up", resets[i].failed_joints)
+            active = [i for i in active if not ticks[i].ended]
+            if active:
+                hand = rows.stack([ticks[i].hand for i in active])
+                fixture = rows.stack([ticks[i].fixture for i in active])
+                self._advance(hand, fixture, active)
+        return np.array([reset.attempt for reset in resets])
+
+    def _advance(self, hand: Command, fixture: Command | None, worlds: Sequence[int]) -> Reading:
+        """Step some robots, whose estimates follow; return the reading of these."""
+        some = None if len(worlds) == self.worlds else np.array(worlds)
+        reading = self.backend.step(hand, fixture, self.task.period, some)
+        self._estimate(reading.fixture, worlds)
+        return reading
+
+    def _estimate(self, fixture: JointState, worlds: Sequence[int]) -> None:
+        readings = zip(worlds, fixture.stamp.tolist(), fixture.q[:, 0].tolist(), strict=True)
+        for i, stamp, angle in readings:
+            self._estimates[i] = self.estimator.update(self._estimates[i], stamp, angle)
+
+    def _object(self) -> ObjectEstimate:
+        estimates = [(e.stamp, e.angle, e.velocity) for e in self._estimates]
+        return ObjectEstimate(*np.array(estimates).T.copy())

@@ -1,0 +1,138 @@
+"""What a task is: a hand, an object, where it starts, where it shall go, what is rewarded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from handlab_core.errors import BadConfig, UnknownName
+from handlab_core.fixtures import FIXTURES, Fixture
+from handlab_core.hands import Hand, make_hand
+from handlab_core.registry import Registry
+from handlab_core.rewards.reward import RewardComputer, Term
+from handlab_core.types import Array, Goal, JointState, ObjectEstimate
+
+START_STREAM, NOISE_STREAM = 0, 1
+"""Independent random streams of one episode."""
+
+
+def episode_rng(seed: int, episode: int, stream: int) -> np.random.Generator:
+    """Random numbers that depend on nothing but the run's seed and the episode's number."""
+    return np.random.default_rng((seed, episode, stream))
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where one episode begins and what it shall reach."""
+
+    object_angle: float  # rad
+    goal_angle: float  # rad, when the episode begins
+    goal_velocity: float  # rad/s
+
+
+@dataclass(frozen=True)
+class Range:
+    """A uniform distribution; a point where both ends are equal."""
+
+    lower: float
+    upper: float
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """One number from it."""
+        return float(rng.uniform(self.lower, self.upper))
+
+
+@dataclass(frozen=True)
+class Task:
+    """A skill to learn, for one hand and one object."""
+
+    name: str
+    description: str
+    hand_name: str
+    fixture_name: str
+    rewards: Mapping[str, tuple[Term, ...]]
+    """Variants by name."""
+    reward: str
+    """The variant in use."""
+    start_angle: Range
+    """rad."""
+    goal_angle: Range
+    """rad."""
+    goal_velocity: Range = Range(0.0, 0.0)
+    """rad/s."""
+    period: float = 0.1
+    """s, one action each."""
+    steps: int = 60
+    """Of one episode."""
+    tolerance: float = np.deg2rad(20.0)
+    """rad. Success: within it at every step of the last fifth of the episode."""
+    strict_tolerance: float = 0.1
+    """rad. Strict success: the mean error of the last fifth is below it; robel/dclaw/turn.py."""
+
+    def __post_init__(self) -> None:
+        """Check that the task can be."""
+        if self.reward not in self.rewards:
+            raise UnknownName(f"reward of {self.name}", self.reward, self.rewards)
+        if self.steps < 5 or self.period <= 0:
+            raise BadConfig(f"task {self.name}: needs 5 steps at least and a positive period")
+
+    @property
+    def hand(self) -> Hand:
+        """The hand that does it."""
+        return make_hand(self.hand_name)
+
+    @property
+    def fixture(self) -> Fixture:
+        """The object it is done to."""
+        return FIXTURES.make(self.fixture_name)
+
+    @property
+    def layout(self) -> tuple[tuple[str, int], ...]:
+        """The observation: name and size of its parts, in order."""
+        n = self.hand.n
+        return (("joints", n), ("object_cos_sin", 2), ("error", 1), ("last_action", n))
+
+    @property
+    def observation_size(self) -> int:
+        """Numbers in one observation."""
+        return sum(size for _, size in self.layout)
+
+    def with_reward(self, name: str) -> "Task":
+        """The same task under another reward variant."""
+        return replace(self, reward=name)
+
+    def start(self, seed: int, episode: int) -> Start:
+        """Draw the start and the goal of an episode."""
+        rng = episode_rng(seed, episode, START_STREAM)
+        return Start(
+            self.start_angle.draw(rng), self.goal_angle.draw(rng), self.goal_velocity.draw(rng)
+        )
+
+    def reward_computer(self) -> RewardComputer:
+        """Build what computes the chosen reward."""
+        return RewardComputer(self.rewards[self.reward], self.hand.nominal, self.tolerance)
+
+    def observe(
+        self, hand: Hand, state: JointState, obj: ObjectEstimate, goal: Goal, last_action: Array
+    ) -> Array:
+        """The observation, (N, observation_size), parts as in `layout`.
+
+        Joints are in units of the commanded range; the error is object minus goal in rad.
+        """
+        angle = obj.angle[:, None]
+        error = angle - goal.at(obj.stamp)[:, None]
+        parts = (hand.normalise(state.q), np.cos(angle), np.sin(angle), error, last_action)
+        return np.concatenate(parts, axis=1)
+
+    def succeeded(self, errors: Array) -> tuple[bool, bool]:
+        """Success and strict success of a whole episode's errors, (steps,) rad."""
+        last = np.abs(errors[-(self.steps // 5) :])
+        return bool((last <= self.tolerance).all()), bool(last.mean() < self.strict_tolerance)
+
+
+TASKS: Registry[Task] = Registry("task")
+
+
+def make_task(name: str) -> Task:
+    """Build the task called `name`; an unknown name raises UnknownName."""
+    return TASKS.make(name)
