@@ -1,0 +1,1 @@
+"""MuJoCo: the scene from a hand's URDF, worlds, batches and rendering."""

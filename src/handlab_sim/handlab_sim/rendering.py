@@ -1,0 +1,68 @@
+"""Pictures of a station, off screen."""
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from handlab_core.fixtures import Fixture
+from handlab_core.hands import Hand
+from handlab_core.types import JointState
+from handlab_sim.decor import CAMERA
+from handlab_sim.scene import COLLISION_GROUP, SITE_GROUP, SceneConfig, build_spec
+
+GOAL_COLOUR = (0.20, 0.72, 0.35, 0.9)
+GOAL_RADIUS, GOAL_HEIGHT = 0.125, 0.102
+"""m; where the goal is marked: just outside of the lobes, at their height."""
+
+
+class StationRenderer:
+    """Draws hand and object at given joint positions.
+
+    Needs an OpenGL that works without a screen: the environment variable MUJOCO_GL must be `egl` or
+    `osmesa` before mujoco is imported.
+
+    Args:
+        hand: to be drawn.
+        fixture: to be drawn.
+        width: pixels.
+        height: pixels.
+    """
+
+    def __init__(self, hand: Hand, fixture: Fixture, width: int = 640, height: int = 480) -> None:
+        self.model = build_spec(hand, fixture, SceneConfig(visuals=True)).compile()
+        self.data = mujoco.MjData(self.model)
+        self._at = [self.model.joint(j).qposadr[0] for j in (*hand.joints, fixture.joint)]
+        self._renderer = mujoco.Renderer(self.model, height, width)
+        self._options = mujoco.MjvOption()
+        self._options.geomgroup[COLLISION_GROUP] = 0
+        self._options.geomgroup[0] = 1  # the table
+        self._options.sitegroup[SITE_GROUP] = 0
+
+    def frame(
+        self, hand: JointState, fixture: JointState, goal: float | None = None, row: int = 0
+    ) -> NDArray[np.uint8]:
+        """Draw one robot, and a mark where the object's marked side shall be [rad].
+
+        Returns:
+            (height, width, 3).
+        """
+        self.data.qpos[self._at] = np.append(hand.q[row], fixture.q[row])
+        mujoco.mj_kinematics(self.model, self.data)
+        mujoco.mj_camlight(self.model, self.data)
+        self._renderer.update_scene(self.data, camera=CAMERA, scene_option=self._options)
+        if goal is not None:
+            self._mark(goal)
+        picture: NDArray[np.uint8] = self._renderer.render()
+        return picture
+
+    def _mark(self, goal: float) -> None:
+        scene = self._renderer.scene
+        at = [GOAL_RADIUS * np.cos(goal), GOAL_RADIUS * np.sin(goal), GOAL_HEIGHT]
+        mark, sphere = scene.geoms[scene.ngeom], mujoco.mjtGeom.mjGEOM_SPHERE
+        size, upright = np.full(3, 0.012), np.eye(3).ravel()
+        mujoco.mjv_initGeom(mark, sphere, size, np.array(at), upright, np.array(GOAL_COLOUR, "f"))
+        scene.ngeom += 1
+
+    def close(self) -> None:
+        """Free the context."""
+        self._renderer.close()

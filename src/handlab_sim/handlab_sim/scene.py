@@ -1,0 +1,110 @@
+"""From the URDFs of a hand and an object to a MuJoCo world.
+
+The URDF gives bodies, joints, inertia and shapes. This file adds what URDF cannot say: servos,
+contact settings, a table, sites at the fingertips.
+"""
+
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+
+import mujoco
+
+from handlab_core.fixtures import Fixture
+from handlab_core.hands import Hand
+from handlab_sim.decor import decorate
+from handlab_sim.urdf import station_urdf
+
+CAPSULE_SUFFIX = "_capsule"
+"""A collision cylinder so named stands for a capsule, which URDF does not have."""
+
+VISUAL_GROUP, COLLISION_GROUP, SITE_GROUP = 2, 3, 4
+
+
+@dataclass(frozen=True)
+class SceneConfig:
+    """How the world behaves where the URDF is silent."""
+
+    timestep: float = 0.01
+    """s. Which contacts exist matters for a policy's transfer, the step and the cone do not."""
+    servo_stiffness: float = 2.0
+    """N m/rad, position gain of the servos; ROBEL's simulation."""
+    armature: float = 0.001
+    """kg m2, reflected rotor inertia; ROBEL's simulation."""
+    friction: tuple[float, float, float] = (1.0, 0.005, 0.0001)
+    """Sliding, torsional, rolling. Sliding 1 is the middle of what ROBEL randomises over for the
+    object; a pair takes the larger value, so the tips' own 0.2 never acts."""
+    contact_dimension: int = 4
+    """Sliding and torsional friction; ROBEL's claw."""
+    visuals: bool = False
+    """Keep the shapes that are only for the eye; they cost time and change nothing else."""
+
+
+def build_spec(hand: Hand, fixture: Fixture, config: SceneConfig) -> mujoco.MjSpec:
+    """Build the world of one station: table, hand, object."""
+    robot = station_urdf(hand, fixture)
+    # For MuJoCo alone. Fingertip links stay bodies of their own.
+    flags = {"fusestatic": "false", "discardvisual": str(not config.visuals).lower()}
+    ElementTree.SubElement(ElementTree.SubElement(robot, "mujoco"), "compiler", flags)
+    spec = mujoco.MjSpec.from_string(ElementTree.tostring(robot, encoding="unicode"))
+    _set_contacts(spec, config)
+    spec.option.timestep = config.timestep
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    _add_surroundings(spec, config)
+    for joint in (*hand.joints, fixture.joint):
+        _add_servo(spec, joint, config)
+    for tip in hand.fingertips:
+        spec.body(tip).add_site(name=tip, size=[0.003] * 3, group=SITE_GROUP)
+    _exclude_mounted_neighbours(spec)
+    return spec
+
+
+def _set_contacts(spec: mujoco.MjSpec, config: SceneConfig) -> None:
+    for geom in spec.geoms:
+        if geom.name.endswith(CAPSULE_SUFFIX):
+            geom.type = mujoco.mjtGeom.mjGEOM_CAPSULE
+        if geom.contype == 0:
+            geom.group = VISUAL_GROUP
+            continue
+        geom.group = COLLISION_GROUP
+        geom.condim = config.contact_dimension
+        geom.friction = config.friction
+
+
+def _add_surroundings(spec: mujoco.MjSpec, config: SceneConfig) -> None:
+    world = spec.worldbody
+    table = world.add_geom(
+        name="table",
+        type=mujoco.mjtGeom.mjGEOM_PLANE,
+        size=[0.6, 0.6, 0.05],
+        friction=config.friction,
+        condim=config.contact_dimension,
+    )
+    if config.visuals:
+        decorate(spec, table)
+
+
+def _add_servo(spec: mujoco.MjSpec, joint: str, config: SceneConfig) -> None:
+    """A position servo; damping and largest effort come with the joint from the URDF."""
+    spec.joint(joint).armature = config.armature
+    effort = float(spec.joint(joint).actfrcrange[1])
+    servo = spec.add_actuator(name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
+    servo.set_to_position(kp=config.servo_stiffness)
+    servo.forcelimited = True
+    servo.forcerange = [-effort, effort]
+
+
+def _exclude_mounted_neighbours(spec: mujoco.MjSpec) -> None:
+    """Let a moving body not collide with the mounted body that carries its bearing.
+
+    MuJoCo leaves out contacts between parent and child by itself, but not where the parent is
+    mounted to the world.
+    """
+    for body in spec.bodies:
+        parent = body.parent
+        if body.joints and parent is not None and parent.name != "world":
+            mounted = parent
+            while mounted.name != "world" and not mounted.joints:
+                mounted = mounted.parent
+            if mounted.name == "world":
+                spec.add_exclude(bodyname1=parent.name, bodyname2=body.name)

@@ -1,0 +1,140 @@
+"""The MuJoCo backend: N simulated stations of one model, stepped on a thread pool."""
+
+import mujoco
+import numpy as np
+from mujoco.batch import Batch
+
+from handlab_core.errors import BadConfig, StationFault
+from handlab_core.fixtures import FIXTURES, Fixture
+from handlab_core.hands import Hand, make_hand
+from handlab_core.types import Array, Command, IntArray, JointState, Reading
+from handlab_sim.scene import SceneConfig, build_spec
+
+NS_PER_S = 1_000_000_000
+
+PLACING_TIME = 10.0
+"""s, what a person needs to put hand and object in place: so long a placing takes here too, so that
+it is not free, and whoever follows the object sees that it was out of sight."""
+
+EVERYONE = slice(None)
+
+UNSTABLE = [
+    int(warning)
+    for warning in (
+        mujoco.mjtWarning.mjWARN_BADQPOS,
+        mujoco.mjtWarning.mjWARN_BADQVEL,
+        mujoco.mjtWarning.mjWARN_BADQACC,
+    )
+]
+
+
+class Worlds:
+    """N simulated stations; implements `handlab_core.backend.Backend`.
+
+    Args:
+        hand: the hand, hanging above the table.
+        fixture: the object below it.
+        worlds: number of stations, N.
+        threads: worlds are shared out over as many threads.
+        config: how the world behaves.
+    """
+
+    def __init__(
+        self,
+        hand: Hand,
+        fixture: Fixture,
+        worlds: int = 1,
+        threads: int = 1,
+        config: SceneConfig | None = None,
+    ) -> None:
+        config = config or SceneConfig()
+        self.hand, self.fixture, self.worlds = hand, fixture, worlds
+        self.model = build_spec(hand, fixture, config).compile()
+        self.batch = Batch(self.model, worlds, threads)
+        self._qpos, self._qvel = self.batch.bind("qpos"), self.batch.bind("qvel")
+        self._ctrl, self._force = self.batch.bind("ctrl"), self.batch.bind("actuator_force")
+        self._force_range = self.batch.expand("actuator_forcerange")
+        self._limit = self._force_range[0, :, 1].copy()
+        joints = [self.model.joint(name) for name in (*hand.joints, fixture.joint)]
+        self._qpos_at = np.array([joint.qposadr[0] for joint in joints])
+        self._qvel_at = np.array([joint.dofadr[0] for joint in joints])
+        self._time_ns = np.zeros(worlds, dtype=np.int64)
+        self._place(np.arange(worlds), 0.0)
+
+    def reset(self, worlds: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
+        """Place the hand in its nominal pose and the object at an angle [rad], both at rest.
+
+        Time goes on by PLACING_TIME.
+        """
+        rows = np.arange(self.worlds) if worlds is None else worlds
+        self._place(rows, object_angle)
+        self._time_ns[rows] += round(PLACING_TIME * NS_PER_S)
+        return self._reading(rows)
+
+    def _place(self, rows: IntArray, object_angle: float | Array) -> None:
+        self.batch.reset(ids=rows)
+        self._qpos[np.ix_(rows, self._qpos_at[:-1])] = self.hand.nominal
+        self._qpos[rows, self._qpos_at[-1]] = object_angle
+        self._ctrl[rows, :-1] = self.hand.nominal
+        self._ctrl[rows, -1] = object_angle
+
+    def step(
+        self,
+        hand: Command,
+        fixture: Command | None,
+        period: float,
+        worlds: IntArray | None = None,
+    ) -> Reading:
+        """Advance worlds by one period; see `Backend.step`.
+
+        Raises:
+            StationFault: the simulation became unstable.
+            BadConfig: the period is not a whole number of the simulation's steps.
+        """
+        rows = EVERYONE if worlds is None else worlds
+        substeps = self._substeps(period)
+        self._ctrl[rows, :-1] = hand.q
+        limit = np.minimum(hand.effort, self._limit[:-1])
+        self._force_range[rows, :-1, 0], self._force_range[rows, :-1, 1] = -limit, limit
+        if fixture is None:
+            self._force_range[rows, -1] = 0.0
+        else:
+            self._ctrl[rows, -1] = fixture.q[:, 0]
+            push = np.minimum(fixture.effort[:, 0], self._limit[-1])
+            self._force_range[rows, -1, 0], self._force_range[rows, -1, 1] = -push, push
+        self.batch.step(ids=worlds, nstep=substeps)
+        self._time_ns[rows] += round(period * NS_PER_S)
+        if self.batch.warning.any() and self.batch.warning[:, UNSTABLE].any():
+            sick = np.flatnonzero(self.batch.warning[:, UNSTABLE].any(axis=1))
+            raise StationFault(f"the simulation became unstable in worlds {sick.tolist()}")
+        return self._reading(rows)
+
+    def read(self) -> Reading:
+        """Return the newest reading of all worlds."""
+        return self._reading(EVERYONE)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def _substeps(self, period: float) -> int:
+        timestep = float(self.model.opt.timestep)
+        substeps = round(period / timestep)
+        if substeps < 1 or abs(substeps * timestep - period) > 1e-9:
+            raise BadConfig(
+                f"a period of {period} s is not a whole number of steps of {timestep} s"
+            )
+        return substeps
+
+    def _reading(self, rows: IntArray | slice) -> Reading:
+        stamp = self._time_ns[rows] / NS_PER_S
+        q, qd = self._qpos[rows][:, self._qpos_at], self._qvel[rows][:, self._qvel_at]
+        force = self._force[rows].copy()
+        return Reading(
+            hand=JointState(stamp, q[:, :-1], qd[:, :-1], force[:, :-1]),
+            fixture=JointState(stamp, q[:, -1:], qd[:, -1:], force[:, -1:]),
+        )
+
+
+def make_backend(hand: str, fixture: str, worlds: int = 1, threads: int = 1) -> Worlds:
+    """Build simulated stations by name of hand and object."""
+    return Worlds(make_hand(hand), FIXTURES.make(fixture), worlds, threads)
