@@ -1,0 +1,1 @@
+"""Learning algorithms in torch, one file each, with checkpoints and evaluation."""

@@ -1,0 +1,6 @@
+"""Learning algorithms, one file each."""
+
+from handlab_learning.algorithms import npg as _npg  # noqa: F401  (registers itself)
+from handlab_learning.algorithms.algorithm import ALGORITHMS, Algorithm, make_algorithm
+
+__all__ = ["ALGORITHMS", "Algorithm", "make_algorithm"]

@@ -1,0 +1,207 @@
+"""Truncated natural policy gradient (Kakade 2001; Rajeswaran et al., arXiv:1703.02660).
+
+    g     = mean of grad log pi(a|s) * A(s, a)
+    F v   = grad (grad KL(pi_old || pi) . v) + damping * v     Fisher-vector product
+    x     = F^-1 g by conjugate gradient, cut after a few steps (hence "truncated")
+    theta = theta + sqrt(2 * kl / (g . x)) * x
+
+Advantages are generalised advantage estimates on a value baseline that is fitted after the policy
+step, so that it never has seen the episodes it judges (mjrl/algos/npg_cg.py).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from handlab_core.episode import Episode
+from handlab_core.errors import BadConfig
+from handlab_core.policy import GaussianPolicy
+from handlab_core.tasks import Task
+from handlab_core.types import Array
+from handlab_learning.algorithms.algorithm import algorithm
+from handlab_learning.baseline import Baseline, BaselineConfig
+from handlab_learning.networks import PolicyNet
+from handlab_learning.returns import discounted, gae
+
+
+@dataclass(frozen=True)
+class NpgConfig:
+    """Settings. Where no source is given: the best median among a dozen variants on the valve."""
+
+    episodes_per_iteration: int = 8
+    hidden: tuple[int, ...] = (64, 64)
+    """mjrl's default for both layers."""
+    log_std: float = -0.5
+    """Initial; configurations shipped with mjrl."""
+    min_log_std: float = -3.0
+    """mjrl/policies/gaussian_mlp.py."""
+    kl: float = 0.05
+    """KL divergence a step aims at; normalized_step_size 0.1 in mjrl, which is twice this."""
+    max_kl_ratio: float = 2.0
+    """A step whose measured KL is above `kl` times this is taken back, as rllab's TNPG does."""
+    gamma: float = 0.98
+    lam: float = 0.9
+    cg_steps: int = 10
+    cg_tolerance: float = 1e-10
+    damping: float = 1e-4
+    baseline: BaselineConfig = field(default_factory=BaselineConfig)
+
+    def __post_init__(self) -> None:
+        """Check that the settings can be."""
+        if not (0 < self.gamma <= 1 and 0 <= self.lam <= 1):
+            raise BadConfig(f"gamma {self.gamma} and lam {self.lam} must be in (0, 1] and [0, 1]")
+        if self.kl <= 0 or self.episodes_per_iteration < 2:
+            raise BadConfig("kl must be positive, and an iteration needs 2 episodes at least")
+
+
+class Npg:
+    """Natural gradient on whole episodes of the present policy."""
+
+    def __init__(self, task: Task, config: NpgConfig, seed: int) -> None:
+        torch.set_num_threads(1)  # the networks are too small for more to help
+        torch.manual_seed(seed)
+        self.config = config
+        self.net = PolicyNet(task.observation_size, task.hand.n, config.hidden, config.log_std)
+        self.baseline = Baseline(task.observation_size, task.steps, config.baseline, seed)
+        self.version = 0
+
+    def policy(self) -> GaussianPolicy:
+        """The present policy."""
+        return self.net.to_numpy(self.version)
+
+    def update(self, episodes: Sequence[Episode]) -> dict[str, float]:
+        """One step of the natural gradient, then one fit of the baseline."""
+        observation = torch.from_numpy(np.concatenate([e.observations[:-1] for e in episodes]))
+        action = torch.from_numpy(np.concatenate([e.actions for e in episodes]))
+        advantage, returns = self._judge(episodes)
+        metrics = self.update_policy(observation, action, advantage)
+        metrics |= self.baseline.fit(episodes, returns)
+        self.version += 1
+        return metrics
+
+    def update_policy(
+        self, observation: Tensor, action: Tensor, advantage: Tensor
+    ) -> dict[str, float]:
+        """Follow the natural gradient of the surrogate for one normalised step.
+
+        Args:
+            observation: (B, O).
+            action: (B, A), by the present policy.
+            advantage: (B,).
+        """
+        with torch.no_grad():
+            old_mean, old_log_std = self.net(observation), self.net.log_std.clone()
+            old_log_prob = self.net.log_prob(observation, action)
+
+        def surrogate() -> Tensor:
+            ratio = (self.net.log_prob(observation, action) - old_log_prob).exp()
+            return (ratio * advantage).mean()
+
+        def kl() -> Tensor:
+            return mean_kl(old_mean, old_log_std, self.net(observation), self.net.log_std)
+
+        before = surrogate()
+        gradient = self._flat_gradient(before)
+        direction = conjugate_gradient(
+            lambda v: self._fisher_vector(kl(), v),
+            gradient,
+            self.config.cg_steps,
+            self.config.cg_tolerance,
+        )
+        slope = float(gradient @ direction)
+        step = np.sqrt(2 * self.config.kl / (slope + 1e-20))
+        theta = torch.nn.utils.parameters_to_vector(self.net.parameters()).detach()
+        self._set(theta + step * direction)
+        with torch.no_grad():
+            measured, gain = float(kl()), float(surrogate() - before)
+        accepted = np.isfinite(measured) and measured <= self.config.kl * self.config.max_kl_ratio
+        if not accepted:
+            self._set(theta)
+        return {
+            "kl": measured,
+            "surrogate_gain": gain,
+            "step_accepted": float(accepted),
+            "policy_std": float(self.net.log_std.detach().exp().mean()),
+        }
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """See `Algorithm.state_dict`."""
+        state = {f"policy.{name}": value for name, value in self.net.state_dict().items()}
+        state |= {f"baseline.{name}": value for name, value in self.baseline.state_dict().items()}
+        return state | {"version": torch.tensor(self.version)}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """See `Algorithm.load_state_dict`."""
+        parts: dict[str, dict[str, Tensor]] = {"policy": {}, "baseline": {}}
+        for name, value in state.items():
+            if name != "version":
+                part, _, rest = name.partition(".")
+                parts[part][rest] = value
+        self.net.load_state_dict(parts["policy"])
+        self.baseline.load_state_dict(parts["baseline"])
+        self.version = int(state["version"])
+
+    def _judge(self, episodes: Sequence[Episode]) -> tuple[Tensor, list[Array]]:
+        """Whitened advantages of all steps, and the returns the baseline is fitted to."""
+        advantages, returns = [], []
+        for episode in episodes:
+            values = self.baseline.values(episode)
+            last = 0.0 if episode.terminated else float(values[-1])
+            gamma = self.config.gamma
+            advantages.append(gae(episode.rewards, values[:-1], last, gamma, self.config.lam))
+            returns.append(discounted(episode.rewards, last, gamma))
+        advantage = np.concatenate(advantages)
+        whitened = (advantage - advantage.mean()) / (advantage.std() + 1e-6)
+        return torch.from_numpy(whitened), returns
+
+    def _flat_gradient(self, scalar: Tensor, create_graph: bool = False) -> Tensor:
+        parts = torch.autograd.grad(scalar, list(self.net.parameters()), create_graph=create_graph)
+        return torch.cat([part.reshape(-1) for part in parts])
+
+    def _fisher_vector(self, divergence: Tensor, vector: Tensor) -> Tensor:
+        gradient = self._flat_gradient(divergence, create_graph=True)
+        return self._flat_gradient(gradient @ vector) + self.config.damping * vector
+
+    def _set(self, theta: Tensor) -> None:
+        torch.nn.utils.vector_to_parameters(theta, self.net.parameters())
+        with torch.no_grad():
+            self.net.log_std.clamp_(min=self.config.min_log_std)
+
+
+def mean_kl(old_mean: Tensor, old_log_std: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
+    """Mean KL(old || new) of diagonal Gaussians over a batch; means (B, A), log_stds (A,)."""
+    variance = (2 * log_std).exp()
+    quadratic = (old_mean - mean).square() + (2 * old_log_std).exp()
+    return (log_std - old_log_std + quadratic / (2 * variance) - 0.5).sum(-1).mean()
+
+
+def conjugate_gradient(
+    product: Callable[[Tensor], Tensor], target: Tensor, steps: int, tolerance: float
+) -> Tensor:
+    """Solve `product(x) = target` for a symmetric positive definite product, from x = 0.
+
+    Args:
+        product: matrix times vector.
+        target: the right side.
+        steps: at most.
+        tolerance: of the squared norm of the residual.
+    """
+    x, residual = torch.zeros_like(target), target.clone()
+    direction, size = residual.clone(), residual @ residual
+    for _ in range(steps):
+        image = product(direction)
+        alpha = size / (direction @ image)
+        x = x + alpha * direction
+        residual = residual - alpha * image
+        new_size = residual @ residual
+        if new_size < tolerance:
+            break
+        direction = residual + (new_size / size) * direction
+        size = new_size
+    return x
+
+
+algorithm(NpgConfig, Npg, "npg")

@@ -1,0 +1,132 @@
+"""A value baseline: a network of the observation and the time within the episode."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from handlab_core.episode import Episode
+from handlab_core.types import Array
+from handlab_learning.networks import mlp
+
+TIME_POWERS = (1, 2, 3)
+
+
+@dataclass(frozen=True)
+class BaselineConfig:
+    """Settings; mjrl's mlp_baseline.py where they are the same there."""
+
+    hidden: tuple[int, ...] = (128, 128)
+    rate: float = 1e-3
+    epochs: int = 4
+    batch: int = 256
+    weight_decay: float = 1e-3
+    memory: int = 5
+    """Fit to the episodes of so many iterations."""
+
+
+class Baseline:
+    """Expected return of a state, in units of the returns' own mean and spread.
+
+    Args:
+        observation_size: O.
+        steps: of an episode, the unit of the time feature.
+        config: settings.
+        seed: of the order of minibatches.
+    """
+
+    def __init__(
+        self, observation_size: int, steps: int, config: BaselineConfig, seed: int
+    ) -> None:
+        self.config, self.steps = config, steps
+        self.net = mlp((observation_size + len(TIME_POWERS), *config.hidden, 1), nn.ReLU)
+        self.optimiser = torch.optim.Adam(
+            self.net.parameters(), lr=config.rate, weight_decay=config.weight_decay
+        )
+        self.shift, self.scale = 0.0, 1.0
+        self._memory: deque[tuple[Tensor, Array]] = deque(maxlen=config.memory)
+        self._order = torch.Generator().manual_seed(seed)
+
+    def values(self, episode: Episode) -> Array:
+        """Values of all states of an episode, (T + 1,), in the unit of the returns."""
+        with torch.no_grad():
+            output = self.net(self._features(episode.observations)).squeeze(-1)
+        values: Array = output.numpy() * self.scale + self.shift
+        return values
+
+    def fit(self, episodes: Sequence[Episode], returns: Sequence[Array]) -> dict[str, float]:
+        """Regress on the returns of the newest iterations.
+
+        Args:
+            episodes: of this iteration.
+            returns: of each of them, (T,).
+
+        Returns:
+            `value_explained`: the explained part of the returns' variance before the fit.
+        """
+        features = torch.cat([self._features(e.observations[:-1]) for e in episodes])
+        self._memory.append((features, np.concatenate(returns)))
+        target = np.concatenate([values for _, values in self._memory])
+        self._rescale(float(target.mean()), float(target.std()) + 1e-6)
+        x = torch.cat([features for features, _ in self._memory])
+        y = torch.from_numpy((target - self.shift) / self.scale)
+        with torch.no_grad():
+            unexplained = float((self.net(x).squeeze(-1) - y).square().mean())
+        for _ in range(self.config.epochs):
+            order = torch.randperm(len(x), generator=self._order)
+            for rows in torch.split(order, self.config.batch):
+                loss = (self.net(x[rows]).squeeze(-1) - y[rows]).square().mean()
+                self.optimiser.zero_grad()
+                loss.backward()
+                self.optimiser.step()
+        return {"value_explained": 1.0 - unexplained}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything that learning goes on from."""
+        state = {f"net.{name}": value for name, value in self.net.state_dict().items()}
+        for i, slots in self.optimiser.state_dict()["state"].items():
+            state |= {f"adam.{i}.{name}": torch.as_tensor(value) for name, value in slots.items()}
+        for i, (features, returns) in enumerate(self._memory):
+            state |= {
+                f"memory.{i}.features": features,
+                f"memory.{i}.returns": torch.from_numpy(returns),
+            }
+        state["scaling"] = torch.tensor([self.shift, self.scale], dtype=torch.float64)
+        return state | {"order": self._order.get_state()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a saved state."""
+        groups: dict[str, dict[str, Tensor]] = {"net": {}, "adam": {}, "memory": {}}
+        for name, value in state.items():
+            group, _, rest = name.partition(".")
+            if group in groups:
+                groups[group][rest] = value
+        self.net.load_state_dict(groups["net"])
+        saved = self.optimiser.state_dict()
+        for name, value in groups["adam"].items():
+            index, _, slot = name.partition(".")
+            saved["state"].setdefault(int(index), {})[slot] = value
+        self.optimiser.load_state_dict(saved)
+        self._memory.clear()
+        for i in range(len(groups["memory"]) // 2):
+            pair = groups["memory"][f"{i}.features"], groups["memory"][f"{i}.returns"].numpy()
+            self._memory.append(pair)
+        self.shift, self.scale = (float(x) for x in state["scaling"])
+        self._order.set_state(state["order"])
+
+    def _features(self, observations: Array) -> Tensor:
+        time = np.arange(len(observations))[:, None] / self.steps
+        powers = np.concatenate([time**power for power in TIME_POWERS], axis=1)
+        return torch.from_numpy(np.concatenate([observations, powers], axis=1))
+
+    def _rescale(self, shift: float, scale: float) -> None:
+        """Change the output's units, and the last layer so that values stay what they are."""
+        last = self.net[-1]
+        assert isinstance(last, nn.Linear)
+        with torch.no_grad():
+            last.weight.mul_(self.scale / scale)
+            last.bias.mul_(self.scale / scale).add_((self.shift - shift) / scale)
+        self.shift, self.scale = shift, scale

@@ -1,0 +1,24 @@
+"""What a set of episodes says of a policy."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from handlab_core.episode import Episode
+
+EVALUATION = 1_000_000
+"""Episode numbers from here on are evaluations, so that they never repeat a training episode."""
+
+
+def judge(episodes: Sequence[Episode]) -> dict[str, Any]:
+    """Rates and means over episodes; `mean_final_error` is in rad, over the last fifth of each."""
+    tail = [np.abs(e.errors[-(e.steps // 5) :]).mean() for e in episodes]
+    return {
+        "success_rate": float(np.mean([e.success for e in episodes])),
+        "strict_success_rate": float(np.mean([e.strict_success for e in episodes])),
+        "episodes": len(episodes),
+        "mean_return": float(np.mean([e.episode_return for e in episodes])),
+        "mean_final_error": float(np.mean(tail)),
+        "robot_s": float(sum(e.robot_s for e in episodes)),
+    }

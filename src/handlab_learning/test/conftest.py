@@ -1,0 +1,43 @@
+"""Episodes made of arithmetic, for tests of learning."""
+
+import numpy as np
+import pytest
+
+from handlab_core.episode import Episode
+
+
+def _episodes_of(task, policy, rng, reward, count=10, steps=12, by_observation=False):
+    """Episodes whose observations are noise and whose rewards are a function of the action."""
+    made = []
+    for number in range(count):
+        observations = rng.normal(size=(steps + 1, task.observation_size))
+        actions = policy.act(observations[:-1], rng.normal(size=(steps, task.hand.n)))
+        rewards = observations[:-1, 0] if by_observation else reward(actions)
+        made.append(
+            Episode(
+                episode=number,
+                policy_version=policy.version,
+                seed=0,
+                deterministic=False,
+                observations=observations,
+                actions=actions,
+                rewards=rewards,
+                reward_terms=rewards[:, None],
+                errors=np.full(steps, 0.01),
+                terminated=False,
+                success=True,
+                strict_success=True,
+                goal_angle=0.0,
+                experience_s=steps * task.period,
+                reset_s=1.0,
+                cooling_s=0.0,
+                reset_attempts=1,
+            )
+        )
+    return made
+
+
+@pytest.fixture
+def episodes_of():
+    """The function that makes them."""
+    return _episodes_of
