@@ -1,0 +1,144 @@
+"""A station whose hand, estimator, reward and reset are nodes of the graph.
+
+Lockstep: a step is over when hand, object and reward of the same new stamp are there.
+Real pace: a step is over when the control period is; the newest values are taken.
+"""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from rclpy.node import Node
+from sensor_msgs.msg import JointState as JointStateMsg
+
+from handlab_core.errors import BadConfig, ResetFailed
+from handlab_core.station import ResetRequest, ResetResult
+from handlab_core.tasks import Task
+from handlab_core.types import Array, Command, Goal, JointState, ObjectEstimate, Sample
+from handlab_interfaces import msg as wire
+from handlab_interfaces.action import Reset
+from handlab_nodes import codec, convert, qos, topics
+from handlab_nodes.asking import Asker
+from handlab_nodes.listener import Listener
+from handlab_nodes.spinner import Spinner
+
+RESET_TIMEOUT = 300.0
+"""s of wall time; three attempts of a reset in real pace, with all their stages, take less."""
+
+
+class GraphStation:
+    """Implements `handlab_core.station.Station` over topics and actions; one robot.
+
+    Args:
+        node: owns publishers and subscriptions.
+        spinner: spins the node.
+        task: what is to be done.
+        lockstep: simulated time waits for every step; else the clock of this machine decides.
+    """
+
+    worlds = 1
+
+    def __init__(self, node: Node, spinner: Spinner, task: Task, lockstep: bool) -> None:
+        self._node, self._spinner, self._task, self._lockstep = node, spinner, task, lockstep
+        joints, terms = task.hand.joints, len(task.reward_computer().terms)
+        self._hands, self._commands_of = codec.JointStates(joints), codec.Commands(joints)
+        self._objects, self._rewards = codec.ObjectStates(), codec.Rewards(terms)
+        self._full = task.hand.max_effort[None, :]
+        self._hand: JointState | None = None
+        self._object: ObjectEstimate | None = None
+        self._reward: bytes | None = None
+        self._goal: Goal | None = None
+        self._deadline = 0.0
+        self._commands = node.create_publisher(JointStateMsg, topics.HAND_COMMANDS, qos.COMMAND)
+        self._goals = node.create_publisher(wire.EpisodeGoal, topics.GOAL, qos.LATCHED)
+        self._listener = Listener(node)
+        self._listener.listen(JointStateMsg, topics.HAND_STATES, self._on_hand, qos.STREAM)
+        # The object comes while the reward is still being computed: time to take it and the hand.
+        node.create_subscription(
+            wire.ObjectState, topics.OBJECT_STATE, self._on_object, qos.STREAM, raw=True
+        )
+        node.create_subscription(wire.Reward, topics.REWARD, self._on_reward, qos.STREAM, raw=True)
+        self._reset = Asker(node, spinner, Reset, topics.RESET)
+
+    def reset(self, request: ResetRequest) -> ResetResult:
+        """See `Station.reset`; the reset node does it."""
+        if len(request.episode) != 1:
+            raise BadConfig(f"a graph has one robot, not {len(request.episode)}")
+        self._await(lambda: self._hand is not None, f"a state on {topics.HAND_STATES}")
+        self._listener.take()  # in real pace time has gone on since the last episode
+        assert self._hand is not None
+        began = self._hand.stamp
+        goal = Reset.Goal(object_angle=float(request.object_angle[0]), teleport=request.teleport)
+        while (answer := self._reset.ask(goal, RESET_TIMEOUT)) is None:
+            self._node.get_logger().warning("the reset node was replaced; asking the new one")
+        if not answer.success:
+            raise ResetFailed(answer.message, answer.failed_joints)
+        return self._begin(request, began, answer)
+
+    def _begin(self, request: ResetRequest, began: Array, answer: Reset.Result) -> ResetResult:
+        """Announce the goal from the state on that the reset ended in."""
+        stamp = convert.from_stamp(answer.stamp)
+        self._await(lambda: self._together(stamp), "hand and object after the reset")
+        hand, obj = self._hand, self._object
+        assert hand is not None and obj is not None
+        self._goal = Goal(request.episode, hand.stamp, request.goal_angle, request.goal_velocity)
+        self._goals.publish(convert.goal_msg(self._goal))
+        self._deadline = time.monotonic()
+        duration = hand.stamp - began
+        return ResetResult(hand, obj, self._goal, duration, np.array([answer.attempts]))
+
+    def step(self, q: Array) -> Sample:
+        """See `Station.step`."""
+        assert self._hand is not None and self._goal is not None
+        stamp = float(self._hand.stamp[0])
+        listened = self._commands.get_subscription_count
+        self._spinner.wait(lambda: listened() > 0, "the driver to listen to commands")
+        command = Command(q, self._full)
+        self._commands.publish(self._commands_of.pack(command, stamp))
+        if self._lockstep:
+            self._spinner.wait(lambda: self._rewarded(stamp), "the reward of a step")
+        else:
+            self._deadline += self._task.period
+            while (left := self._deadline - time.monotonic()) > 0:
+                self._spinner.once(left)
+        self._await(lambda: self._complete(stamp), "hand, object and reward after a step")
+        assert self._object is not None and self._reward is not None
+        return Sample(self._hand, self._object, self._rewards.unpack(self._reward))
+
+    def close(self) -> None:
+        """Stop listening; the node belongs to somebody else."""
+        self._listener.node.destroy_node()
+
+    def _on_hand(self, data: bytes) -> None:
+        self._hand = self._hands.unpack(data)
+
+    def _on_object(self, data: bytes) -> None:
+        self._object = self._objects.unpack(data)
+        self._listener.take()
+
+    def _on_reward(self, data: bytes) -> None:
+        self._reward, self._reward_of = data, self._rewards.key(data)
+
+    def _together(self, since: float) -> bool:
+        hand, obj = self._hand, self._object
+        if hand is None or obj is None or hand.stamp[0] != obj.stamp[0]:
+            return False
+        return bool(hand.stamp[0] >= since)
+
+    def _rewarded(self, after: float) -> bool:
+        """A reward of this episode, newer than that, is there."""
+        if self._reward is None or self._goal is None:
+            return False
+        episode, stamp = self._reward_of
+        return bool(episode == self._goal.episode[0]) and stamp > after
+
+    def _complete(self, after: float) -> bool:
+        """Hand, object and reward of one stamp are there, and newer than that."""
+        if not self._rewarded(after) or not self._together(after):
+            return False
+        assert self._hand is not None
+        return bool(self._reward_of[1] == self._hand.stamp[0])
+
+    def _await(self, done: Callable[[], bool], what: str) -> None:
+        if not done():
+            self._listener.wait(self._spinner, done, what)

@@ -1,0 +1,135 @@
+"""Policy learner: the actions `train` and `evaluate`; the only node that needs torch."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rclpy.action.server import ServerGoalHandle
+from rclpy.node import Node
+from std_srvs.srv import SetBool
+
+from handlab_core.errors import HandlabError, StationFault
+from handlab_core.tasks import make_task
+from handlab_interfaces.action import Evaluate, Train
+from handlab_learning import checkpoint
+from handlab_learning.evaluate import judge
+from handlab_learning.run_folder import RunFolder
+from handlab_learning.trainer import Trainer
+from handlab_nodes import topics
+from handlab_nodes.asking import Worker
+from handlab_nodes.diagnostics import OK, Diagnostics
+from handlab_nodes.graph_sampler import GraphSampler
+from handlab_nodes.params import read_params
+from handlab_nodes.spinner import Spinner, run
+
+
+@dataclass(frozen=True)
+class LearnerParams:
+    """Parameters of the node."""
+
+    task: str = "valve"
+    record: bool = False  # a recorder is there: record final evaluations
+
+
+class LearnerNode(Node):
+    """Carries out one goal at a time; robots wait while it computes."""
+
+    def __init__(self) -> None:
+        super().__init__("learner")
+        self._params = read_params(self, LearnerParams())
+        self._sampler: GraphSampler | None = None
+        self._iterations = 0
+        self._recorder = self.create_client(SetBool, topics.RECORD)
+        self._workers = [
+            Worker(self, action, topic, self._is_free)
+            for action, topic in ((Train, topics.TRAIN), (Evaluate, topics.EVALUATE))
+        ]
+        self._diagnostics = Diagnostics(self)
+
+    def _is_free(self) -> bool:
+        return all(worker.goal is None for worker in self._workers)
+
+    def work(self, spinner: Spinner) -> None:
+        """Carry out the goal, if there is one."""
+        worker = next((worker for worker in self._workers if worker.goal is not None), None)
+        if worker is None or worker.goal is None:
+            return
+        if self._sampler is None:
+            self._sampler = GraphSampler(self, spinner, make_task(self._params.task))
+        is_train = isinstance(worker.goal.request, Train.Goal)
+        result = Train.Result() if is_train else Evaluate.Result()
+        carry_out = self._train if is_train else self._evaluate
+        try:
+            result.summary = json.dumps(carry_out(worker.goal, spinner))
+            result.success = True
+        except HandlabError as error:
+            result.message = str(error)
+            self.get_logger().error(result.message)
+        worker.finish(result, result.success)
+
+    def _train(self, handle: ServerGoalHandle, spinner: Spinner) -> dict[str, Any]:
+        def on_row(row: dict[str, Any]) -> None:
+            self._iterations += 1
+            handle.publish_feedback(Train.Feedback(metrics=json.dumps(row)))
+
+        assert self._sampler is not None
+        trainer = Trainer(
+            RunFolder(Path(handle.request.run_dir)),
+            self._sampler,
+            handle.request.resume,
+            on_row,
+            recording=self._recording(spinner),
+            stop=lambda: handle.is_cancel_requested,
+        )
+        return trainer.run()
+
+    def _evaluate(self, handle: ServerGoalHandle, spinner: Spinner) -> dict[str, Any]:
+        goal = handle.request
+        task = make_task(self._params.task)
+        policy = checkpoint.load(Path(goal.checkpoint)).policy(task)
+        done = []
+
+        def on_episode(episode: Any) -> None:
+            done.append(episode)
+            rate = sum(e.success for e in done) / len(done)
+            handle.publish_feedback(Evaluate.Feedback(completed=len(done), success_rate=rate))
+
+        assert self._sampler is not None
+        numbers = range(goal.first_episode, goal.first_episode + goal.episodes)
+        with self._recording(spinner):
+            return judge(self._sampler.sample(policy, goal.seed, numbers, True, on_episode))
+
+    @contextmanager
+    def _recording(self, spinner: Spinner) -> Iterator[None]:
+        """Have the recorder, if there is one, record what happens within."""
+        if not self._params.record:
+            yield
+            return
+        self._record(True, spinner)
+        try:
+            yield
+        finally:
+            self._record(False, spinner)
+
+    def _record(self, on: bool, spinner: Spinner) -> None:
+        spinner.wait(self._recorder.service_is_ready, f"the service {topics.RECORD}")
+        future = self._recorder.call_async(SetBool.Request(data=on))
+        answer = spinner.result(future, "the recorder")
+        if not answer.success:
+            raise StationFault(f"the recorder: {answer.message}")
+
+    def report(self) -> None:
+        """Tell how far learning is."""
+        self._diagnostics.publish(OK, "ready to learn", {"iterations": self._iterations})
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node."""
+    run(LearnerNode, args)
+
+
+if __name__ == "__main__":
+    main()

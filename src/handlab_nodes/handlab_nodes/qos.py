@@ -1,0 +1,25 @@
+"""Quality of service of every kind of topic, in one place.
+
+Streams are latched so that a node that was restarted finds the newest state at once: in lockstep
+the world waits for it and would otherwise wait forever. Commands are not: a driver that was
+restarted must not act on an old one.
+"""
+
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+DEPTH = 10
+"""ROS 2's default for streams (rmw/qos_profiles.h)."""
+
+STREAM = QoSProfile(
+    depth=DEPTH,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+COMMAND = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.RELIABLE)
+LATCHED = QoSProfile(
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+EPISODES = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
+"""None may be lost, whatever the learner is busy with."""

@@ -1,0 +1,174 @@
+"""Reset mechanism: an action server that brings object and hand to the start of an episode."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rclpy.action.server import ServerGoalHandle
+from rclpy.node import Node
+from sensor_msgs.msg import JointState as JointStateMsg
+from std_srvs.srv import SetBool
+
+from handlab_core.reset.motor import MotorReset, ResetTick
+from handlab_core.tasks import Task, make_task
+from handlab_core.types import JointState, Reading
+from handlab_interfaces.action import Reset
+from handlab_interfaces.srv import Teleport
+from handlab_nodes import codec, convert, qos, topics
+from handlab_nodes.asking import Worker, announce
+from handlab_nodes.diagnostics import OK, WARN, Diagnostics
+from handlab_nodes.listener import Listener
+from handlab_nodes.params import read_params
+from handlab_nodes.spinner import Spinner, run
+
+
+@dataclass(frozen=True)
+class ResetParams:
+    """Parameters of the node."""
+
+    task: str = "valve"
+
+
+class ResetNode(Node):
+    """Ticks one `MotorReset` per goal, one control period at a time."""
+
+    def __init__(self) -> None:
+        super().__init__("reset")
+        task = make_task(read_params(self, ResetParams()).task)
+        self._hand, self._fixture, self._period = task.hand, task.fixture, task.period
+        self._resets = self._failures = 0
+        self._hand_commands = codec.Commands(task.hand.joints)
+        self._fixture_commands = codec.Commands([task.fixture.joint])
+        command = qos.COMMAND
+        self._hand_out = self.create_publisher(JointStateMsg, topics.HAND_COMMANDS, command)
+        self._fixture_out = self.create_publisher(JointStateMsg, topics.FIXTURE_COMMANDS, command)
+        self._torque = self.create_client(SetBool, topics.FIXTURE_TORQUE)
+        self._teleport = self.create_client(Teleport, topics.TELEPORT)
+        self._worker = Worker(self, Reset, topics.RESET, lambda: self._worker.goal is None)
+        announce(self, topics.RESET)
+        self._readings = Readings(self, task)
+        self._diagnostics = Diagnostics(self)
+
+    def work(self, spinner: Spinner) -> None:
+        """Carry out the goal, if there is one."""
+        if self._worker.goal is None:
+            return
+        with self._readings.listening(spinner):
+            result = self._reset(self._worker.goal, spinner)
+        self._worker.finish(result, result.success)
+        self._resets += 1
+        self._failures += not result.success
+
+    def _reset(self, handle: ServerGoalHandle, spinner: Spinner) -> Reset.Result:
+        if handle.request.teleport:
+            return self._place(handle.request.object_angle, spinner)
+        procedure = MotorReset(self._hand, self._fixture, handle.request.object_angle)
+        self._engage(True, spinner)
+        reading = self._readings.next(spinner, after=-1.0)
+        began = reading.hand.stamp[0]
+        stage = None
+        while True:
+            tick = procedure.tick(reading, self._period)
+            if tick.stage is not stage:
+                stage = tick.stage
+                self._tell(handle, tick, procedure.elapsed)
+            if tick.ended or handle.is_cancel_requested:
+                break
+            self._send(tick, float(reading.hand.stamp[0]))
+            reading = self._readings.next(spinner, float(reading.hand.stamp[0]), self._period)
+        self._engage(False, spinner)
+        success = tick.stage == "done"
+        failed = [] if success else list(procedure.failed_joints)
+        message = (
+            ""
+            if success
+            else f"gave up after {tick.attempt} attempts; not home: {', '.join(failed)}"
+        )
+        return Reset.Result(
+            success=success,
+            message="cancelled" if handle.is_cancel_requested and not success else message,
+            failed_joints=failed,
+            attempts=tick.attempt,
+            duration=float(reading.hand.stamp[0] - began),
+            stamp=convert.to_stamp(reading.hand.stamp[0]),
+        )
+
+    def _place(self, angle: float, spinner: Spinner) -> Reset.Result:
+        future = self._teleport.call_async(Teleport.Request(object_angle=angle))
+        answer = spinner.result(future, f"the service {topics.TELEPORT}")
+        return Reset.Result(
+            success=answer.success, message=answer.message, attempts=1, stamp=answer.stamp
+        )
+
+    def _engage(self, engaged: bool, spinner: Spinner) -> None:
+        spinner.wait(self._torque.service_is_ready, f"the service {topics.FIXTURE_TORQUE}")
+        future = self._torque.call_async(SetBool.Request(data=engaged))
+        spinner.result(future, "the fixture's torque")
+
+    def _send(self, tick: ResetTick, stamp: float) -> None:
+        self._fixture_out.publish(self._fixture_commands.pack(tick.fixture, stamp))
+        self._hand_out.publish(self._hand_commands.pack(tick.hand, stamp))
+
+    def _tell(self, handle: ServerGoalHandle, tick: ResetTick, elapsed: float) -> None:
+        feedback = Reset.Feedback(stage=str(tick.stage), attempt=tick.attempt, elapsed=elapsed)
+        feedback.object_error, feedback.hand_error = tick.object_error, tick.hand_error
+        handle.publish_feedback(feedback)
+
+    def report(self) -> None:
+        """Tell how many resets there were."""
+        level = WARN if self._failures else OK
+        values = {"resets": self._resets, "failures": self._failures}
+        self._diagnostics.publish(level, "ready to reset", values)
+
+
+class Readings:
+    """Hears hand and fixture while a reset runs; in between it is deaf, which costs nothing."""
+
+    def __init__(self, owner: Node, task: Task) -> None:
+        self._listener = Listener(owner)
+        self._hands = codec.JointStates(task.hand.joints)
+        self._fixtures = codec.JointStates([task.fixture.joint])
+        self._hand: JointState | None = None
+        self._fixture: JointState | None = None
+
+    @contextmanager
+    def listening(self, spinner: Spinner) -> Iterator[None]:
+        """Within it, readings are received; the newest one at once, since streams are latched."""
+        self._hand = self._fixture = None
+        self._listener.listen(JointStateMsg, topics.HAND_STATES, self._on_hand, qos.STREAM)
+        self._listener.listen(JointStateMsg, topics.FIXTURE_STATES, self._on_fixture, qos.STREAM)
+        spinner.executor.add_node(self._listener.node)
+        try:
+            yield
+        finally:
+            spinner.executor.remove_node(self._listener.node)
+            self._listener.forget()
+
+    def next(self, spinner: Spinner, after: float, gap: float = 0.0) -> Reading:
+        """Wait for a reading of both groups that is `gap` [s] newer than the stamp `after` [s]."""
+        due = after + gap * 0.999  # stamps of a machine's clock never are exactly a period apart
+
+        def there() -> bool:
+            hand, fixture = self._hand, self._fixture
+            if hand is None or fixture is None or hand.stamp[0] != fixture.stamp[0]:
+                return False
+            return bool(hand.stamp[0] > after and hand.stamp[0] >= due)
+
+        spinner.wait(there, f"readings on {topics.HAND_STATES} and {topics.FIXTURE_STATES}")
+        assert self._hand is not None and self._fixture is not None
+        return Reading(self._hand, self._fixture)
+
+    def _on_hand(self, data: bytes) -> None:
+        self._hand = self._hands.unpack(data)
+
+    def _on_fixture(self, data: bytes) -> None:
+        self._fixture = self._fixtures.unpack(data)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node."""
+    run(ResetNode, args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Policy runner: an action server that runs episodes with the newest policy. Needs no torch."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from rclpy.action.server import ServerGoalHandle
+from rclpy.node import Node
+
+from handlab_core.env import Env
+from handlab_core.errors import HandlabError
+from handlab_core.policy import GaussianPolicy
+from handlab_core.rollout import rollout
+from handlab_core.tasks import make_task
+from handlab_interfaces import msg as wire
+from handlab_interfaces.action import Rollout
+from handlab_nodes import convert, qos, topics
+from handlab_nodes.asking import Worker, announce
+from handlab_nodes.diagnostics import OK, WARN, Diagnostics
+from handlab_nodes.graph_station import GraphStation
+from handlab_nodes.params import read_params
+from handlab_nodes.spinner import Spinner, run
+
+
+@dataclass(frozen=True)
+class RunnerParams:
+    """Parameters of the node."""
+
+    task: str = "valve"
+    pace: str = "lockstep"
+
+
+class RolloutCancelled(HandlabError):  # noqa: N818  (the client's wish, not an error)
+    """The client does not want the rest."""
+
+
+class RunnerNode(Node):
+    """Carries out one rollout goal at a time; a newer goal ends the older one."""
+
+    def __init__(self) -> None:
+        super().__init__("runner")
+        self._params = read_params(self, RunnerParams())
+        self._task = make_task(self._params.task)
+        self._policy: GaussianPolicy | None = None
+        self._refusal = ""
+        self._env: Env | None = None
+        self._episodes_run = 0
+        self._episodes = self.create_publisher(wire.Episode, topics.EPISODE, qos.EPISODES)
+        self.create_subscription(wire.Policy, topics.POLICY, self._on_policy, qos.LATCHED)
+        self._worker = Worker(self, Rollout, topics.ROLLOUT, lambda: self._worker.goal is None)
+        announce(self, topics.ROLLOUT)
+        self._diagnostics = Diagnostics(self)
+
+    def _on_policy(self, message: wire.Policy) -> None:
+        try:
+            self._policy, self._refusal = convert.policy(message, self._task), ""
+        except HandlabError as error:
+            self._policy, self._refusal = None, str(error)
+            self.get_logger().error(self._refusal)
+
+    def work(self, spinner: Spinner) -> None:
+        """Carry out the goal, if there is one."""
+        handle = self._worker.goal
+        if handle is None:
+            return
+        if self._env is None:
+            lockstep = self._params.pace == "lockstep"
+            self._env = Env(self._task, GraphStation(self, spinner, self._task, lockstep))
+        result = Rollout.Result()
+        success = False
+        try:
+            for number in handle.request.episodes:
+                self._run_episode(self._env, handle, int(number), spinner)
+                result.completed += 1
+            success = True
+        except RolloutCancelled:
+            result.message = "cancelled"
+        except HandlabError as error:
+            result.message = str(error)
+            self.get_logger().error(result.message)
+        self._worker.finish(result, success)
+
+    def _run_episode(
+        self, env: Env, handle: ServerGoalHandle, number: int, spinner: Spinner
+    ) -> None:
+        goal = handle.request
+        env.teleport = goal.teleport_reset
+        policy = self._await_policy(goal.policy_version, spinner)
+
+        def check(_: int) -> None:
+            if handle.is_cancel_requested:
+                raise RolloutCancelled
+
+        [episode] = rollout(
+            env, policy, goal.seed, np.array([number]), goal.deterministic, on_step=check
+        )
+        self._episodes.publish(convert.episode_msg(episode, time.time()))
+        self._episodes_run += 1
+        feedback = Rollout.Feedback(episode=number, success=episode.success)
+        feedback.episode_return = episode.episode_return
+        handle.publish_feedback(feedback)
+
+    def _await_policy(self, version: int, spinner: Spinner) -> GaussianPolicy:
+        def there() -> bool:
+            known = self._policy is not None and self._policy.version == version
+            return known or bool(self._refusal)
+
+        spinner.wait(there, f"policy version {version} on {topics.POLICY}")
+        if self._policy is None:
+            raise HandlabError(self._refusal)
+        return self._policy
+
+    def report(self) -> None:
+        """Tell how many episodes were run."""
+        level, message = (WARN, self._refusal) if self._refusal else (OK, "ready to act")
+        self._diagnostics.publish(level, message, {"episodes": self._episodes_run})
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node."""
+    run(RunnerNode, args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""The event loop of every process: one executor, spun from the main loop and never from a callback.
+
+`EventsExecutor` wakes on events instead of scanning all entities, which makes a round trip through
+the graph several times faster than rclpy's default executor. It is driven by `spin_once`, so that a
+node can act between events, and stops from outside.
+"""
+
+import gc
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException
+from rclpy.experimental import EventsExecutor
+from rclpy.node import Node
+from rclpy.task import Future
+
+from handlab_core.errors import StationTimeout
+
+POLL = 0.2
+"""s. So long it takes at most until a stop from outside is noticed."""
+
+REMIND = 5.0
+"""s. After so long a wait says what it waits for."""
+
+
+class Stopped(Exception):  # noqa: N818  (not an error: the process is asked to end)
+    """The process shall end."""
+
+
+class Spinner:
+    """An executor with ways to wait.
+
+    Args:
+        nodes: to be spun; destroyed at the end.
+        context: of rclpy; None is the default one.
+    """
+
+    def __init__(self, *nodes: Node, context: Context | None = None) -> None:
+        self.nodes, self._context = list(nodes), context
+        self.executor = EventsExecutor(context=context)
+        for node in nodes:
+            self.executor.add_node(node)
+
+    def __enter__(self) -> "Spinner":
+        """Nothing to do."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Destroy the nodes."""
+        self.close()
+
+    def close(self) -> None:
+        """Let the nodes go."""
+        for node in self.nodes:
+            self.executor.remove_node(node)
+            node.destroy_node()
+        self.nodes.clear()
+
+    def once(self, timeout: float = POLL) -> None:
+        """Handle one event, if one comes in time.
+
+        Raises:
+            Stopped: the process shall end.
+        """
+        if not rclpy.ok(context=self._context):
+            raise Stopped
+        self.executor.spin_once(timeout_sec=timeout)
+
+    def wait(self, done: Callable[[], bool], what: str, timeout: float = 60.0) -> None:
+        """Handle events until `done()`.
+
+        Args:
+            done: looked at after each event.
+            what: is awaited; named when it takes long, and in the error.
+            timeout: s.
+
+        Raises:
+            StationTimeout: it took too long.
+            Stopped: the process shall end.
+        """
+        if done():
+            return
+        began = time.monotonic()
+        remind = began + REMIND
+        while True:
+            self.once()
+            if done():
+                return
+            now = time.monotonic()
+            if now - began > timeout:
+                raise StationTimeout(f"waited {timeout:.0f} s for {what}")
+            if now > remind:
+                self.nodes[0].get_logger().warning(f"still waiting for {what}")
+                remind = now + REMIND
+
+    def result(self, future: Future, what: str, timeout: float = 60.0) -> Any:
+        """Wait for a future and return its result; raises what `wait` raises."""
+        self.wait(future.done, what, timeout)
+        return future.result()
+
+
+def run(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
+    """Main function of a node process: make the node and spin until asked to end.
+
+    What a node may have: `work(spinner)` is called between events, `patience()` says how long to
+    wait for the next event at most [s], and `report()` is called once a second.
+    """
+    rclpy.init(args=args)
+    try:
+        node = make_node()
+        gc.freeze()  # what start-up has made stays; looking through it again would stop the world
+        with Spinner(node) as spinner:
+            work, report = getattr(node, "work", None), getattr(node, "report", None)
+            patience = getattr(node, "patience", lambda: POLL)
+            next_report = time.monotonic()
+            while True:
+                spinner.once(patience())
+                if work is not None:
+                    work(spinner)
+                if report is not None and time.monotonic() >= next_report:
+                    report()
+                    next_report += 1.0
+    except (KeyboardInterrupt, Stopped, ExternalShutdownException):
+        pass
+    except Exception:
+        # Whatever a node is doing when it is asked to end may find ROS gone under its feet.
+        if rclpy.ok():
+            raise
+    finally:
+        rclpy.try_shutdown()

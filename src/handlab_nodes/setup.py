@@ -1,0 +1,33 @@
+from setuptools import find_packages, setup
+
+PACKAGE = "handlab_nodes"
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    description="The ROS 2 nodes: thin sockets around the core.",
+    maintainer="The handlab developers",
+    maintainer_email="maintainers@handlab.example",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(exclude=["test"]),
+    package_dir={"": "."},
+    package_data={PACKAGE: ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+    ],
+    zip_safe=False,
+    extras_require={"test": ["pytest"]},
+    entry_points={
+        "console_scripts": [
+            "driver_node = handlab_nodes.driver_node:main",
+            "estimator_node = handlab_nodes.estimator_node:main",
+            "reward_node = handlab_nodes.reward_node:main",
+            "reset_node = handlab_nodes.reset_node:main",
+            "runner_node = handlab_nodes.runner_node:main",
+            "learner_node = handlab_nodes.learner_node:main",
+            "recorder_node = handlab_nodes.recorder_node:main",
+        ],
+    },
+)

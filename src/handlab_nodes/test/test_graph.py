@@ -1,0 +1,265 @@
+"""The graph itself: real processes, real Fast DDS."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.action import ActionClient
+from sensor_msgs.msg import JointState
+
+from handlab_core.env import Env
+from handlab_core.policy import GaussianPolicy
+from handlab_core.rollout import rollout
+from handlab_core.station import LocalStation, start_request
+from handlab_core.tasks import make_task
+from handlab_interfaces.action import Reset
+from handlab_interfaces.msg import HandStatus
+from handlab_nodes import convert, qos, topics
+from handlab_nodes.graph_sampler import GraphSampler
+from handlab_nodes.graph_station import GraphStation
+from handlab_nodes.listener import Listener
+from handlab_nodes.spinner import Spinner
+from handlab_sim.worlds import Worlds
+
+TASK = make_task("valve")
+RING = ("driver", "estimator", "reward", "reset")
+
+
+class Processes:
+    """Nodes as processes."""
+
+    def __init__(self):
+        self.running = {}
+
+    def start(self, name, **parameters):
+        words = [sys.executable, "-m", f"handlab_nodes.{name}_node", "--ros-args"]
+        for key, value in parameters.items():
+            words += ["-p", f"{key}:={value}"]
+        self.running[name] = subprocess.Popen(words)
+
+    def kill(self, name):
+        process = self.running.pop(name)
+        process.kill()
+        process.wait()
+
+    def stop(self):
+        for process in self.running.values():
+            process.send_signal(signal.SIGTERM)
+        for name, process in self.running.items():
+            assert process.wait(10) == 0, f"{name} did not end cleanly"
+
+
+@contextmanager
+def graph(*names, **parameters):
+    nodes = Processes()
+    for name in names:
+        nodes.start(name, **parameters.get(name, {}))
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node("learner", context=context)
+    try:
+        with Spinner(node, context=context) as spinner:
+            yield nodes, node, spinner
+    finally:
+        context.try_shutdown()
+        nodes.stop()
+
+
+def policy(version=3):
+    rng = np.random.default_rng(0)
+    o, n = TASK.observation_size, TASK.hand.n
+    return GaussianPolicy(
+        (rng.normal(size=(o, 16)) / 4, rng.normal(size=(16, n)) / 4),
+        (np.zeros(16), np.zeros(n)), np.full(n, -0.5), np.zeros(o), np.ones(o), version,
+    )  # fmt: skip
+
+
+def local_env():
+    return Env(TASK, LocalStation(TASK, Worlds(TASK.hand, TASK.fixture)))
+
+
+def assert_same(a, b):
+    for name in ("observations", "actions", "rewards", "reward_terms", "errors"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
+    assert (a.episode, a.success, a.reset_attempts) == (b.episode, b.success, b.reset_attempts)
+
+
+def test_the_graph_gives_the_episodes_of_the_process_bit_for_bit():
+    with graph(*RING, "runner") as (_, node, spinner):
+        got = GraphSampler(node, spinner, TASK).sample(policy(), 7, range(4))
+    env = local_env()
+    for number, episode in enumerate(got):
+        assert_same(episode, rollout(env, policy(), 7, np.array([number]))[0])
+
+
+@pytest.mark.parametrize("victim", ["runner", "estimator", "reward", "reset"])
+def test_a_node_that_is_killed_and_started_again_does_not_end_the_run(victim):
+    """The world waits; the episodes asked for come, each once."""
+    with graph(*RING, "runner") as (nodes, node, spinner):
+        done = []
+
+        def on_episode(episode):
+            done.append(episode.episode)
+            if len(done) == 2:
+                nodes.kill(victim)
+                nodes.start(victim)
+
+        sampler = GraphSampler(node, spinner, TASK)
+        episodes = sampler.sample(policy(), 7, range(6), on_episode=on_episode)
+    assert [e.episode for e in episodes] == list(range(6))
+    assert sorted(done) == list(range(6))
+    assert all(e.steps == TASK.steps and np.isfinite(e.observations).all() for e in episodes)
+
+
+def test_a_policy_of_another_layout_ends_the_rollout_with_both_layouts():
+    with graph(*RING, "runner") as (_, node, spinner):
+        sampler = GraphSampler(node, spinner, TASK)
+        message = convert.policy_msg(policy(), TASK)
+        message.layout = '[["x", 1]]'
+        sampler._policies.publish(message)
+        sampler._policies.publish = lambda _: None
+        with pytest.raises(Exception, match=r'\[\["x", 1\]\].*joints'):
+            sampler.sample(policy(), 0, [0])
+
+
+def test_the_reset_tells_its_stages_and_ends_within_tolerance():
+    with graph(*RING) as (_, node, spinner):
+        station = GraphStation(node, spinner, TASK, lockstep=True)
+        env = Env(TASK, station)
+        env.reset(0, np.array([0]))
+        for _ in range(10):
+            env.step(np.full((1, TASK.hand.n), 0.8))
+        client, stages = ActionClient(node, Reset, topics.RESET), []
+        sending = client.send_goal_async(
+            Reset.Goal(object_angle=1.0),
+            feedback_callback=lambda m: stages.append(m.feedback.stage),
+        )
+        handle = spinner.result(sending, "acceptance")
+        result = spinner.result(handle.get_result_async(), "the result").result
+        spinner.wait(lambda: "done" in stages, "the last feedback")
+        assert result.success and result.attempts == 1 and not result.failed_joints
+        assert stages == ["release", "object_home", "hand_home", "verify", "done"]
+        start = station.reset(start_request(TASK, 0, np.array([1])))
+        assert np.abs(start.hand.q[0] - TASK.hand.nominal).max() <= np.deg2rad(5)
+        assert abs(start.object.angle[0]) <= np.deg2rad(5)
+
+
+def test_a_teleport_is_there_for_simulation_and_gives_the_same_as_in_process():
+    with graph(*RING) as (_, node, spinner):
+        far = Env(TASK, GraphStation(node, spinner, TASK, lockstep=True), teleport=True)
+        near = local_env()
+        near.teleport = True
+        for number in (0, 1):
+            a, b = far.reset(3, np.array([number])), near.reset(3, np.array([number]))
+            np.testing.assert_array_equal(a[0], b[0])
+            for _ in range(3):
+                action = np.full((1, TASK.hand.n), 0.5)
+                np.testing.assert_array_equal(
+                    far.step(action).observation, near.step(action).observation
+                )
+
+
+class Bench:
+    """A driver, with somebody who can see and command it."""
+
+    def __init__(self, node, spinner):
+        self.node, self.spinner, self.status, self.diagnostics = node, spinner, [], {}
+        self.listener, self.states = Listener(node), []
+        node.create_subscription(JointState, topics.HAND_STATES, self.states.append, qos.STREAM)
+        node.create_subscription(HandStatus, topics.HAND_STATUS, self.status.append, 10)
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        self.commands = node.create_publisher(JointState, topics.HAND_COMMANDS, qos.COMMAND)
+        spinner.wait(lambda: self.states, "a state")
+        spinner.wait(lambda: self.commands.get_subscription_count() > 0, "the driver")
+
+    def _on_diagnostics(self, message):
+        for status in message.status:
+            values = {pair.key: pair.value for pair in status.values}
+            self.diagnostics[status.name] = (status.message, values)
+
+    def send(self, q, names=None, stamp=None):
+        stamp = convert.from_stamp(self.states[-1].header.stamp) if stamp is None else stamp
+        message = JointState(name=names or list(TASK.hand.joints), position=list(q))
+        message.header.stamp = convert.to_stamp(stamp)
+        self.commands.publish(message)
+
+    def step(self, q):
+        count = len(self.states)
+        self.send(q)
+        self.spinner.wait(lambda: len(self.states) > count, "the next state")
+        return np.array(self.states[-1].position)
+
+    def driver(self, key, value):
+        def told():
+            return self.diagnostics.get("driver", ("", {}))[1].get(key) == value
+
+        self.spinner.wait(told, f"{key} = {value} on /diagnostics")
+
+
+def test_bad_commands_are_dropped_or_clamped_per_joint_and_counted():
+    with graph("driver") as (_, node, spinner):
+        bench = Bench(node, spinner)
+        home = TASK.hand.nominal
+        still = bench.step(home)
+        bad = home.copy()
+        bad[0] = np.nan
+        np.testing.assert_allclose(bench.step(bad)[0], still[0], atol=0.02)
+        bench.driver("targets_dropped", "1")
+        bad[0] = 50.0
+        for _ in range(10):
+            q = bench.step(bad)
+        assert q[0] <= TASK.hand.upper[0] + 0.05
+        bench.driver("commands_clamped", "10")
+        bench.send([0.0, 0.0], names=["FFJ10", "FFJ11", "FFJ12"])  # malformed
+        bench.driver("commands_malformed", "1")
+        bench.send(home, stamp=12345.0)
+        bench.driver("commands_stale", "1")
+        spinner.wait(lambda: bench.status and bench.status[-1].commands_clamped == 10, "the status")
+
+
+def test_a_stranger_who_commands_is_reported():
+    with graph("driver") as (_, node, spinner):
+        bench = Bench(node, spinner)  # this node is called learner, which may not command
+        bench.driver("strange_command_sources", "learner")
+        assert "commands also come from learner" in bench.diagnostics["driver"][0]
+
+
+def test_in_real_pace_the_world_runs_by_itself_and_old_commands_are_let_go():
+    with graph("driver", driver={"pace": "real"}) as (_, node, spinner):
+        bench = Bench(node, spinner)
+        far = TASK.hand.nominal.copy()
+        far[1] = 0.0
+
+        def efforts():
+            return np.abs(np.array(bench.states[-1].effort))
+
+        def commanded():
+            bench.send(far)
+            return abs(bench.states[-1].position[1]) < 0.3
+
+        spinner.wait(commanded, "the hand to follow")
+        # Nobody commands any more: after the watchdog's limits the servos are limp.
+        spinner.wait(lambda: efforts().max() == 0.0, "the hand to be let go", 20)
+
+
+def test_in_real_pace_episodes_take_their_time():
+    with graph(*RING, driver={"pace": "real"}) as (_, node, spinner):
+        env = Env(TASK, GraphStation(node, spinner, TASK, lockstep=False))
+        env.reset(0, np.array([0]))
+        began, still = time.monotonic(), np.zeros((1, TASK.hand.n))
+        stamps = [float(env.step(still).sample.hand.stamp[0]) for _ in range(20)]
+        # Never faster than the clock; how much slower is this machine's affair.
+        assert time.monotonic() - began >= 19 * TASK.period
+        assert np.median(np.diff(stamps)) == pytest.approx(TASK.period, rel=0.25)
+
+
+def test_the_domain_is_the_tests_own(domain):
+    assert os.environ["ROS_DOMAIN_ID"] == str(domain)
+    assert os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
