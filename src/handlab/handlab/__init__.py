@@ -1,0 +1,1 @@
+"""The application: graphs of nodes, the command line, reports and the viewer."""

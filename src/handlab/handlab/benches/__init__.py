@@ -1,0 +1,16 @@
+"""Measurements beside their limits, one file each; `./handlab bench NAME`."""
+
+from handlab.benches import demo, graph, parity, sim, valve
+from handlab.benches.result import Result, run_bench
+
+BENCHES = {
+    "graph": graph.measure,
+    "sim": sim.measure,
+    "parity": parity.measure,
+    "valve": valve.measure,
+    "valve_strict": valve.measure_strict,
+    "demo": demo.measure,
+}
+"""Name to the function that measures: seed in, result out."""
+
+__all__ = ["BENCHES", "Result", "run_bench"]

@@ -1,0 +1,27 @@
+"""The demo as a user runs it, from the command to the report."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+
+from handlab.benches.result import Result
+from handlab_core.errors import StationFault
+
+LIMIT = 6.0
+"""Minutes after set-up."""
+
+
+def measure(seed: int) -> Result:
+    """Run `handlab demo` in an empty folder and take the time."""
+    with tempfile.TemporaryDirectory(prefix="handlab-") as folder:
+        began = time.monotonic()
+        command = [sys.executable, "-m", "handlab.cli", "demo", "--json", "--seed", str(seed)]
+        done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+        minutes = (time.monotonic() - began) / 60
+    if done.returncode != 0:
+        raise StationFault(f"the demo ended with code {done.returncode}")
+    summary = json.loads(done.stdout.splitlines()[-1])
+    keys = ("success_rate", "strict_success_rate", "robot_hours", "seed")
+    return Result(minutes, LIMIT, "minutes", {key: summary[key] for key in keys})

@@ -1,0 +1,85 @@
+"""Lockstep steps through the graph beside a bare ring of as many processes."""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import rclpy
+
+from handlab.benches.result import Result
+from handlab.domain import Domain
+from handlab.graph import GraphConfig
+from handlab.up import BackgroundGraph
+from handlab_core.tasks import Task, make_task
+from handlab_learning.algorithms.npg import Npg, NpgConfig
+from handlab_nodes.graph_sampler import GraphSampler
+from handlab_nodes.spinner import Spinner
+
+PROCESSES = 4
+"""Every step passes four processes: runner, driver, estimator, reward computer. The reset mechanism
+and the learner are up too, and not in the ring."""
+
+ROUNDS = 3
+EPISODES = 12
+RING_SECONDS = 4.0
+
+
+def measure(seed: int) -> Result:
+    """Alternate between ring and graph; the ratio is the median of the rounds' ratios."""
+    task = make_task("valve")
+    policy = Npg(task, NpgConfig(), seed).policy()
+    pairs = []
+    with running_sampler(task, learner=True) as sampler:
+        sampler.sample(policy, seed, [0])
+        for i in range(ROUNDS):
+            ring = _ring()
+            began = time.perf_counter()
+            first = 1 + i * EPISODES
+            done = sampler.sample(policy, seed, range(first, first + EPISODES))
+            elapsed = time.perf_counter() - began
+            # In lockstep robot time is made of control steps, in an episode and in a reset alike.
+            steps = sum((e.experience_s + e.reset_s) / task.period for e in done)
+            pairs.append((steps / elapsed, ring))
+    value = statistics.median(graph for graph, _ in pairs)
+    ratio = statistics.median(graph / ring for graph, ring in pairs)
+    details = {"processes": PROCESSES, "rounds": [list(p) for p in pairs], "seed": seed}
+    return Result(value, value / ratio, "control steps/s", details)
+
+
+@contextmanager
+def running_sampler(task: Task, learner: bool = False) -> Iterator[GraphSampler]:
+    """A graph in lockstep, and somebody to ask it for episodes."""
+    with tempfile.TemporaryDirectory(prefix="handlab-") as scratch:
+        config = GraphConfig(task.name, learner=learner)
+        with BackgroundGraph(config, Path(scratch, "nodes.log")) as graph:
+            context = rclpy.Context()
+            rclpy.init(context=context, domain_id=graph.domain)
+            node = rclpy.create_node("bench", context=context)
+            with Spinner(node, context=context) as spinner:
+                yield GraphSampler(node, spinner, task)
+            context.try_shutdown()
+
+
+def _ring() -> float:
+    """Round trips per second of a bare ring."""
+    domain = Domain()
+    environment = {**os.environ, "ROS_DOMAIN_ID": str(domain.id)}
+    words = [sys.executable, "-m", "handlab.bare_ring", str(PROCESSES), str(RING_SECONDS)]
+    # A module outside of this package, whose import would cost each process seconds.
+    others = [subprocess.Popen([*words, str(i)], env=environment) for i in range(1, PROCESSES)]
+    try:
+        first = subprocess.run(
+            [*words, "0"], env=environment, capture_output=True, text=True, check=True
+        )
+    finally:
+        for process in others:
+            process.kill()
+            process.wait()
+        domain.release()
+    return float(first.stdout)

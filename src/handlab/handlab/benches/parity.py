@@ -1,0 +1,32 @@
+"""The graph in lockstep beside the in-process environment: numbers that differ."""
+
+import numpy as np
+
+from handlab.benches.graph import running_sampler
+from handlab.benches.result import Result
+from handlab_core.env import Env
+from handlab_core.rollout import rollout
+from handlab_core.station import LocalStation
+from handlab_core.tasks import make_task
+from handlab_learning.algorithms.npg import Npg, NpgConfig
+from handlab_sim.worlds import Worlds
+
+EPISODES = 20
+ARRAYS = ("observations", "actions", "rewards", "reward_terms", "errors")
+
+
+def measure(seed: int) -> Result:
+    """Run the same episodes, with resets, both ways and count what differs in any bit."""
+    task = make_task("valve")
+    policy = Npg(task, NpgConfig(), seed).policy()
+    with running_sampler(task) as sampler:
+        far = sampler.sample(policy, seed, range(EPISODES))
+    env = Env(task, LocalStation(task, Worlds(task.hand, task.fixture)))
+    near = [rollout(env, policy, seed, np.array([i]))[0] for i in range(EPISODES)]
+    mismatches = compared = 0
+    for a, b in zip(far, near, strict=True):
+        for name in ARRAYS:
+            mismatches += int(np.count_nonzero(getattr(a, name) != getattr(b, name)))
+            compared += getattr(a, name).size
+    details = {"episodes": EPISODES, "compared": compared, "seed": seed}
+    return Result(mismatches, 0, "numbers that differ", details)

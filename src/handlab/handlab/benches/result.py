@@ -1,0 +1,71 @@
+"""What a measurement gives, and where it is kept."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from handlab.tables import rewrite_readme
+from handlab_core.errors import UnknownName
+from handlab_core.paths import share
+from handlab_learning.files import write_atomically
+
+
+@dataclass(frozen=True)
+class Result:
+    """A figure beside its limit."""
+
+    value: float
+    limit: float
+    unit: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ratio(self) -> float:
+        """The figure in units of its limit; of a limit of zero, the figure itself."""
+        return self.value / self.limit if self.limit else self.value
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON."""
+        head = {"value": self.value, "limit": self.limit, "ratio": self.ratio, "unit": self.unit}
+        return head | self.details
+
+
+def run_bench(
+    name: str, benches: Mapping[str, Callable[[int], Result]], seed: int, write: bool
+) -> dict[str, Any]:
+    """Measure, and with `write` keep the result in results/<name>.json.
+
+    Raises:
+        UnknownName: there is no such bench; the message lists what there is.
+    """
+    if name not in benches:
+        raise UnknownName("bench", name, benches)
+    result = benches[name](seed).plain()
+    if write:
+        write_atomically(
+            results() / f"{name}.json", json.dumps(result | _origin(name), indent=1) + "\n"
+        )
+        rewrite_readme()
+    return result
+
+
+def results() -> Path:
+    """The folder of kept results."""
+    return share() / "results"
+
+
+def _origin(name: str) -> dict[str, Any]:
+    """On what machine, from which commit and by which command a result was made."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=share(), capture_output=True, text=True
+    ).stdout.strip()
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    command = f"./handlab bench {name} --write"
+    return {"machine": machine, "commit": commit, "date": now, "command": command}

@@ -1,0 +1,58 @@
+"""In-process control steps beside bare `mj_step` of the same model on the same threads."""
+
+import statistics
+import time
+
+import numpy as np
+
+from handlab.benches.result import Result
+from handlab_core.env import Env
+from handlab_core.station import LocalStation
+from handlab_core.tasks import Task, make_task
+from handlab_sim.worlds import Worlds
+
+WORLDS, THREADS = 64, 2
+ROUNDS = 5
+
+
+def measure(seed: int) -> Result:
+    """Step 64 worlds with observations, estimator and reward; and the same physics without.
+
+    Both walk through the same states: the bare run starts where an episode starts and is given the
+    controls that the episode had.
+    """
+    task = make_task("valve")
+    pairs = [_pair(task, seed + i) for i in range(ROUNDS)]
+    value = statistics.median(whole for whole, _ in pairs)
+    ratio = statistics.median(whole / bare for whole, bare in pairs)
+    details = {
+        "worlds": WORLDS,
+        "threads": THREADS,
+        "rounds": [list(p) for p in pairs],
+        "seed": seed,
+    }
+    return Result(value, value / ratio, "control steps/s", details)
+
+
+def _pair(task: Task, seed: int) -> tuple[float, float]:
+    worlds = Worlds(task.hand, task.fixture, WORLDS, THREADS)
+    batch, substeps = worlds.batch, round(task.period / worlds.model.opt.timestep)
+    env = Env(task, LocalStation(task, worlds))
+    env.reset(seed, np.arange(WORLDS))
+    start, controls = batch.state.copy(), []
+    rng = np.random.default_rng(seed)
+    actions = rng.uniform(-1, 1, (task.steps, WORLDS, task.hand.n))
+    ctrl = batch.bind("ctrl")
+    began = time.perf_counter()
+    for action in actions:
+        env.step(action)
+        controls.append(ctrl.copy())
+    whole = time.perf_counter() - began
+    batch.state[:] = start
+    began = time.perf_counter()
+    for control in controls:
+        ctrl[:] = control
+        batch.step(nstep=substeps)
+    bare = time.perf_counter() - began
+    steps = WORLDS * task.steps
+    return steps / whole, steps / bare

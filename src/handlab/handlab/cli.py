@@ -1,0 +1,236 @@
+"""The command line: `./handlab VERB`."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by numpy and torch when they are imported
+
+import typer
+
+from handlab_core.errors import BadConfig, HandlabError
+from handlab_core.paths import share
+
+app = typer.Typer(
+    help="Teach a robot hand a skill, on MuJoCo or on the real thing.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object, last.")]
+Seed = Annotated[int, typer.Option(help="Fixes starts, goals and noise.")]
+TaskName = Annotated[str, typer.Argument(help="See `handlab tasks`.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A setting of the algorithm: name=value, more than once."),
+]
+
+
+@app.command()
+def demo(seed: Seed = 0, as_json: AsJson = False, viewer: bool = False) -> None:
+    """Learn to turn the valve through the ROS graph on MuJoCo, evaluate, write the report."""
+    from handlab_learning.run_config import RunConfig
+
+    config = RunConfig(task="valve", backend="graph", seed=seed, until="success")
+    _train(config, as_json, viewer=viewer)
+
+
+@app.command()
+def train(
+    task: Annotated[
+        str, typer.Argument(help="See `handlab tasks`; not needed with --resume.")
+    ] = "",
+    algorithm: Annotated[str, typer.Option(help="npg")] = "npg",
+    backend: Annotated[str, typer.Option(help="graph: the ROS nodes; sim: this process")] = "graph",
+    reward: Annotated[str, typer.Option(help="Reward variant; default: the task's own")] = "",
+    max_hours: Annotated[float, typer.Option(help="Robot-hours, resets counted")] = 6.0,
+    until: Annotated[str, typer.Option(help="success, strict or hours: when to stop")] = "strict",
+    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder")] = None,
+    settings: Settings = None,
+    seed: Seed = 0,
+    worlds: Annotated[int, typer.Option(help="Side by side, with --backend sim")] = 20,
+    viewer: Annotated[
+        bool, typer.Option(help="Watch in the browser, with --backend graph")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Learn a task from nothing."""
+    from handlab_learning.run_config import RunConfig, parse_settings
+
+    if resume is not None:
+        _train(None, as_json, resume, worlds, viewer)
+        return
+    if not task:
+        raise BadConfig("name a task (see `handlab tasks`), or a run folder with --resume")
+    config = RunConfig(
+        task, reward, algorithm, backend, seed, max_hours, until=until,
+        settings=parse_settings(settings or []),
+    )  # fmt: skip
+    _train(config, as_json, None, worlds, viewer)
+
+
+def _train(
+    config: Any, as_json: bool, resume: Path | None = None, worlds: int = 20, viewer: bool = False
+) -> None:
+    from handlab import report, training
+    from handlab.progress import console
+    from handlab_learning.run_folder import RunFolder
+
+    folder = RunFolder(resume) if resume is not None else training.new_run(config)
+    console.print(f"run folder: {folder.path}")
+    try:
+        summary = training.train(folder, resume is not None, worlds, viewer=viewer)
+    except (KeyboardInterrupt, HandlabError):
+        if list(folder.checkpoints.glob("*.json")):
+            console.print(f"go on with: ./handlab train --resume {folder.path}")
+        raise
+    page = report.write(folder)
+    console.print(f"report: {page}")
+    hours = summary["robot_hours_to_success"]
+    learned = "not learned" if hours is None else f"learned after {hours:.2f} robot-hours"
+    print(
+        f"{summary['task']}: {learned}; success {summary['success_rate']:.0%} of "
+        f"{summary['evaluation_episodes']} episodes (strict {summary['strict_success_rate']:.0%}), "
+        f"{summary['robot_hours']:.2f} robot-hours in {summary['wall_s'] / 60:.1f} min"
+    )
+    _finish(summary, as_json)
+
+
+@app.command()
+def evaluate(
+    checkpoint: Annotated[Path, typer.Argument(help="A run folder, or a checkpoint in one")],
+    episodes: int = 30,
+    backend: Annotated[str, typer.Option(help="graph or sim")] = "sim",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Run a policy without noise and tell how often it succeeds."""
+    from handlab import evaluation
+
+    verdict = evaluation.evaluate(checkpoint, episodes, backend, seed)
+    print(
+        f"success {verdict['success_rate']:.0%} (strict {verdict['strict_success_rate']:.0%}) "
+        f"of {verdict['episodes']} episodes, mean return {verdict['mean_return']:.1f}"
+    )
+    _finish(verdict, as_json)
+
+
+@app.command()
+def up(
+    task: TaskName,
+    hardware: Annotated[str, typer.Option(help="mujoco")] = "mujoco",
+    pace: Annotated[str, typer.Option(help="real or lockstep")] = "real",
+    reward: Annotated[str, typer.Option(help="Reward variant; default: the task's own")] = "",
+    viewer: Annotated[bool, typer.Option(help="Serve the browser viewer")] = False,
+    bag: Annotated[str, typer.Option(help="Folder for recordings")] = "",
+) -> None:
+    """Start a task's graph of nodes and show what they say; Ctrl-C stops it."""
+    from handlab.domain import Domain
+    from handlab.graph import GraphConfig, build_graph
+    from handlab.progress import console
+    from handlab.up import run_nodes
+
+    nodes = build_graph(GraphConfig(task, hardware, pace, reward, bag, viewer=viewer))
+    domain = Domain()
+    os.environ["ROS_DOMAIN_ID"] = str(domain.id)
+    console.print(f"ROS_DOMAIN_ID={domain.id}: {', '.join(node.name for node in nodes)}")
+    raise SystemExit(run_nodes(nodes, sys.stdout))
+
+
+@app.command()
+def bench(name: str, as_json: AsJson = False, seed: Seed = 0, write: bool = False) -> None:
+    """Measure something beside its limit, in one run."""
+    from handlab.benches import BENCHES, run_bench
+
+    result = run_bench(name, BENCHES, seed, write)
+    print(
+        f"{name}: {result['value']:.4g} {result['unit']}, limit {result['limit']:.4g}, "
+        f"ratio {result['ratio']:.3f}"
+    )
+    _finish(result, as_json)
+
+
+@app.command()
+def report(run: Path) -> None:
+    """Write the report of a finished run again."""
+    from handlab import report as reports
+    from handlab_learning.run_folder import RunFolder
+
+    print(reports.write(RunFolder(run)))
+
+
+@app.command()
+def view(task: TaskName = "valve") -> None:
+    """Serve the browser viewer for a graph that is already up."""
+    from handlab import viewer
+
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    viewer.main(["--ros-args", "-p", f"task:={task}"])
+
+
+@app.command()
+def tasks() -> None:
+    """List the tasks."""
+    from handlab_core.tasks import TASKS
+
+    for name, build in sorted(TASKS.items()):
+        task = build()
+        rewards = ", ".join(f"{r}*" if r == task.reward else r for r in task.rewards)
+        print(f"{name:20} {task.description} ({task.hand_name}; rewards: {rewards})")
+
+
+@app.command()
+def hands() -> None:
+    """List the hands."""
+    from handlab_core.hands import HANDS
+
+    for name, build in sorted(HANDS.items()):
+        hand = build()
+        print(f"{name:20} {hand.n} joints: {' '.join(hand.joints)}")
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check that this machine has what handlab needs."""
+    from handlab.doctor import check_all
+
+    checks = check_all()
+    for check in checks:
+        mark = "ok " if check.ok else "BAD" if check.needed else "-- "
+        print(f"{mark}  {check.name}: {check.found}")
+        if not check.ok:
+            print(f"     {check.remedy}")
+    _finish({check.name: check.ok for check in checks}, as_json)
+    raise SystemExit(any(check.needed and not check.ok for check in checks))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(context: typer.Context) -> None:
+    """Run every test; arguments go to pytest."""
+    command = [sys.executable, "-m", "pytest", *context.args]
+    raise SystemExit(subprocess.call(command, cwd=share()))
+
+
+def _finish(figures: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(figures))
+
+
+def main() -> None:
+    """Run a verb; what went wrong is one sentence, not a traceback."""
+    try:
+        app()
+    except HandlabError as error:
+        print(f"handlab: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

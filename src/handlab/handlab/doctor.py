@@ -1,0 +1,142 @@
+"""Checks of the machine: what is there, what is missing, what to do about it."""
+
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from handlab import video
+
+MEMORY_NEEDED = 2.0
+"""GiB: six node processes, the largest with torch."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    found: str
+    remedy: str = ""
+    needed: bool = True
+    """False: only a convenience is missing without it."""
+
+
+def check_all() -> list[Check]:
+    """Look at everything, even where something is missing."""
+    checks: list[Callable[[], Check]] = [
+        _python,
+        _ros,
+        _messages,
+        *[_library(name) for name in ("mujoco", "torch", "gymnasium", "rosbags", "viser")],
+        _packages,
+        _network,
+        _memory,
+        _rendering,
+        _video,
+    ]
+    return [check() for check in checks]
+
+
+def _python() -> Check:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    return Check("python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer")
+
+
+def _ros() -> Check:
+    remedy = "delete .venv and start ./handlab again; it installs ROS 2 Jazzy's Python wheels"
+    try:
+        rclpy = importlib.import_module("rclpy")
+        importlib.import_module("rclpy.experimental")
+    except ImportError as error:
+        return Check("rclpy", False, str(error), remedy)
+    source = "sourced" if os.environ.get("ROS_DISTRO") else "wheels"
+    return Check("rclpy", True, f"{source}, {Path(rclpy.__file__).parent}")
+
+
+def _messages() -> Check:
+    remedy = "start ./handlab again: it builds src/handlab_interfaces"
+    try:
+        module = importlib.import_module("handlab_interfaces.msg")
+    except ImportError as error:
+        return Check("messages", False, str(error), remedy)
+    return Check("messages", hasattr(module, "Episode"), "handlab_interfaces", remedy)
+
+
+def _library(name: str) -> Callable[[], Check]:
+    def check() -> Check:
+        try:
+            module = importlib.import_module(name)
+        except ImportError as error:
+            remedy = "delete .venv and start ./handlab again; it installs requirements.lock"
+            return Check(name, False, str(error), remedy)
+        return Check(name, True, str(getattr(module, "__version__", "there")))
+
+    return check
+
+
+def _packages() -> Check:
+    names = ("core", "sim", "learning", "nodes")
+    for name in names:
+        try:
+            importlib.import_module(f"handlab_{name}")
+        except ImportError as error:
+            return Check("packages", False, str(error), "start ./handlab again")
+    return Check("packages", True, ", ".join(f"handlab_{name}" for name in names))
+
+
+def _network() -> Check:
+    """Whether two nodes of this machine hear each other."""
+    script = (
+        "import rclpy,time\nfrom std_msgs.msg import String\nrclpy.init()\n"
+        "a,b=rclpy.create_node('doctor_a'),rclpy.create_node('doctor_b')\nheard=[]\n"
+        "b.create_subscription(String,'doctor',heard.append,10)\n"
+        "out=a.create_publisher(String,'doctor',10)\nend=time.time()+10\n"
+        "while not heard and time.time()<end:\n"
+        "    out.publish(String(data='x')); rclpy.spin_once(b,timeout_sec=0.1)\n"
+        "raise SystemExit(not heard)"
+    )
+    environment = {**os.environ, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True)
+    remedy = "allow UDP on the loopback interface, and space in /dev/shm (rm /dev/shm/fastrtps_*)"
+    return Check("DDS", done.returncode == 0, "a message came through" if not done.returncode else
+                 "no message came through", remedy)  # fmt: skip
+
+
+def _memory() -> Check:
+    import psutil
+
+    free = psutil.virtual_memory().available / 2**30
+    disk = shutil.disk_usage(tempfile.gettempdir()).free / 2**30
+    enough = free >= MEMORY_NEEDED and disk >= 1.0
+    return Check("memory", enough, f"{free:.1f} GiB of memory, {disk:.0f} GiB of disk free",
+                 f"free {MEMORY_NEEDED:.0f} GiB of memory and 1 GiB of disk")  # fmt: skip
+
+
+def _rendering() -> Check:
+    script = (
+        "import mujoco\nmodel = mujoco.MjModel.from_xml_string('<mujoco/>')\n"
+        "mujoco.Renderer(model, 8, 8).render()"
+    )
+    backends = [os.environ["MUJOCO_GL"]] if "MUJOCO_GL" in os.environ else video.BACKENDS
+    for backend in backends:
+        environment = {**os.environ, "MUJOCO_GL": backend}
+        command = [sys.executable, "-c", script]
+        if subprocess.run(command, env=environment, capture_output=True).returncode == 0:
+            return Check("rendering", True, f"off screen with {backend}", needed=False)
+    return Check("rendering", False, f"none of {', '.join(backends)} works; reports have no video",
+                 "Debian, Ubuntu: apt install libegl1 libgl1-mesa-dri", needed=False)  # fmt: skip
+
+
+def _video() -> Check:
+    import av.codec
+
+    ok = "libx264" in av.codec.codecs_available
+    return Check("video", ok, "libx264" if ok else "no libx264 in PyAV",
+                 "install the lock file's version of av", needed=False)  # fmt: skip

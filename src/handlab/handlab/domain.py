@@ -1,0 +1,45 @@
+"""One ROS domain for each graph of this machine, so that two at once do not hear each other."""
+
+import fcntl
+import os
+import tempfile
+from pathlib import Path
+
+from handlab_core.errors import BadConfig
+
+DOMAINS = range(102)
+"""Domain ids whose ports do not touch those the kernel hands out (ROS 2, "The ROS_DOMAIN_ID")."""
+
+
+class Domain:
+    """The domain the user has chosen (ROS_DOMAIN_ID), else the first that no other handlab uses.
+
+    Raises:
+        BadConfig: all are taken.
+    """
+
+    def __init__(self) -> None:
+        # Hands of a lab share its network: nobody else's shall be commanded by accident.
+        os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        self._lock: int | None = None
+        if chosen := os.environ.get("ROS_DOMAIN_ID"):
+            self.id = int(chosen)
+            return
+        folder = Path(tempfile.gettempdir()) / f"handlab-domains-{os.getuid()}"
+        folder.mkdir(exist_ok=True)
+        for domain in DOMAINS:
+            file = os.open(folder / str(domain), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(file)
+                continue
+            self._lock, self.id = file, domain
+            return
+        raise BadConfig("all ROS domains are taken by running graphs; end one or set ROS_DOMAIN_ID")
+
+    def release(self) -> None:
+        """Let another graph have it; twice is harmless. The end of the process does it too."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None

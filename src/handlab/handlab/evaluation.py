@@ -1,0 +1,45 @@
+"""Evaluate a checkpoint, in this process or through a graph."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rich.progress import Progress
+
+from handlab.graph import GraphConfig
+from handlab.graph_client import GraphClient
+from handlab.progress import console
+from handlab.training import local_sampler
+from handlab.up import BackgroundGraph
+from handlab_core.errors import UnknownName
+from handlab_learning import checkpoint as checkpoints
+from handlab_learning.evaluate import EVALUATION, judge
+
+
+def evaluate(
+    path: Path, episodes: int, backend: str, seed: int, threads: int = 2
+) -> dict[str, Any]:
+    """Run a checkpoint's policy without noise and judge the episodes."""
+    from handlab_core.tasks import make_task
+
+    saved = checkpoints.load(path)
+    task = make_task(saved.manifest["task"]).with_reward(saved.manifest["reward"])
+    policy = saved.policy(task)
+    if backend == "sim":
+        numbers = range(3 * EVALUATION, 3 * EVALUATION + episodes)
+        return judge(local_sampler(task, 20, threads).sample(policy, seed, numbers, True))
+    if backend != "graph":
+        raise UnknownName("backend", backend, ("graph", "sim"))
+    config = GraphConfig(task.name, reward=task.reward)
+    with tempfile.TemporaryDirectory() as scratch, Progress(console=console) as bar:
+        shown = bar.add_task("episodes", total=episodes)
+        with (
+            BackgroundGraph(config, Path(scratch, "nodes.log")) as graph,
+            GraphClient(graph) as client,
+        ):
+            return client.evaluate(
+                str(saved.manifest_path.resolve()),
+                episodes,
+                seed,
+                lambda done, _: bar.update(shown, completed=done),
+            )

@@ -1,0 +1,86 @@
+"""The graph of a task as data: which nodes there are and how each is set up.
+
+`launch/*.launch.py` turns the list into launch_ros actions, `handlab.up` into processes.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from handlab_core.backend import BACKENDS
+from handlab_core.errors import BadConfig, UnknownName
+from handlab_core.tasks import make_task
+
+PACES = ("lockstep", "real")
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One node process."""
+
+    name: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    package: str = "handlab_nodes"
+    executable: str = ""
+    """Console script of the package, and its module's name; empty: the node's name and `_node`."""
+    lifecycle: bool = False
+
+    def __post_init__(self) -> None:
+        """Fill in the executable."""
+        if not self.executable:
+            object.__setattr__(self, "executable", f"{self.name}_node")
+
+    @property
+    def module(self) -> str:
+        """Python module whose main() runs the node."""
+        return f"{self.package}.{self.executable}"
+
+
+@dataclass(frozen=True)
+class GraphConfig:
+    """What a graph is made for."""
+
+    task: str = "valve"
+    hardware: str = "mujoco"
+    pace: str = "lockstep"
+    reward: str = ""
+    """Reward variant; empty is the task's own."""
+    bag: str = ""
+    """Folder for recordings; empty: no recorder."""
+    runner: bool = True
+    """Without it, somebody else commands the hand: a Gymnasium environment, for example."""
+    learner: bool = True
+    viewer: bool = False
+    rate: float = 100.0
+    """Hz, of the driver in real pace."""
+
+    def __post_init__(self) -> None:
+        """Check names, and that only a simulation is asked to wait."""
+        make_task(self.task).with_reward(self.reward or make_task(self.task).reward)
+        if self.hardware not in BACKENDS:
+            raise UnknownName("hardware", self.hardware, BACKENDS)
+        if self.pace not in PACES:
+            raise UnknownName("pace", self.pace, PACES)
+        if self.pace == "lockstep" and self.hardware != "mujoco":
+            raise BadConfig(f"hardware {self.hardware} cannot wait; use --pace real")
+
+
+def build_graph(config: GraphConfig) -> list[NodeSpec]:
+    """List the nodes of a task."""
+    task = {"task": config.task}
+    pace = {"pace": config.pace}
+    driver = task | pace | {"hardware": config.hardware, "rate": config.rate}
+    nodes = [
+        NodeSpec("driver", driver, lifecycle=True),
+        NodeSpec("estimator", task),
+        NodeSpec("reward", task | {"reward": config.reward}),
+        NodeSpec("reset", task),
+    ]
+    if config.runner:
+        nodes.append(NodeSpec("runner", task | pace))
+    if config.learner:
+        nodes.append(NodeSpec("learner", task | {"record": bool(config.bag)}))
+    if config.bag:
+        nodes.append(NodeSpec("recorder", {"bag": config.bag}))
+    if config.viewer:
+        nodes.append(NodeSpec("viewer", task, package="handlab", executable="viewer"))
+    return nodes

@@ -1,0 +1,106 @@
+"""What a person sees while a hand learns."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from handlab_learning.run_config import RunConfig
+
+Row = dict[str, Any]
+
+console = Console(stderr=True, highlight=False)
+"""Standard output is for results; everything else is said here."""
+
+BARS = " ▁▂▃▄▅▆▇█"
+
+
+class TrainingDisplay:
+    """A live panel on a terminal, a line per evaluation elsewhere."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self._config = config
+        self._evaluations: list[float] = []
+        self._row: Row = {}
+        self._began = time.monotonic()
+        self._bar = Progress(
+            TextColumn("robot-hours"),
+            BarColumn(bar_width=40),
+            TextColumn("{task.completed:.2f} of at most {task.total:.1f}"),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._task = self._bar.add_task("", total=config.max_hours)
+        self._live = Live(self._table(), console=console, refresh_per_second=4)
+
+    def __enter__(self) -> "TrainingDisplay":
+        """Begin to show."""
+        if console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the last state on the screen."""
+        if console.is_terminal:
+            self._live.update(self._table(), refresh=True)
+            self._live.stop()
+
+    def update(self, row: Row) -> None:
+        """Show a new row of metrics."""
+        self._row = row
+        self._bar.update(self._task, completed=row["robot_hours"])
+        if (evaluation := row.get("evaluation")) is not None:
+            self._evaluations.append(evaluation["success_rate"])
+            if not console.is_terminal:
+                self._say(row, evaluation)
+        if console.is_terminal:
+            self._live.update(self._table())
+
+    def _say(self, row: Row, evaluation: Row) -> None:
+        print(
+            f"iteration {row['iteration']:4d}  {row['robot_hours']:5.2f} robot-h  "
+            f"return {row['mean_return']:8.1f}  success {evaluation['success_rate']:4.0%}  "
+            f"strict {evaluation['strict_success_rate']:4.0%}  {row['steps_per_s']:6.0f} steps/s",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def _table(self) -> Table:
+        row, table = self._row, Table.grid(padding=(0, 2))
+        config = self._config
+        table.add_row(
+            f"[bold]{config.task}[/] · {config.algorithm} · {config.backend} · seed {config.seed}"
+        )
+        table.add_row(self._bar)
+        if not row:
+            table.add_row("[dim]starting the graph, then the first episodes ...[/]")
+            return table
+        figures = Table.grid(padding=(0, 3))
+        figures.add_row(
+            "iteration", "return", "training success", "steps/s", "robot time: steps, resets"
+        )
+        figures.add_row(
+            f"[bold]{row['iteration']}[/]",
+            f"[bold]{row['mean_return']:.0f}[/]",
+            f"[bold]{row['training_success_rate']:.0%}[/]",
+            f"[bold]{row['steps_per_s']:.0f}[/]",
+            f"[bold]{row['experience_s'] / 60:.1f} min, {row['reset_s'] / 60:.1f} min[/]",
+        )
+        table.add_row(figures)
+        if self._evaluations:
+            bars = "".join(BARS[round(rate * (len(BARS) - 1))] for rate in self._evaluations[-60:])
+            table.add_row(
+                f"success in {config.evaluation_episodes} evaluation episodes "
+                f"[bold green]{self._evaluations[-1]:.0%}[/]  [green]{bars}[/]"
+            )
+        return table

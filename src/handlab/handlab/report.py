@@ -1,0 +1,127 @@
+"""The report of a run: a curve, a video and a page that holds both."""
+
+import base64
+import html
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")  # no screen needed
+import matplotlib.pyplot as plt
+import yaml
+
+from handlab import video
+from handlab_learning.files import write_atomically
+from handlab_learning.run_folder import RunFolder
+
+INK, GREEN, BLUE, GREY = "#1f2933", "#2f9e58", "#2b6cb0", "#9aa5b1"
+
+STYLE = """
+:root { color-scheme: light }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1f2933 }
+body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.6rem; margin-bottom: .2rem } h2 { font-size: 1.15rem; margin-top: 2rem }
+.lead { color: #52606d; margin-top: 0 }
+.figures { display: grid; gap: .8rem; margin: 1.5rem 0 }
+.figures { grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)) }
+.figure { background: #f3f5f7; border-radius: .5rem; padding: .8rem 1rem }
+.figure b { display: block; font-size: 1.5rem } .figure span { color: #52606d; font-size: .9rem }
+img, video { max-width: 100%; border-radius: .5rem }
+pre { background: #f3f5f7; padding: 1rem; border-radius: .5rem }
+pre { overflow-x: auto; font-size: .85rem }
+.missing { background: #fff4e5; padding: .8rem 1rem; border-radius: .5rem }
+"""
+
+
+def write(folder: RunFolder) -> Path:
+    """Write learning_curve.png, video.mp4 and report.html into a finished run's folder.
+
+    Where no video can be made the page says why.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        BadRun: the run has not ended, or its folder is damaged; nothing is written then.
+    """
+    summary, rows, config = folder.summary(), folder.metrics(), folder.config_path.read_text()
+    curve, film = folder.path / "learning_curve.png", folder.path / "video.mp4"
+    plot(rows, summary, curve)
+    no_video = video.render(folder.path, film, int(summary["seed"]))
+    page = folder.path / "report.html"
+    write_atomically(
+        page, _page(summary, config, curve, film if no_video is None else None, no_video)
+    )
+    return page
+
+
+def plot(rows: list[dict[str, Any]], summary: dict[str, Any], path: Path) -> None:
+    """Draw success and return over robot-hours."""
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(9, 6), sharex=True, height_ratios=(3, 2))
+    judged = [(row["robot_hours"], row["evaluation"]) for row in rows if "evaluation" in row]
+    hours = [h for h, _ in judged]
+    top.plot(hours, [100 * e["success_rate"] for _, e in judged], color=GREEN, marker="o", ms=3,
+             label="within 20° in the last fifth")  # fmt: skip
+    top.plot(hours, [100 * e["strict_success_rate"] for _, e in judged], color=BLUE, lw=1,
+             label="strict: mean error below 0.1 rad")  # fmt: skip
+    if (reached := summary["robot_hours_to_success"]) is not None:
+        top.axvline(reached, color=GREY, ls=":")
+        top.annotate(f" learned: {reached:.2f} h", (reached, 4), color=INK)
+    top.set(ylabel="evaluation episodes [%]", ylim=(-3, 103))
+    top.legend(frameon=False, loc="upper left")
+    bottom.plot([r["robot_hours"] for r in rows], [r["mean_return"] for r in rows], color=INK, lw=1)
+    bottom.set(ylabel="mean return", xlabel="robot-hours, resets counted")
+    for axes in (top, bottom):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25)
+    top.set_title(
+        f"{summary['task']} by {summary['algorithm']}, seed {summary['seed']}", loc="left"
+    )
+    figure.tight_layout()
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def _page(
+    summary: dict[str, Any], config: str, curve: Path, film: Path | None, no_video: str | None
+) -> str:
+    hours = summary["robot_hours_to_success"]
+    strict = summary["robot_hours_to_strict_success"]
+    figures = [
+        (f"{summary['success_rate']:.0%}", f"success in {summary['evaluation_episodes']} episodes"),
+        (f"{summary['strict_success_rate']:.0%}", "strict success, 0.1 rad"),
+        ("not yet" if hours is None else f"{hours:.2f} h", "robot time until learned"),
+        ("not yet" if strict is None else f"{strict:.2f} h", "robot time until strict"),
+        (f"{summary['robot_hours']:.2f} h", "robot time in all, resets counted"),
+        (f"{summary['wall_s'] / 60:.1f} min", "on this machine's clock"),
+    ]
+    cards = "".join(f"<div class=figure><b>{b}</b><span>{s}</span></div>" for b, s in figures)
+    if film is not None:
+        source = f"data:video/mp4;base64,{_base64(film)}"
+        moving = f"<video controls autoplay muted loop playsinline src='{source}'></video>"
+    else:
+        moving = (
+            f"<p class=missing>No video: {html.escape(str(no_video))}. Install EGL or OSMesa "
+            "(Debian: libegl1 and libgl1-mesa-dri, or libosmesa6), then: "
+            f"<code>./handlab report {html.escape(str(summary['run_dir']))}</code></p>"
+        )
+    title = f"{summary['task']} by {summary['algorithm']}"
+    settings = html.escape(yaml.safe_dump(yaml.safe_load(config), sort_keys=False))
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>handlab: {title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>
+<body>
+<h1>{title}</h1><p class="lead">seed {summary["seed"]}, episodes from: {summary["backend"]}</p>
+<div class="figures">{cards}</div>
+<h2>The learned policy</h2>{moving}
+<h2>How it was learned</h2><img alt="learning curve" src="data:image/png;base64,{_base64(curve)}">
+<h2>Settings</h2><pre>{settings}</pre>
+<h2>All figures</h2><pre>{html.escape(json.dumps(summary, indent=1))}</pre>
+</body></html>
+"""
+
+
+def _base64(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()

@@ -1,0 +1,62 @@
+"""Train, in a graph or in this process, and report."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from handlab.graph import GraphConfig
+from handlab.graph_client import GraphClient
+from handlab.progress import TrainingDisplay
+from handlab.up import BackgroundGraph
+from handlab_core.env import Env
+from handlab_core.station import LocalStation
+from handlab_core.tasks import Task
+from handlab_learning.run_config import RunConfig
+from handlab_learning.run_folder import RunFolder
+from handlab_learning.sampler import LocalSampler
+from handlab_learning.trainer import Trainer
+from handlab_sim.worlds import Worlds
+
+RUNS = Path("runs")
+"""Default place of run folders, below the working directory."""
+
+NODE_LOG = "nodes.log"
+"""In a run's folder: what the nodes said."""
+
+
+def new_run(config: RunConfig, root: Path = RUNS) -> RunFolder:
+    """Make the folder of a new run."""
+    return RunFolder.create(root, config, datetime.now())
+
+
+def train(
+    folder: RunFolder, resume: bool, worlds: int = 20, threads: int = 2, viewer: bool = False
+) -> dict[str, Any]:
+    """Carry out a run and return its summary.
+
+    Args:
+        folder: of the run.
+        resume: go on from its newest checkpoint.
+        worlds: simulated side by side (backend `sim` only).
+        threads: to simulate them on (backend `sim` only).
+        viewer: serve the browser viewer (backend `graph` only).
+    """
+    config = folder.config()
+    if resume:
+        folder.newest_checkpoint()  # say what is missing before anything starts
+    with TrainingDisplay(config) as display:
+        if config.backend == "sim":
+            sampler = local_sampler(config.make_task(), worlds, threads)
+            return Trainer(folder, sampler, resume, display.update).run()
+        graph = GraphConfig(config.task, reward=config.reward, bag=str(folder.bag), viewer=viewer)
+        with BackgroundGraph(graph, folder.path / NODE_LOG) as nodes, GraphClient(nodes) as client:
+            return client.train(str(folder.path), resume, display.update)
+
+
+def local_sampler(task: Task, worlds: int, threads: int) -> LocalSampler:
+    """Episodes from simulated worlds in this process."""
+
+    def make_env(count: int) -> Env:
+        return Env(task, LocalStation(task, Worlds(task.hand, task.fixture, count, threads)))
+
+    return LocalSampler(make_env, worlds)

@@ -1,0 +1,113 @@
+"""A video of a policy at work.
+
+Run as a module in a process of its own, because how MuJoCo draws is chosen once, when it is
+imported.
+"""
+
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from handlab_core.types import JointState, Reading
+
+BACKENDS = ("egl", "osmesa")
+"""Ways to draw without a screen, best first."""
+
+FRAMES_PER_STEP = 2
+"""Between two control steps positions are interpolated."""
+
+EPISODES = 2
+STILL = 0.5
+"""s, the last picture of an episode stays so long."""
+
+TIMEOUT = 120.0
+"""s."""
+
+
+def render(checkpoint: Path, output: Path, seed: int = 0) -> str | None:
+    """Render a video of the policy; return why it could not be done, or None.
+
+    Tries EGL, then OSMesa, or only the one that MUJOCO_GL names.
+    """
+    reasons = []
+    for backend in [os.environ["MUJOCO_GL"]] if "MUJOCO_GL" in os.environ else BACKENDS:
+        command = [sys.executable, "-m", "handlab.video", str(checkpoint), str(output), str(seed)]
+        try:
+            environment = {**os.environ, "MUJOCO_GL": backend}
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, timeout=TIMEOUT
+            )
+        except subprocess.TimeoutExpired:
+            reasons.append(f"{backend}: took over {TIMEOUT:.0f} s")
+            continue
+        if done.returncode == 0 and output.is_file():
+            return None
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        reasons.append(f"{backend}: {last}")
+    return "; ".join(reasons)
+
+
+def _write(path: Path, frames: list[NDArray[np.uint8]], rate: float) -> None:
+    """Encode frames (H, W, 3) as H.264 in MP4, which every browser plays."""
+    scratch = path.with_name(f".{path.name}")
+    with av.open(str(scratch), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1000))
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": "24", "preset": "medium", "movflags": "faststart"}
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    scratch.replace(path)
+
+
+def _between(a: JointState, b: JointState, share: float) -> JointState:
+    return JointState(a.stamp, a.q + share * (b.q - a.q), a.qd, a.effort)
+
+
+def main() -> None:
+    """Run episodes of a checkpoint's policy and film them: CHECKPOINT OUTPUT SEED."""
+    from handlab_core.env import Env
+    from handlab_core.rollout import rollout
+    from handlab_core.station import LocalStation
+    from handlab_core.tasks import make_task
+    from handlab_learning import checkpoint
+    from handlab_learning.evaluate import EVALUATION
+    from handlab_sim.rendering import StationRenderer
+    from handlab_sim.worlds import Worlds
+
+    source, output, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    saved = checkpoint.load(source)
+    task = make_task(saved.manifest["task"])
+    worlds = Worlds(task.hand, task.fixture)
+    env = Env(task, LocalStation(task, worlds))
+    renderer = StationRenderer(task.hand, task.fixture)
+    frames: list[NDArray[np.uint8]] = []
+    readings: list[Reading] = []
+
+    def watch(_: int) -> None:
+        readings.append(worlds.read())
+
+    for number in range(2 * EVALUATION, 2 * EVALUATION + EPISODES):
+        readings.clear()
+        rollout(env, saved.policy(), seed, np.array([number]), deterministic=True, on_step=watch)
+        goal = task.start(seed, number).goal_angle
+        for a, b in pairwise(readings):
+            for i in range(FRAMES_PER_STEP):
+                share = i / FRAMES_PER_STEP
+                hand = _between(a.hand, b.hand, share)
+                frames.append(renderer.frame(hand, _between(a.fixture, b.fixture, share), goal))
+        frames += [frames[-1]] * round(STILL * FRAMES_PER_STEP / task.period)
+    renderer.close()
+    _write(output, frames, FRAMES_PER_STEP / task.period)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Viewer: the station in a browser, live from the topics. A node like the others."""
+
+import io
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+
+import numpy as np
+import viser
+import yourdfpy
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from viser.extras import ViserUrdf
+
+from handlab_core.tasks import make_task
+from handlab_interfaces import msg as wire
+from handlab_nodes import qos, topics
+from handlab_nodes.params import read_params
+from handlab_nodes.spinner import run
+from handlab_sim.urdf import station_urdf
+
+FRAME_TIME = 1 / 30
+"""s; in lockstep states come faster than eyes can follow."""
+
+
+@dataclass(frozen=True)
+class ViewerParams:
+    """Parameters of the node."""
+
+    task: str = "valve"
+    host: str = "127.0.0.1"  # 0.0.0.0 shows it to the whole network
+    port: int = 8080
+
+
+class ViewerNode(Node):
+    """Shows hand, object, goal and reward."""
+
+    def __init__(self) -> None:
+        super().__init__("viewer")
+        params = read_params(self, ViewerParams())
+        task = make_task(params.task)
+        self._server = viser.ViserServer(params.host, params.port, verbose=False)
+        text = ElementTree.tostring(station_urdf(task.hand, task.fixture))
+        self._robot = ViserUrdf(self._server, yourdfpy.URDF.load(io.BytesIO(text)))
+        self._names = list(self._robot.get_actuated_joint_names())
+        self._positions = dict.fromkeys(self._names, 0.0)
+        self._set_scene()
+        create = self.create_subscription
+        create(JointState, topics.HAND_STATES, self._on_joints, qos.STREAM)
+        create(JointState, topics.FIXTURE_STATES, self._on_joints, qos.STREAM)
+        create(wire.EpisodeGoal, topics.GOAL, self._on_goal, qos.LATCHED)
+        create(wire.Reward, topics.REWARD, self._on_reward, qos.STREAM)
+        self._newest: wire.Reward | None = None
+        self._due = time.monotonic()
+        self.get_logger().info(f"open http://{params.host}:{self._server.get_port()}")
+
+    def _set_scene(self) -> None:
+        scene = self._server.scene
+        scene.set_up_direction("+z")
+        scene.add_grid("/table", width=0.6, height=0.6, cell_size=0.05)
+        self._goal = scene.add_icosphere("/goal", radius=0.012, color=(50, 184, 90), visible=False)
+
+        @self._server.on_client_connect
+        def _(client: viser.ClientHandle) -> None:
+            client.camera.position, client.camera.look_at = (0.46, -0.40, 0.33), (0.0, 0.0, 0.15)
+
+        with self._server.gui.add_folder("Episode"):
+            self._episode = self._server.gui.add_text("number", "-", disabled=True)
+            self._error = self._server.gui.add_text("error", "-", disabled=True)
+            self._reward = self._server.gui.add_text("reward", "-", disabled=True)
+
+    def _on_joints(self, message: JointState) -> None:
+        self._positions.update(zip(message.name, message.position, strict=False))
+
+    def _on_goal(self, message: wire.EpisodeGoal) -> None:
+        angle = message.angle
+        self._goal.position = (0.125 * np.cos(angle), 0.125 * np.sin(angle), 0.102)
+        self._goal.visible = True
+        self._episode.value = str(message.episode)
+
+    def _on_reward(self, message: wire.Reward) -> None:
+        self._newest = message
+
+    def work(self, spinner: object) -> None:
+        """Draw, as often as eyes can follow."""
+        now = time.monotonic()
+        if now < self._due:
+            return
+        self._due = now + FRAME_TIME
+        self._robot.update_cfg(np.array([self._positions[name] for name in self._names]))
+        if self._newest is not None:
+            self._error.value = f"{np.rad2deg(self._newest.error):.1f}°"
+            self._reward.value = f"{self._newest.total:.1f}"
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node."""
+    run(ViewerNode, args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,257 @@
+"""The application as a user meets it: processes, verbs, a whole small run."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import av
+import gymnasium
+import numpy as np
+import psutil
+import pytest
+from gymnasium.utils.env_checker import check_env
+from mcap.reader import make_reader
+from mcap_ros2.decoder import DecoderFactory
+from rosbags.highlevel import AnyReader
+
+import handlab.gym
+from handlab import report, tables, training
+from handlab.domain import Domain
+from handlab.graph import GraphConfig, build_graph
+from handlab_core.errors import UnknownName
+from handlab_core.paths import share
+from handlab_learning import checkpoint
+from handlab_learning.run_config import RunConfig
+from handlab_learning.run_folder import RunFolder
+
+SMALL = {"hidden": [8], "episodes_per_iteration": 2, "baseline.hidden": [8]}
+
+
+def cli(*words, cwd, **options):
+    command = [sys.executable, "-m", "handlab.cli", *words]
+    return subprocess.Popen(
+        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+def small_run(root, **changes):
+    settings = {"max_hours": 0.006, "evaluate_every": 2, "evaluation_episodes": 2, "until": "hours"}
+    return training.new_run(RunConfig(settings=SMALL, **(settings | changes)), root)
+
+
+def wait_for(done, what, seconds=60):
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, f"waited {seconds} s for {what}"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def graph_run(tmp_path_factory):
+    """A small run through the graph."""
+    folder = small_run(tmp_path_factory.mktemp("graph run"))
+    return folder, training.train(folder, resume=False)
+
+
+def test_a_run_through_the_graph_leaves_everything_behind(graph_run):
+    folder, summary = graph_run
+    assert summary["backend"] == "graph" and summary["evaluation_episodes"] == 2
+    page = report.write(folder).read_text()
+    for name in ("config.yaml", "metrics.jsonl", "summary.json", "learning_curve.png", "nodes.log"):
+        assert (folder.path / name).stat().st_size > 0 or name == "nodes.log"
+    assert list(folder.path.glob("events.out.tfevents*"))
+    assert "data:image/png;base64," in page and str(summary["iterations"]) in page
+    if (folder.path / "video.mp4").is_file():
+        assert "data:video/mp4;base64," in page
+        with av.open(str(folder.path / "video.mp4")) as film:
+            assert film.streams.video[0].codec_context.name == "h264"
+    else:
+        assert "No video" in page
+
+
+def test_the_evaluation_is_an_ordinary_bag(graph_run):
+    """Two readers that are not ours read the same messages."""
+    folder, _ = graph_run
+    with AnyReader([folder.bag]) as reader:
+        counts = {c.topic: c.msgcount for c in reader.connections}
+        episodes = [reader.deserialize(raw, c.msgtype)
+                    for c, _, raw in reader.messages() if c.topic == "/episode"]  # fmt: skip
+    assert counts["/episode"] == 2 and counts["/reward"] >= 2 * 60
+    [path] = folder.bag.glob("*.mcap")
+    with path.open("rb") as file:
+        reader = make_reader(file, decoder_factories=[DecoderFactory()])
+        decoded = [m for _, c, _, m in reader.iter_decoded_messages(topics=["/episode"])]
+    for ours, theirs in zip(episodes, decoded, strict=True):
+        np.testing.assert_array_equal(ours.rewards, theirs.rewards)
+        assert ours.episode == theirs.episode
+    assert all(e.deterministic for e in episodes)
+
+
+def test_graph_and_process_learn_the_same_bit_for_bit(graph_run, tmp_path):
+    folder, summary = graph_run
+    other = small_run(tmp_path, backend="sim")
+    again = training.train(other, resume=False, worlds=1, threads=1)
+    a, b = (checkpoint.load(f.path).policy().tensors() for f in (folder, other))
+    for name, tensor in a.items():
+        np.testing.assert_array_equal(tensor, b[name])
+    for name in ("robot_hours", "mean_return", "success_rate", "experience_s", "reset_s"):
+        assert summary[name] == again[name], name
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("victim", ["runner", "learner"])
+def test_a_run_whose_node_is_killed_says_so_and_can_be_resumed(tmp_path, victim):
+    words = ["train", "valve", "--max-hours", "0.012", "--until", "hours", "--json"]
+    for name, value in SMALL.items():
+        words += ["--set", f"{name}={json.dumps(value)}"]
+    first = cli(*words, cwd=tmp_path)
+    runs = tmp_path / "runs"
+    wait_for(lambda: list(runs.glob("*/checkpoints/000002.json")), "two iterations")
+    [node] = [p for p in psutil.Process(first.pid).children(recursive=True)
+              if f"handlab_nodes.{victim}_node" in " ".join(p.cmdline()[:3])]  # fmt: skip
+    node.send_signal(signal.SIGKILL)
+    _, said = first.communicate(timeout=30)
+    assert first.returncode == 1
+    assert f"{victim} was killed by SIGKILL" in said and "--resume" in said
+    [folder] = runs.iterdir()
+    second = cli("train", "--resume", str(folder), "--json", cwd=tmp_path)
+    out, said = second.communicate(timeout=200)
+    assert second.returncode == 0, said
+    summary = json.loads(out.splitlines()[-1])
+    rows = RunFolder(folder).metrics()
+    assert [r["iteration"] for r in rows] == list(range(1, summary["iterations"] + 1))
+    assert (folder / "report.html").is_file()
+
+
+def test_ctrl_c_stops_everything_within_three_seconds(tmp_path):
+    process = cli("up", "valve", cwd=tmp_path, start_new_session=True)
+    me = psutil.Process(process.pid)
+    wait_for(
+        lambda: sum("handlab_nodes" in " ".join(p.cmdline()) for p in children(me)) >= 6, "nodes"
+    )
+    nodes = children(me)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+    assert time.monotonic() - began < 3.0
+    assert not [p for p in nodes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+def children(process):
+    found = []
+    for child in process.children(recursive=True):
+        try:
+            child.cmdline()
+            found.append(child)
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "valv"], "unknown task 'valv'; there is: valve"),
+        (["train", "valve", "--algorithm", "sac"], "unknown algorithm 'sac'; there is: npg"),
+        (["train", "valve", "--backend", "x"], "unknown backend 'x'; there is: graph, sim"),
+        (["train", "valve", "--set", "gama=1"], "gamma"),
+        (["up", "valve", "--hardware", "x"], "unknown hardware 'x'; there is: mujoco"),
+        (["up", "valve", "--pace", "x"], "unknown pace 'x'; there is: lockstep, real"),
+        (["train", "--resume", "nowhere"], "no run folder"),
+        (["evaluate", "nowhere"], "no checkpoint"),
+        (["report", "nowhere"], "has no summary.json"),
+        (["bench", "x"], "unknown bench 'x'; there is: demo, graph"),
+        (["train"], "name a task"),
+    ],
+)
+def test_bad_words_get_one_clear_sentence(tmp_path, words, message):
+    process = cli(*words, cwd=tmp_path)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert message in said and "Traceback" not in said
+    assert not list(tmp_path.rglob("config.yaml"))
+
+
+def test_lists_and_help_read_well(tmp_path):
+    for words, expected in ((["tasks"], "valve"), (["hands"], "FFJ10"), (["--help"], "demo")):
+        process = cli(*words, cwd=tmp_path)
+        out, _ = process.communicate(timeout=60)
+        assert process.returncode == 0 and expected in out
+
+
+def test_two_graphs_get_two_domains(monkeypatch):
+    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
+    one, two = Domain(), Domain()
+    assert one.id != two.id
+    one.release()
+    three = Domain()
+    assert three.id == one.id
+    for domain in (two, three):
+        domain.release()
+    monkeypatch.setenv("ROS_DOMAIN_ID", "77")
+    assert Domain().id == 77
+
+
+def test_a_graph_that_cannot_be_is_refused():
+    with pytest.raises(UnknownName, match="mujoco"):
+        GraphConfig(hardware="x")
+    with pytest.raises(UnknownName, match="valve"):
+        GraphConfig(task="x")
+    assert [n.name for n in build_graph(GraphConfig(learner=False, runner=False))] == [
+        "driver", "estimator", "reward", "reset",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("backend", handlab.gym.BACKENDS)
+def test_gymnasiums_own_checker_passes(backend):
+    env = gymnasium.make("handlab/ClawValve-v0", backend=backend)
+    try:
+        check_env(env.unwrapped, skip_render_check=True)
+        env.reset(seed=1)
+        total = 0
+        for _ in range(60):
+            _, _, terminated, truncated, info = env.step(env.action_space.sample())
+            total += 1
+            if terminated or truncated:
+                break
+        assert total == 60 and truncated and "error" in info
+        assert env.reset()[1]["reset_s"] > 0  # by its own motors
+    finally:
+        env.close()
+
+
+@pytest.mark.parametrize("backend", handlab.gym.BACKENDS)
+def test_stable_baselines_trains_on_it(backend):
+    from stable_baselines3 import PPO
+
+    env = gymnasium.make("handlab/ClawValve-v0", backend=backend)
+    try:
+        model = PPO("MlpPolicy", env, n_steps=120, batch_size=60, n_epochs=1, seed=0, device="cpu")
+        before = {k: v.clone() for k, v in model.policy.state_dict().items()}
+        model.learn(240)
+        assert any((before[k] != v).any() for k, v in model.policy.state_dict().items())
+    finally:
+        env.close()
+
+
+def test_many_robots_in_one_vector_environment():
+    envs = gymnasium.make_vec("handlab/ClawValve-v0", num_envs=4)
+    a = envs.reset(seed=5)[0]
+    np.testing.assert_array_equal(a, envs.reset(seed=5)[0])
+    for step in range(61):
+        observation, reward, _, truncated, _ = envs.step(np.zeros((4, 9)))
+        assert truncated.all() == (step == 59)
+    assert observation.shape == (4, 21) and not reward.any()  # the step after the end only resets
+    envs.close()
+
+
+def test_unknown_backends_of_the_environment_are_refused():
+    with pytest.raises(UnknownName, match="sim"):
+        gymnasium.make("handlab/ClawValve-v0", backend="x")
+
+
+def test_the_readmes_figures_are_those_of_the_results():
+    text = (share() / "README.md").read_text()
+    assert tables.filled(text, tables.read_results(share() / "results")) == text

@@ -1,0 +1,359 @@
+import fcntl
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from handlab import bootstrap
+from handlab.bootstrap import Place, SetupError
+
+REPOSITORY = Path(__file__).parents[3]
+WANT = {"environment": "e", "requirements": "r", "packages": "p", "workspace": "w"}
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A checkout small enough to see through, in a folder whose name is not friendly."""
+    root = tmp_path / "my test lab"
+    files = {
+        "requirements.lock": "numpy==1\n",
+        "requirements-ros.lock": "rclpy==1\n",
+        "colcon.meta": "{}\n",
+        "src/handlab/setup.py": "setup()\n",
+        "src/handlab_interfaces/msg/Reward.msg": "float64 value\n",
+        "src/handlab_bringup/CMakeLists.txt": "project(x)\n",
+        "launch/valve.launch.py": "launch = 1\n",
+    }
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+# Fingerprints
+
+
+def test_digest_sees_names_and_contents_and_nothing_else(tmp_path):
+    a, b = tmp_path / "a", tmp_path / "b"
+    a.write_text("1")
+    b.write_text("2")
+    whole = bootstrap.digest([a, b], tmp_path)
+    assert bootstrap.digest([b, a], tmp_path) == whole
+    a.touch()
+    assert bootstrap.digest([a, b], tmp_path) == whole
+    a.write_text("2")
+    b.write_text("1")
+    assert bootstrap.digest([a, b], tmp_path) != whole
+    a.write_text("1")
+    assert bootstrap.digest([a.rename(tmp_path / "c")], tmp_path) != bootstrap.digest([b], tmp_path)
+
+
+def test_digest_does_not_depend_on_the_place(tmp_path):
+    for place in ("one", "two"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "file").write_text("same")
+    one, two = (bootstrap.digest([tmp_path / p / "file"], tmp_path / p) for p in ("one", "two"))
+    assert one == two
+
+
+def test_files_below_leaves_out_what_is_not_installed(tmp_path):
+    root = tmp_path / "test"  # only folders below the one asked for are judged by their names
+    for name in ("a.msg", "deep/b.msg", "__pycache__/c.pyc", "test/test_d.py"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    assert bootstrap.files_below(root) == [root / "a.msg", root / "deep/b.msg"]
+    assert bootstrap.files_below(tmp_path / "absent") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "changed"),
+    [
+        ("requirements.lock", "numpy==2\n", {"requirements"}),
+        ("requirements-ros.lock", "rclpy==2\n", {"requirements"}),
+        ("src/handlab/setup.py", "setup(1)\n", {"packages"}),
+        ("src/handlab_interfaces/msg/Reward.msg", "float32 value\n", {"workspace"}),
+        ("src/handlab_interfaces/msg/New.msg", "", {"workspace"}),
+        ("src/handlab_bringup/test/test_launch.py", "", set()),
+        ("colcon.meta", "{ }\n", {"workspace"}),
+        ("launch/new.launch.py", "", {"workspace"}),
+        ("launch/valve.launch.py", "launch = 2\n", set()),
+        ("README.md", "words\n", set()),
+    ],
+)
+def test_a_change_asks_for_its_own_step(checkout, name, text, changed):
+    place = Place(checkout, sourced=False)
+    before = bootstrap.fingerprints(place, "3.11")
+    (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+    (checkout / name).write_text(text)
+    after = bootstrap.fingerprints(place, "3.11")
+    assert {step for step in before if before[step] != after[step]} == changed
+
+
+def test_the_environment_is_bound_to_place_python_and_kind(checkout, tmp_path):
+    wheels = bootstrap.fingerprints(Place(checkout, sourced=False), "3.11")
+    assert bootstrap.fingerprints(Place(checkout, sourced=False), "3.12") != wheels
+    assert bootstrap.fingerprints(Place(checkout, sourced=True), "3.11") != wheels
+    moved = checkout.rename(tmp_path / "moved")
+    again = bootstrap.fingerprints(Place(moved, sourced=False), "3.11")
+    assert {step for step in wheels if wheels[step] != again[step]} == {"environment"}
+
+
+@pytest.mark.parametrize(
+    ("done", "steps"),
+    [
+        (WANT, []),
+        ({}, list(WANT)),
+        ({"environment": "e"}, list(WANT)),
+        (WANT | {"environment": "old"}, list(WANT)),
+        (WANT | {"requirements": "old"}, ["requirements", "packages", "workspace"]),
+        (WANT | {"packages": "old"}, ["packages", "workspace"]),
+        (WANT | {"workspace": "old"}, ["workspace"]),
+        ({k: WANT[k] for k in ("environment", "requirements")}, ["packages", "workspace"]),
+    ],
+)
+def test_pending_is_the_first_stale_step_and_those_after_it(done, steps):
+    assert bootstrap.pending(done, WANT) == steps
+
+
+def test_stamp_comes_back_and_a_broken_one_counts_as_none(tmp_path):
+    assert bootstrap.read_stamp(tmp_path) == {}
+    bootstrap.write_stamp(tmp_path, WANT)
+    assert bootstrap.read_stamp(tmp_path) == WANT
+    assert [path.name for path in tmp_path.iterdir()] == [bootstrap.STAMP]
+    for broken in ('{"environment": ', "[1]", ""):
+        (tmp_path / bootstrap.STAMP).write_text(broken)
+        assert bootstrap.read_stamp(tmp_path) == {}
+
+
+# Steps
+
+
+def test_build_paths_are_rewritten_once_and_only_there(tmp_path):
+    include, site = Path("/usr/include/python3.12"), tmp_path / "my lab/lib/site-packages"
+    built = tmp_path / "share/std_msgs/cmake/export.cmake"
+    other = tmp_path / "share/std_msgs/cmake/other.cmake"
+    built.parent.mkdir(parents=True)
+    built.write_text(
+        'INCLUDE "/opt/python/cp312-cp312/include/python3.12;'
+        '/opt/python/cp312-cp312/lib/python3.12/site-packages/numpy/_core/include"\n'
+    )
+    other.write_bytes(b"# /opt/python is not a path of a build, \xff is not UTF-8\r\n")
+    before = other.read_bytes()
+    assert bootstrap.rewrite_build_paths(tmp_path, include, site) == [built]
+    assert built.read_text() == f'INCLUDE "{include};{site}/numpy/_core/include"\n'
+    assert other.read_bytes() == before
+    assert bootstrap.rewrite_build_paths(tmp_path, include, site) == []
+
+
+@pytest.mark.parametrize(
+    ("output", "word"),
+    [
+        ("OSError: [Errno 28] No space left on device", "disk"),
+        (
+            "WARNING: Retrying ... NewConnectionError(...)\n"
+            "ERROR: No matching distribution found for numpy==1",
+            "index cannot be reached",
+        ),
+        ("ERROR: No matching distribution found for ros-rclpy==1", "HANDLAB_PYTHON"),
+        ("fatal error: Python.h: No such file or directory", "python3-dev"),
+        ("-- Found Python3: /usr/bin/python3 components: Development.Module", "begin from nothing"),
+        ("[Errno 13] Permission denied: '/x'", "cannot be written"),
+    ],
+)
+def test_every_failure_names_its_remedy(output, word):
+    assert word in bootstrap.remedy(output)
+
+
+def test_missing_tools_are_named_as_packages(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(bootstrap.sysconfig, "get_path", lambda _: str(tmp_path))
+    monkeypatch.setattr(bootstrap, "find_spec", lambda _: None)
+    wheels, sourced = Place(tmp_path, sourced=False), Place(tmp_path, sourced=True)
+    build = ["cmake", "make", "g++", "python3-dev"]
+    assert bootstrap.missing_packages(wheels, ["workspace"]) == build
+    assert bootstrap.missing_packages(wheels, list(WANT)) == [*build, "python3-venv"]
+    assert "python3-colcon-common-extensions" in bootstrap.missing_packages(sourced, ["workspace"])
+
+
+def test_tools_see_the_sourced_ros_or_none(checkout, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/opt/ros/lib")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", "/opt/ros")
+    sourced = bootstrap.tool_environment(Place(checkout, sourced=True))
+    assert (sourced["PYTHONPATH"], sourced["AMENT_PREFIX_PATH"]) == ("/opt/ros/lib", "/opt/ros")
+    place = Place(checkout, sourced=False)
+    wheels = bootstrap.tool_environment(place)
+    assert "PYTHONPATH" not in wheels
+    assert wheels["AMENT_PREFIX_PATH"] == wheels["CMAKE_PREFIX_PATH"] == str(place.venv)
+    assert wheels["PATH"].startswith(f"{place.venv}/bin:")
+
+
+def test_a_failing_tool_is_reported_with_its_words_and_a_remedy(checkout, capsys):
+    place = Place(checkout, sourced=False)
+    place.venv.mkdir()
+    script = "echo 'ERROR: No matching distribution found for x'; exit 3"
+    with pytest.raises(SetupError, match="HANDLAB_PYTHON"):
+        bootstrap.run(["sh", "-c", script], place, {})
+    assert "No matching distribution found for x" in capsys.readouterr().err
+
+
+def test_the_remedy_is_for_this_failure_and_not_for_an_older_one(checkout):
+    place = Place(checkout, sourced=False)
+    place.venv.mkdir()
+    (place.venv / bootstrap.LOG).write_text("No matching distribution found for x\n")
+    with pytest.raises(SetupError, match=re.escape(bootstrap.NO_REMEDY)):
+        bootstrap.run(["false"], place, {})
+
+
+def test_an_environment_of_somebody_else_is_left_alone(checkout):
+    place = Place(checkout, sourced=False)
+    theirs = place.venv / "bin/python"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs")
+    with pytest.raises(SetupError, match="move it away"):
+        bootstrap.make_environment(place)
+    assert theirs.read_text() == "theirs"
+
+
+# The whole
+
+
+@pytest.fixture
+def steps_run(monkeypatch):
+    """Steps that only write down their names; `fails` among them raises, once."""
+    names: list[str] = []
+    fails: set[str] = set()
+
+    def fake(name):
+        def step(place):
+            names.append(name)
+            place.venv.mkdir(exist_ok=True)
+            if name in fails:
+                fails.remove(name)
+                raise SetupError(name)
+
+        return step
+
+    for name in bootstrap.STEPS:
+        monkeypatch.setitem(bootstrap.STEPS, name, fake(name))
+    monkeypatch.setattr(bootstrap, "missing_packages", lambda *_: [])
+    monkeypatch.setattr(bootstrap, "ask_python", lambda *_: bootstrap.running_version())
+    return names, fails
+
+
+def test_a_second_start_has_nothing_to_do(checkout, steps_run):
+    names, _ = steps_run
+    place = Place(checkout, sourced=False)
+    assert not bootstrap.up_to_date(place)
+    bootstrap.set_up(place)
+    assert names == list(bootstrap.STEPS)
+    assert bootstrap.up_to_date(place)
+    bootstrap.set_up(place)
+    assert names == list(bootstrap.STEPS)
+
+
+@pytest.mark.parametrize(
+    ("failing", "next_start"),
+    [
+        ("environment", ["environment", "requirements", "packages", "workspace"]),
+        ("requirements", ["environment", "requirements", "packages", "workspace"]),
+        ("packages", ["packages", "workspace"]),
+        ("workspace", ["workspace"]),
+    ],
+)
+def test_an_interrupted_set_up_is_taken_up(checkout, steps_run, failing, next_start):
+    names, fails = steps_run
+    place = Place(checkout, sourced=False)
+    fails.add(failing)
+    with pytest.raises(SetupError):
+        bootstrap.set_up(place)
+    assert not bootstrap.up_to_date(place)
+    names.clear()
+    bootstrap.set_up(place)
+    assert names == next_start
+    assert bootstrap.up_to_date(place)
+
+
+def test_only_a_complete_build_is_continued(checkout, steps_run):
+    _, fails = steps_run
+    place = Place(checkout, sourced=False)
+    bootstrap.set_up(place)
+    objects = place.venv / "colcon-build/objects"
+    objects.mkdir(parents=True)
+    message = checkout / "src/handlab_interfaces/msg/Reward.msg"
+    message.write_text("float32 value\n")
+    fails.add("workspace")
+    with pytest.raises(SetupError):
+        bootstrap.set_up(place)
+    assert objects.exists()  # the start that continued the complete build
+    bootstrap.set_up(place)
+    assert not objects.exists()  # the start after the one that failed
+
+
+def test_missing_tools_stop_the_set_up_before_it_begins(checkout, steps_run, monkeypatch):
+    names, _ = steps_run
+    monkeypatch.setattr(bootstrap, "missing_packages", lambda *_: ["cmake", "g++"])
+    with pytest.raises(SetupError, match=re.escape("sudo apt install cmake g++")):
+        bootstrap.set_up(Place(checkout, sourced=False))
+    assert names == []
+    assert not (checkout / ".venv").exists()
+
+
+def test_the_lock_is_held_by_one_at_a_time(checkout):
+    path = checkout / "requirements.lock"
+    with path.open() as other:
+        with bootstrap.exclusive(path), pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@pytest.mark.parametrize(
+    ("raised", "word", "status"),
+    [
+        (SetupError("install it"), "install it", 1),
+        (OSError(28, "No space left on device"), "disk is full", 1),
+        (PermissionError(13, "Permission denied"), "cannot be written", 1),
+        (KeyboardInterrupt(), "next start", 130),
+    ],
+)
+def test_main_turns_every_end_into_words_and_a_status(monkeypatch, capsys, raised, word, status):
+    def ends(_):
+        raise raised
+
+    monkeypatch.setattr(bootstrap, "set_up", ends)
+    assert bootstrap.main("set-up", REPOSITORY, sourced=False) == status
+    assert word in capsys.readouterr().err
+
+
+# The files that the set-up is made from
+
+
+def names_in(path: Path) -> list[str]:
+    """Return the normalised names of the requirements in a file."""
+    lines = (line.partition("#")[0].strip() for line in path.read_text().splitlines())
+    names = (re.match(r"[A-Za-z0-9._-]+", line) for line in lines)
+    return [re.sub(r"[-_.]+", "-", name[0]).lower() for name in names if name]
+
+
+def test_the_locks_name_one_version_of_everything_asked_for():
+    base, ros = (REPOSITORY / f"requirements{kind}.lock" for kind in ("", "-ros"))
+    locked = names_in(base) + names_in(ros)
+    assert len(locked) == len(set(locked))
+    assert set(names_in(base.with_suffix(".in"))) <= set(names_in(base))
+    assert set(names_in(ros.with_suffix(".in"))) <= set(locked)
+    exact = re.compile(r"[a-z0-9-]+==[0-9][0-9a-z.]*( ; python_version < \"[0-9.]+\")?")
+    lines = (base.read_text() + ros.read_text()).splitlines()
+    assert [x for x in lines if not x.startswith("#") and not exact.fullmatch(x)] == []
+
+
+def test_another_ros_is_refused_by_name():
+    script = [REPOSITORY / "handlab", "--help"]
+    done = subprocess.run(
+        script,
+        env={"ROS_DISTRO": "humble", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "humble" in done.stderr
+    assert done.stdout == ""

@@ -1,0 +1,173 @@
+"""Everything that is named exists, and imports go one way only."""
+
+import ast
+import importlib
+import importlib.metadata
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from handlab.graph import GraphConfig, build_graph
+from handlab_core.backend import BACKENDS
+from handlab_core.hands import HANDS
+from handlab_core.paths import share, urdf
+from handlab_core.tasks import TASKS
+
+ROOT = share()
+
+OURS = {
+    "handlab_core": set(),
+    "handlab_hardware": {"handlab_core"},
+    "handlab_sim": {"handlab_core"},
+    "handlab_learning": {"handlab_core"},
+    "handlab_nodes": {"handlab_core", "handlab_learning", "handlab_interfaces"},
+    "handlab": {
+        "handlab_core", "handlab_hardware", "handlab_sim", "handlab_learning", "handlab_nodes",
+        "handlab_interfaces",
+    },
+}  # fmt: skip
+"""Which of our packages each may know, besides itself."""
+
+FOREIGN = {
+    "rclpy": {"handlab_nodes", "handlab"},
+    "mujoco": {"handlab_sim", "handlab"},
+    "torch": {"handlab_learning", "handlab"},
+    "serial": {"handlab_hardware"},
+    "can": {"handlab_hardware"},
+    "dynamixel_sdk": {"handlab_hardware"},
+}
+"""Which packages may know a foreign module."""
+
+CORE_MAY = {"numpy"}
+
+
+def imported(path):
+    """Top-level modules that a file imports."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    names = [alias.name for n in nodes if isinstance(n, ast.Import) for alias in n.names]
+    names += [n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.level == 0]
+    return {name.split(".")[0] for name in names}
+
+
+def sources():
+    for package in OURS:
+        for path in sorted((ROOT / "src" / package / package).rglob("*.py")):
+            yield pytest.param(package, path, id=str(path.relative_to(ROOT / "src" / package)))
+
+
+@pytest.mark.parametrize(("package", "path"), list(sources()))
+def test_imports_go_one_way(package, path):
+    roots = imported(path)
+    ours = {r for r in roots if r.startswith("handlab")} - {package}
+    assert ours <= OURS[package], f"{package} may not know {sorted(ours - OURS[package])}"
+    for module, allowed in FOREIGN.items():
+        assert module not in roots or package in allowed, f"{package} may not know {module}"
+    if package == "handlab_core":
+        foreign = roots - set(sys.stdlib_module_names) - {package}
+        assert foreign <= CORE_MAY, f"the core may not know {sorted(foreign)}"
+
+
+def entry_points():
+    for package in ("handlab", "handlab_nodes"):
+        for entry in importlib.metadata.distribution(package).entry_points:
+            yield pytest.param(entry, id=f"{entry.group}:{entry.name}")
+
+
+@pytest.mark.parametrize("entry", list(entry_points()))
+def test_every_entry_point_can_be_called(entry):
+    assert callable(entry.load())
+
+
+def test_every_node_of_the_graph_is_an_entry_point():
+    scripts = {
+        (package, entry.name)
+        for package in ("handlab", "handlab_nodes")
+        for entry in importlib.metadata.distribution(package).entry_points
+    }
+    for node in build_graph(GraphConfig(bag="/tmp/bag", viewer=True)):
+        assert (node.package, node.executable) in scripts
+        assert callable(importlib.import_module(node.module).main)
+
+
+def test_every_parameter_of_the_graph_is_one_of_the_node():
+    for node in build_graph(GraphConfig(bag="/tmp/bag", viewer=True)):
+        module = importlib.import_module(node.module)
+        [params] = [c for n, c in vars(module).items() if n.endswith("Params")]
+        assert set(node.parameters) <= set(params.__dataclass_fields__), node.name
+
+
+@pytest.mark.parametrize("name", sorted(BACKENDS))
+def test_every_backend_can_be_imported(name):
+    module, function = BACKENDS[name].split(":")
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+@pytest.mark.parametrize("name", sorted(HANDS))
+def test_every_hand_has_its_urdf(name):
+    assert urdf(HANDS.make(name).urdf).is_file()
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_every_task_has_a_launch_file_and_urdfs(name):
+    task = TASKS.make(name)
+    assert (ROOT / "launch" / f"{name}.launch.py").is_file()
+    assert urdf(task.fixture.urdf).is_file() and task.hand.urdf
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "config").rglob("*.*")), ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_every_config_file_is_yaml(path):
+    """Stations' files get a dataclass each; rviz reads its own."""
+    assert path.suffix == ".rviz", f"no dataclass is known for {path.name}"
+    assert isinstance(yaml.safe_load(path.read_text()), dict)
+
+
+def test_the_messages_are_all_built():
+    folder = ROOT / "src" / "handlab_interfaces"
+    for kind in ("msg", "srv", "action"):
+        module = importlib.import_module(f"handlab_interfaces.{kind}")
+        for path in (folder / kind).glob(f"*.{kind}"):
+            assert hasattr(module, path.stem), path.name
+    listed = (folder / "CMakeLists.txt").read_text()
+    assert all(
+        f'"{p.parent.name}/{p.name}"' in listed for p in folder.glob("*/*.*") if p.suffix != ".xml"
+    )
+
+
+def test_launch_files_are_short():
+    for path in (ROOT / "launch").glob("*.launch.py"):
+        assert len(path.read_text().splitlines()) <= 50
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "launch").glob("*.launch.py")), ids=lambda p: p.stem
+)
+def test_launch_files_describe_the_graph(path):
+    """With launch_ros the description is built; without it, at least it names a task there is."""
+    try:
+        importlib.import_module("launch_ros")
+    except ImportError:
+        tree = ast.parse(path.read_text())
+        [call] = [
+            n for n in ast.walk(tree)
+            if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "task_launch"
+        ]  # fmt: skip
+        assert call.args[0].value in TASKS
+        return
+    from launch import LaunchContext
+    from launch.launch_description_sources import get_launch_description_from_python_launch_file
+
+    description = get_launch_description_from_python_launch_file(str(path))
+    context = LaunchContext()
+    for entity in description.entities[:-1]:
+        entity.visit(context)
+    actions = description.entities[-1].visit(context)
+    started = {(a.node_package, a.node_executable) for a in actions}
+    expected = build_graph(GraphConfig(Path(path).name.removesuffix(".launch.py"), pace="real"))
+    assert started == {(n.package, n.executable) for n in expected}
+    arguments = {a.name: a for a in description.get_launch_arguments()}
+    assert set(arguments["hardware"].choices) == set(BACKENDS)
+    assert all(a.description for a in arguments.values())
