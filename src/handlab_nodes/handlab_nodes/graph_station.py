@@ -11,7 +11,7 @@ import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
 
-from handlab_core.errors import BadConfig, ResetFailed
+from handlab_core.errors import BadConfig, ResetFailed, StationTimeout
 from handlab_core.station import ResetRequest, ResetResult
 from handlab_core.tasks import Task
 from handlab_core.types import Array, Command, Goal, JointState, ObjectEstimate, Sample
@@ -95,13 +95,16 @@ class GraphStation:
         self._spinner.wait(lambda: listened() > 0, "the driver to listen to commands")
         command = Command(q, self._full)
         self._commands.publish(self._commands_of.pack(command, stamp))
-        if self._lockstep:
-            self._spinner.wait(lambda: self._rewarded(stamp), "the reward of a step")
-        else:
-            self._deadline += self._task.period
-            while (left := self._deadline - time.monotonic()) > 0:
-                self._spinner.once(left)
-        self._await(lambda: self._complete(stamp), "hand, object and reward after a step")
+        try:
+            if self._lockstep:
+                self._spinner.wait(lambda: self._rewarded(stamp), "the reward of a step")
+            else:
+                self._deadline += self._task.period
+                while (left := self._deadline - time.monotonic()) > 0:
+                    self._spinner.once(left)
+            self._await(lambda: self._complete(stamp), "hand, object and reward after a step")
+        except StationTimeout as error:
+            raise StationTimeout(f"{error}; {self._newest()}") from None
         assert self._object is not None and self._reward is not None
         return Sample(self._hand, self._object, self._rewards.unpack(self._reward))
 
@@ -118,6 +121,15 @@ class GraphStation:
 
     def _on_reward(self, data: bytes) -> None:
         self._reward, self._reward_of = data, self._rewards.key(data)
+
+    def _newest(self) -> str:
+        """What has arrived, for an error that tells which node is silent."""
+        reward = "none" if self._reward is None else f"{self._reward_of[1]:.3f} s"
+        hand, obj = (
+            "none" if state is None else f"{state.stamp[0]:.3f} s"
+            for state in (self._hand, self._object)
+        )
+        return f"newest stamps: hand {hand}, object {obj}, reward {reward}"
 
     def _together(self, since: float) -> bool:
         hand, obj = self._hand, self._object

@@ -59,11 +59,20 @@ class Spinner:
         self.close()
 
     def close(self) -> None:
-        """Let the nodes go."""
+        """Let the nodes and the executor go, and with them the DDS participant.
+
+        Two things would keep it. The executor is made in C++, where Python's garbage collector does
+        not see a circle of references (node, callback, spinner, executor). And a node does not
+        destroy its action clients and servers.
+        """
         for node in self.nodes:
             self.executor.remove_node(node)
+            for action in list(node.waitables):
+                action.destroy()
             node.destroy_node()
         self.nodes.clear()
+        self.executor.shutdown()
+        del self.executor
 
     def once(self, timeout: float = POLL) -> None:
         """Handle one event, if one comes in time.

@@ -1,5 +1,6 @@
 """The graph itself: real processes, real Fast DDS."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -258,6 +259,23 @@ def test_in_real_pace_episodes_take_their_time():
         # Never faster than the clock; how much slower is this machine's affair.
         assert time.monotonic() - began >= 19 * TASK.period
         assert np.median(np.diff(stamps)) == pytest.approx(TASK.period, rel=0.25)
+
+
+def test_a_closed_spinner_leaves_no_participant_behind():
+    """Each would go on answering discovery; some tens of them stop a domain from working."""
+
+    def threads():
+        gc.collect()
+        return len(os.listdir("/proc/self/task"))
+
+    def sample():
+        with graph(*RING, "runner") as (_, node, spinner):
+            GraphSampler(node, spinner, TASK).sample(policy(), 0, [0])
+
+    sample()
+    before = threads()
+    sample()
+    assert threads() == before
 
 
 def test_the_domain_is_the_tests_own(domain):
