@@ -54,7 +54,8 @@ class Processes:
         for process in self.running.values():
             process.send_signal(signal.SIGTERM)
         for name, process in self.running.items():
-            assert process.wait(10) == 0, f"{name} did not end cleanly"
+            code = process.wait(10)
+            assert code == 0, f"{name} did not end cleanly: {code}"
 
 
 @contextmanager
