@@ -13,21 +13,28 @@ from handlab.training import local_sampler
 from handlab.up import BackgroundGraph
 from handlab_core.errors import UnknownName
 from handlab_learning import checkpoint as checkpoints
-from handlab_learning.evaluate import EVALUATION, judge
+from handlab_learning.evaluate import ON_REQUEST, judge
 
 
 def evaluate(
-    path: Path, episodes: int, backend: str, seed: int, threads: int = 2
+    path: Path, episodes: int, backend: str, seed: int, worlds: int = 20, threads: int = 2
 ) -> dict[str, Any]:
-    """Run a checkpoint's policy without noise and judge the episodes."""
-    from handlab_core.tasks import make_task
+    """Run a checkpoint's policy without noise and judge the episodes.
 
+    Args:
+        path: of a run, or of a checkpoint in one.
+        episodes: how many.
+        backend: `sim` or `graph`.
+        seed: of the episodes' starts and goals.
+        worlds: simulated side by side (backend `sim` only).
+        threads: to simulate them on (backend `sim` only).
+    """
     saved = checkpoints.load(path)
-    task = make_task(saved.manifest["task"]).with_reward(saved.manifest["reward"])
+    task = saved.task()
     policy = saved.policy(task)
     if backend == "sim":
-        numbers = range(3 * EVALUATION, 3 * EVALUATION + episodes)
-        return judge(local_sampler(task, 20, threads).sample(policy, seed, numbers, True))
+        numbers = range(ON_REQUEST, ON_REQUEST + episodes)
+        return judge(local_sampler(task, worlds, threads).sample(policy, seed, numbers, True))
     if backend != "graph":
         raise UnknownName("backend", backend, ("graph", "sim"))
     config = GraphConfig(task.name, reward=task.reward)

@@ -11,6 +11,7 @@ from rclpy.signals import SignalHandlerOptions
 from handlab.up import BackgroundGraph
 from handlab_core.errors import HandlabError, StationFault
 from handlab_interfaces.action import Evaluate, Train
+from handlab_learning.evaluate import ON_REQUEST
 from handlab_nodes import topics
 from handlab_nodes.spinner import POLL, Spinner
 
@@ -50,6 +51,7 @@ class GraphClient:
     ) -> Row:
         """Evaluate a checkpoint; return its summary."""
         goal = Evaluate.Goal(checkpoint=checkpoint, episodes=episodes, seed=seed)
+        goal.first_episode = ON_REQUEST
 
         def on_feedback(message: Any) -> None:
             on_progress(message.feedback.completed, message.feedback.success_rate)

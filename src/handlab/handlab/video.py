@@ -77,15 +77,14 @@ def main() -> None:
     from handlab_core.env import Env
     from handlab_core.rollout import rollout
     from handlab_core.station import LocalStation
-    from handlab_core.tasks import make_task
     from handlab_learning import checkpoint
-    from handlab_learning.evaluate import EVALUATION
+    from handlab_learning.evaluate import AFTER_TRAINING
     from handlab_sim.rendering import StationRenderer
     from handlab_sim.worlds import Worlds
 
     source, output, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     saved = checkpoint.load(source)
-    task = make_task(saved.manifest["task"])
+    task = saved.task()
     worlds = Worlds(task.hand, task.fixture)
     env = Env(task, LocalStation(task, worlds))
     renderer = StationRenderer(task.hand, task.fixture)
@@ -95,7 +94,7 @@ def main() -> None:
     def watch(_: int) -> None:
         readings.append(worlds.read())
 
-    for number in range(2 * EVALUATION, 2 * EVALUATION + EPISODES):
+    for number in range(AFTER_TRAINING, AFTER_TRAINING + EPISODES):
         readings.clear()
         rollout(env, saved.policy(), seed, np.array([number]), deterministic=True, on_step=watch)
         goal = task.start(seed, number).goal_angle

@@ -17,7 +17,7 @@ from mcap_ros2.decoder import DecoderFactory
 from rosbags.highlevel import AnyReader
 
 import handlab.gym
-from handlab import report, tables, training
+from handlab import evaluation, report, tables, training
 from handlab.domain import Domain
 from handlab.graph import GraphConfig, build_graph
 from handlab_core.errors import UnknownName
@@ -98,6 +98,13 @@ def test_graph_and_process_learn_the_same_bit_for_bit(graph_run, tmp_path):
         np.testing.assert_array_equal(tensor, b[name])
     for name in ("robot_hours", "mean_return", "success_rate", "experience_s", "reset_s"):
         assert summary[name] == again[name], name
+
+
+def test_an_evaluation_through_the_graph_is_that_of_the_process(graph_run):
+    folder, _ = graph_run
+    through = evaluation.evaluate(folder.path, 3, "graph", seed=5)
+    alone = evaluation.evaluate(folder.path, 3, "sim", seed=5, worlds=1, threads=1)
+    assert through == alone and through["episodes"] == 3
 
 
 @pytest.mark.timeout(300)

@@ -40,6 +40,10 @@ class Checkpoint:
         """The safetensors file."""
         return self.manifest_path.with_suffix(".safetensors")
 
+    def task(self) -> Task:
+        """The task it was learned for, with the reward it was learned from."""
+        return make_task(self.manifest["task"]).with_reward(self.manifest["reward"])
+
     def policy(self, task: Task | None = None) -> GaussianPolicy:
         """The policy, for a task that gives the observation it reads (None: its own task).
 
@@ -47,7 +51,7 @@ class Checkpoint:
             LayoutMismatch: the task gives another observation.
             BadRun: the file is damaged.
         """
-        task = task or make_task(self.manifest["task"])
+        task = task or self.task()
         check_layout(task, self.manifest["layout"], str(self.manifest_path))
         named = self._part(POLICY_PREFIX)
         return GaussianPolicy.from_tensors(

@@ -7,8 +7,11 @@ import numpy as np
 
 from handlab_core.episode import Episode
 
-EVALUATION = 1_000_000
-"""Episode numbers from here on are evaluations, so that they never repeat a training episode."""
+# Where the episode numbers of evaluations begin, so that none repeats an episode that was learned
+# from, or one that decided when to stop.
+DURING_TRAINING = 1_000_000
+AFTER_TRAINING = 2_000_000
+ON_REQUEST = 3_000_000
 
 
 def judge(episodes: Sequence[Episode]) -> dict[str, Any]:

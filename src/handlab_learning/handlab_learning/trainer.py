@@ -12,7 +12,7 @@ from torch.utils.tensorboard import SummaryWriter
 from handlab_core.episode import Episode
 from handlab_learning import checkpoint
 from handlab_learning.algorithms import make_algorithm
-from handlab_learning.evaluate import EVALUATION, judge
+from handlab_learning.evaluate import AFTER_TRAINING, DURING_TRAINING, judge
 from handlab_learning.run_config import RunConfig
 from handlab_learning.run_folder import RunFolder
 from handlab_learning.sampler import Sampler
@@ -144,7 +144,7 @@ class Trainer:
 
     def _evaluate(self) -> Row:
         """Judge the present policy and count the streaks."""
-        first = EVALUATION + self.progress.iteration * self.config.evaluation_episodes
+        first = DURING_TRAINING + self.progress.iteration * self.config.evaluation_episodes
         verdict = judge(self._evaluation_episodes(first))
         whole = verdict["episodes"] == self.config.evaluation_episodes
         hours, enough, rate = (
@@ -212,7 +212,7 @@ class Trainer:
         began = time.monotonic()
         reached = self.progress
         with self._recording:
-            verdict = judge(self._evaluation_episodes(2 * EVALUATION, whole=True))
+            verdict = judge(self._evaluation_episodes(AFTER_TRAINING, whole=True))
         evaluation_s = reached.evaluation_s + verdict["robot_s"]
         summary = {
             "task": self.task.name,
