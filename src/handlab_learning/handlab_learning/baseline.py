@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from handlab_core.episode import Episode
 from handlab_core.types import Array
-from handlab_learning.networks import mlp
+from handlab_learning.networks import aligned, mlp
 
 TIME_POWERS = (1, 2, 3)
 
@@ -72,7 +72,7 @@ class Baseline:
         target = np.concatenate([values for _, values in self._memory])
         self._rescale(float(target.mean()), float(target.std()) + 1e-6)
         x = torch.cat([features for features, _ in self._memory])
-        y = torch.from_numpy((target - self.shift) / self.scale)
+        y = aligned((target - self.shift) / self.scale)
         with torch.no_grad():
             unexplained = float((self.net(x).squeeze(-1) - y).square().mean())
         for _ in range(self.config.epochs):
@@ -120,7 +120,7 @@ class Baseline:
     def _features(self, observations: Array) -> Tensor:
         time = np.arange(len(observations))[:, None] / self.steps
         powers = np.concatenate([time**power for power in TIME_POWERS], axis=1)
-        return torch.from_numpy(np.concatenate([observations, powers], axis=1))
+        return aligned(np.concatenate([observations, powers], axis=1))
 
     def _rescale(self, shift: float, scale: float) -> None:
         """Change the output's units, and the last layer so that values stay what they are."""

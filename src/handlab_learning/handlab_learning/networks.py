@@ -14,6 +14,15 @@ LAST_LAYER_SCALE = 0.01
 """The first policy acts close to the middle of the range; mjrl's gaussian_mlp.py."""
 
 
+def aligned(array: Array) -> Tensor:
+    """Copy an array to where torch would have put it.
+
+    torch's matrix products give other last digits for memory that begins elsewhere within a cache
+    line, and numpy's begins anywhere. Runs shall be the same to the last bit.
+    """
+    return torch.tensor(array)
+
+
 def mlp(sizes: Sequence[int], activation: type[nn.Module]) -> nn.Sequential:
     """Linear layers of the given sizes, input first, with an activation between them."""
     layers: list[nn.Module] = []

@@ -7,7 +7,7 @@ import torch
 from handlab_core.errors import BadConfig
 from handlab_core.tasks import make_task
 from handlab_learning.algorithms.npg import Npg, NpgConfig, conjugate_gradient, mean_kl
-from handlab_learning.networks import PolicyNet
+from handlab_learning.networks import PolicyNet, aligned
 from handlab_learning.returns import discounted, gae
 
 
@@ -103,6 +103,15 @@ def test_torch_and_numpy_act_alike():
     with torch.no_grad():
         expected = net(torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(net.to_numpy(0).act(x), expected, rtol=1e-12)
+
+
+def test_tensors_begin_where_a_cache_line_does():
+    """Else the last digits of a run would depend on where numpy's memory happened to be."""
+    memory = np.arange(64.0)
+    for first in range(8):
+        tensor = aligned(memory[first : first + 8])
+        assert tensor.data_ptr() % 64 == 0
+        assert tensor[0] == first
 
 
 def test_it_finds_the_best_action_of_a_bandit(episodes_of):

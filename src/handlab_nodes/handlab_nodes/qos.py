@@ -7,8 +7,9 @@ restarted must not act on an old one.
 
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-DEPTH = 10
-"""ROS 2's default for streams (rmw/qos_profiles.h)."""
+DEPTH = 32
+"""ROS 2's default is 10 (rmw/qos_profiles.h), which in lockstep may pass while a busy machine keeps
+one process waiting; who only listens, as the recorder does, would miss some."""
 
 STREAM = QoSProfile(
     depth=DEPTH,

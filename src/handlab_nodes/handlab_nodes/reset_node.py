@@ -13,6 +13,7 @@ from handlab_core.reset.motor import MotorReset, ResetTick
 from handlab_core.tasks import Task, make_task
 from handlab_core.types import JointState, Reading
 from handlab_interfaces.action import Reset
+from handlab_interfaces.msg import ObjectState
 from handlab_interfaces.srv import Teleport
 from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.asking import Worker, announce
@@ -122,7 +123,12 @@ class ResetNode(Node):
 
 
 class Readings:
-    """Hears hand and fixture while a reset runs; in between it is deaf, which costs nothing."""
+    """Hears hand and fixture while a reset runs; in between it is deaf, which costs nothing.
+
+    It also waits until the object's estimate has followed, though it does not read it: during a
+    reset nobody else does, and a filter that was left behind would miss readings and estimate
+    differently.
+    """
 
     def __init__(self, owner: Node, task: Task) -> None:
         self._listener = Listener(owner)
@@ -130,13 +136,15 @@ class Readings:
         self._fixtures = codec.JointStates([task.fixture.joint])
         self._hand: JointState | None = None
         self._fixture: JointState | None = None
+        self._objects, self._estimated = codec.ObjectStates(), -1.0
 
     @contextmanager
     def listening(self, spinner: Spinner) -> Iterator[None]:
         """Within it, readings are received; the newest one at once, since streams are latched."""
-        self._hand = self._fixture = None
+        self._hand, self._fixture, self._estimated = None, None, -1.0
         self._listener.listen(JointStateMsg, topics.HAND_STATES, self._on_hand, qos.STREAM)
         self._listener.listen(JointStateMsg, topics.FIXTURE_STATES, self._on_fixture, qos.STREAM)
+        self._listener.listen(ObjectState, topics.OBJECT_STATE, self._on_object, qos.STREAM)
         spinner.executor.add_node(self._listener.node)
         try:
             yield
@@ -152,9 +160,10 @@ class Readings:
             hand, fixture = self._hand, self._fixture
             if hand is None or fixture is None or hand.stamp[0] != fixture.stamp[0]:
                 return False
-            return bool(hand.stamp[0] > after and hand.stamp[0] >= due)
+            return bool(due <= hand.stamp[0] > after and self._estimated >= hand.stamp[0])
 
-        spinner.wait(there, f"readings on {topics.HAND_STATES} and {topics.FIXTURE_STATES}")
+        named = f"{topics.HAND_STATES}, {topics.FIXTURE_STATES} and {topics.OBJECT_STATE}"
+        spinner.wait(there, f"the same stamp on {named}")
         assert self._hand is not None and self._fixture is not None
         return Reading(self._hand, self._fixture)
 
@@ -163,6 +172,9 @@ class Readings:
 
     def _on_fixture(self, data: bytes) -> None:
         self._fixture = self._fixtures.unpack(data)
+
+    def _on_object(self, data: bytes) -> None:
+        self._estimated = float(self._objects.unpack(data).stamp[0])
 
 
 def main(args: list[str] | None = None) -> None:

@@ -23,7 +23,7 @@ from handlab_core.tasks import Task
 from handlab_core.types import Array
 from handlab_learning.algorithms.algorithm import algorithm
 from handlab_learning.baseline import Baseline, BaselineConfig
-from handlab_learning.networks import PolicyNet
+from handlab_learning.networks import PolicyNet, aligned
 from handlab_learning.returns import discounted, gae
 
 
@@ -74,8 +74,8 @@ class Npg:
 
     def update(self, episodes: Sequence[Episode]) -> dict[str, float]:
         """One step of the natural gradient, then one fit of the baseline."""
-        observation = torch.from_numpy(np.concatenate([e.observations[:-1] for e in episodes]))
-        action = torch.from_numpy(np.concatenate([e.actions for e in episodes]))
+        observation = aligned(np.concatenate([e.observations[:-1] for e in episodes]))
+        action = aligned(np.concatenate([e.actions for e in episodes]))
         advantage, returns = self._judge(episodes)
         metrics = self.update_policy(observation, action, advantage)
         metrics |= self.baseline.fit(episodes, returns)
@@ -155,7 +155,7 @@ class Npg:
             returns.append(discounted(episode.rewards, last, gamma))
         advantage = np.concatenate(advantages)
         whitened = (advantage - advantage.mean()) / (advantage.std() + 1e-6)
-        return torch.from_numpy(whitened), returns
+        return aligned(whitened), returns
 
     def _flat_gradient(self, scalar: Tensor, create_graph: bool = False) -> Tensor:
         parts = torch.autograd.grad(scalar, list(self.net.parameters()), create_graph=create_graph)
