@@ -68,7 +68,7 @@ def plot(rows: list[dict[str, Any]], summary: dict[str, Any], path: Path) -> Non
              label="strict: mean error below 0.1 rad")  # fmt: skip
     if (reached := summary["robot_hours_to_success"]) is not None:
         top.axvline(reached, color=GREY, ls=":")
-        top.annotate(f" learned: {reached:.2f} h", (reached, 4), color=INK)
+        top.annotate(f"learned: {reached:.2f} h ", (reached, 4), color=INK, ha="right")
     top.set(ylabel="evaluation episodes [%]", ylim=(-3, 103))
     top.legend(frameon=False, loc="upper left")
     bottom.plot([r["robot_hours"] for r in rows], [r["mean_return"] for r in rows], color=INK, lw=1)
