@@ -267,6 +267,8 @@ def rewrite_build_paths(prefix: Path, include: Path, site_packages: Path) -> lis
     """Point the CMake files below `prefix` to its own Python; return the files that changed."""
     changed = []
     for path in sorted((prefix / "share").rglob("*.cmake")):
+        if path.is_symlink():  # of our own workspace, and about to be built anew
+            continue
         old = path.read_text(encoding="utf-8", errors="surrogateescape")
         new = BUILD_INCLUDE.sub(lambda _: str(include), old)
         new = BUILD_SITE_PACKAGES.sub(lambda _: str(site_packages), new)

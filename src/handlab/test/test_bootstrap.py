@@ -146,6 +146,12 @@ def test_build_paths_are_rewritten_once_and_only_there(tmp_path):
     assert bootstrap.rewrite_build_paths(tmp_path, include, site) == []
 
 
+def test_links_into_a_build_folder_that_is_gone_do_not_stop_the_setup(tmp_path):
+    (tmp_path / "share").mkdir()
+    (tmp_path / "share" / "ours.cmake").symlink_to(tmp_path / "colcon-build" / "ours.cmake")
+    assert bootstrap.rewrite_build_paths(tmp_path, Path("i"), Path("s")) == []
+
+
 @pytest.mark.parametrize(
     ("output", "word"),
     [
