@@ -1,0 +1,1 @@
+"""The Allegro hand on CAN: the driver, and an emulated hand."""

@@ -1,0 +1,22 @@
+from setuptools import find_packages, setup
+
+PACKAGE = "handlab_hardware"
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    description="Real hands: the Dynamixel bus and the Allegro CAN bus, and emulators of both.",
+    maintainer="The handlab developers",
+    maintainer_email="maintainers@handlab.example",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(exclude=["test"]),
+    package_dir={"": "."},
+    package_data={PACKAGE: ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+    ],
+    zip_safe=False,
+    extras_require={"test": ["pytest"]},
+)
