@@ -82,7 +82,7 @@ def _library(name: str) -> Callable[[], Check]:
 
 
 def _packages() -> Check:
-    names = ("core", "sim", "learning", "nodes")
+    names = ("core", "hardware", "sim", "learning", "nodes")
     for name in names:
         try:
             importlib.import_module(f"handlab_{name}")
