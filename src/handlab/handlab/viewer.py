@@ -17,6 +17,7 @@ from handlab_interfaces import msg as wire
 from handlab_nodes import qos, topics
 from handlab_nodes.params import read_params
 from handlab_nodes.spinner import run
+from handlab_sim import decor
 from handlab_sim.urdf import station_urdf
 
 FRAME_TIME = 1 / 30
@@ -58,11 +59,13 @@ class ViewerNode(Node):
         scene = self._server.scene
         scene.set_up_direction("+z")
         scene.add_grid("/table", width=0.6, height=0.6, cell_size=0.05)
-        self._goal = scene.add_icosphere("/goal", radius=0.012, color=(50, 184, 90), visible=False)
+        self._goal = scene.add_icosphere(
+            "/goal", radius=decor.GOAL_SIZE, color=(50, 184, 90), visible=False
+        )
 
         @self._server.on_client_connect
         def _(client: viser.ClientHandle) -> None:
-            client.camera.position, client.camera.look_at = (0.46, -0.40, 0.33), (0.0, 0.0, 0.15)
+            client.camera.position, client.camera.look_at = decor.EYE, decor.TARGET
 
         with self._server.gui.add_folder("Episode"):
             self._episode = self._server.gui.add_text("number", "-", disabled=True)
@@ -73,8 +76,7 @@ class ViewerNode(Node):
         self._positions.update(zip(message.name, message.position, strict=False))
 
     def _on_goal(self, message: wire.EpisodeGoal) -> None:
-        angle = message.angle
-        self._goal.position = (0.125 * np.cos(angle), 0.125 * np.sin(angle), 0.102)
+        self._goal.position = decor.goal_position(message.angle)
         self._goal.visible = True
         self._episode.value = str(message.episode)
 

@@ -1,5 +1,6 @@
 """Light, camera, floor and sky: what a station needs only to be looked at."""
 
+import math
 from collections.abc import Sequence
 
 import mujoco
@@ -8,6 +9,9 @@ import numpy as np
 CAMERA = "front"
 EYE, TARGET = (0.46, -0.40, 0.33), (0.0, 0.0, 0.17)
 """m; where the camera is and what it looks at."""
+
+GOAL_RADIUS, GOAL_HEIGHT, GOAL_SIZE = 0.125, 0.102, 0.012
+"""m; the goal is marked by a ball of this size just outside of the lobes, at their height."""
 
 
 def decorate(spec: mujoco.MjSpec, table: mujoco.MjsGeom) -> None:
@@ -51,3 +55,8 @@ def look_at(eye: Sequence[float], target: Sequence[float]) -> list[float]:
     right = np.cross([0.0, 0.0, 1.0], backward)
     up = np.cross(backward, right)
     return [*(right / np.linalg.norm(right)), *(up / np.linalg.norm(up))]
+
+
+def goal_position(angle: float) -> tuple[float, float, float]:
+    """Where the goal is marked when the object's marked side shall be at `angle` [rad]; m."""
+    return GOAL_RADIUS * math.cos(angle), GOAL_RADIUS * math.sin(angle), GOAL_HEIGHT

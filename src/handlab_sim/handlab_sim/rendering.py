@@ -7,12 +7,10 @@ from numpy.typing import NDArray
 from handlab_core.fixtures import Fixture
 from handlab_core.hands import Hand
 from handlab_core.types import JointState
-from handlab_sim.decor import CAMERA
+from handlab_sim.decor import CAMERA, GOAL_SIZE, goal_position
 from handlab_sim.scene import COLLISION_GROUP, SITE_GROUP, SceneConfig, build_spec
 
 GOAL_COLOUR = (0.20, 0.72, 0.35, 0.9)
-GOAL_RADIUS, GOAL_HEIGHT = 0.125, 0.102
-"""m; where the goal is marked: just outside of the lobes, at their height."""
 
 
 class StationRenderer:
@@ -57,10 +55,11 @@ class StationRenderer:
 
     def _mark(self, goal: float) -> None:
         scene = self._renderer.scene
-        at = [GOAL_RADIUS * np.cos(goal), GOAL_RADIUS * np.sin(goal), GOAL_HEIGHT]
         mark, sphere = scene.geoms[scene.ngeom], mujoco.mjtGeom.mjGEOM_SPHERE
-        size, upright = np.full(3, 0.012), np.eye(3).ravel()
-        mujoco.mjv_initGeom(mark, sphere, size, np.array(at), upright, np.array(GOAL_COLOUR, "f"))
+        size, upright = np.full(3, GOAL_SIZE), np.eye(3).ravel()
+        mujoco.mjv_initGeom(
+            mark, sphere, size, np.array(goal_position(goal)), upright, np.array(GOAL_COLOUR, "f")
+        )
         scene.ngeom += 1
 
     def close(self) -> None:
