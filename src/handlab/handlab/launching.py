@@ -6,8 +6,9 @@ from launch.events import Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 
-from handlab.graph import PACES, GraphConfig, NodeSpec, build_graph
+from handlab.graph import GraphConfig, NodeSpec, build_graph
 from handlab_core.backend import BACKENDS
+from handlab_core.lockstep import PACES
 from handlab_core.paths import share
 from handlab_core.tasks import Task, make_task
 from handlab_sim.urdf import urdf_string

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from handlab_core.types import Array
 
+ARRAYS = ("observations", "actions", "rewards", "reward_terms", "errors")
+"""The fields of an episode that are arrays."""
+
 
 @dataclass(frozen=True, slots=True)
 class Episode:

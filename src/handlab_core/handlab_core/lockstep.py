@@ -4,6 +4,9 @@ from handlab_core.types import Command
 
 HAND, FIXTURE = "hand", "fixture"
 
+PACES = ("lockstep", "real")
+"""By the commands, or by the clock."""
+
 
 class Lockstep:
     """Collects the commands of one control period.

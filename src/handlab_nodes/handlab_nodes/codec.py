@@ -15,10 +15,9 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import JointState as JointStateMsg
 
 from handlab_core.estimation.encoder import AngleEstimate
-from handlab_core.types import Array, Command, JointState, ObjectEstimate, Reward
+from handlab_core.types import NS_PER_S, Array, Command, JointState, ObjectEstimate, Reward
 from handlab_interfaces import msg as wire
 from handlab_nodes import convert
-from handlab_nodes.convert import NS_PER_S
 
 CODES = {"double": "d", "uint32": "I", "int64": "q", "boolean": "?"}
 """Types of numeric fields to struct codes."""

@@ -8,13 +8,11 @@ from builtin_interfaces.msg import Time
 from safetensors import numpy as safetensors
 from sensor_msgs.msg import JointState as JointStateMsg
 
-from handlab_core.episode import Episode
+from handlab_core.episode import ARRAYS, Episode
 from handlab_core.policy import GaussianPolicy, check_layout, layout_json
 from handlab_core.tasks import Task
-from handlab_core.types import Array, Command, Goal, JointState
+from handlab_core.types import NS_PER_S, Array, Command, Goal, JointState
 from handlab_interfaces import msg as wire
-
-NS_PER_S = 1_000_000_000
 
 
 def to_stamp(seconds: float) -> Time:
@@ -100,7 +98,6 @@ _EPISODE_SCALARS = (
     "cooling_s",
     "reset_attempts",
 )
-_EPISODE_ARRAYS = ("observations", "actions", "rewards", "reward_terms", "errors")
 
 
 def episode_msg(value: Episode, stamp: float) -> wire.Episode:
@@ -109,7 +106,7 @@ def episode_msg(value: Episode, stamp: float) -> wire.Episode:
     message.header.stamp = to_stamp(stamp)
     for name in _EPISODE_SCALARS:
         setattr(message, name, getattr(value, name))
-    for name in _EPISODE_ARRAYS:
+    for name in ARRAYS:
         setattr(message, name, _sequence(getattr(value, name)))
     return message
 
@@ -117,9 +114,7 @@ def episode_msg(value: Episode, stamp: float) -> wire.Episode:
 def episode(message: wire.Episode) -> Episode:
     """The inverse of `episode_msg`."""
     scalars = {name: getattr(message, name) for name in _EPISODE_SCALARS}
-    flat: dict[str, Array] = {
-        name: np.frombuffer(getattr(message, name)) for name in _EPISODE_ARRAYS
-    }
+    flat: dict[str, Array] = {name: np.frombuffer(getattr(message, name)) for name in ARRAYS}
     rows = {name: message.steps + (name == "observations") for name in ("observations", "actions")}
     rows["reward_terms"] = message.steps
     for name, count in rows.items():

@@ -20,7 +20,7 @@ from handlab_core import watchdog
 from handlab_core.backend import make_backend
 from handlab_core.errors import BadConfig, HandlabError
 from handlab_core.guard import GuardedBackend
-from handlab_core.lockstep import FIXTURE, HAND, Lockstep
+from handlab_core.lockstep import FIXTURE, HAND, PACES, Lockstep
 from handlab_core.tasks import make_task
 from handlab_core.types import Reading
 from handlab_interfaces.msg import HandStatus
@@ -29,8 +29,6 @@ from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.diagnostics import OK, WARN, Diagnostics
 from handlab_nodes.params import read_params
 from handlab_nodes.spinner import POLL, run
-
-PACES = ("lockstep", "real")
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,8 @@ from mujoco.batch import Batch
 from handlab_core.errors import BadConfig, StationFault
 from handlab_core.fixtures import FIXTURES, Fixture
 from handlab_core.hands import Hand, make_hand
-from handlab_core.types import Array, Command, IntArray, JointState, Reading
+from handlab_core.types import NS_PER_S, Array, Command, IntArray, JointState, Reading
 from handlab_sim.scene import SceneConfig, build_spec
-
-NS_PER_S = 1_000_000_000
 
 PLACING_TIME = 10.0
 """s, what a person needs to put hand and object in place: so long a placing takes here too, so that

@@ -5,6 +5,7 @@ import numpy as np
 from handlab.benches.graph import running_sampler
 from handlab.benches.result import Result
 from handlab_core.env import Env
+from handlab_core.episode import ARRAYS
 from handlab_core.rollout import rollout
 from handlab_core.station import LocalStation
 from handlab_core.tasks import make_task
@@ -12,7 +13,6 @@ from handlab_learning.algorithms.npg import Npg, NpgConfig
 from handlab_sim.worlds import Worlds
 
 EPISODES = 20
-ARRAYS = ("observations", "actions", "rewards", "reward_terms", "errors")
 
 
 def measure(seed: int) -> Result:
