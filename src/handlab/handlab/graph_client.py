@@ -2,18 +2,17 @@
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
-import rclpy
 from rclpy.action import ActionClient
-from rclpy.signals import SignalHandlerOptions
 
 from handlab.up import BackgroundGraph
 from handlab_core.errors import HandlabError, StationFault
 from handlab_interfaces.action import Evaluate, Train
 from handlab_learning.evaluate import ON_REQUEST
 from handlab_nodes import topics
-from handlab_nodes.spinner import POLL, Spinner
+from handlab_nodes.spinner import POLL, guest
 
 Row = dict[str, Any]
 
@@ -22,11 +21,8 @@ class GraphClient:
     """A client of the learner's actions, as a context."""
 
     def __init__(self, graph: BackgroundGraph) -> None:
-        # Ctrl-C shall raise KeyboardInterrupt here as in any other program.
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO, domain_id=graph.domain)
-        self._graph = graph
-        self._node = rclpy.create_node("handlab")
-        self._spinner = Spinner(self._node)
+        self._graph, self._leave = graph, ExitStack()
+        self._node, self._spinner = self._leave.enter_context(guest("handlab", graph.domain))
 
     def __enter__(self) -> "GraphClient":
         """Nothing to do."""
@@ -34,8 +30,7 @@ class GraphClient:
 
     def __exit__(self, *_: object) -> None:
         """Leave the graph."""
-        self._spinner.close()
-        rclpy.try_shutdown()
+        self._leave.close()
 
     def train(self, run_dir: str, resume: bool, on_row: Callable[[Row], None]) -> Row:
         """Train the run in a folder; return its summary."""

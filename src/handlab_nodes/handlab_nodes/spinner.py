@@ -7,7 +7,8 @@ node can act between events, and stops from outside.
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -115,6 +116,22 @@ class Spinner:
         """Wait for a future and return its result; raises what `wait` raises."""
         self.wait(future.done, what, timeout)
         return future.result()
+
+
+@contextmanager
+def guest(name: str, domain: int) -> Iterator[tuple[Node, Spinner]]:
+    """A node of this process in a graph's domain, and its spinner.
+
+    The context is its own: Ctrl-C raises KeyboardInterrupt here as in any other program.
+    """
+    context = Context()
+    rclpy.init(context=context, domain_id=domain)
+    try:
+        node = rclpy.create_node(name, context=context, namespace="")
+        with Spinner(node, context=context) as spinner:
+            yield node, spinner
+    finally:
+        context.try_shutdown()
 
 
 def run(make_node: Callable[[], Node], args: list[str] | None = None) -> None:

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import rclpy
-
 from handlab.benches.result import Result
 from handlab.domain import Domain
 from handlab.graph import GraphConfig
@@ -19,7 +17,7 @@ from handlab.up import BackgroundGraph
 from handlab_core.tasks import Task, make_task
 from handlab_learning.algorithms.npg import Npg, NpgConfig
 from handlab_nodes.graph_sampler import GraphSampler
-from handlab_nodes.spinner import Spinner
+from handlab_nodes.spinner import guest
 
 PROCESSES = 4
 """Every step passes four processes: runner, driver, estimator, reward computer. The reset mechanism
@@ -57,13 +55,11 @@ def running_sampler(task: Task, learner: bool = False) -> Iterator[GraphSampler]
     """A graph in lockstep, and somebody to ask it for episodes."""
     with tempfile.TemporaryDirectory(prefix="handlab-") as scratch:
         config = GraphConfig(task.name, learner=learner)
-        with BackgroundGraph(config, Path(scratch, "nodes.log")) as graph:
-            context = rclpy.Context()
-            rclpy.init(context=context, domain_id=graph.domain)
-            node = rclpy.create_node("bench", context=context)
-            with Spinner(node, context=context) as spinner:
-                yield GraphSampler(node, spinner, task)
-            context.try_shutdown()
+        with (
+            BackgroundGraph(config, Path(scratch, "nodes.log")) as graph,
+            guest("bench", graph.domain) as (node, spinner),
+        ):
+            yield GraphSampler(node, spinner, task)
 
 
 def _ring() -> float:
