@@ -14,6 +14,7 @@ from handlab.up import BackgroundGraph
 from handlab_core.errors import UnknownName
 from handlab_learning import checkpoint as checkpoints
 from handlab_learning.evaluate import ON_REQUEST, judge
+from handlab_learning.run_config import BACKENDS
 
 
 def evaluate(
@@ -36,7 +37,7 @@ def evaluate(
         numbers = range(ON_REQUEST, ON_REQUEST + episodes)
         return judge(local_sampler(task, worlds, threads).sample(policy, seed, numbers, True))
     if backend != "graph":
-        raise UnknownName("backend", backend, ("graph", "sim"))
+        raise UnknownName("backend", backend, BACKENDS)
     config = GraphConfig(task.name, reward=task.reward)
     with tempfile.TemporaryDirectory() as scratch, Progress(console=console) as bar:
         shown = bar.add_task("episodes", total=episodes)

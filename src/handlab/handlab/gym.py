@@ -6,6 +6,7 @@ the same seed gives the same episode. Resets without a seed are made by the robo
 
 import os
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,7 @@ from handlab_core.errors import UnknownName
 from handlab_core.station import LocalStation
 from handlab_core.tasks import TASKS, Task, make_task
 from handlab_core.types import Array, JointState
-
-BACKENDS = ("sim", "graph")
+from handlab_learning.run_config import BACKENDS
 
 
 def register_envs() -> None:
@@ -143,34 +143,25 @@ class _Graph:
     """A station in a graph, with the node that talks to it, and perhaps the graph itself."""
 
     def __init__(self, task: Task, domain: int | None, pace: str) -> None:
-        import rclpy
-
         from handlab.graph import GraphConfig
         from handlab.up import BackgroundGraph
         from handlab_nodes.graph_station import GraphStation
-        from handlab_nodes.spinner import Spinner
+        from handlab_nodes.spinner import guest
 
-        self._scratch = tempfile.TemporaryDirectory(prefix="handlab-")
-        self._nodes: BackgroundGraph | None = None
+        self._exit = ExitStack()
+        scratch = self._exit.enter_context(tempfile.TemporaryDirectory(prefix="handlab-"))
         if domain is None:
             config = GraphConfig(
                 task.name, pace=pace, reward=task.reward, runner=False, learner=False
             )
-            self._nodes = BackgroundGraph(config, Path(self._scratch.name, "nodes.log"))
-            domain = self._nodes.domain
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context, domain_id=domain)
+            graph = BackgroundGraph(config, Path(scratch, "nodes.log"))
+            domain = self._exit.enter_context(graph).domain
         # The name of the driver's customer: commands from elsewhere are reported.
-        node = rclpy.create_node("runner", context=self._context, namespace="")
-        self._spinner = Spinner(node, context=self._context)
-        self.station = GraphStation(node, self._spinner, task, pace == "lockstep")
+        node, spinner = self._exit.enter_context(guest("runner", domain))
+        self.station = GraphStation(node, spinner, task, pace == "lockstep")
 
     def close(self) -> None:
-        self._spinner.close()
-        self._context.try_shutdown()
-        if self._nodes is not None:
-            self._nodes.__exit__()
-        self._scratch.cleanup()
+        self._exit.close()
 
 
 class HandlabVectorEnv(VectorEnv[Array, Array, Array]):

@@ -12,6 +12,9 @@ from handlab_core.tasks import Task, make_task
 from handlab_learning.algorithms import ALGORITHMS
 from handlab_learning.algorithms.algorithm import known_algorithm
 
+BACKENDS = ("graph", "sim")
+"""Where episodes come from: the nodes, or a simulation in this process."""
+
 
 @dataclass(frozen=True)
 class RunConfig:
@@ -22,7 +25,6 @@ class RunConfig:
     """Reward variant; empty is the task's own."""
     algorithm: str = "npg"
     backend: str = "graph"
-    """Where episodes come from: `graph` or `sim`."""
     seed: int = 0
     max_hours: float = 6.0
     """Robot-hours, resets counted; the run ends there at the latest."""
@@ -44,7 +46,7 @@ class RunConfig:
         make_task(self.task).with_reward(self.reward or make_task(self.task).reward)
         known_algorithm(self.algorithm)
         for name, allowed in (
-            ("backend", ("graph", "sim")),
+            ("backend", BACKENDS),
             ("until", ("success", "strict", "hours")),
         ):
             if getattr(self, name) not in allowed:
