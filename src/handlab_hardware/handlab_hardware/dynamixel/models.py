@@ -1,6 +1,7 @@
 """What differs from one servo model to another.
 
-From the vendor's e-manual, docs/en/dxl/x/<model>.md; torque and speed at the voltage named there.
+From the vendor's e-manual, ROBOTIS-GIT/emanual: control tables from docs/en/dxl/x/<model>.md, torque
+and speed at the voltage named there from _data/dxl_x_info.yml.
 """
 
 from dataclasses import dataclass
@@ -53,12 +54,12 @@ MODELS = {
         # 12.0 V: 3.0 N m, 2.3 A, 77 rpm
         ServoModel("XM430-W210", 1030, 3.0, 2.3, 77 * RPM, 2.69e-3, 1193, 330, 80, (95, 160), 12.0,
                    (0, 0, 800), (1920, 100)),
-        # 24.0 V: 2.5 N m, 1.3 A, 50 rpm
-        ServoModel("XH430-V210", 1050, 2.5, 1.3, 50 * RPM, 1.34e-3, 689, 380, 80, (110, 300), 24.0,
+        # 24.0 V: 2.6 N m, 0.7 A, 52 rpm
+        ServoModel("XH430-V210", 1050, 2.6, 0.7, 52 * RPM, 1.34e-3, 689, 380, 80, (110, 300), 24.0,
                    (0, 0, 800), (1920, 100)),
         # 12.0 V: 2.5 N m, 1.3 A, 50 rpm
-        ServoModel("XH430-W210", 1010, 2.5, 1.3, 50 * RPM, 2.69e-3, 648, 330, 80, (95, 160), 12.0,
-                   (0, 0, 800), (1920, 100)),
+        ServoModel("XH430-W210", 1010, 2.5, 1.3, 50 * RPM, 2.69e-3, 648, 210, 80, (95, 160), 12.0,
+                   (0, 0, 900), (1920, 100)),
         # 12.0 V: 1.5 N m, 1.4 A, 61 rpm
         ServoModel("XL430-W250", 1060, 1.5, 1.4, 61 * RPM, None, None, 265, 72, (60, 140), 12.0,
                    (4000, 0, 640), (1000, 100), LOAD_MODES),
