@@ -18,6 +18,19 @@ COMMAND_TIMEOUT = 0.3
 RELEASE_TIMEOUT = 2.0
 """s. A command older than this: let go. Long enough for a runner to be restarted by hand."""
 
+WARM_MARGIN = 15.0
+"""K below a motor's own temperature limit: ask for a pause. An XM430, whose limit is 80 degrees
+Celsius (vendor's e-manual), is warm at 65: a motor heats by a degree in seconds at stall and cools
+in minutes, so that a pause must be asked for well before the servo shuts itself down."""
+
+HOT_MARGIN = 5.0
+"""K below the limit: let go, 75 degrees on an XM430. The servo's own shutdown would need a reboot,
+and its thermometer lags behind the winding."""
+
+COOL_MARGIN = 25.0
+"""K below the limit: the pause ends, 55 degrees on an XM430. Far enough below WARM_MARGIN that
+pauses are few and long, instead of many and short."""
+
 
 @dataclass(frozen=True)
 class Limits:
