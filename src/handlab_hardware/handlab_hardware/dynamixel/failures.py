@@ -1,4 +1,4 @@
-"""What can fail on a servo bus, and what then happens. Rung by rung:
+"""What can fail on a servo bus, and what then happens, rung by rung.
 
 | what is seen                               | what follows                                        |
 |--------------------------------------------|-----------------------------------------------------|
@@ -76,15 +76,15 @@ REFUSALS = {
 """Error codes of a status packet; e-manual, protocol 2.0."""
 
 
-class PacketLost(StationFault):  # noqa: N818  (named for what went wrong, as all of ours)
+class PacketLost(StationFault):
     """A servo gave no proper answer, RETRIES included."""
 
 
-class ServoRefused(StationFault):  # noqa: N818
+class ServoRefused(StationFault):
     """A servo understood, and would not."""
 
 
-class PortGone(StationFault):  # noqa: N818
+class PortGone(StationFault):
     """The adapter was unplugged, or the other end of the line is closed."""
 
 

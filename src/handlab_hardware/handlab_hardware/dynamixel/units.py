@@ -23,22 +23,22 @@ FULL_LOAD = 1000
 
 def ticks_to_rad(ticks: ArrayLike, zero: ArrayLike, direction: ArrayLike) -> Array:
     """Joint position [rad] of a servo's position [counts]."""
-    return np.asarray(direction) * (np.asarray(ticks) * RAD_PER_TICK - np.asarray(zero))
+    return (_real(ticks) * RAD_PER_TICK - _real(zero)) * _real(direction)
 
 
 def rad_to_ticks(q: ArrayLike, zero: ArrayLike, direction: ArrayLike) -> IntArray:
     """Servo position [counts] of a joint position [rad], rounded to the nearest."""
-    return _whole((np.asarray(q) * np.asarray(direction) + np.asarray(zero)) / RAD_PER_TICK)
+    return _whole((_real(q) * _real(direction) + _real(zero)) / RAD_PER_TICK)
 
 
 def counts_to_velocity(counts: ArrayLike, direction: ArrayLike) -> Array:
     """Joint velocity [rad/s] of a servo's velocity [counts]."""
-    return np.asarray(counts) * (RAD_S_PER_COUNT * np.asarray(direction))
+    return _real(counts) * RAD_S_PER_COUNT * _real(direction)
 
 
 def velocity_to_counts(qd: ArrayLike, direction: ArrayLike) -> IntArray:
     """Servo velocity [counts] of a joint velocity [rad/s]."""
-    return _whole(np.asarray(qd) / (RAD_S_PER_COUNT * np.asarray(direction)))
+    return _whole(_real(qd) / RAD_S_PER_COUNT * _real(direction))
 
 
 def torque_per_ampere(model: ServoModel) -> float:
@@ -55,27 +55,27 @@ def torque_per_count(model: ServoModel) -> float:
 
 def counts_to_current(counts: ArrayLike, model: ServoModel) -> Array:
     """Current [A] of a count; NaN for a model that does not measure it."""
-    return np.asarray(counts) * (np.nan if model.current_unit is None else model.current_unit)
+    return _real(counts) * (np.nan if model.current_unit is None else model.current_unit)
 
 
 def counts_to_torque(counts: ArrayLike, per_count: ArrayLike, direction: ArrayLike) -> Array:
     """Joint torque [N m] of a current or load; `per_count` is what `torque_per_count` gives."""
-    return np.asarray(counts) * (np.asarray(per_count) * np.asarray(direction))
+    return _real(counts) * _real(per_count) * _real(direction)
 
 
 def torque_to_counts(torque: ArrayLike, per_count: ArrayLike, direction: ArrayLike) -> IntArray:
     """Current [counts] that gives a joint torque [N m]."""
-    return _whole(np.asarray(torque) / (np.asarray(per_count) * np.asarray(direction)))
+    return _whole(_real(torque) / _real(per_count) * _real(direction))
 
 
 def counts_to_volts(counts: ArrayLike) -> Array:
     """Supply [V] of `present_input_voltage`."""
-    return np.asarray(counts) * VOLT_PER_COUNT
+    return _real(counts) * VOLT_PER_COUNT
 
 
 def volts_to_counts(volts: ArrayLike) -> IntArray:
     """Counts of 0.1 V."""
-    return _whole(np.asarray(volts) / VOLT_PER_COUNT)
+    return _whole(_real(volts) / VOLT_PER_COUNT)
 
 
 def to_bytes(value: int, register: Register) -> bytes:
@@ -86,6 +86,10 @@ def to_bytes(value: int, register: Register) -> bytes:
 def from_bytes(data: bytes, register: Register) -> int:
     """One value as it came over the wire."""
     return int.from_bytes(data[: register.size], "little", signed=register.signed)
+
+
+def _real(value: ArrayLike) -> Array:
+    return np.asarray(value, dtype=np.float64)
 
 
 def _whole(value: Array) -> IntArray:

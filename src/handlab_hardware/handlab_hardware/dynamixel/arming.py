@@ -1,0 +1,185 @@
+"""Check one servo, and set it up as the driver needs it.
+
+Nothing is written that already holds: the EEPROM, where return delay and mode are kept, wears out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from handlab_core.errors import StationFault
+from handlab_hardware.dynamixel import units
+from handlab_hardware.dynamixel.bus import ServoBus
+from handlab_hardware.dynamixel.failures import (
+    WATCHDOG_COUNTS,
+    WATCHDOG_OFF,
+    PacketLost,
+    PortGone,
+    ServoRefused,
+)
+from handlab_hardware.dynamixel.registers import REGISTERS, TICKS_PER_TURN, OperatingMode
+from handlab_hardware.station_file import CURRENT_BASED_POSITION, Servo
+
+LEAST_FIRMWARE = 38
+"""First with a bus watchdog; e-manual, XM430-W210."""
+
+ANSWER_ALL = 2
+"""`status_return_level`: every instruction is answered."""
+
+BLOCK = REGISTERS["model_number"].address, REGISTERS["status_return_level"].end
+"""First address and size of what is read of a servo at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one servo shall be, and may be told."""
+
+    servo: Servo
+    mode: OperatingMode
+    lower: int  # counts, of the commanded range
+    upper: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What one servo is."""
+
+    firmware: int
+    goals: tuple[int, int]
+    """Least and greatest goal position it accepts [counts]."""
+    current_limit: int
+    """Greatest goal current it accepts [counts]."""
+
+    def knows_fast_reads(self, plan: Plan) -> bool:
+        """Whether it takes part in a fast sync read."""
+        return self.firmware >= plan.servo.model.fast_sync_read_firmware
+
+
+def make_plan(servo: Servo, lower: float, upper: float, mode: str) -> Plan:
+    """Choose the operating mode for a joint's commanded range [rad].
+
+    A range that leaves the servo's single turn needs the extended mode, which counts turns.
+    """
+    ends = units.rad_to_ticks([lower, upper], servo.zero, servo.direction)
+    least, greatest = int(ends.min()), int(ends.max())
+    if mode == CURRENT_BASED_POSITION:
+        chosen = OperatingMode.CURRENT_BASED_POSITION
+    elif least >= 0 and greatest < TICKS_PER_TURN:
+        chosen = OperatingMode.POSITION
+    else:
+        chosen = OperatingMode.EXTENDED_POSITION
+    return Plan(servo, chosen, least, greatest)
+
+
+def arm_all(bus: ServoBus, plans: Sequence[Plan]) -> list[Facts]:
+    """Check all servos, and set all up if nothing is wrong with any.
+
+    Raises:
+        StationFault: lists what is wrong with all of them.
+    """
+    problems: list[str] = []
+    facts = []
+    for plan in plans:
+        try:
+            facts.append(inspect(bus, plan))
+        except PortGone:
+            raise
+        except StationFault as error:
+            problems.append(str(error))
+    if not facts:
+        problems.append(
+            "nobody answers: is the power on, is the baud in the station file the servos'?"
+        )
+    if problems:
+        raise StationFault("; ".join(problems))
+    for plan in plans:
+        arm(bus, plan)
+    bus.fast = all(f.knows_fast_reads(p) for f, p in zip(facts, plans, strict=True))
+    return facts
+
+
+def inspect(bus: ServoBus, plan: Plan) -> Facts:
+    """Check one servo without changing what it does.
+
+    Raises:
+        PacketLost: it is not there.
+        StationFault: it is another one, or set up so that it cannot serve; lists everything.
+    """
+    servo = plan.servo
+    try:
+        identity = bus.ping(servo.id)
+    except PacketLost as error:
+        raise PacketLost(f"{servo} does not answer") from error
+    if identity.model_number != servo.model.number:
+        raise StationFault(
+            f"{servo} is of model number {identity.model_number}, not {servo.model.number} "
+            f"({servo.model.name}); correct the station file"
+        )
+    value = _Values(_read_all(bus, servo))
+    problems = []
+    if identity.firmware < LEAST_FIRMWARE:
+        problems.append(
+            f"its firmware is {identity.firmware}, older than {LEAST_FIRMWARE}; update it"
+        )
+    if value["drive_mode"]:
+        problems.append(f"its drive mode is {value['drive_mode']}; write 0")
+    goals = value["min_position_limit"], value["max_position_limit"]
+    if plan.mode is not OperatingMode.POSITION:
+        goals = -(2**31), 2**31 - 1
+    elif plan.lower < goals[0] or plan.upper > goals[1]:
+        problems.append(
+            f"its position limits {goals[0]} to {goals[1]} leave out a part of the commanded "
+            f"range {plan.lower} to {plan.upper}; write 0 and {TICKS_PER_TURN - 1}"
+        )
+    if problems:
+        raise StationFault(f"{servo}: {', '.join(problems)}")
+    return Facts(identity.firmware, goals, value["current_limit"])
+
+
+def arm(bus: ServoBus, plan: Plan) -> None:
+    """Release one servo and set it up: return delay, mode, bus watchdog.
+
+    Raises:
+        StationFault: it does not answer, or refused; says which.
+    """
+    servo = plan.servo
+    try:
+        value = _Values(_read_all(bus, servo))
+        # A watchdog that tripped must be cleared before anything else is accepted.
+        bus.write(servo.id, "bus_watchdog", WATCHDOG_OFF)
+        if value["torque_enable"]:
+            bus.write(servo.id, "torque_enable", 0)
+        for register, wanted in (("return_delay_time", 0), ("operating_mode", int(plan.mode))):
+            if value[register] != wanted:
+                bus.write(servo.id, register, wanted)
+        bus.write(servo.id, "bus_watchdog", WATCHDOG_COUNTS)
+    except ServoRefused as error:
+        raise ServoRefused(f"{servo}: {error}") from error
+
+
+def disarm(bus: ServoBus, servo: Servo) -> None:
+    """Release one servo and turn its bus watchdog off; PacketLost, ServoRefused."""
+    bus.write(servo.id, "torque_enable", 0)
+    bus.write(servo.id, "bus_watchdog", WATCHDOG_OFF)
+
+
+class _Values:
+    """Registers by name, of a block that begins at address 0."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def __getitem__(self, register: str) -> int:
+        item = REGISTERS[register]
+        return units.from_bytes(self._data[item.address :], item)
+
+
+def _read_all(bus: ServoBus, servo: Servo) -> bytes:
+    """The first registers of a servo, which from now on answers every instruction."""
+    try:
+        data = bus.read_block(servo.id, *BLOCK).data
+    except PacketLost:
+        data = b""  # it answers pings only
+    if not data or data[REGISTERS["status_return_level"].address] != ANSWER_ALL:
+        bus.write(servo.id, "status_return_level", ANSWER_ALL)
+        data = bus.read_block(servo.id, *BLOCK).data
+    return data

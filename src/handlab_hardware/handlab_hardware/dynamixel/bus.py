@@ -1,0 +1,203 @@
+"""A typed layer over the vendor's SDK: what can be said to the servos on one port."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dynamixel_sdk import COMM_SUCCESS
+
+from handlab_hardware.dynamixel import units
+from handlab_hardware.dynamixel.failures import (
+    FAST_FAILURES,
+    REFUSALS,
+    RETRIES,
+    PacketLost,
+    ServoRefused,
+)
+from handlab_hardware.dynamixel.registers import REGISTERS
+from handlab_hardware.dynamixel.wire import SYSFS, Packets, Port, latency_ms, latency_warning
+
+ALERT = 0x80  # of a status packet's error byte: the servo has a hardware error
+BROADCAST = 0xFE
+ERROR, DATA = 8, 9  # where error byte and data begin in a status packet
+FAST_OVERHEAD = 4  # bytes of each servo in a fast reply: error, id, checksum
+MS_PER_S = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one servo said."""
+
+    data: bytes
+    alert: bool  # it has a hardware error
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a servo says of itself when it is pinged."""
+
+    model_number: int
+    firmware: int
+
+
+class ServoBus:
+    """Servos on one serial port, Protocol 2.0.
+
+    Args:
+        port: path of the adapter.
+        baud: bits per second.
+        sysfs: where the kernel tells an adapter's latency timer.
+
+    Raises:
+        StationFault: the port cannot be opened; says what to do.
+        BadConfig: no adapter knows the baud.
+
+    Every method raises PortGone when the adapter is unplugged.
+    """
+
+    def __init__(self, port: str, baud: int, sysfs: Path = SYSFS) -> None:
+        latency = latency_ms(port, sysfs)
+        warning = latency_warning(port, latency)
+        self.notes: tuple[str, ...] = (warning,) if warning else ()
+        """What a person could improve."""
+        self.counts: Counter[str] = Counter(retries=0, lost_packets=0)
+        self.fast = False
+        """Whether `read_all` begins with a fast sync read: all servos must know it."""
+        self.fast_works = False
+        """Whether one has ever been answered."""
+        self._fast_failures = 0
+        self._port = Port(port, baud, (1 if latency is None else latency) / MS_PER_S)
+        self._packets = Packets()
+
+    @property
+    def traffic(self) -> int:
+        """Bytes sent and received so far."""
+        return int(self._port.sent + self._port.received)
+
+    def close(self) -> None:
+        """Close the port; twice is harmless."""
+        self._port.closePort()
+
+    # One servo.
+
+    def ping(self, servo: int, retries: int = RETRIES) -> Identity:
+        """Ask a servo who it is; PacketLost if it is not there."""
+        data = self._ask(servo, [1], retries).data
+        return Identity(int.from_bytes(data[:2], "little"), data[2])
+
+    def read(self, servo: int, register: str) -> int:
+        """Read one register; PacketLost, ServoRefused."""
+        item = REGISTERS[register]
+        return units.from_bytes(self.read_block(servo, item.address, item.size).data, item)
+
+    def read_block(self, servo: int, address: int, size: int) -> Answer:
+        """Read some bytes of the control table; PacketLost, ServoRefused."""
+        answer = self._ask(servo, [2, *_word(address), *_word(size)], RETRIES, size)
+        return Answer(answer.data[:size], answer.alert)
+
+    def write(self, servo: int, register: str, value: int, retries: int = RETRIES) -> None:
+        """Write one register, and wait until the servo confirms it; PacketLost, ServoRefused."""
+        item = REGISTERS[register]
+        self._ask(servo, [3, *_word(item.address), *units.to_bytes(value, item)], retries)
+
+    def reboot(self, servo: int) -> None:
+        """Restart a servo, which is silent for a while; PacketLost, ServoRefused."""
+        self._ask(servo, [8], 0)
+
+    # Many servos.
+
+    def sync_write(self, register: str, values: Mapping[int, int]) -> None:
+        """Write one register of many servos, id to value; nobody confirms it."""
+        item = REGISTERS[register]
+        parameters = [b for i, v in values.items() for b in (i, *units.to_bytes(v, item))]
+        self._packets.syncWriteTxOnly(
+            self._port, item.address, item.size, parameters, len(parameters)
+        )
+
+    def read_all(self, servos: Sequence[int], address: int, size: int) -> dict[int, Answer]:
+        """Read the same bytes of many servos: one try, one retry; who is silent is left out.
+
+        The first try is a fast sync read if `fast`. Who does not answer the plain one is asked
+        alone, since a servo may wait for the one before it.
+        """
+        if not servos:
+            return {}
+        if self.fast:
+            answers = self._fast_sync_read(servos, address, size)
+            if len(answers) == len(servos):
+                self.fast_works, self._fast_failures = True, 0
+                return answers
+            self._fast_failures += 1
+            if self._fast_failures >= FAST_FAILURES:
+                self.fast = False
+                self.counts["fast_reads_given_up"] += 1
+                self._fast_failures = 0
+            self.counts["retries"] += 1
+        answers = self._sync_read(servos, address, size)
+        for servo in servos:
+            if servo not in answers:
+                self.counts["retries"] += 1
+                try:
+                    answers[servo] = self._ask(servo, [2, *_word(address), *_word(size)], 0, size)
+                except (PacketLost, ServoRefused):
+                    continue
+        return answers
+
+    def _fast_sync_read(self, servos: Sequence[int], address: int, size: int) -> dict[int, Answer]:
+        """All servos' data in one status packet, which is lost as a whole."""
+        self._packets.syncReadTx(self._port, address, size, list(servos), len(servos), True)
+        packet, result = self._packets.rxPacket(self._port, True)
+        stride = size + FAST_OVERHEAD
+        if result != COMM_SUCCESS or len(packet) != ERROR + stride * len(servos):
+            self.counts["lost_packets"] += 1
+            return {}
+        answers = {}
+        for servo, begin in zip(servos, range(ERROR, len(packet), stride), strict=True):
+            error, answered = packet[begin : begin + 2]
+            if answered == servo and not error & ~ALERT:
+                data = bytes(packet[begin + 2 : begin + 2 + size])
+                answers[servo] = Answer(data, bool(error & ALERT))
+        return answers
+
+    def _sync_read(self, servos: Sequence[int], address: int, size: int) -> dict[int, Answer]:
+        """One status packet of each servo that answers."""
+        # Not the SDK's group read: waiting for one id, it throws the answers of others away.
+        self._packets.syncReadTx(self._port, address, size, list(servos), len(servos), False)
+        answers: dict[int, Answer] = {}
+        for _ in servos:
+            packet, result = self._packets.rxPacket(self._port, False)
+            if result != COMM_SUCCESS:
+                self.counts["lost_packets"] += 1
+                break
+            answer = _answer(packet)
+            if packet[4] in servos and not packet[ERROR] & ~ALERT and len(answer.data) == size:
+                answers[packet[4]] = answer
+        return answers
+
+    def _ask(self, servo: int, instruction: list[int], retries: int, size: int = 0) -> Answer:
+        """Send an instruction to one servo and return its answer of at least `size` bytes."""
+        length = len(instruction) + 2
+        for attempt in range(1 + retries):
+            self.counts["retries"] += attempt > 0
+            head = [0, 0, 0, 0, servo, length & 0xFF, length >> 8]
+            words = [*head, *instruction, 0, 0]
+            packet, result, error = self._packets.txRxPacket(self._port, words)
+            refusal = error & ~ALERT
+            if result == COMM_SUCCESS and refusal:
+                what = REFUSALS.get(refusal, f"answered error {refusal}")
+                raise ServoRefused(f"servo {servo} {what} (instruction {bytes(instruction).hex()})")
+            if result == COMM_SUCCESS and len(_answer(packet).data) >= size:
+                return _answer(packet)
+            self.counts["lost_packets"] += 1
+        raise PacketLost(f"servo {servo} does not answer")
+
+
+def _answer(packet: list[int]) -> Answer:
+    """The data of a status packet, whose length field is right even if bytes trail behind it."""
+    length = packet[5] | packet[6] << 8
+    return Answer(bytes(packet[DATA : 7 + length - 2]), bool(packet[ERROR] & ALERT))
+
+
+def _word(value: int) -> tuple[int, int]:
+    return value & 0xFF, value >> 8
