@@ -10,13 +10,16 @@ import matplotlib
 
 matplotlib.use("Agg")  # no screen needed
 import matplotlib.pyplot as plt
+import numpy as np
 import yaml
+from matplotlib.axes import Axes
 
 from handlab import video
+from handlab_core.tasks import make_task
 from handlab_learning.files import write_atomically
 from handlab_learning.run_folder import RunFolder
 
-INK, GREEN, BLUE, GREY = "#1f2933", "#2f9e58", "#2b6cb0", "#9aa5b1"
+INK, GREEN, BLUE, GREY, RED = "#1f2933", "#2f9e58", "#2b6cb0", "#9aa5b1", "#c53030"
 
 STYLE = """
 :root { color-scheme: light }
@@ -58,8 +61,13 @@ def write(folder: RunFolder) -> Path:
 
 
 def plot(rows: list[dict[str, Any]], summary: dict[str, Any], path: Path) -> None:
-    """Draw success and return over robot-hours."""
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(9, 6), sharex=True, height_ratios=(3, 2))
+    """Draw success, return and, where they are known, temperatures over robot-hours."""
+    warmth = [(row["robot_hours"], row["temperatures"]) for row in rows if "temperatures" in row]
+    heights = (3, 2, 2) if warmth else (3, 2)
+    figure, axes_of = plt.subplots(
+        len(heights), 1, figsize=(9, 2 * sum(heights) / 1.7), sharex=True, height_ratios=heights
+    )
+    top, bottom = axes_of[:2]
     judged = [(row["robot_hours"], row["evaluation"]) for row in rows if "evaluation" in row]
     hours = [h for h, _ in judged]
     top.plot(hours, [100 * e["success_rate"] for _, e in judged], color=GREEN, marker="o", ms=3,
@@ -72,8 +80,11 @@ def plot(rows: list[dict[str, Any]], summary: dict[str, Any], path: Path) -> Non
     top.set(ylabel="evaluation episodes [%]", ylim=(-3, 103))
     top.legend(frameon=False, loc="upper left")
     bottom.plot([r["robot_hours"] for r in rows], [r["mean_return"] for r in rows], color=INK, lw=1)
-    bottom.set(ylabel="mean return", xlabel="robot-hours, resets counted")
-    for axes in (top, bottom):
+    bottom.set(ylabel="mean return")
+    if warmth:
+        _plot_temperatures(axes_of[2], warmth, make_task(summary["task"]).hand.joints)
+    axes_of[-1].set(xlabel="robot-hours, resets counted")
+    for axes in axes_of:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
     top.set_title(
@@ -82,6 +93,18 @@ def plot(rows: list[dict[str, Any]], summary: dict[str, Any], path: Path) -> Non
     figure.tight_layout()
     figure.savefig(path, dpi=130)
     plt.close(figure)
+
+
+def _plot_temperatures(
+    axes: Axes, warmth: list[tuple[float, list[float]]], joints: tuple[str, ...]
+) -> None:
+    """Draw the hottest joint on top of the others."""
+    hours, temperatures = [h for h, _ in warmth], np.array([t for _, t in warmth])
+    hottest = int(temperatures.max(axis=0).argmax())
+    axes.plot(hours, temperatures, color=GREY, lw=0.8)
+    axes.plot(hours, temperatures[:, hottest], color=RED, lw=1.5, label=joints[hottest])
+    axes.set(ylabel="joints [°C]")
+    axes.legend(frameon=False, loc="upper left")
 
 
 def _page(

@@ -5,9 +5,10 @@ drives N robots at once (one on hardware). Backends are chosen by name and impor
 """
 
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from handlab_core.errors import UnknownName
+from handlab_core.health import StationHealth
 from handlab_core.types import Array, Command, IntArray, Reading
 
 BACKENDS = {
@@ -56,6 +57,52 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Release what is held. Twice is harmless."""
+        ...
+
+
+@runtime_checkable
+class Hardware(Backend, Protocol):
+    """What a backend of real motors has beside the four verbs.
+
+    Building one opens and checks the motors, and moves nothing. No verb here or there may be called
+    while another is running.
+    """
+
+    def activate(self) -> None:
+        """Engage the hand where it is."""
+        ...
+
+    def deactivate(self) -> None:
+        """Let go of everything; readings go on."""
+        ...
+
+    def health(self) -> StationHealth:
+        """Return what is known of the motors."""
+        ...
+
+    def reboot(self, joint: str) -> None:
+        """Restart one joint's motor, which clears its hardware error; it comes back passive.
+
+        Raises:
+            UnknownName: no such joint.
+            StationFault: it does not come back, or the hardware cannot.
+        """
+        ...
+
+    def calibrate(self, overwrite: bool = False, force: bool = False) -> str:
+        """Take the present pose, with torque off, for the zero pose, and write it down.
+
+        Args:
+            overwrite: an older calibration.
+            force: even if a joint is far from its nominal zero.
+
+        Returns:
+            The file that was written; it is used from the next start on.
+
+        Raises:
+            StationFault: a motor is silent or engaged, or the hardware cannot.
+            BadConfig: there is a calibration, or a joint is far from its nominal zero.
+        """
         ...
 
 

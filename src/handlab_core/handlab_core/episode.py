@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from handlab_core.types import Array
 
-ARRAYS = ("observations", "actions", "rewards", "reward_terms", "errors")
+ARRAYS = ("observations", "actions", "rewards", "reward_terms", "errors", "temperatures")
 """The fields of an episode that are arrays."""
 
 
@@ -29,6 +29,7 @@ class Episode:
     reset_s: float
     cooling_s: float
     reset_attempts: int
+    temperatures: Array  # (n,) degrees Celsius, of the joints at the end; NaN where unknown
 
     @property
     def steps(self) -> int:

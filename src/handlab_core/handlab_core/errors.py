@@ -6,6 +6,7 @@ HandlabError
 ├── BadRun            a run folder or checkpoint that is missing, truncated or foreign
 ├── BadConfig         a value that cannot be
 ├── StationFault      the robot (or its simulation) did not do what it must
+│   ├── HandWarm      the motors must rest before the next step
 │   └── ResetFailed   the reset gave up; names the joints
 └── StationTimeout    an answer did not come in time; names what is silent
 """
@@ -42,6 +43,10 @@ class BadConfig(HandlabError):
 
 class StationFault(HandlabError):
     """The robot, or its simulation, did not do what it must."""
+
+
+class HandWarm(StationFault):
+    """The motors must rest before the next step; `Station.rest` lets them."""
 
 
 class ResetFailed(StationFault):

@@ -1,5 +1,7 @@
 """A backend behind the clamp: nothing reaches a wire but through here."""
 
+import numpy as np
+
 from handlab_core import rows, safety
 from handlab_core.backend import Backend
 from handlab_core.fixtures import Fixture
@@ -15,9 +17,11 @@ class GuardedBackend:
 
     def __init__(self, hand: Hand, fixture: Fixture, backend: Backend) -> None:
         self.worlds, self._backend = backend.worlds, backend
+        self._hand, self._fixture = hand, fixture
         self._limits = safety.Limits.of_hand(hand), safety.Limits.of_fixture(fixture)
         self.dropped = self.clamped = 0
         """Joint targets that were not finite, and that were moved into the limits, so far."""
+        self._loose = np.zeros(hand.n, dtype=bool), np.zeros(1, dtype=bool)
         self._reading: Reading
         self._sent: list[Command]
         self._restart(backend.read())
@@ -58,6 +62,13 @@ class GuardedBackend:
         """The commands for hand and fixture as they went to the wire."""
         return self._sent[0], self._sent[1]
 
+    def loosen(self, joint: str, loose: bool) -> None:
+        """Let one joint go, whatever is commanded, or obey commands again; UnknownName if none."""
+        if joint == self._fixture.joint:
+            self._loose[1][0] = loose
+        else:
+            self._loose[0][self._hand.index(joint)] = loose
+
     def _restart(self, reading: Reading) -> None:
         self._reading = reading
         self._sent = [safety.release(reading.hand.q), safety.release(reading.fixture.q)]
@@ -66,6 +77,8 @@ class GuardedBackend:
         self, group: int, command: Command, q: Array, period: float, worlds: IntArray | None
     ) -> Command:
         previous = self._sent[group]
+        if self._loose[group].any():
+            command = Command(command.q, np.where(self._loose[group], 0.0, command.effort))
         if worlds is not None:
             previous, q = rows.take(previous, worlds), q[worlds]
         sent = safety.clamp(command, previous, q, self._limits[group], period)

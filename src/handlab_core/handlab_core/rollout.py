@@ -6,6 +6,7 @@ import numpy as np
 
 from handlab_core.env import Env, Step
 from handlab_core.episode import Episode
+from handlab_core.errors import HandWarm
 from handlab_core.policy import GaussianPolicy
 from handlab_core.station import ResetResult
 from handlab_core.tasks.task import NOISE_STREAM, episode_rng
@@ -22,6 +23,9 @@ def rollout(
 ) -> list[Episode]:
     """Run one episode on each robot.
 
+    When a hand is warm the episode ends at that step, the hand rests, and the same episode begins
+    again; the time that was lost with it counts as cooling.
+
     Args:
         env: N robots.
         policy: acts.
@@ -36,20 +40,28 @@ def rollout(
     steps, n = env.task.steps, env.hand.n
     streams = [episode_rng(seed, int(episode), NOISE_STREAM) for episode in episodes]
     noise = np.stack([stream.standard_normal((steps, n)) for stream in streams], axis=1)
-    observation, start = env.reset(seed, episodes)
-    observations, actions, results = [observation], [], []
-    for t in range(steps):
-        action = policy.act(observation, None if deterministic else noise[t])
-        step = env.step(action)
-        observation = step.observation
-        actions.append(action)
-        observations.append(observation)
-        results.append(step)
-        if on_step is not None:
-            on_step(t + 1)
-    return _episodes(
-        env, policy, seed, episodes, deterministic, observations, actions, results, start
-    )
+    cooling = 0.0
+    while True:
+        spent = 0.0
+        try:
+            observation, start = env.reset(seed, episodes)
+            spent = float(start.duration.max())
+            observations, actions, results = [observation], [], []
+            for t in range(steps):
+                action = policy.act(observation, None if deterministic else noise[t])
+                spent += env.task.period
+                step = env.step(action)
+                observation = step.observation
+                actions.append(action)
+                observations.append(observation)
+                results.append(step)
+                if on_step is not None:
+                    on_step(t + 1)
+        except HandWarm:
+            cooling += spent + env.station.rest()
+            continue
+        made = observations, actions, results
+        return _episodes(env, policy, seed, episodes, deterministic, *made, start, cooling)
 
 
 def _episodes(
@@ -62,10 +74,12 @@ def _episodes(
     actions: list[Array],
     results: list[Step],
     start: ResetResult,
+    cooling: float,
 ) -> list[Episode]:
     errors = np.stack([step.sample.reward.error for step in results])
     rewards = np.stack([step.reward for step in results])
     terms = np.stack([step.sample.reward.terms for step in results])
+    temperatures = env.station.temperatures()
     verdicts = [env.task.succeeded(errors[:, i]) for i in range(env.worlds)]
     return [
         Episode(
@@ -84,8 +98,9 @@ def _episodes(
             goal_angle=float(start.goal.angle[i]),
             experience_s=len(results) * env.task.period,
             reset_s=float(start.duration[i]),
-            cooling_s=0.0,
+            cooling_s=cooling,
             reset_attempts=int(start.attempts[i]),
+            temperatures=temperatures[i].copy(),
         )
         for i, episode in enumerate(episodes)
     ]

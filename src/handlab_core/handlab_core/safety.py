@@ -27,6 +27,9 @@ HOT_MARGIN = 5.0
 """K below the limit: let go, 75 degrees on an XM430. The servo's own shutdown would need a reboot,
 and its thermometer lags behind the winding."""
 
+COOLING_TIMEOUT = 3600.0
+"""s. A hand that has not cooled by then has another fault."""
+
 COOL_MARGIN = 25.0
 """K below the limit: the pause ends, 55 degrees on an XM430. Far enough below WARM_MARGIN that
 pauses are few and long, instead of many and short."""
@@ -58,7 +61,7 @@ class Sent:
     """A command as it goes to the wire, and what had to be done to it."""
 
     command: Command
-    dropped: int  # joints whose target was not finite; they keep their previous target
+    dropped: int  # joints whose target was not finite, though they are to hold one
     clamped: int  # joints whose target was moved into the limits
 
 
@@ -85,7 +88,7 @@ def clamp(command: Command, previous: Command, q: Array, limits: Limits, period:
     effort = np.minimum(effort, limits.max_effort)
     return Sent(
         Command(target, np.maximum(effort, 0.0)),
-        dropped=command.q.size - int(np.count_nonzero(finite)),
+        dropped=int(np.count_nonzero(~finite & (effort > 0.0))),
         clamped=int(np.count_nonzero(finite & (target != wanted))),
     )
 

@@ -61,11 +61,24 @@ class Station(Protocol):
 
         Raises:
             ResetFailed: a robot could not be reset; names its joints.
+            HandWarm: a hand must rest first.
         """
         ...
 
     def step(self, q: Array) -> Sample:
-        """Send position targets [rad], (N, n), and return what is known one period later."""
+        """Send position targets [rad], (N, n), and return what is known one period later.
+
+        Raises:
+            HandWarm: the step was made, and no other may be before `rest`.
+        """
+        ...
+
+    def rest(self) -> float:
+        """Let the hands go until they have cooled; return the robot time it took [s]."""
+        ...
+
+    def temperatures(self) -> Array:
+        """Of the hands' joints, (N, n) degrees Celsius; NaN where unknown."""
         ...
 
     def close(self) -> None:
@@ -125,6 +138,14 @@ class LocalStation:
         hand = self._advance(Command(q, self._full), None, range(self.worlds)).hand
         obj = self._object()
         return Sample(hand, obj, self.computer.compute(hand, obj, self._goal))
+
+    def rest(self) -> float:
+        """See `Station.rest`; what runs in this process has no heat."""
+        return 0.0
+
+    def temperatures(self) -> Array:
+        """See `Station.temperatures`."""
+        return np.full((self.worlds, self.hand.n), np.nan)
 
     def close(self) -> None:
         """Close the backend."""

@@ -140,7 +140,7 @@ class Trainer:
             "training_success_rate": float(np.mean([e.success for e in episodes])),
             "reset_attempts": int(sum(e.reset_attempts for e in episodes)),
             "learner": metrics,
-        }
+        } | _temperatures(episodes)
 
     def _evaluate(self) -> Row:
         """Judge the present policy and count the streaks."""
@@ -254,3 +254,9 @@ def _flat(row: Row, prefix: str = "") -> list[tuple[str, float]]:
         elif isinstance(value, int | float):
             pairs.append((f"{prefix}{name}", float(value)))
     return pairs
+
+
+def _temperatures(episodes: list[Episode]) -> Row:
+    """The highest of each joint, if they are known; degrees Celsius."""
+    highest = np.max([e.temperatures for e in episodes], axis=0)
+    return {"temperatures": highest.tolist()} if np.isfinite(highest).all() else {}

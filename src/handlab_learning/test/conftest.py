@@ -32,6 +32,7 @@ def _episodes_of(task, policy, rng, reward, count=10, steps=12, by_observation=F
                 reset_s=1.0,
                 cooling_s=0.0,
                 reset_attempts=1,
+                temperatures=np.full(task.hand.n, np.nan),
             )
         )
     return made

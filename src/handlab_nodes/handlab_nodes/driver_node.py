@@ -1,9 +1,11 @@
-"""Driver: one lifecycle node in front of any backend.
+"""Driver: one lifecycle node in front of any backend; `handlab_nodes.pace` says how time goes on.
 
-Lockstep (simulation, for learning): the world advances by one control period exactly when every
-engaged group has a command stamped with the world's present time, then publishes the new state.
-Real pace: the newest command holds for a period of the driver's own rate, on a schedule that keeps
-its phase; commands that grow old are followed by `handlab_core.watchdog`.
+| transition | the hardware                                                     |
+|------------|------------------------------------------------------------------|
+| configure  | is opened and checked; nothing moves                             |
+| activate   | is engaged where it is, and let go if no command comes           |
+| deactivate | is let go                                                        |
+| cleanup    | is let go and closed; so it is on shutdown and after an error    |
 """
 
 import time
@@ -12,23 +14,31 @@ from dataclasses import dataclass
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 
-from handlab_core import watchdog
-from handlab_core.backend import make_backend
-from handlab_core.errors import BadConfig, HandlabError
+from handlab_core.backend import Hardware, make_backend
+from handlab_core.errors import BadConfig, HandlabError, StationFault
 from handlab_core.guard import GuardedBackend
-from handlab_core.lockstep import FIXTURE, HAND, PACES, Lockstep
+from handlab_core.health import StationHealth
+from handlab_core.lockstep import FIXTURE, HAND, PACES
 from handlab_core.tasks import make_task
 from handlab_core.types import Reading
-from handlab_interfaces.msg import HandStatus
-from handlab_interfaces.srv import Teleport
+from handlab_interfaces.srv import Calibrate, JointTorque, Reboot, Teleport
 from handlab_nodes import codec, convert, qos, topics
-from handlab_nodes.diagnostics import OK, WARN, Diagnostics
+from handlab_nodes.diagnostics import ERROR, OK, WARN, Diagnostics
+from handlab_nodes.driver_wire import DriverWire
+from handlab_nodes.pace import LockstepPace, Pace, RealPace, percentile_ms
 from handlab_nodes.params import read_params
-from handlab_nodes.spinner import POLL, run
+from handlab_nodes.spinner import run
+
+COMMANDS = {HAND: topics.HAND_COMMANDS, FIXTURE: topics.FIXTURE_COMMANDS}
+TORQUE = {HAND: topics.HAND_TORQUE, FIXTURE: topics.FIXTURE_TORQUE}
+
+SUCCESS = TransitionCallbackReturn.SUCCESS
+
+RETRY_PERIOD = 2.0
+"""s. So often a driver that starts by itself tries to open hardware that is not there yet."""
 
 
 @dataclass(frozen=True)
@@ -37,60 +47,83 @@ class DriverParams:
 
     task: str = "valve"
     hardware: str = "mujoco"
+    station: str = ""  # path of the station file; hardware only
+    port: str = ""  # in the place of the station file's
+    groups: tuple[str, ...] = (HAND, FIXTURE)  # that this driver serves
     pace: str = "lockstep"
     rate: float = 100.0  # Hz, of the readings in real pace
-    autostart: bool = True  # configure and activate at once
+    autostart: bool = True  # configure and activate at once, and again until it works
     command_sources: tuple[str, ...] = ("runner", "reset")  # nodes that may send commands
 
 
 class DriverNode(LifecycleNode):
-    """Serves the groups `hand` and `fixture` of one station."""
+    """Serves the groups `hand` and `fixture` of one station, or one of them."""
 
     def __init__(self) -> None:
         super().__init__("driver")
-        self.params = read_params(self, DriverParams())
-        if self.params.pace not in PACES:
-            raise BadConfig(f"pace is {self.params.pace!r}; it can be {' or '.join(PACES)}")
-        self._task = make_task(self.params.task)
-        self._names = {HAND: list(self._task.hand.joints), FIXTURE: [self._task.fixture.joint]}
-        self._codecs = {group: codec.JointStates(names) for group, names in self._names.items()}
-        self._commands = {group: codec.Commands(names) for group, names in self._names.items()}
+        self.params = params = read_params(self, DriverParams())
+        if params.pace not in PACES:
+            raise BadConfig(f"pace is {params.pace!r}; it can be {' or '.join(PACES)}")
+        if not params.groups or not set(params.groups) <= set(COMMANDS):
+            raise BadConfig(f"groups are {list(params.groups)}; they can be {', '.join(COMMANDS)}")
+        self._task = make_task(params.task)
+        names = {HAND: list(self._task.hand.joints), FIXTURE: [self._task.fixture.joint]}
         self._backend: GuardedBackend | None = None
-        self._active = False
-        self._malformed = 0
+        self._hardware: Hardware | None = None
+        self._pace: Pace | None = None
+        self._malformed, self._next_try, self._why_closed = 0, 0.0, ""
+        self._told: tuple[str, ...] = ()
         self._diagnostics = Diagnostics(self)
-        self._make_interfaces()
-        if self.params.autostart:
-            self.trigger_configure()
-            self.trigger_activate()
+        self._wire = DriverWire(self, names, params.groups)
+        for group in params.groups:
+            receiver = self._receiver(group, codec.Commands(names[group]))
+            self.create_subscription(JointState, COMMANDS[group], receiver, qos.COMMAND, raw=True)
+            self.create_service(SetBool, TORQUE[group], self._torque_setter(group))
+        self._serve(JointTorque, topics.JOINT_TORQUE, self._on_joint_torque)
+        self._serve(Reboot, topics.REBOOT, self._on_reboot)
+        self._serve(Calibrate, topics.CALIBRATE, self._on_calibrate)
+        self.create_service(Teleport, topics.TELEPORT, self._on_teleport)
 
-    # Lifecycle: what each transition does to the hardware.
+    # Lifecycle.
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Open the hardware."""
+        task, params = self._task, self.params
+        machine = {"station": params.station, "port": params.port, "groups": params.groups}
+        options = {} if params.hardware == "mujoco" else machine
         try:
-            task = self._task
             backend = make_backend(
-                self.params.hardware, hand=task.hand_name, fixture=task.fixture_name
+                params.hardware, hand=task.hand_name, fixture=task.fixture_name, **options
             )
         except HandlabError as error:
-            self.get_logger().error(str(error))
+            if str(error) != self._why_closed:
+                self.get_logger().error(str(error))
+            self._why_closed = str(error)
             return TransitionCallbackReturn.FAILURE
+        self._why_closed = ""
+        self._hardware = backend if isinstance(backend, Hardware) else None
         self._backend = GuardedBackend(task.hand, task.fixture, backend)
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Engage the hand and begin to publish."""
         assert self._backend is not None
-        self._lockstep, self._active = Lockstep(), True
-        self._watchdog = watchdog.Watchdog(self._task.hand, self._task.fixture)
-        self._next = time.monotonic()
-        self._publish(self._backend.read())
+        if self._hardware is not None:
+            self._hardware.activate()
+        task = self._task
+        if self.params.pace == "lockstep":
+            self._pace = LockstepPace(self._backend, task.period, self._publish)
+        else:
+            self._pace = RealPace(
+                task.hand, task.fixture, self._backend, self.params.rate, self._publish
+            )
+        self._wire.forget()
+        self._pace.start()
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let go of everything."""
-        self._active = False
+        self._rest()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -101,35 +134,34 @@ class DriverNode(LifecycleNode):
         """Close the hardware."""
         return self._close()
 
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Close the hardware: after whatever went wrong the hand is limp, the node unconfigured."""
+        return self._close()
+
+    def destroy_node(self) -> None:
+        """Let go, however the process ends."""
+        self._close()
+        super().destroy_node()
+
+    def _rest(self) -> None:
+        if self._pace is not None:
+            self._pace.stop()
+            self._pace = None
+        if self._hardware is not None:
+            self._hardware.deactivate()
+
     def _close(self) -> TransitionCallbackReturn:
-        self._active = False
+        self._rest()
         if self._backend is not None:
             self._backend.close()
-            self._backend = None
+            self._backend = self._hardware = None
         return TransitionCallbackReturn.SUCCESS
 
-    # Wire: commands in, states out.
+    # Wire.
 
-    def _make_interfaces(self) -> None:
-        stream, command = qos.STREAM, qos.COMMAND
-        self._states = {
-            FIXTURE: self.create_publisher(JointState, topics.FIXTURE_STATES, stream),
-            HAND: self.create_publisher(JointState, topics.HAND_STATES, stream),
-        }
-        self._sent = self.create_publisher(JointState, topics.HAND_SENT, stream)
-        self._clock_out = self.create_publisher(Clock, "/clock", 1)
-        self._status = self.create_publisher(HandStatus, topics.HAND_STATUS, 10)
-        for group, topic in ((HAND, topics.HAND_COMMANDS), (FIXTURE, topics.FIXTURE_COMMANDS)):
-            self.create_subscription(JointState, topic, self._receiver(group), command, raw=True)
-        for group, topic in ((HAND, topics.HAND_TORQUE), (FIXTURE, topics.FIXTURE_TORQUE)):
-            self.create_service(SetBool, topic, self._torque_setter(group))
-        self.create_service(Teleport, topics.TELEPORT, self._on_teleport)
-
-    def _receiver(self, group: str) -> Callable[[bytes], None]:
-        commands, lockstep = self._commands[group], self.params.pace == "lockstep"
-
+    def _receiver(self, group: str, commands: codec.Commands) -> Callable[[bytes], None]:
         def on_command(data: bytes) -> None:
-            if not self._active:
+            if self._pace is None:
                 return
             try:
                 command, stamp = commands.unpack(data)
@@ -137,97 +169,129 @@ class DriverNode(LifecycleNode):
                 self._malformed += 1
                 self.get_logger().warning(f"refused a command for the {group}: {error}")
                 return
-            if not lockstep:
-                self._watchdog.feed(group, command, time.monotonic())
-                return
-            if self._lockstep.offer(group, command, stamp, self._now):
-                hand, fixture = self._lockstep.take()
-                self._publish(self._backend.step(hand, fixture, self._task.period))
+            self._pace.command(group, command, stamp)
 
         return on_command
 
+    def _publish(self, reading: Reading) -> None:
+        assert self._backend is not None
+        self._wire.publish(reading, self._backend, self._hardware is None)
+        if self._hardware is not None and self._hardware.health().problems != self._told:
+            self.report()  # at once: it cannot wait for the next second
+
+    # Services.
+
+    def _serve(self, kind: Any, topic: str, call: Callable[[Any], str]) -> None:
+        """Offer a service whose answer is success and a message, or why not."""
+
+        def answer(request: Any, response: Any) -> Any:
+            try:
+                if self._backend is None:
+                    raise StationFault("the driver is not configured")
+                response.message, response.success = self._ask(lambda: call(request)), True
+            except HandlabError as error:
+                response.message, response.success = str(error), False
+            return response
+
+        self.create_service(kind, topic, answer)
+
+    def _ask(self, call: Callable[[], str]) -> str:
+        return call() if self._pace is None else self._pace.ask(call)
+
     def _torque_setter(self, group: str) -> Callable[[Any, Any], Any]:
         def on_torque(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-            response.success = self._active
-            response.message = "" if self._active else "the driver is not active"
-            if self._active:
-                self._lockstep.engage(group, request.data)
-                self._watchdog.engage(group, request.data)
+            response.success = self._pace is not None
+            response.message = "" if response.success else "the driver is not active"
+            if self._pace is not None:
+                self._pace.engage(group, request.data)
             return response
 
         return on_torque
 
+    def _on_joint_torque(self, request: JointTorque.Request) -> str:
+        assert self._backend is not None
+        joints = request.joints or (*self._task.hand.joints, self._task.fixture.joint)
+        for joint in joints:
+            self._backend.loosen(joint, not request.torque)
+        return ""
+
+    def _on_reboot(self, request: Reboot.Request) -> str:
+        self._need_hardware("reboot").reboot(request.joint)
+        return ""
+
+    def _on_calibrate(self, request: Calibrate.Request) -> str:
+        return self._need_hardware("calibrate").calibrate(request.overwrite, request.force)
+
+    def _need_hardware(self, what: str) -> Hardware:
+        if self._hardware is None:
+            raise StationFault(f"hardware {self.params.hardware} has no motors to {what}")
+        return self._hardware
+
     def _on_teleport(
         self, request: Teleport.Request, response: Teleport.Response
     ) -> Teleport.Response:
+        def place() -> Reading:
+            if self._backend is None:
+                raise StationFault("the driver is not configured")
+            return self._backend.reset(None, request.object_angle)
+
         try:
-            reading = self._backend.reset(None, request.object_angle)
-        except (HandlabError, AttributeError) as error:
+            reading = place() if self._pace is None else self._pace.ask(place)
+        except HandlabError as error:
             response.message = str(error)
             return response
         self._publish(reading)
         response.success, response.stamp = True, convert.to_stamp(reading.hand.stamp[0])
         return response
 
-    def _publish(self, reading: Reading) -> None:
-        # The fixture first: the estimator and the reward computer have the longer way from here.
-        self._states[FIXTURE].publish(self._codecs[FIXTURE].pack(reading.fixture))
-        self._states[HAND].publish(self._codecs[HAND].pack(reading.hand))
-        stamp = self._now = float(reading.hand.stamp[0])
-        if self._clock_out.get_subscription_count():
-            self._clock_out.publish(Clock(clock=convert.to_stamp(stamp)))
-        if self._sent.get_subscription_count():
-            self._sent.publish(self._commands[HAND].pack(self._backend.sent[0], stamp))
-
-    # Real pace, called by the event loop.
-
-    def patience(self) -> float:
-        """How long the event loop may wait before the next step is due [s]."""
-        if not self._active or self.params.pace == "lockstep":
-            return POLL
-        return max(0.0, self._next - time.monotonic())
+    # Called by the event loop.
 
     def work(self, spinner: object) -> None:
-        """Step when it is time; a late step does not move the ones after it."""
-        if not self._active or self.params.pace == "lockstep":
-            return
-        now = time.monotonic()
-        if now < self._next:
-            return
-        period = 1.0 / self.params.rate
-        hand, fixture = self._watchdog.commands(self._backend.read(), now)
-        self._publish(self._backend.step(hand, fixture, period))
-        self._next += period
-        if now - self._next > 1.0:  # the machine was suspended: do not race to catch up
-            self._next = now + period
+        """Start when it can be; end with what ended the stepping."""
+        if self._pace is not None:
+            self._pace.check()
+        elif self.params.autostart and time.monotonic() >= self._next_try:
+            self._next_try = time.monotonic() + RETRY_PERIOD
+            if self._backend is not None or self.trigger_configure() == SUCCESS:
+                self.trigger_activate()
 
     def report(self) -> None:
-        """Tell the health of the hand, and who else sends commands."""
-        if self._backend is None or not self._active:
-            self._diagnostics.publish(WARN, "not active", {})
+        """Tell the health of the station, and who else sends commands."""
+        if self._backend is None or self._pace is None:
+            level = ERROR if self._why_closed else WARN
+            self._diagnostics.publish(level, self._why_closed or "not active", {})
             return
-        infos = self.get_publishers_info_by_topic(self.resolve_topic_name(topics.HAND_COMMANDS))
-        strangers = sorted({i.node_name for i in infos} - set(self.params.command_sources))
-        counts = {
-            "commands_clamped": self._backend.clamped,
-            "targets_dropped": self._backend.dropped,
-            "commands_malformed": self._malformed,
-            "commands_stale": self._lockstep.stale,
-            "strange_command_sources": ", ".join(strangers),
-        }
-        if strangers:
-            message = f"commands also come from {', '.join(strangers)}"
+        health = None if self._hardware is None else self._hardware.health()
+        reading = self._backend.read()
+        counts = self._counts(health)
+        strangers = str(counts["strange_command_sources"])
+        self._told = () if health is None else health.problems
+        if self._told:
+            self._diagnostics.publish(ERROR, "; ".join(self._told), counts)
+        elif strangers:
+            message = f"commands also come from {strangers}"
             self.get_logger().warning(message, throttle_duration_sec=10.0)
             self._diagnostics.publish(WARN, message, counts)
         else:
-            self._diagnostics.publish(OK, "driving", counts)
-        names = self._names[HAND]
-        status = HandStatus(name=names, torque=True, hardware_error=[0] * len(names))
-        status.header.stamp = convert.to_stamp(self._backend.read().hand.stamp[0])
-        status.temperature = status.voltage = [float("nan")] * len(names)  # not simulated
-        status.commands_clamped = self._backend.clamped
-        status.commands_dropped = self._backend.dropped + self._malformed
-        self._status.publish(status)
+            notes = health.notes if health is not None else ()
+            self._diagnostics.publish(WARN if notes else OK, "; ".join(notes) or "driving", counts)
+        self._wire.publish_status(reading, self._backend, health, self._malformed)
+
+    def _counts(self, health: StationHealth | None) -> dict[str, object]:
+        assert self._backend is not None and self._pace is not None
+        infos = self.get_publishers_info_by_topic(self.resolve_topic_name(topics.HAND_COMMANDS))
+        strangers = sorted({i.node_name for i in infos} - set(self.params.command_sources))
+        counts: dict[str, object] = {
+            "commands_clamped": self._backend.clamped,
+            "targets_dropped": self._backend.dropped,
+            "commands_malformed": self._malformed,
+            "commands_stale": self._pace.stale,
+            "strange_command_sources": ", ".join(strangers),
+        }
+        if isinstance(self._pace, RealPace):
+            late = percentile_ms(self._pace.period_errors(), 99)
+            counts["period_error_p99_ms"] = f"{late:.3f}"
+        return counts | dict(health.counts if health is not None else {})
 
 
 def main(args: list[str] | None = None) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from rclpy.node import Node
 
+from handlab_core import safety
 from handlab_core.episode import Episode
 from handlab_core.errors import StationFault
 from handlab_core.policy import GaussianPolicy
@@ -14,8 +15,8 @@ from handlab_nodes import convert, qos, topics
 from handlab_nodes.asking import Asker
 from handlab_nodes.spinner import Spinner
 
-EPISODE_PATIENCE = 300.0
-"""s of wall time one episode may take: the longest reset in real pace and then some."""
+EPISODE_PATIENCE = 300.0 + safety.COOLING_TIMEOUT
+"""s of wall time one episode may take: the longest reset in real pace, and a hand that cools."""
 
 
 class GraphSampler:

@@ -10,8 +10,10 @@ from collections.abc import Callable
 import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
+from std_srvs.srv import SetBool
 
-from handlab_core.errors import BadConfig, ResetFailed, StationTimeout
+from handlab_core import safety
+from handlab_core.errors import BadConfig, HandWarm, ResetFailed, StationTimeout
 from handlab_core.station import ResetRequest, ResetResult
 from handlab_core.tasks import Task
 from handlab_core.types import Array, Command, Goal, JointState, ObjectEstimate, Sample
@@ -49,6 +51,9 @@ class GraphStation:
         self._reward: bytes | None = None
         self._goal: Goal | None = None
         self._deadline = 0.0
+        self._warm, self._temperatures = False, np.full(len(joints), np.nan)
+        self._torque = node.create_client(SetBool, topics.HAND_TORQUE)
+        node.create_subscription(wire.HandStatus, topics.HAND_STATUS, self._on_status, 10)
         self._commands = node.create_publisher(JointStateMsg, topics.HAND_COMMANDS, qos.COMMAND)
         self._goals = node.create_publisher(wire.EpisodeGoal, topics.GOAL, qos.LATCHED)
         self._listener = Listener(node)
@@ -65,6 +70,7 @@ class GraphStation:
         if len(request.episode) != 1:
             raise BadConfig(f"a graph has one robot, not {len(request.episode)}")
         self._await(lambda: self._hand is not None, f"a state on {topics.HAND_STATES}")
+        self._check_warmth()
         self._listener.take()  # in real pace time has gone on since the last episode
         assert self._hand is not None
         began = self._hand.stamp
@@ -105,12 +111,45 @@ class GraphStation:
             self._await(lambda: self._complete(stamp), "hand, object and reward after a step")
         except StationTimeout as error:
             raise StationTimeout(f"{error}; {self._newest()}") from None
+        self._check_warmth()
         assert self._object is not None and self._reward is not None
         return Sample(self._hand, self._object, self._rewards.unpack(self._reward))
+
+    def rest(self) -> float:
+        """See `Station.rest`; the driver says when the hand is warm, and when it has cooled."""
+        log = self._node.get_logger()
+        log.info(f"resting: the hand is warm, {np.nanmax(self.temperatures()):.0f} degrees Celsius")
+        self._listener.take()
+        assert self._hand is not None
+        began = self._hand.stamp
+        self._engage(False)
+        self._spinner.wait(lambda: not self._warm, "the hand to cool", safety.COOLING_TIMEOUT)
+        self._engage(True)
+        self._listener.take()
+        rested = float((self._hand.stamp - began)[0])
+        log.info(f"the hand has cooled in {rested:.0f} s; going on")
+        return rested
+
+    def temperatures(self) -> Array:
+        """See `Station.temperatures`."""
+        return self._temperatures[None, :]
 
     def close(self) -> None:
         """Stop listening; the node belongs to somebody else."""
         self._listener.node.destroy_node()
+
+    def _check_warmth(self) -> None:
+        if self._warm:
+            raise HandWarm(f"{topics.HAND_STATUS} asks for a pause")
+
+    def _engage(self, engaged: bool) -> None:
+        self._spinner.wait(self._torque.service_is_ready, f"the service {topics.HAND_TORQUE}")
+        future = self._torque.call_async(SetBool.Request(data=engaged))
+        self._spinner.result(future, "the hand's torque")
+
+    def _on_status(self, message: wire.HandStatus) -> None:
+        self._warm = message.pause_requested
+        self._temperatures = np.array(message.temperature)
 
     def _on_hand(self, data: bytes) -> None:
         self._hand = self._hands.unpack(data)

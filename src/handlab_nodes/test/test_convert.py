@@ -65,7 +65,7 @@ def test_an_episode_survives():
     arrays = {
         "observations": rng.normal(size=(5, 3)), "actions": rng.normal(size=(4, 2)),
         "rewards": rng.normal(size=4), "reward_terms": rng.normal(size=(4, 2)),
-        "errors": rng.normal(size=4),
+        "errors": rng.normal(size=4), "temperatures": np.array([40.0, np.nan]),
     }  # fmt: skip
     before = Episode(
         episode=3, policy_version=2, seed=2**63, deterministic=True, terminated=False, success=True,

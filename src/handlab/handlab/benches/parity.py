@@ -26,7 +26,8 @@ def measure(seed: int) -> Result:
     mismatches = compared = 0
     for a, b in zip(far, near, strict=True):
         for name in ARRAYS:
-            mismatches += int(np.count_nonzero(getattr(a, name) != getattr(b, name)))
+            bits = (np.ascontiguousarray(getattr(e, name)).view(np.int64) for e in (a, b))
+            mismatches += int(np.count_nonzero(np.not_equal(*bits)))
             compared += getattr(a, name).size
     details = {"episodes": EPISODES, "compared": compared, "seed": seed}
     return Result(mismatches, 0, "numbers that differ", details)

@@ -1,7 +1,7 @@
 """What differs from one servo model to another.
 
-From the vendor's e-manual, ROBOTIS-GIT/emanual: control tables from docs/en/dxl/x/<model>.md, torque
-and speed at the voltage named there from _data/dxl_x_info.yml.
+From the vendor's e-manual, ROBOTIS-GIT/emanual: control tables from docs/en/dxl/x/<model>.md,
+torque and speed at the voltage named there from _data/dxl_x_info.yml.
 """
 
 from dataclasses import dataclass

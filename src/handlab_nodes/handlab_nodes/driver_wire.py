@@ -1,0 +1,86 @@
+"""What a driver says: readings, what was sent, the state of its motors."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import JointState
+
+from handlab_core.guard import GuardedBackend
+from handlab_core.health import GroupHealth, StationHealth
+from handlab_core.lockstep import FIXTURE, HAND
+from handlab_core.types import Reading
+from handlab_interfaces.msg import HandStatus
+from handlab_nodes import codec, convert, qos, topics
+
+STATES = {FIXTURE: topics.FIXTURE_STATES, HAND: topics.HAND_STATES}
+"""The fixture first: the estimator and the reward computer have the longer way from here."""
+
+STATUS = {FIXTURE: topics.FIXTURE_STATUS, HAND: topics.HAND_STATUS}
+
+
+class DriverWire:
+    """Publishers of the groups that one driver serves.
+
+    Args:
+        node: publishes.
+        names: joints of each group, by group.
+        groups: those that are served.
+    """
+
+    def __init__(self, node: Node, names: dict[str, list[str]], groups: Sequence[str]) -> None:
+        stream = qos.STREAM
+        self._names = names
+        self._codecs = {group: codec.JointStates(joints) for group, joints in names.items()}
+        self._sent_codec = codec.Commands(names[HAND])
+        self._states = {
+            group: node.create_publisher(JointState, topic, stream)
+            for group, topic in STATES.items()
+            if group in groups
+        }
+        self._status = {g: node.create_publisher(HandStatus, STATUS[g], 10) for g in groups}
+        self._sent = node.create_publisher(JointState, topics.HAND_SENT, stream)
+        self._clock = node.create_publisher(Clock, "/clock", 1)
+        self.forget()
+
+    def forget(self) -> None:
+        """Take the next reading for new, whatever its stamp."""
+        self._stamps = dict.fromkeys(self._states, float("-inf"))
+
+    def publish(self, reading: Reading, backend: GuardedBackend, simulated: bool) -> None:
+        """Tell what was measured, of each group only if it is new."""
+        for group, state in ((FIXTURE, reading.fixture), (HAND, reading.hand)):
+            stamp = float(state.stamp[0])
+            if group in self._states and stamp > self._stamps[group]:
+                self._stamps[group] = stamp
+                self._states[group].publish(self._codecs[group].pack(state))
+        stamp = float(reading.hand.stamp[0])
+        if simulated and self._clock.get_subscription_count():
+            self._clock.publish(Clock(clock=convert.to_stamp(stamp)))
+        if HAND in self._states and self._sent.get_subscription_count():
+            self._sent.publish(self._sent_codec.pack(backend.sent[0], stamp))
+
+    def publish_status(
+        self, reading: Reading, backend: GuardedBackend, health: StationHealth | None, refused: int
+    ) -> None:
+        """Tell how the motors are; without health, those of a simulation."""
+        for group, publisher in self._status.items():
+            state, known = getattr(reading, group), health and getattr(health, group)
+            message = self._status_msg(self._names[group], known)
+            message.header.stamp = convert.to_stamp(state.stamp[0])
+            message.commands_clamped = backend.clamped
+            message.commands_dropped = backend.dropped + refused
+            publisher.publish(message)
+
+    def _status_msg(self, names: list[str], health: GroupHealth | None) -> HandStatus:
+        simulated = health is None
+        health = health or GroupHealth.unknown(len(names))
+        return HandStatus(
+            name=names,
+            temperature=health.temperature.tolist(),
+            voltage=health.voltage.tolist(),
+            hardware_error=list(health.hardware_error),
+            torque=simulated or bool(np.any(health.torque)),
+            pause_requested=health.pause,
+        )

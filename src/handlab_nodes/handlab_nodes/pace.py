@@ -1,0 +1,209 @@
+"""How time goes on in a driver.
+
+Lockstep (simulation, for learning): the world advances by one control period exactly when every
+engaged group has a command stamped with the world's present time.
+Real: a thread steps at the driver's own rate, on a schedule that keeps its phase; the newest
+command holds, and commands that grow old are followed by `handlab_core.watchdog`.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from handlab_core import safety
+from handlab_core.errors import StationTimeout
+from handlab_core.fixtures import Fixture
+from handlab_core.guard import GuardedBackend
+from handlab_core.hands import Hand
+from handlab_core.lockstep import HAND, Lockstep
+from handlab_core.types import Command, Reading
+from handlab_core.watchdog import Watchdog
+
+T = TypeVar("T")
+Publish = Callable[[Reading], None]
+
+ANSWER_TIMEOUT = 10.0
+"""s. What is asked of the thread is done between two steps; a reboot of a servo takes a second."""
+
+SUSPENDED = 1.0
+"""s behind the schedule: the machine was suspended, and the schedule starts anew."""
+
+REMEMBERED = 1000
+"""Periods whose errors are kept."""
+
+
+class Pace(Protocol):
+    """What a driver asks of time."""
+
+    stale: int
+    """Commands that were not applied, so far: in lockstep, those for another time."""
+
+    def start(self) -> None:
+        """Publish the present reading and begin."""
+        ...
+
+    def stop(self) -> None:
+        """Step no more. Twice is harmless."""
+        ...
+
+    def command(self, group: str, command: Command, stamp: float) -> None:
+        """Take a command."""
+        ...
+
+    def engage(self, group: str, engaged: bool) -> None:
+        """Turn a group's torque on or off."""
+        ...
+
+    def ask(self, call: Callable[[], T]) -> T:
+        """Call when no step is under way, and return what it returned or raise what it raised."""
+        ...
+
+    def check(self) -> None:
+        """Raise what ended the stepping, if anything did."""
+        ...
+
+
+class LockstepPace:
+    """Implements `Pace`: a step is made by the command that completes it."""
+
+    def __init__(self, backend: GuardedBackend, period: float, publish: Publish) -> None:
+        self._backend, self._period, self._publish = backend, period, publish
+        self._lockstep = Lockstep()
+
+    @property
+    def stale(self) -> int:
+        """See `Pace.stale`."""
+        return self._lockstep.stale
+
+    def start(self) -> None:
+        """See `Pace.start`."""
+        self._publish(self._backend.read())
+
+    def stop(self) -> None:
+        """Nothing runs by itself."""
+
+    def command(self, group: str, command: Command, stamp: float) -> None:
+        """See `Pace.command`."""
+        now = float(self._backend.read().hand.stamp[0])
+        if self._lockstep.offer(group, command, stamp, now):
+            hand, fixture = self._lockstep.take()
+            assert hand is not None
+            self._publish(self._backend.step(hand, fixture, self._period))
+
+    def engage(self, group: str, engaged: bool) -> None:
+        """See `Pace.engage`."""
+        self._lockstep.engage(group, engaged)
+
+    def ask(self, call: Callable[[], T]) -> T:
+        """See `Pace.ask`."""
+        return call()
+
+    def check(self) -> None:
+        """See `Pace.check`; what fails, fails in `command`."""
+
+
+class RealPace:
+    """Implements `Pace` with a thread, the only one that touches the backend.
+
+    Args:
+        hand: limits what its watchdog holds.
+        fixture: the same.
+        backend: is stepped.
+        rate: Hz.
+        publish: is given each reading, in the thread.
+    """
+
+    stale = 0
+
+    def __init__(
+        self, hand: Hand, fixture: Fixture, backend: GuardedBackend, rate: float, publish: Publish
+    ) -> None:
+        self._limits = safety.Limits.of_hand(hand)
+        self._watchdog, self._lock = Watchdog(hand, fixture), threading.Lock()
+        self._backend, self._publish = backend, publish
+        self.period = 1.0 / rate
+        self._asked: deque[tuple[Callable[[], object], Future[object]]] = deque()
+        self._errors: deque[float] = deque(maxlen=REMEMBERED)
+        self._failure: Exception | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="driver loop", daemon=True)
+
+    def start(self) -> None:
+        """See `Pace.start`; the hand is held where it is until commands come or grow old."""
+        reading = self._backend.read()
+        self._publish(reading)
+        self.command(HAND, safety.hold(reading.hand.q, self._limits), 0.0)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """See `Pace.stop`."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def command(self, group: str, command: Command, stamp: float) -> None:
+        """See `Pace.command`; in real pace the time of arrival counts."""
+        with self._lock:
+            self._watchdog.feed(group, command, time.monotonic())
+
+    def engage(self, group: str, engaged: bool) -> None:
+        """See `Pace.engage`."""
+        with self._lock:
+            self._watchdog.engage(group, engaged)
+
+    def ask(self, call: Callable[[], T]) -> T:
+        """See `Pace.ask`; StationTimeout if the thread does not come to it."""
+        if not self._thread.is_alive():
+            return call()
+        answer: Future[object] = Future()
+        self._asked.append((call, answer))
+        try:
+            return answer.result(ANSWER_TIMEOUT)  # type: ignore[return-value]
+        except TimeoutError:
+            raise StationTimeout(
+                f"the driver's loop did not answer in {ANSWER_TIMEOUT} s"
+            ) from None
+
+    def check(self) -> None:
+        """See `Pace.check`."""
+        if self._failure is not None:
+            raise self._failure
+
+    def period_errors(self) -> list[float]:
+        """How much longer or shorter than asked the newest periods were; s."""
+        return list(self._errors)
+
+    def _run(self) -> None:
+        due = began = time.monotonic()
+        try:
+            while not self._stopping.is_set():
+                while self._asked:
+                    self._answer(*self._asked.popleft())
+                with self._lock:
+                    commands = self._watchdog.commands(self._backend.read(), began)
+                self._publish(self._backend.step(*commands, self.period))
+                due += self.period
+                time.sleep(max(0.0, due - time.monotonic()))
+                now = time.monotonic()
+                self._errors.append(now - began - self.period)
+                began = now
+                if now - due > SUSPENDED:  # do not race to catch up
+                    due = now
+        except Exception as error:
+            self._failure = error
+
+    def _answer(self, call: Callable[[], object], answer: "Future[object]") -> None:
+        try:
+            answer.set_result(call())
+        except Exception as error:
+            answer.set_exception(error)
+
+
+def percentile_ms(errors: list[float], percent: float) -> float:
+    """A percentile of the absolute values, in ms; NaN without any."""
+    return float(np.percentile(np.abs(errors), percent)) * 1e3 if errors else float("nan")
