@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 
 NS_PER_S = 1_000_000_000
 
+SAME_TIME = 0.02
+"""s. Stamps no further apart belong together: two drivers of one station, each at 100 Hz, are never
+in step. Far below a control period, so that in lockstep only equal stamps are."""
+
 Array = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]

@@ -16,7 +16,7 @@ from handlab_core import safety
 from handlab_core.errors import BadConfig, HandWarm, ResetFailed, StationTimeout
 from handlab_core.station import ResetRequest, ResetResult
 from handlab_core.tasks import Task
-from handlab_core.types import Array, Command, Goal, JointState, ObjectEstimate, Sample
+from handlab_core.types import SAME_TIME, Array, Command, Goal, JointState, ObjectEstimate, Sample
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Reset
 from handlab_nodes import codec, convert, qos, topics
@@ -172,7 +172,7 @@ class GraphStation:
 
     def _together(self, since: float) -> bool:
         hand, obj = self._hand, self._object
-        if hand is None or obj is None or hand.stamp[0] != obj.stamp[0]:
+        if hand is None or obj is None or abs(hand.stamp[0] - obj.stamp[0]) > SAME_TIME:
             return False
         return bool(hand.stamp[0] >= since)
 
@@ -188,7 +188,7 @@ class GraphStation:
         if not self._rewarded(after) or not self._together(after):
             return False
         assert self._hand is not None
-        return bool(self._reward_of[1] == self._hand.stamp[0])
+        return bool(abs(self._reward_of[1] - self._hand.stamp[0]) <= SAME_TIME)
 
     def _await(self, done: Callable[[], bool], what: str) -> None:
         if not done():

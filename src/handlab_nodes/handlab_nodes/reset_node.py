@@ -11,7 +11,7 @@ from std_srvs.srv import SetBool
 
 from handlab_core.reset.motor import MotorReset, ResetTick
 from handlab_core.tasks import Task, make_task
-from handlab_core.types import JointState, Reading
+from handlab_core.types import SAME_TIME, JointState, Reading
 from handlab_interfaces.action import Reset
 from handlab_interfaces.msg import ObjectState
 from handlab_interfaces.srv import Teleport
@@ -158,9 +158,9 @@ class Readings:
 
         def there() -> bool:
             hand, fixture = self._hand, self._fixture
-            if hand is None or fixture is None or hand.stamp[0] != fixture.stamp[0]:
+            if hand is None or fixture is None or abs(hand.stamp[0] - fixture.stamp[0]) > SAME_TIME:
                 return False
-            return bool(due <= hand.stamp[0] > after and self._estimated >= hand.stamp[0])
+            return bool(due <= hand.stamp[0] > after and self._estimated >= fixture.stamp[0])
 
         named = f"{topics.HAND_STATES}, {topics.FIXTURE_STATES} and {topics.OBJECT_STATE}"
         spinner.wait(there, f"the same stamp on {named}")

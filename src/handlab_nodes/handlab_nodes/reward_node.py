@@ -9,7 +9,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
 
 from handlab_core.tasks import make_task
-from handlab_core.types import Goal, JointState, ObjectEstimate
+from handlab_core.types import SAME_TIME, Goal, JointState, ObjectEstimate
 from handlab_interfaces import msg as wire
 from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.diagnostics import OK, Diagnostics
@@ -68,7 +68,8 @@ class RewardNode(Node):
             spinner, self._hand_caught_up, f"the hand's state on {topics.HAND_STATES}"
         )
         hand, obj, goal = self._hand, self._object, self._goal
-        if hand is None or hand.stamp[0] != obj.stamp[0]:  # the hand is ahead; the object will come
+        # If the hand is ahead, the object will come.
+        if hand is None or abs(hand.stamp[0] - obj.stamp[0]) > SAME_TIME:
             return
         reward = self._computer.compute(hand, obj, goal)
         self._publisher.publish(self._rewards.pack(reward, int(goal.episode[0]), obj.stamp))
@@ -76,7 +77,9 @@ class RewardNode(Node):
 
     def _hand_caught_up(self) -> bool:
         assert self._object is not None
-        return self._hand is not None and bool(self._hand.stamp[0] >= self._object.stamp[0])
+        return self._hand is not None and bool(
+            self._hand.stamp[0] >= self._object.stamp[0] - SAME_TIME
+        )
 
     def report(self) -> None:
         """Tell how many rewards went out."""
