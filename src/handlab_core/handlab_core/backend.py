@@ -13,6 +13,7 @@ from handlab_core.types import Array, Command, IntArray, Reading
 
 BACKENDS = {
     "mujoco": "handlab_sim.worlds:make_backend",
+    "dynamixel": "handlab_hardware.dynamixel.backend:make_backend",
 }
 """Name of a backend to the function that builds it, `module:function`."""
 

@@ -1,0 +1,330 @@
+"""A station whose hand, fixture or both are moved by Dynamixel servos."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from handlab_core.errors import StationFault
+from handlab_core.fixtures import FIXTURES, Fixture
+from handlab_core.hands import Hand, make_hand
+from handlab_core.health import StationHealth
+from handlab_core.heat import Heat, Rest
+from handlab_core.types import Array, BoolArray, Command, IntArray, JointState, Reading
+from handlab_hardware.dynamixel import report
+from handlab_hardware.dynamixel.arming import arm_all
+from handlab_hardware.dynamixel.bus import ServoBus
+from handlab_hardware.dynamixel.failures import REOPEN_PERIOD, WATCHDOG, PortGone
+from handlab_hardware.dynamixel.layout import FIXTURE, GROUPS, HAND, Layout
+from handlab_hardware.dynamixel.servos import Servos
+from handlab_hardware.dynamixel.wire import SYSFS
+from handlab_hardware.station_file import Servo, StationFile, load_station, station_path
+
+NS_PER_S = 1_000_000_000
+
+
+class DynamixelStation:
+    """One robot on one servo bus; implements `handlab_core.backend.Backend` with N = 1.
+
+    Opening it finds and checks every servo and leaves all torque off. `step` moves nothing until
+    `activate`. A group that the station file gives no servos for reads NaN, with a stamp that never
+    advances. What goes wrong on the bus is never raised by `step`: see `failures` and `health`.
+
+    Args:
+        hand: the station's hand.
+        fixture: what holds the object.
+        station: the facts of this machine.
+        clock: s, gives the stamps and keeps the schedules.
+        sysfs: where the kernel tells the adapter's latency timer.
+
+    Raises:
+        StationFault: the port or servos are not as they must be; lists what is wrong with all.
+        BadConfig: the station file is for another hand or fixture, or names no servos.
+    """
+
+    worlds = 1
+
+    def __init__(
+        self,
+        hand: Hand,
+        fixture: Fixture,
+        station: StationFile,
+        clock: Callable[[], float] = time.monotonic,
+        sysfs: Path = SYSFS,
+    ) -> None:
+        self._layout = layout = Layout(hand, fixture, station)
+        self._clock, self._sysfs = clock, sysfs
+        self._servos = Servos(layout.plans, layout.max_rate)
+        self._allowed = np.ones(layout.n, dtype=bool)
+        limit = layout.temperature_limit
+        self._heat = {group: Heat(limit[layout.places[group]]) for group in GROUPS}
+        self._rest: dict[str, Rest] = {}
+        self._held: dict[str, Array] = {}
+        self._counts = Counter(retries=0, lost_packets=0, stale_cycles=0, reopened=0)
+        self._active = self._closed = False
+        self._bus: ServoBus | None = None
+        self._fault = ""
+        self._open()
+        silent = [str(servo) for servo, ok in self._each(self._servos.fresh) if not ok]
+        if silent:
+            self.close()
+            raise StationFault(f"no position from {', '.join(silent)}: check cables and power")
+        self._reading = Reading(*(self._nothing(group) for group in GROUPS))
+        self._advance(self._stamp())
+        self._settle()
+
+    # The backend's verbs.
+
+    def reset(self, worlds: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
+        """Refuse, by StationFault: hardware cannot be placed."""
+        raise StationFault("a real station cannot be placed at once; reset it with its motors")
+
+    def step(
+        self,
+        hand: Command,
+        fixture: Command | None,
+        period: float,
+        worlds: IntArray | None = None,
+    ) -> Reading:
+        """Command, then read, in one cycle on the bus; does not wait. See `Backend.step`.
+
+        A joint with no effort is released. In position mode any other effort is the servo's own
+        limit; in current-based mode it is the limit that was asked for.
+
+        Raises:
+            ValueError: a command has the wrong shape, or targets that are not finite.
+            StationFault: the station is closed.
+        """
+        if self._closed:
+            raise StationFault("the station is closed")
+        target, effort = self._layout.joined(hand, fixture)
+        now = self._clock()
+        if self._bus is None:
+            self._reopen(now)
+        if self._bus is None:
+            self._counts["stale_cycles"] += len(self._layout.served)
+            return self._reading
+        try:
+            self._cycle(self._bus, target, effort, period, now)
+        except PortGone as error:
+            self._lose(error)
+        return self._reading
+
+    def read(self) -> Reading:
+        """Return the newest reading."""
+        return self._reading
+
+    def close(self) -> None:
+        """Release all, turn the servos' watchdogs off, close the port. Twice is harmless."""
+        self._closed, self._active, self._fault = True, False, "the station is closed"
+        if self._bus is not None:
+            with suppress(PortGone):  # then the watchdogs release what we cannot
+                self._servos.disarm(self._bus)
+            self._drop()
+
+    # Lifecycle.
+
+    def activate(self) -> None:
+        """Hold the hand where it is, and follow commands from now on; the fixture stays passive.
+
+        Raises:
+            StationFault: the adapter is gone, or a servo cannot be engaged; none then is.
+        """
+        bus, servos, layout = self._need_bus(), self._servos, self._layout
+        hand = np.zeros(layout.n, dtype=bool)
+        hand[layout.places[HAND]] = True
+        try:
+            servos.examine_all(bus)
+            wanted = hand & self._allowed & ~self._hot()
+            servos.engage(bus, wanted & ~servos.locked, layout.max_effort)
+            failed = [str(s) for s, ok in self._each(servos.engaged | ~wanted) if not ok]
+            if failed:
+                servos.release(bus, servos.engaged.copy())
+        except PortGone as error:
+            self._lose(error)
+            raise
+        if failed:
+            why = "; ".join(report.problems(servos, layout, self._rest)) or "no answer"
+            raise StationFault(f"cannot engage {', '.join(failed)}: {why}")
+        self._last_cycle, self._active = self._clock(), True
+
+    def deactivate(self) -> None:
+        """Release all joints; commands wait for `activate`."""
+        self._active = False
+        self._release(np.ones(self._layout.n, dtype=bool))
+
+    # Maintenance, by the thread that steps, between steps.
+
+    def set_torque(self, joints: Iterable[str], on: bool) -> None:
+        """Keep joints released whatever is commanded, or let them follow again; UnknownName."""
+        which = np.zeros(self._layout.n, dtype=bool)
+        which[[self._layout.place(joint) for joint in joints]] = True
+        self._allowed[which] = on
+        if not on:
+            self._release(which)
+
+    def reboot(self, joint: str) -> None:
+        """Restart one servo, which clears its error; it is armed when it answers again.
+
+        Meanwhile its group holds. Returns at once, since the other servos must not wait.
+
+        Raises:
+            UnknownName: no servo moves this joint.
+            StationFault: the servo or the adapter does not answer.
+        """
+        place, bus = self._layout.place(joint), self._need_bus()
+        try:
+            self._servos.reboot(bus, place, self._clock())
+        except PortGone as error:
+            self._lose(error)
+            raise
+        self._settle()
+
+    @property
+    def engaged(self) -> dict[str, bool]:
+        """Joint to whether its torque is on."""
+        return {servo.joint: on for servo, on in self._each(self._servos.engaged)}
+
+    @property
+    def health(self) -> StationHealth:
+        """How the servos are now."""
+        servos, layout, bus = self._servos, self._layout, self._bus
+        hand, fixture = (
+            report.group_health(servos, layout, group, self._rest[group], bus is None)
+            for group in GROUPS
+        )
+        counts = self._counts.copy()
+        counts.update(servos.counts)
+        if bus is None:
+            return StationHealth(hand, fixture, (self._fault,), (), counts)
+        counts.update(bus.counts)
+        problems = report.problems(servos, layout, self._rest)
+        return StationHealth(hand, fixture, problems, report.notes(bus, layout.section), counts)
+
+    # A cycle.
+
+    def _cycle(
+        self, bus: ServoBus, target: Array, effort: Array, period: float, now: float
+    ) -> None:
+        servos = self._servos
+        if now - self._last_cycle > WATCHDOG:
+            servos.examine_all(bus)  # we were away: their watchdogs may have tripped
+        self._last_cycle = now
+        for group, q in self._held.items():
+            target[self._layout.places[group]] = q
+        free = self._allowed & ~self._hot() if self._active else np.zeros_like(self._allowed)
+        servos.command(bus, target, np.where(free, effort, 0.0), period)
+        stamp = self._stamp()
+        servos.read(bus)
+        self._advance(stamp)
+        servos.look_after(bus, now)
+        self._settle()
+
+    def _advance(self, stamp: float) -> None:
+        """Take over what was read of each group that was read whole."""
+        servos = self._servos
+        states = {HAND: self._reading.hand, FIXTURE: self._reading.fixture}
+        for group in self._layout.served:
+            places = self._layout.places[group]
+            if servos.fresh[places].all():
+                values = (servos.q, servos.qd, servos.torque)
+                rows = (value[None, places].copy() for value in values)
+                states[group] = JointState(np.array([stamp]), *rows)
+            else:
+                self._counts["stale_cycles"] += 1
+        self._reading = Reading(states[HAND], states[FIXTURE])
+
+    def _settle(self) -> None:
+        """Judge heat, and which group must hold because a servo is away."""
+        servos = self._servos
+        for group, places in self._layout.places.items():
+            self._rest[group] = self._heat[group].update(servos.temperature[places])
+            if not servos.absent[places].any():
+                self._held.pop(group, None)
+            elif group not in self._held:
+                limits = self._layout.limits[group]
+                self._held[group] = np.clip(servos.q[places], limits.lower, limits.upper)
+
+    def _release(self, which: BoolArray) -> None:
+        if self._bus is None:
+            return
+        try:
+            self._servos.release(self._bus, which & self._servos.engaged)
+        except PortGone as error:
+            self._lose(error)
+
+    # The adapter.
+
+    def _open(self) -> None:
+        """Open the port, check and arm all servos."""
+        section = self._layout.section
+        bus = ServoBus(section.port, section.baud, self._sysfs)
+        try:
+            facts = arm_all(bus, self._layout.plans)
+            self._servos.adopt(bus, facts, self._clock())
+        except BaseException:
+            bus.close()
+            raise
+        self._bus, self._last_cycle = bus, self._clock()
+
+    def _lose(self, error: PortGone) -> None:
+        """The adapter is gone, and with it all that we know of the servos' torque."""
+        self._drop()
+        self._fault = f"{error}: plug it in; it is tried again every {REOPEN_PERIOD:g} s"
+        self._next_open = self._clock() + REOPEN_PERIOD
+        self._counts["ports_lost"] += 1
+
+    def _drop(self) -> None:
+        if self._bus is not None:
+            self._counts.update(self._bus.counts)
+            self._bus.close()
+            self._bus = None
+        self._servos.engaged[:] = self._servos.fresh[:] = False
+
+    def _reopen(self, now: float) -> None:
+        """Try to open the port, if it is time."""
+        if now < self._next_open:
+            return
+        self._next_open = now + REOPEN_PERIOD
+        try:
+            self._open()
+        except StationFault as error:
+            self._fault = f"{error}; it is tried again every {REOPEN_PERIOD:g} s"
+            return
+        self._counts["reopened"] += 1
+
+    def _need_bus(self) -> ServoBus:
+        if self._bus is None:
+            raise StationFault(self._fault)
+        return self._bus
+
+    # Small things.
+
+    def _hot(self) -> BoolArray:
+        return np.concatenate([self._rest[group].hot for group in GROUPS])
+
+    def _each(self, values: BoolArray) -> list[tuple[Servo, bool]]:
+        return list(zip(self._servos.servos, values.tolist(), strict=True))
+
+    def _stamp(self) -> float:
+        return round(self._clock() * NS_PER_S) / NS_PER_S
+
+    def _nothing(self, group: str) -> JointState:
+        """The reading of a group of which nothing is known."""
+        values = np.full((3, 1, len(self._layout.joints[group])), np.nan)
+        return JointState(np.array([self._stamp()]), *values)
+
+
+def make_backend(hand: str, fixture: str, station: str | Path | None = None) -> DynamixelStation:
+    """Open a station by the names of hand and object.
+
+    Args:
+        hand: its name.
+        fixture: its name.
+        station: path of the station file; None: the one that comes with handlab for this hand.
+    """
+    path = station_path(hand) if station is None else station
+    return DynamixelStation(make_hand(hand), FIXTURES.make(fixture), load_station(path))

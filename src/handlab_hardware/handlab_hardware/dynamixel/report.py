@@ -1,0 +1,61 @@
+"""What a person is told about the servos."""
+
+from handlab_core.health import GroupHealth
+from handlab_core.heat import Rest
+from handlab_hardware.dynamixel.bus import ServoBus
+from handlab_hardware.dynamixel.failures import error_names
+from handlab_hardware.dynamixel.layout import Layout
+from handlab_hardware.dynamixel.servos import Servos
+from handlab_hardware.station_file import DynamixelSection
+
+
+def problems(servos: Servos, layout: Layout, rest: dict[str, Rest]) -> tuple[str, ...]:
+    """What is wrong with which servo, and what to do: a sentence for each that has something."""
+    hot = [bool(h) for group in layout.places for h in rest[group].hot]
+    found = (_problem(servos, i, layout.group_of(i), hot[i]) for i in range(layout.n))
+    return tuple(problem for problem in found if problem)
+
+
+def _problem(servos: Servos, i: int, group: str, hot: bool) -> str:
+    servo, celsius = servos.servos[i], f"{servos.temperature[i]:.0f} degrees Celsius"
+    if servos.rebooting[i]:
+        return f"{servo} restarts; the {group} holds until it is back"
+    if servos.absent[i]:
+        return f"{servo} is silent, and the {group} holds: check its cable and its power"
+    if servos.errors[i]:
+        names = error_names(int(servos.errors[i]))
+        if servos.locked[i]:
+            return f"{servo}: {names}; reboot it with the service {group}/reboot"
+        return f"{servo}: {names}, at {servos.voltage[i]:.1f} V and {celsius}"
+    if hot:
+        return f"{servo} is hot, {celsius}, and released until it is cooler"
+    return servos.troubles.get(i, "")
+
+
+def notes(bus: ServoBus, section: DynamixelSection) -> tuple[str, ...]:
+    """What works, but could be better."""
+    found = list(bus.notes)
+    if not bus.fast:
+        found.append(
+            "positions are read with plain sync reads, which take longer: a servo's firmware does "
+            "not know fast ones, or they got lost"
+        )
+    if section.calibration is not None and not section.calibrated:
+        found.append(f"not calibrated: there is no {section.calibration}, the zeros are nominal")
+    return tuple(found)
+
+
+def group_health(servos: Servos, layout: Layout, group: str, rest: Rest, gone: bool) -> GroupHealth:
+    """The health of one group; unknown if it has no servos. Without an adapter all are silent."""
+    if group not in layout.served:
+        return GroupHealth.unknown(len(layout.joints[group]))
+    places = layout.places[group]
+    return GroupHealth(
+        temperature=servos.temperature[places].copy(),
+        voltage=servos.voltage[places].copy(),
+        hardware_error=tuple(servos.errors[places].tolist()),
+        silent=servos.absent[places] | gone,
+        torque=servos.engaged[places].copy(),
+        hot=rest.hot.copy(),
+        pause=rest.pause,
+    )

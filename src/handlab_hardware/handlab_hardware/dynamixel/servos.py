@@ -1,0 +1,291 @@
+"""The servos of one station: what is known of each, and what is done for each in a cycle.
+
+No method raises for a servo that is silent or refuses: that shows in the arrays. All raise PortGone
+when the adapter is unplugged. Arrays are (m,), in the order of the plans.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from handlab_core.errors import StationFault
+from handlab_core.types import Array, BoolArray
+from handlab_hardware.dynamixel import units
+from handlab_hardware.dynamixel.arming import Facts, Plan, arm, disarm, inspect
+from handlab_hardware.dynamixel.bus import Answer, ServoBus
+from handlab_hardware.dynamixel.failures import (
+    FAST_AGAIN,
+    HEALTH_PERIOD,
+    PROBE_PERIOD,
+    SILENT_CYCLES,
+    WATCHDOG_COUNTS,
+    WATCHDOG_TRIPPED,
+    PortGone,
+    ServoRefused,
+)
+from handlab_hardware.dynamixel.registers import REGISTERS, TICKS_PER_TURN, OperatingMode
+
+MOTION = REGISTERS["present_current"].address, 10
+"""First address and size of current, velocity and position, which lie side by side."""
+
+MOTION_TYPE = np.dtype([("current", "<i2"), ("velocity", "<i4"), ("position", "<i4")])
+
+UPKEEP = (
+    REGISTERS["shutdown"].address,
+    REGISTERS["present_temperature"].end - REGISTERS["shutdown"].address,
+)
+"""First address and size of what tells a servo's health: one long packet costs less than three."""
+
+
+HEALTH = [
+    (name, REGISTERS[name])
+    for name in (
+        "shutdown",
+        "torque_enable",
+        "hardware_error_status",
+        "bus_watchdog",
+        "present_input_voltage",
+        "present_temperature",
+    )
+]
+"""What is looked at in it."""
+
+
+class Servos:
+    """Servos on one bus.
+
+    Args:
+        plans: what each shall be.
+        max_rate: (m,) rad/s, how fast a joint may approach its command.
+    """
+
+    def __init__(self, plans: Sequence[Plan], max_rate: Array) -> None:
+        n = len(plans)
+        self.plans, self.servos = tuple(plans), [plan.servo for plan in plans]
+        self.ids = [servo.id for servo in self.servos]
+        self.q, self.qd, self.torque, self.goal = np.full((4, n), np.nan)
+        """rad, rad/s and N m as measured last, and the goal [rad] that was sent last."""
+        self.temperature, self.voltage = np.full((2, n), np.nan)
+        self.engaged, self.fresh, self.absent, self.rebooting, self.locked = np.zeros(
+            (5, n), dtype=bool
+        )
+        """Torque is on; was read in this cycle; does not answer; will soon; has shut down."""
+        self.errors, self._missed = np.zeros((2, n), dtype=np.int64)
+        self.troubles: dict[int, str] = {}
+        """Place of a servo to what it refuses."""
+        self.counts: Counter[str] = Counter()
+        self._max_rate = max_rate
+        self._zero = np.array([servo.zero for servo in self.servos])
+        self._direction = np.array([servo.direction for servo in self.servos])
+        self._per_count = np.array([units.torque_per_count(s.model) for s in self.servos])
+        self._single = np.array([p.mode is OperatingMode.POSITION for p in plans])
+        self._by_current = any(p.mode is OperatingMode.CURRENT_BASED_POSITION for p in plans)
+        self._ticks = np.zeros(n, dtype=np.int64)
+        self._alert = np.zeros(n, dtype=bool)
+        self._turn = self._probed = 0  # whose health is due next, and who was asked last
+        self._next_health = self._next_probe = self._next_fast = 0.0
+
+    def adopt(self, bus: ServoBus, facts: Sequence[Facts], now: float) -> None:
+        """Begin with servos that have just been armed: read them and their health."""
+        for state in (self.engaged, self.absent, self.rebooting, self.locked, self._missed):
+            state[:] = 0
+        self.troubles.clear()
+        self._facts = list(facts)
+        self._next_health, self._next_probe = now, now
+        self.read(bus)
+        self.examine_all(bus)
+
+    # Motion.
+
+    def read(self, bus: ServoBus) -> None:
+        """Read position, velocity and torque of all that are there."""
+        asked = [i for i in range(len(self.ids)) if not self.absent[i]]
+        answers = bus.read_all([self.ids[i] for i in asked], *MOTION)
+        self.fresh[:] = False
+        there = [i for i in asked if self.ids[i] in answers]
+        self._take(there, [answers[self.ids[i]] for i in there])
+        self._missed[there] = 0
+        for i in set(asked) - set(there):
+            self._missed[i] += 1
+            if self._missed[i] == SILENT_CYCLES:
+                self.absent[i] = True
+                self.counts["silent_servos"] += 1
+
+    def _take(self, there: list[int], answers: list[Answer]) -> None:
+        values = np.frombuffer(b"".join(a.data for a in answers), MOTION_TYPE)
+        direction = self._direction[there]
+        self._ticks[there] = values["position"]
+        self.q[there] = units.ticks_to_rad(values["position"], self._zero[there], direction)
+        self.qd[there] = units.counts_to_velocity(values["velocity"], direction)
+        self.torque[there] = units.counts_to_torque(
+            values["current"], self._per_count[there], direction
+        )
+        self.fresh[there] = True
+        self._alert[there] = [a.alert for a in answers]
+
+    def command(self, bus: ServoBus, target: Array, effort: Array, period: float) -> None:
+        """Engage, release and move joints.
+
+        Args:
+            bus: where they are.
+            target: rad.
+            effort: N m; 0 releases a joint.
+            period: s, for how long this holds.
+
+        Raises:
+            ValueError: a joint is to move to a target that is not finite.
+        """
+        wanted = (effort > 0.0) & ~self.locked
+        if not np.isfinite(target[wanted]).all():
+            raise ValueError(f"targets {target} rad with efforts {effort} N m are not finite")
+        self.release(bus, self.engaged & ~wanted)
+        if (new := wanted & ~self.engaged & ~self.absent).any():
+            self.engage(bus, new, effort)
+        on = _places(self.engaged & wanted & ~self.absent)
+        if not on:
+            return
+        reach = self._max_rate[on] * period
+        self.goal[on] = np.clip(target[on], self.goal[on] - reach, self.goal[on] + reach)
+        ticks = units.rad_to_ticks(self.goal[on], self._zero[on], self._direction[on])
+        if self._by_current:
+            counts = {self.ids[i]: self._current(i, float(effort[i])) for i in on}
+            bus.sync_write("goal_current", counts)
+        goals = {self.ids[i]: self._within(i, int(t)) for i, t in zip(on, ticks, strict=True)}
+        bus.sync_write("goal_position", goals)
+
+    def engage(self, bus: ServoBus, which: BoolArray, effort: Array) -> None:
+        """Turn torque on, each joint held where it is now."""
+        self.read(bus)
+        for i in _places(which & self.fresh):
+            self._attempt(i, self._engage, bus, i, float(effort[i]))
+
+    def _engage(self, bus: ServoBus, i: int, effort: float) -> None:
+        ticks = int(self._ticks[i])
+        if self._single[i]:
+            ticks %= TICKS_PER_TURN  # with torque on, the position is counted within one turn
+        ticks = self._within(i, ticks)
+        bus.write(self.ids[i], "goal_position", ticks)
+        if self._by_current:
+            bus.write(self.ids[i], "goal_current", self._current(i, effort))
+        bus.write(self.ids[i], "torque_enable", 1)
+        self.goal[i] = units.ticks_to_rad(ticks, self._zero[i], self._direction[i])
+        self.engaged[i] = True
+
+    def release(self, bus: ServoBus, which: BoolArray) -> None:
+        """Turn torque off; who does not confirm it stays engaged, and is told again."""
+        for i in _places(which & ~self.absent):
+            if self._attempt(i, bus.write, self.ids[i], "torque_enable", 0):
+                self.engaged[i] = False
+        if mute := _places(which & self.absent):
+            # It may hear, though we do not hear it.
+            bus.sync_write("torque_enable", {self.ids[i]: 0 for i in mute})
+
+    def disarm(self, bus: ServoBus) -> None:
+        """Release all, and turn their watchdogs off."""
+        for i in _places(~self.absent):
+            if self._attempt(i, disarm, bus, self.servos[i]):
+                self.engaged[i] = False
+
+    def _within(self, i: int, ticks: int) -> int:
+        least, greatest = self._facts[i].goals
+        return min(max(ticks, least), greatest)
+
+    def _current(self, i: int, effort: float) -> int:
+        limit = self._facts[i].current_limit
+        return round(min(effort / float(self._per_count[i]), limit))
+
+    # Upkeep.
+
+    def look_after(self, bus: ServoBus, now: float) -> None:
+        """Read the health of one servo, if one is due, and look for one that is away."""
+        # The alert bit stays as long as the error: ask when it comes, and when it goes.
+        if news := _places(self.fresh & (self._alert != (self.errors != 0))):
+            self._attempt(news[0], self.examine, bus, news[0])
+        elif now >= self._next_health:
+            self._turn = (self._turn + 1) % len(self.ids)
+            self._next_health += HEALTH_PERIOD / len(self.ids)
+            if now - self._next_health > HEALTH_PERIOD:
+                self._next_health = now
+            if not self.absent[self._turn]:
+                self._attempt(self._turn, self.examine, bus, self._turn)
+        if self.absent.any() and now >= self._next_probe:
+            self._next_probe = now + PROBE_PERIOD
+            self._probe(bus)
+        if bus.fast or not bus.fast_works:
+            self._next_fast = now + FAST_AGAIN
+        elif now >= self._next_fast:
+            bus.fast = True
+
+    def examine_all(self, bus: ServoBus) -> None:
+        """Read the health of all servos."""
+        for i in _places(~self.absent):
+            self._attempt(i, self.examine, bus, i)
+
+    def examine(self, bus: ServoBus, i: int) -> None:
+        """Read the health of one servo, and set right what is not as it was left."""
+        data = bus.read_block(self.ids[i], *UPKEEP).data
+        value = {name: units.from_bytes(data[r.address - UPKEEP[0] :], r) for name, r in HEALTH}
+        self.temperature[i] = value["present_temperature"]
+        self.voltage[i] = units.counts_to_volts(value["present_input_voltage"])
+        self.errors[i] = value["hardware_error_status"]
+        self.locked[i] = value["hardware_error_status"] & value["shutdown"] != 0
+        if value["bus_watchdog"] != WATCHDOG_COUNTS:
+            tripped = value["bus_watchdog"] == WATCHDOG_TRIPPED
+            self.counts["watchdogs_tripped" if tripped else "servos_restarted"] += 1
+            self.engaged[i] = False
+            arm(bus, self.plans[i])
+        elif value["torque_enable"] and not self.engaged[i]:
+            bus.write(self.ids[i], "torque_enable", 0)
+        elif not value["torque_enable"]:
+            self.engaged[i] = False
+
+    def reboot(self, bus: ServoBus, i: int, now: float) -> None:
+        """Restart one servo, and look for it from now on.
+
+        Raises:
+            PacketLost: it does not answer.
+            ServoRefused: it would not.
+        """
+        bus.reboot(self.ids[i])
+        self.absent[i] = self.rebooting[i] = True
+        self.engaged[i] = False
+        self.counts["reboots"] += 1
+        self._next_probe = now + PROBE_PERIOD
+
+    def _probe(self, bus: ServoBus) -> None:
+        """Look for the next servo that is away, and take it back."""
+        i = min(_places(self.absent), key=lambda place: (place <= self._probed, place))
+        self._probed = i
+        self._attempt(i, self._take_back, bus, i)
+
+    def _take_back(self, bus: ServoBus, i: int) -> None:
+        bus.ping(self.ids[i], retries=0)
+        self._facts[i] = inspect(bus, self.plans[i])
+        arm(bus, self.plans[i])
+        self.engaged[i] = False
+        self.examine(bus, i)
+        self.absent[i] = self.rebooting[i] = False
+        self._missed[i] = 0
+
+    def _attempt(self, i: int, action: Callable[..., None], *arguments: Any) -> bool:
+        """Do something with one servo; False if it did not work."""
+        try:
+            action(*arguments)
+        except PortGone:
+            raise
+        except ServoRefused as error:
+            self.counts["refusals"] += 1
+            self.troubles[i] = str(error)
+            return False
+        except StationFault:
+            return False
+        self.troubles.pop(i, None)
+        return True
+
+
+def _places(which: BoolArray) -> list[int]:
+    """Where an array is true."""
+    places: list[int] = np.flatnonzero(which).tolist()
+    return places
