@@ -1,0 +1,144 @@
+"""Faults from another process: a Unix socket that takes one JSON object a line.
+
+{"fault": "drop", "id": 10, "count": 3} is answered by {"ok": true}, or by {"ok": false, "error":
+"..."}. What there is says `faults`.
+"""
+
+import contextlib
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from handlab_core.errors import BadConfig, HandlabError, StationFault
+from handlab_hardware.dynamixel.emulator.faults import Fault
+
+READ_SIZE = 4096
+TIMEOUT_S = 5.0  # s that a client waits
+
+
+class ControlChannel:
+    """The emulator's end; its owner watches the file descriptors.
+
+    Args:
+        path: of the socket; one left behind by a process that is gone is replaced.
+        inject: is called with each fault.
+    """
+
+    def __init__(self, path: Path, inject: Callable[[Fault], None]) -> None:
+        self.path, self._inject = path, inject
+        if path.is_socket():
+            path.unlink()
+        self._server = socket.socket(socket.AF_UNIX)
+        try:
+            self._server.bind(str(path))
+        except OSError as error:
+            self._server.close()
+            raise BadConfig(f"cannot listen on {path}: {error}; give another path") from error
+        self._server.listen()
+        self._server.setblocking(False)
+        self._clients: dict[int, tuple[socket.socket, bytearray]] = {}
+
+    def watched(self) -> list[int]:
+        """File descriptors to wait for."""
+        return [self._server.fileno(), *self._clients]
+
+    def serve(self, ready: int) -> None:
+        """Do what a file descriptor has for us."""
+        if ready == self._server.fileno():
+            client, _ = self._server.accept()
+            self._clients[client.fileno()] = (client, bytearray())
+            return
+        if ready not in self._clients:
+            return
+        client, buffer = self._clients[ready]
+        try:
+            data = client.recv(READ_SIZE)
+            buffer += data
+            while b"\n" in buffer:
+                line, _, rest = bytes(buffer).partition(b"\n")
+                buffer[:] = rest
+                client.sendall(json.dumps(self._answer(line)).encode() + b"\n")
+        except OSError:
+            data = b""
+        if not data:
+            del self._clients[ready]
+            client.close()
+
+    def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            values = json.loads(line)
+            if not isinstance(values, dict):
+                raise BadConfig(f"{values!r} is no JSON object")
+            self._inject(Fault.of(values))
+        except (HandlabError, ValueError) as error:
+            return {"ok": False, "error": str(error)}
+        return {"ok": True}
+
+    def close(self) -> None:
+        """Stop listening."""
+        for client, _ in self._clients.values():
+            client.close()
+        self._clients.clear()
+        self._server.close()
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+
+
+class FaultInjector:
+    """Injects faults into an emulator that runs in another process.
+
+    Args:
+        path: of its control socket.
+
+    Raises:
+        StationFault: nobody listens there.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(TIMEOUT_S)
+        try:
+            self._socket.connect(str(path))
+        except OSError as error:
+            self._socket.close()
+            raise StationFault(
+                f"no emulator takes faults at {path} ({error}); start one with a control socket"
+            ) from error
+        self._reader = self._socket.makefile("r")
+
+    def inject(self, fault: str, **values: Any) -> None:
+        """Let something go wrong; values as in `faults.Fault`.
+
+        Raises:
+            BadConfig: the emulator does not know such a fault; says why.
+            StationFault: the emulator is gone.
+        """
+        try:
+            self._socket.sendall(json.dumps({"fault": fault, **values}).encode() + b"\n")
+            answer = self._reader.readline()
+        except OSError as error:
+            raise StationFault(f"the emulator did not take the fault: {error}") from error
+        if not answer:
+            raise StationFault("the emulator is gone")
+        result = json.loads(answer)
+        if not result["ok"]:
+            raise BadConfig(result["error"])
+
+    def close(self) -> None:
+        """Hang up."""
+        self._reader.close()
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

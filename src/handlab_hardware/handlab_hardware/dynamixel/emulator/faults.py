@@ -1,0 +1,178 @@
+"""Faults on request, as data: what can go wrong on a bus, and how often.
+
+| fault           | what happens                                                              |
+|-----------------|---------------------------------------------------------------------------|
+| drop            | a status packet is lost                                                   |
+| corrupt         | a byte of a status packet is another one                                  |
+| delay           | a status packet comes `seconds` late                                      |
+| duplicate       | a status packet comes twice                                               |
+| dead            | the servo does not hear or answer any more, for `seconds` or for ever     |
+| brown_out       | the supply sinks to `volts` for `seconds`                                 |
+| overload, encoder, shock | that hardware error                                              |
+| overheat        | the servo is hotter than its limit, and cools from there                  |
+| unplug          | the adapter disappears for `seconds` (the port does this)                 |
+| clear           | ends what is still to come: packets, dead servos, low supply              |
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from handlab_core.errors import BadConfig, UnknownName
+from handlab_hardware.dynamixel.emulator.loop import ControlLoop
+from handlab_hardware.dynamixel.registers import HardwareError
+
+PACKET_FAULTS = ("drop", "corrupt", "delay", "duplicate")
+SERVO_ERRORS = {
+    "overload": HardwareError.OVERLOAD,
+    "encoder": HardwareError.MOTOR_ENCODER,
+    "shock": HardwareError.ELECTRICAL_SHOCK,
+}
+KINDS = (*PACKET_FAULTS, "dead", "brown_out", *SERVO_ERRORS, "overheat", "unplug", "clear")
+
+OVERHEAT_K = 5.0  # above the limit
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault. Which of the values count depends on `fault`."""
+
+    fault: str
+    id: int | None = None
+    """Whose; None: everybody's."""
+    count: int | None = None
+    """How many status packets; None: until it is cleared."""
+    probability: float = 1.0  # for each packet
+    seconds: float | None = None
+    """How late a packet, or how long a servo is dead, the supply low, the adapter away."""
+    volts: float = 8.0
+
+    def __post_init__(self) -> None:
+        if self.fault not in KINDS:
+            raise UnknownName("fault", self.fault, KINDS)
+        if not 0.0 <= self.probability <= 1.0:
+            raise BadConfig(f"a probability of {self.probability} is not between 0 and 1")
+        if self.count is not None and self.count < 1:
+            raise BadConfig(f"a fault for {self.count} packets does nothing; give 1 or more")
+        if self.seconds is not None and self.seconds < 0.0:
+            raise BadConfig(f"a fault cannot last {self.seconds} s; give 0 or more")
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> "Fault":
+        """Build from a JSON object; raises BadConfig on what cannot be."""
+        known = {field.name for field in fields(cls)}
+        if unknown := set(values) - known:
+            raise BadConfig(f"unknown {sorted(unknown)} in a fault; there is: {sorted(known)}")
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise BadConfig(f"a fault of {values} cannot be: {error}") from error
+
+
+class Faults:
+    """The faults in force.
+
+    Args:
+        seed: of what is left to chance.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._packet: list[tuple[Fault, int | None]] = []
+        """With how many packets are left."""
+        self._waiting: list[Fault] = []
+        self._dead: dict[int | None, float] = {}
+        """Id to when it is alive again, s."""
+        self._low: tuple[float, np.ndarray] | None = None
+        """When the supply is back, and what it was."""
+        self.quiet = True
+        """Nothing is in force; a short cut for the wire's sake."""
+
+    def inject(self, fault: Fault) -> None:
+        """Put a fault in force; those of servos begin at the next `advance`."""
+        if fault.fault in PACKET_FAULTS:
+            self._packet.append((fault, fault.count))
+        else:
+            self._waiting.append(fault)
+        self.quiet = False
+
+    def advance(self, now: float, loop: ControlLoop) -> None:
+        """Let faults of servos begin and end."""
+        if self.quiet:
+            return
+        waiting, self._waiting = self._waiting, []
+        for fault in waiting:
+            self._begin(fault, now, loop)
+        self._dead = {id: end for id, end in self._dead.items() if now < end}
+        if self._low is not None and now >= self._low[0]:
+            loop.advance(self._low[0])
+            loop.supply, self._low = self._low[1], None
+        self.quiet = not (self._packet or self._dead or self._low)
+
+    def alive(self, id: int) -> bool:
+        """Whether a servo hears and answers."""
+        return not self._dead or not (id in self._dead or None in self._dead)
+
+    def distort(self, ids: Iterable[int], data: bytes) -> list[tuple[float, bytes]]:
+        """Do to a status packet what shall be done.
+
+        Args:
+            ids: who has part in it.
+            data: the packet.
+
+        Returns:
+            Delay [s] and bytes of what arrives, nothing to two packets.
+        """
+        if self.quiet or not self._packet:
+            return [(0.0, data)]
+        arrivals, kept, ids = [(0.0, data)], [], tuple(ids)
+        for fault, left in self._packet:
+            hit = fault.id is None or fault.id in ids
+            if hit and self._rng.random() < fault.probability:
+                arrivals = self._strike(fault, arrivals)
+                left = None if left is None else left - 1
+            if left != 0:
+                kept.append((fault, left))
+        self._packet = kept
+        return arrivals
+
+    def _strike(
+        self, fault: Fault, arrivals: list[tuple[float, bytes]]
+    ) -> list[tuple[float, bytes]]:
+        if fault.fault == "drop":
+            return []
+        if fault.fault == "duplicate":
+            return arrivals + arrivals
+        if fault.fault == "delay":
+            late = 0.05 if fault.seconds is None else fault.seconds
+            return [(delay + late, data) for delay, data in arrivals]
+        return [(delay, self._corrupted(data)) for delay, data in arrivals]
+
+    def _corrupted(self, data: bytes) -> bytes:
+        at = int(self._rng.integers(len(data)))
+        flipped = data[at] ^ int(self._rng.integers(1, 256))
+        return data[:at] + bytes((flipped,)) + data[at + 1 :]
+
+    def _begin(self, fault: Fault, now: float, loop: ControlLoop) -> None:
+        concerned = [i for i, s in enumerate(loop.servos) if fault.id in (None, s.id)]
+        if fault.fault == "dead":
+            self._dead[fault.id] = np.inf if fault.seconds is None else now + fault.seconds
+        elif fault.fault == "brown_out":
+            before = loop.supply if self._low is None else self._low[1]
+            self._low = (now + (0.5 if fault.seconds is None else fault.seconds), before)
+            loop.supply = before.copy()
+            loop.supply[concerned] = fault.volts
+        elif fault.fault == "overheat":
+            loop.temperature = loop.temperature.copy()
+            for i in concerned:
+                limit = loop.servos[i].table.get("temperature_limit")
+                loop.temperature[i] = limit + OVERHEAT_K
+        elif fault.fault in SERVO_ERRORS:
+            for i in concerned:
+                loop.servos[i].raise_error(SERVO_ERRORS[fault.fault])
+        elif fault.fault == "clear":
+            self._packet, self._dead = [], {}
+            if self._low is not None:
+                loop.supply, self._low = self._low[1], None

@@ -1,0 +1,226 @@
+"""Protocol 2.0 on the wire: frames, byte stuffing, CRC. Pure functions of bytes.
+
+FF FF FD 00 | id | length, low byte first | instruction | parameters | CRC, low byte first.
+Length counts from the instruction to the CRC. (ROBOTIS-GIT/emanual, docs/en/dxl/protocol2.md)
+"""
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+
+HEADER = b"\xff\xff\xfd"
+PREFIX = HEADER + b"\x00"
+STUFFED = HEADER + b"\xfd"
+BROADCAST = 0xFE
+MAX_ID = 252
+MAX_LENGTH = 1021
+"""Of the length field; with the seven bytes before it, a frame has at most 1028 bytes, a little
+more than what the vendor's SDK sends."""
+
+FRAME_HEAD = 7  # bytes before the instruction
+CRC_SIZE = 2
+
+
+class Code(IntEnum):
+    """Instructions."""
+
+    PING = 0x01
+    READ = 0x02
+    WRITE = 0x03
+    REG_WRITE = 0x04
+    ACTION = 0x05
+    FACTORY_RESET = 0x06
+    REBOOT = 0x08
+    CLEAR = 0x10
+    BACKUP = 0x20
+    STATUS = 0x55
+    SYNC_READ = 0x82
+    SYNC_WRITE = 0x83
+    FAST_SYNC_READ = 0x8A
+    BULK_READ = 0x92
+    BULK_WRITE = 0x93
+    FAST_BULK_READ = 0x9A
+
+
+class Error(IntEnum):
+    """Why an instruction was refused; the low seven bits of a status packet's error."""
+
+    NONE = 0
+    RESULT_FAIL = 1
+    INSTRUCTION = 2
+    CRC = 3
+    DATA_RANGE = 4
+    DATA_LENGTH = 5
+    DATA_LIMIT = 6
+    ACCESS = 7
+
+
+class Alert(IntFlag):
+    """The high bit of a status packet's error."""
+
+    HARDWARE = 0x80
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """An instruction packet as it came over the wire."""
+
+    id: int
+    code: int
+    params: bytes
+    size: int
+    """Bytes on the wire."""
+    intact: bool = True
+    """The CRC fits."""
+
+
+def _crc_table() -> tuple[int, ...]:
+    """Of CRC-16/BUYPASS: polynomial 0x8005, nothing reflected, starts at 0."""
+    table = []
+    for byte in range(256):
+        crc = byte << 8
+        for _ in range(8):
+            crc = (crc << 1) ^ (0x8005 if crc & 0x8000 else 0)
+        table.append(crc & 0xFFFF)
+    return tuple(table)
+
+
+_TABLE = _crc_table()
+
+
+def crc16(data: bytes | bytearray, crc: int = 0) -> int:
+    """Carry a CRC on over more bytes."""
+    table = _TABLE
+    for byte in data:
+        crc = ((crc & 0xFF) << 8) ^ table[(crc >> 8) ^ byte]
+    return crc
+
+
+def stuff(body: bytes) -> bytes:
+    """Make sure that no header appears in instruction and parameters."""
+    return body.replace(HEADER, STUFFED) if HEADER in body else body
+
+
+def unstuff(body: bytes) -> bytes:
+    """Undo `stuff`."""
+    return body.replace(STUFFED, HEADER) if STUFFED in body else body
+
+
+def frame(id: int, body: bytes) -> bytes:
+    """Frame instruction (or status) and parameters."""
+    body = stuff(body)
+    packet = PREFIX + struct.pack("<BH", id, len(body) + CRC_SIZE) + body
+    return packet + crc16(packet).to_bytes(CRC_SIZE, "little")
+
+
+def instruction(id: int, code: int, params: bytes = b"") -> bytes:
+    """Build an instruction packet, as a host sends it."""
+    return frame(id, bytes((code,)) + params)
+
+
+def status(id: int, error: int, params: bytes = b"") -> bytes:
+    """Build a status packet."""
+    return frame(id, bytes((Code.STATUS, error)) + params)
+
+
+def fast_status(answers: Iterable[tuple[int, int, bytes]]) -> bytes:
+    """Build the one reply that many servos give together to a fast read.
+
+    Args:
+        answers: of each servo, in their order: error, id and data.
+
+    Each answer ends with the CRC of all that was on the wire before it, earlier CRCs included;
+    nothing is stuffed.
+    """
+    answers = list(answers)
+    length = 1 + sum(len(data) + 2 + CRC_SIZE for _, _, data in answers)
+    packet = bytearray(PREFIX + struct.pack("<BHB", BROADCAST, length, Code.STATUS))
+    crc = crc16(packet)
+    for error, id, data in answers:
+        block = bytes((error, id)) + data
+        crc = crc16(block, crc)
+        end = crc.to_bytes(CRC_SIZE, "little")
+        crc = crc16(end, crc)
+        packet += block + end
+    return bytes(packet)
+
+
+class Parser:
+    """Finds instruction packets in a stream of bytes that comes in any pieces, garbage between."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    @property
+    def pending(self) -> int:
+        """Bytes that are no whole packet yet."""
+        return len(self._buffer)
+
+    def reset(self) -> None:
+        """Forget a packet that was begun."""
+        self._buffer.clear()
+
+    def feed(self, data: bytes) -> list[Instruction]:
+        """Take bytes; return the packets that they complete."""
+        self._buffer += data
+        packets = []
+        while (packet := self._next()) is not None:
+            packets.append(packet)
+        return packets
+
+    def _next(self) -> Instruction | None:
+        while self._seek():
+            buffer = self._buffer
+            length = buffer[5] | buffer[6] << 8
+            end = FRAME_HEAD + length
+            fresh = self._header_within(min(end - CRC_SIZE, len(buffer)))
+            if fresh:  # the rest of this packet never came
+                del buffer[:fresh]
+                continue
+            if len(buffer) < end:
+                return None
+            packet = bytes(buffer[:end])
+            del buffer[:end]
+            if packet[7] == Code.STATUS:  # not for us: an echo, or another servo
+                continue
+            return Instruction(
+                packet[4],
+                packet[7],
+                unstuff(packet[FRAME_HEAD:-CRC_SIZE])[1:],
+                end,
+                crc16(packet[:-CRC_SIZE]) == packet[-2] | packet[-1] << 8,
+            )
+        return None
+
+    def _seek(self) -> bool:
+        """Bring a plausible header to the front of the buffer; whether there is one, complete."""
+        buffer = self._buffer
+        while True:
+            start = buffer.find(HEADER)
+            if start < 0:  # the last two bytes may be the beginning of one
+                del buffer[:-2]
+                return False
+            if start:
+                del buffer[:start]
+            if len(buffer) > 3 and buffer[3] == HEADER[2]:  # stuffed: inside of a packet
+                del buffer[:3]
+                continue
+            if len(buffer) < FRAME_HEAD:
+                return False
+            id, length = buffer[4], buffer[5] | buffer[6] << 8
+            if (id <= MAX_ID or id == BROADCAST) and 1 + CRC_SIZE <= length <= MAX_LENGTH:
+                return True
+            del buffer[:3]
+
+    def _header_within(self, end: int) -> int:
+        """Where another packet begins before `end`, as in no stuffed packet; 0: nowhere."""
+        buffer = self._buffer
+        at = buffer.find(HEADER, 4, end)
+        while at >= 0:
+            if at + 3 >= end:
+                return 0  # what follows is not here yet, or belongs to the CRC
+            if buffer[at + 3] != HEADER[2]:
+                return at
+            at = buffer.find(HEADER, at + 4, end)
+        return 0

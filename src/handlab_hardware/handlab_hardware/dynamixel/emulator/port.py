@@ -1,0 +1,225 @@
+"""The emulated bus as a serial port: a pseudo-terminal that answers when a real adapter would.
+
+The time between packets is the bus's; what this module adds is the time to wake up. It therefore
+works out a reply while the instruction is still on the wire, sleeps until shortly before the reply
+is due, and then watches the clock.
+"""
+
+import contextlib
+import fcntl
+import heapq
+import logging
+import os
+import select
+import socket
+import struct
+import termios
+import threading
+import time
+import tty
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from handlab_core.errors import BadConfig, StationFault
+from handlab_hardware.dynamixel.emulator.bus import Bus
+from handlab_hardware.dynamixel.emulator.control import ControlChannel
+from handlab_hardware.dynamixel.emulator.faults import Fault
+
+SPIN_S = 100e-6
+"""s before a reply during which the clock is watched instead of slept."""
+
+IDLE_S = 2e-3  # s between looks at the servos while nothing happens
+UNPLUG_S = 1.0  # s, unless a fault says otherwise
+READ_SIZE = 4096
+
+TCGETS2 = 0x802C542A  # asm-generic/ioctls.h; gives the speed as a number, whatever it is
+TERMIOS2 = struct.Struct("4I20B2I")
+
+log = logging.getLogger(__name__)
+
+
+class EmulatedPort:
+    """A pseudo-terminal in front of a bus.
+
+    Args:
+        bus: what answers.
+        link: a symbolic link to the port, the same after it was unplugged.
+        baud: the speed of the wire; None: what the client sets, as with a real adapter.
+        control: socket for faults from other processes.
+        clock: s; the bus's time begins when the port is opened.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        link: Path | None = None,
+        baud: int | None = None,
+        control: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.bus, self.link, self.control = bus, link, control
+        self._baud, self._clock = baud, clock
+        self._replies: list[tuple[float, int, bytes]] = []
+        self._order = count()
+        self._master = self._slave = -1
+        self._plugged_at: float | None = None
+        """When an unplugged port comes back; None: it is there."""
+        self._wake, self._waker = socket.socketpair()
+        self._channel = None if control is None else ControlChannel(control, self.inject)
+        self._thread: threading.Thread | None = None
+        self._running = True
+        self._began = clock()
+        self._plug()
+
+    @property
+    def name(self) -> str:
+        """What a client opens."""
+        return str(self.link) if self.link is not None else os.ttyname(self._slave)
+
+    def inject(self, fault: Fault) -> None:
+        """Let something go wrong; from any thread."""
+        if fault.fault == "unplug":
+            seconds = UNPLUG_S if fault.seconds is None else fault.seconds
+            self._plugged_at = self._now() + seconds
+            self._waker.send(b"!")
+        else:
+            self.bus.faults.inject(fault)
+
+    def start(self) -> Self:
+        """Serve from a thread."""
+        self._thread = threading.Thread(target=self.serve, name="emulated-port", daemon=True)
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Ask `serve` to return; from any thread or signal handler."""
+        self._running = False
+        with contextlib.suppress(OSError):
+            self._waker.send(b"!")
+
+    def close(self) -> None:
+        """Stop, and let port, link and socket go. Twice is harmless."""
+        self.stop()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        self._unplug()
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        self._wake.close()
+        self._waker.close()
+
+    def __enter__(self) -> Self:
+        return self if self._thread is not None else self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def serve(self) -> None:
+        """Answer until `stop`."""
+        while self._running:
+            self._release()
+            self._replug()
+            for ready in self._wait():
+                if ready == self._master:
+                    self._receive()
+                elif ready == self._wake.fileno():
+                    self._wake.recv(READ_SIZE)
+                elif self._channel is not None:
+                    self._channel.serve(ready)
+
+    def _now(self) -> float:
+        return self._clock() - self._began
+
+    def _wait(self) -> list[int]:
+        """File descriptors that have something, after at most the time until there is work."""
+        watched = [self._wake.fileno()]
+        if self._master >= 0:
+            watched.append(self._master)
+        if self._channel is not None:
+            watched += self._channel.watched()
+        timeout = IDLE_S
+        if self._replies:
+            timeout = min(timeout, max(self._replies[0][0] - self._now() - SPIN_S, 0.0))
+        ready, _, _ = select.select(watched, (), (), timeout)
+        if not ready and not self._replies:
+            self.bus.advance(self._now())
+        return ready
+
+    def _receive(self) -> None:
+        now = self._now()
+        try:
+            data = os.read(self._master, READ_SIZE)
+        except OSError:  # the last client has gone in the middle of something
+            self.bus.hang_up()
+            return
+        for reply in self.bus.receive(data, now, self._baud or self._client_baud()):
+            heapq.heappush(self._replies, (reply.time, next(self._order), reply.data))
+
+    def _release(self) -> None:
+        """Write the replies that are due, or will be within the time of a spin."""
+        while self._replies and self._replies[0][0] - self._now() <= SPIN_S:
+            due, _, data = heapq.heappop(self._replies)
+            while self._now() < due:
+                pass
+            if self._master >= 0:
+                try:
+                    os.write(self._master, data)
+                except BlockingIOError:
+                    log.warning("nobody reads %s: %d bytes are lost", self.name, len(data))
+
+    def _client_baud(self) -> int:
+        """The speed that the client has set, which a pseudo-terminal remembers but does not use."""
+        state = fcntl.ioctl(self._slave, TCGETS2, bytes(TERMIOS2.size))
+        return int(TERMIOS2.unpack(state)[-1]) or 9600
+
+    def _plug(self) -> None:
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave, termios.TCSANOW)
+        os.set_blocking(self._master, False)
+        self._plugged_at = None
+        if self.link is not None:
+            _link(self.link, os.ttyname(self._slave))
+
+    def _unplug(self) -> None:
+        if self._master < 0:
+            return
+        if self.link is not None and self.link.is_symlink():
+            self.link.unlink()
+        os.close(self._master)
+        os.close(self._slave)
+        self._master = self._slave = -1
+        self._replies.clear()
+        self.bus.hang_up()
+
+    def _replug(self) -> None:
+        if self._plugged_at is None:
+            return
+        if self._now() >= self._plugged_at:
+            self._unplug()  # if it was for no time at all
+            self._plug()
+        else:
+            self._unplug()
+
+
+def _link(link: Path, target: str) -> None:
+    """Point a symbolic link to the port; one that is there already is ours from before, or dead."""
+    if link.exists() and not link.is_symlink():
+        raise BadConfig(f"{link} exists and is no symbolic link; give another name for the port")
+    fresh = link.with_name(f".{link.name}.{os.getpid()}")
+    try:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(target)
+        fresh.replace(link)
+    except OSError as error:
+        raise StationFault(f"cannot make the link {link}: {error}; give another name") from error

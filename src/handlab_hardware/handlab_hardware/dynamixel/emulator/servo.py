@@ -1,0 +1,312 @@
+"""One emulated servo: what each instruction does to it, and what it answers.
+
+Its motion belongs to `loop`, which reads the goals from this servo's table and writes the present
+values into it. Where the manual is silent, the choice is named here.
+"""
+
+from dataclasses import dataclass
+
+from handlab_hardware.dynamixel.emulator.packet import Alert, Code, Error
+from handlab_hardware.dynamixel.emulator.table import FACTORY_BAUD, GOALS, ControlTable
+from handlab_hardware.dynamixel.models import ServoModel
+from handlab_hardware.dynamixel.registers import BAUD_RATES, REGISTERS, HardwareError, OperatingMode
+
+FIRMWARE = 46
+"""Of a servo fresh from the shop: it knows fast reads and the control table backup."""
+
+BOOT_S = 0.25
+"""s without an answer after power-on or a reboot; chosen, the manual gives no figure."""
+
+CLEAR_TURNS = b"\x01\x44\x58\x4c\x22"
+BACKUP_STORE, BACKUP_RESTORE = b"\x01CTRL", b"\x02CTRL"
+RESET_ALL, RESET_KEEP_ID, RESET_KEEP_ID_AND_BAUD = 0xFF, 0x01, 0x02
+
+BACKUP_FIRMWARE = 45
+NO_BROADCAST_RESET_FIRMWARE = 42
+MAX_SECONDARY_ID = 252
+
+STARTUP_TORQUE_ON, STARTUP_RAM_RESTORE = 0b01, 0b10
+TORQUE_ON_BY_GOAL = 0b1000  # bit of drive_mode
+
+BAUD_OF = {value: baud for baud, value in BAUD_RATES.items()}
+
+RAM_START = REGISTERS["torque_enable"].address
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a servo says to an instruction: the error byte without the alert bit, and parameters."""
+
+    error: Error
+    params: bytes = b""
+
+
+class Servo:
+    """A servo's memory and protocol.
+
+    Args:
+        model: which servo it is.
+        id: its id on the bus.
+        baud: the speed that it is set to.
+        firmware: its version.
+        now: s, when it is powered on.
+    """
+
+    def __init__(
+        self,
+        model: ServoModel,
+        id: int,
+        baud: int = FACTORY_BAUD,
+        firmware: int = FIRMWARE,
+        now: float = 0.0,
+    ) -> None:
+        self.model, self.firmware = model, firmware
+        self.table = ControlTable(model)
+        self.table.put("id", id)
+        self.table.put("baud_rate", BAUD_RATES[baud])
+        self._backup: bytes | None = None
+        self._boot(now)
+        self.ready_at = now
+
+    def _boot(self, now: float) -> None:
+        """Power on: EEPROM stays, RAM starts anew."""
+        table = self.table
+        eeprom = bytes(table.memory[:RAM_START])
+        table.memory[RAM_START:] = bytes(len(table.memory) - RAM_START)
+        for name, value in table.layout.defaults().items():
+            table.put(name, value)
+        table.memory[:RAM_START] = eeprom
+        table.put("firmware_version", self.firmware)
+        table.put("backup_ready", int(self._backup is not None))
+        self._reset_mode()
+        startup = table.get("startup_configuration")
+        if startup & STARTUP_RAM_RESTORE and self._backup is not None:
+            self._load_backup(RAM_START)
+        table.relink()
+        self.registered: tuple[int, bytes] | None = None
+        self.errors = HardwareError(0)
+        self.shut_down = False
+        self.booted_at, self.ready_at = now, now + BOOT_S
+        self.torque = False
+        self.changed = self.goal_changed = self.rebase = self.rebooted = True
+        """Notes to the control loop: look at the table again; a goal was written; forget the turns
+        made so far; all state in RAM is gone."""
+        self._remember()
+        if startup & STARTUP_TORQUE_ON:
+            self._set_torque(True)
+
+    def _remember(self) -> None:
+        """Keep what every packet asks for out of the table."""
+        table = self.table
+        self.id, self.secondary_id = table.get("id"), table.get("secondary_id")
+        self.baud = BAUD_OF[table.get("baud_rate")]
+        self.return_delay = 2e-6 * table.get("return_delay_time")  # s
+        self.return_level = table.get("status_return_level")
+        self.mode = OperatingMode(table.get("operating_mode"))
+        self.speaks = table.get("protocol_type") == 2  # Protocol 2.0
+
+    @property
+    def alert(self) -> int:
+        """The alert bit for a status packet."""
+        return Alert.HARDWARE if self.errors else 0
+
+    def hears(self, baud: int, now: float) -> bool:
+        """Whether it takes packets at this speed and time."""
+        return self.baud == baud and now >= self.ready_at and self.speaks
+
+    def light(self, now: float) -> bool:
+        """Whether the LED is lit; after a shutdown it flickers every second."""
+        if self.shut_down:
+            return bool(int(now) % 2)
+        return bool(self.table.get("led"))
+
+    # Instructions
+
+    def ping(self) -> Answer:
+        """Answer model and firmware."""
+        return Answer(Error.NONE, bytes(self.table.memory[:2]) + bytes((self.firmware,)))
+
+    def read(self, address: int, length: int) -> Answer:
+        """Read the table."""
+        return Answer(*self.table.read(address, length))
+
+    def write(self, address: int, data: bytes, as_second: bool = False) -> Answer:
+        """Write to the table; all of it or, with an error, nothing.
+
+        Args:
+            address: of the first byte.
+            data: bytes.
+            as_second: the servo was called by its secondary id, and the EEPROM is locked.
+        """
+        error = self._check(address, data, as_second)
+        if not error:
+            for start, run in self.table.resolve(address, data):
+                self._store(start, run)
+        return Answer(error)
+
+    def register(self, address: int, data: bytes, as_second: bool = False) -> Answer:
+        """Keep a write for the action to come."""
+        error = self._check(address, data, as_second)
+        if not error:
+            self.registered = (address, data)
+            self.table.put("registered_instruction", 1)
+        return Answer(error)
+
+    def action(self) -> Answer:
+        """Do the write that was registered."""
+        if self.registered is None:
+            return Answer(Error.INSTRUCTION)
+        (address, data), self.registered = self.registered, None
+        self.table.put("registered_instruction", 0)
+        return self.write(address, data)
+
+    def reboot(self, now: float) -> Answer:
+        """Start anew; the answer comes before."""
+        self._boot(now)
+        return Answer(Error.NONE)
+
+    def factory_reset(self, option: int, now: float, broadcast: bool = False) -> Answer:
+        """Set the table back to factory values and start anew."""
+        kept = {
+            RESET_ALL: (),
+            RESET_KEEP_ID: ("id",),
+            RESET_KEEP_ID_AND_BAUD: ("id", "baud_rate"),
+        }.get(option)
+        if kept is None:
+            return Answer(Error.DATA_RANGE)
+        if broadcast and not kept and self.firmware >= NO_BROADCAST_RESET_FIRMWARE:
+            return Answer(Error.NONE)
+        values = {name: self.table.get(name) for name in kept}
+        self.table = ControlTable(self.model)
+        for name, value in values.items():
+            self.table.put(name, value)
+        self._boot(now)
+        return Answer(Error.NONE)
+
+    def clear(self, params: bytes) -> Answer:
+        """Forget the turns made so far; not while it moves."""
+        if params != CLEAR_TURNS:
+            return Answer(Error.DATA_RANGE)
+        if self.table.get("moving"):
+            return Answer(Error.RESULT_FAIL)
+        self.rebase = self.goal_reset = True
+        return Answer(Error.NONE)
+
+    def back_up(self, params: bytes, now: float) -> Answer:
+        """Store the table, or restore it and start anew."""
+        if self.firmware < BACKUP_FIRMWARE:
+            return Answer(Error.INSTRUCTION)
+        if params not in (BACKUP_STORE, BACKUP_RESTORE):
+            return Answer(Error.DATA_RANGE)
+        if self.torque or (params == BACKUP_RESTORE and self._backup is None):
+            return Answer(Error.RESULT_FAIL)
+        if params == BACKUP_STORE:
+            self._backup = bytes(self.table.memory)
+            self.table.put("backup_ready", 1)
+        else:
+            self._load_backup(0)
+            ram = bytes(self.table.memory[RAM_START:])
+            self._boot(now)
+            self._put_ram(ram)
+        return Answer(Error.NONE)
+
+    # Effects
+
+    def _check(self, address: int, data: bytes, as_second: bool) -> Error:
+        locked = self.torque or as_second
+        for start, run in self.table.resolve(address, data):
+            error = self.table.check(start, run, locked)
+            if error:
+                return error
+            if self.shut_down and any(
+                register.name == "torque_enable" and value
+                for register, value in self.table.split(start, run)
+            ):
+                return Error.RESULT_FAIL  # chosen; the manual says only that a reboot is needed
+        return Error.NONE
+
+    def _store(self, address: int, data: bytes) -> None:
+        memory = self.table.memory
+        for register, value in self.table.split(address, data):
+            name = register.name
+            memory[register.address : register.end] = data[
+                register.address - address : register.end - address
+            ]
+            if name in GOALS:
+                self._goal_written(name)
+            elif name == "torque_enable":
+                self._set_torque(bool(value))
+            elif name == "operating_mode":
+                self._reset_mode()
+                self.rebase = self.rebase or value == OperatingMode.POSITION
+            elif name.startswith("indirect_address"):
+                self.table.relink()
+            if name != "goal_position":
+                self.changed = True
+        if self.changed:
+            self._remember()
+
+    def _goal_written(self, name: str) -> None:
+        self.goal_changed = self.goal_changed or name == "goal_position"
+        if (
+            not self.torque
+            and not self.shut_down
+            and self.table.get("drive_mode") & TORQUE_ON_BY_GOAL
+        ):
+            self._set_torque(True)
+
+    def _set_torque(self, on: bool) -> None:
+        if on and not self.torque and self.mode == OperatingMode.POSITION:
+            self.rebase = True
+        self.torque, self.changed = on, True
+        self.table.put("torque_enable", int(on))
+
+    def _reset_mode(self) -> None:
+        """Gains, profile and goals as a change of the operating mode leaves them."""
+        table, model = self.table, self.model
+        mode = table.get("operating_mode")
+        d, i, p = model.gains
+        table.put("position_d_gain", d)
+        table.put("position_i_gain", i)
+        table.put("position_p_gain", p)
+        table.put("velocity_i_gain", model.velocity_gains[0])
+        table.put("velocity_p_gain", model.velocity_gains[1])
+        table.put("feedforward_1st_gain", 0)
+        table.put("feedforward_2nd_gain", 0)
+        table.put("profile_velocity", 0)
+        table.put("profile_acceleration", 0)
+        table.put("goal_pwm", table.get("pwm_limit"))
+        still = mode == OperatingMode.VELOCITY
+        table.put("goal_velocity", 0 if still else table.get("velocity_limit"))
+        if "goal_current" in table:
+            table.put("goal_current", table.get("current_limit"))
+        self.goal_reset = True
+        """Note to the control loop: the goal position is the present one."""
+
+    def raise_error(self, error: HardwareError) -> None:
+        """Set bits of the hardware error status; those of `shutdown` take the torque away."""
+        self.errors |= error
+        self.table.put("hardware_error_status", int(self.errors))
+        if self.errors & self.table.get("shutdown"):
+            self.shut_down = True
+            self._set_torque(False)
+
+    def _load_backup(self, start: int) -> None:
+        assert self._backup is not None
+        if start < RAM_START:
+            self.table.memory[start:RAM_START] = self._backup[start:RAM_START]
+        self._put_ram(self._backup[RAM_START:])
+
+    def _put_ram(self, ram: bytes) -> None:
+        """Set what the backup keeps of the RAM: settings, not goals or states."""
+        for register in self.table.layout.registers.values():
+            name = register.name
+            if register.address < RAM_START or not register.writable or name in GOALS:
+                continue
+            if name not in ("torque_enable", "bus_watchdog"):
+                self.table.memory[register.address : register.end] = ram[
+                    register.address - RAM_START : register.end - RAM_START
+                ]
+
+
+INSTRUCTIONS = frozenset(Code) - {Code.STATUS}

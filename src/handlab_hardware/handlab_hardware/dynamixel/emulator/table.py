@@ -1,0 +1,258 @@
+"""The control table of one emulated servo: memory, and the rules for reading and writing it."""
+
+from collections.abc import Iterator
+from functools import cache
+
+from handlab_hardware.dynamixel.emulator.packet import MAX_ID, Error
+from handlab_hardware.dynamixel.models import ServoModel
+from handlab_hardware.dynamixel.registers import (
+    BAUD_RATES,
+    INDIRECT,
+    REGISTERS,
+    TABLE_SIZE,
+    HardwareError,
+    OperatingMode,
+    Register,
+)
+
+FACTORY_ID = 1
+FACTORY_BAUD = 57_600
+FACTORY_SHUTDOWN = (
+    HardwareError.OVERLOAD | HardwareError.ELECTRICAL_SHOCK | HardwareError.OVERHEATING
+)
+MAX_TURNS_TICKS = 1_048_575  # +-256 turns; _includes/en/dxl/control_table_goal_position_2.md
+MAX_GAIN = 16_383
+MAX_PROFILE = 32_767
+DRIVE_MODE_BITS = 0b1101  # reverse, time-based profile, torque on by goal update
+
+CURRENT_REGISTERS = frozenset(("current_limit", "goal_current"))
+"""Missing from models that do not measure current."""
+
+_RANGES = {
+    "id": (0, MAX_ID),
+    "baud_rate": (0, max(BAUD_RATES.values())),
+    "return_delay_time": (0, 254),
+    "drive_mode": (0, DRIVE_MODE_BITS),
+    "protocol_type": (1, 2),
+    "homing_offset": (-1_044_479, 1_044_479),
+    "moving_threshold": (0, 1023),
+    "temperature_limit": (0, 100),
+    "pwm_limit": (0, 885),
+    "velocity_limit": (0, 1023),
+    "max_position_limit": (0, 4095),
+    "min_position_limit": (0, 4095),
+    "startup_configuration": (0, 3),
+    "torque_enable": (0, 1),
+    "led": (0, 1),
+    "status_return_level": (0, 2),
+    "velocity_i_gain": (0, MAX_GAIN),
+    "velocity_p_gain": (0, MAX_GAIN),
+    "position_d_gain": (0, MAX_GAIN),
+    "position_i_gain": (0, MAX_GAIN),
+    "position_p_gain": (0, MAX_GAIN),
+    "feedforward_2nd_gain": (0, MAX_GAIN),
+    "feedforward_1st_gain": (0, MAX_GAIN),
+    "bus_watchdog": (0, 127),
+    "profile_acceleration": (0, MAX_PROFILE),
+    "profile_velocity": (0, MAX_PROFILE),
+    "goal_position": (-MAX_TURNS_TICKS, MAX_TURNS_TICKS),
+}
+"""What may be written, from the manual's tables; outside of it is a data range error."""
+
+_LIMITED_BY = {
+    "goal_pwm": "pwm_limit",
+    "goal_current": "current_limit",
+    "goal_velocity": "velocity_limit",
+}
+"""Goals whose magnitude another register limits; beyond it is a data limit error."""
+
+GOALS = frozenset(("goal_pwm", "goal_current", "goal_velocity", "goal_position"))
+
+FIRST_INDIRECT_TARGET, LAST_INDIRECT_TARGET = 64, TABLE_SIZE - 1
+
+
+class Layout:
+    """The registers of one model by address."""
+
+    def __init__(self, model: ServoModel) -> None:
+        self.model = model
+        absent = CURRENT_REGISTERS if model.current_limit is None else frozenset()
+        self.registers = {name: r for name, r in REGISTERS.items() if name not in absent}
+        self.indirect: dict[int, int] = {}
+        """Address of an indirect data byte to that of its indirect address."""
+        for address, data, count in INDIRECT:
+            for i in range(count):
+                self._add(Register(f"indirect_address_{address + 2 * i}", address + 2 * i, 2, True))
+                self._add(Register(f"indirect_data_{data + i}", data + i, 1, True))
+                self.indirect[data + i] = address + 2 * i
+        self.by_address = {r.address: r for r in self.registers.values()}
+        self.owner: list[Register | None] = [None] * TABLE_SIZE
+        for register in self.registers.values():
+            self.owner[register.address : register.end] = [register] * register.size
+        self.ranges = _RANGES | {
+            "max_voltage_limit": model.voltage_limits,
+            "min_voltage_limit": model.voltage_limits,
+            "current_limit": (0, model.current_limit or 0),
+        }
+
+    def _add(self, register: Register) -> None:
+        self.registers[register.name] = register
+
+    def defaults(self) -> dict[str, int]:
+        """Factory values of the registers that are not zero."""
+        model = self.model
+        values = {
+            "model_number": model.number,
+            "id": FACTORY_ID,
+            "baud_rate": BAUD_RATES[FACTORY_BAUD],
+            "return_delay_time": 250,
+            "operating_mode": OperatingMode.POSITION,
+            "secondary_id": 255,
+            "protocol_type": 2,
+            "moving_threshold": 10,
+            "temperature_limit": model.temperature_limit,
+            "max_voltage_limit": model.voltage_limits[1],
+            "min_voltage_limit": model.voltage_limits[0],
+            "pwm_limit": 885,
+            "velocity_limit": model.velocity_limit,
+            "max_position_limit": 4095,
+            "shutdown": int(FACTORY_SHUTDOWN),
+            "status_return_level": 2,
+        }
+        if model.current_limit is not None:
+            values["current_limit"] = model.current_limit
+        for data, address in self.indirect.items():
+            values[f"indirect_address_{address}"] = data
+        return values
+
+
+@cache
+def layout_of(model: ServoModel) -> Layout:
+    """Return the layout of a model, made once."""
+    return Layout(model)
+
+
+class ControlTable:
+    """Memory behind the rules of a model's layout; knows values, not what they do."""
+
+    def __init__(self, model: ServoModel) -> None:
+        self.layout = layout_of(model)
+        self.memory = bytearray(TABLE_SIZE)
+        self._registers = self.layout.registers
+        self.linked = False
+        """An indirect address points somewhere else than at its own data."""
+        for name, value in self.layout.defaults().items():
+            self.put(name, value)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._registers
+
+    def get(self, name: str) -> int:
+        """Value of a register."""
+        r = self._registers[name]
+        return int.from_bytes(self.memory[r.address : r.end], "little", signed=r.signed)
+
+    def put(self, name: str, value: int) -> None:
+        """Set a register, whatever the rules say; this is the firmware's own access."""
+        r = self._registers[name]
+        self.memory[r.address : r.end] = int(value).to_bytes(r.size, "little", signed=r.signed)
+
+    def read(self, address: int, length: int) -> tuple[Error, bytes]:
+        """What a read instruction returns.
+
+        A read must begin at a byte of a register and end within the table; gaps on the way are
+        zeros.
+        """
+        end = address + length
+        if not length or end > TABLE_SIZE or self.layout.owner[address] is None:
+            return Error.ACCESS, b""
+        if not self.linked:
+            return Error.NONE, bytes(self.memory[address:end])
+        return Error.NONE, bytes(self.memory[self._target(a)] for a in range(address, end))
+
+    def _target(self, address: int) -> int:
+        """Where a byte really is: indirect data stands for the byte that its address names."""
+        pointer = self.layout.indirect.get(address)
+        if pointer is None:
+            return address
+        return self.memory[pointer] | self.memory[pointer + 1] << 8
+
+    def resolve(self, address: int, data: bytes) -> list[tuple[int, bytes]]:
+        """Split a write to indirect data into the writes that it stands for."""
+        if not self.linked or address + len(data) > TABLE_SIZE:
+            return [(address, data)]
+        runs: list[tuple[int, bytearray]] = []
+        for i, byte in enumerate(data):
+            target = self._target(address + i)
+            if runs and target == runs[-1][0] + len(runs[-1][1]):
+                runs[-1][1].append(byte)
+            else:
+                runs.append((target, bytearray((byte,))))
+        return [(start, bytes(run)) for start, run in runs]
+
+    def split(self, address: int, data: bytes) -> Iterator[tuple[Register, int]]:
+        """Registers and values of a write that `check` found to be good."""
+        end = address + len(data)
+        at = address
+        while at < end:
+            register = self.layout.by_address[at]
+            raw = data[at - address : register.end - address]
+            yield register, int.from_bytes(raw, "little", signed=register.signed)
+            at = register.end
+
+    def check(self, address: int, data: bytes, locked: bool) -> Error:
+        """Why a write would be refused.
+
+        Args:
+            address: first.
+            data: bytes from there on; whole registers, without gaps.
+            locked: torque is on, and the EEPROM cannot be written.
+        """
+        at, end = address, address + len(data)
+        if at >= end:
+            return Error.DATA_LENGTH
+        while at < end:
+            register = self.layout.owner[at] if at < TABLE_SIZE else None
+            if register is None or not register.writable or (locked and register.eeprom):
+                return Error.ACCESS
+            if register.address != at or register.end > end:
+                return Error.DATA_LENGTH
+            at = register.end
+        for register, value in self.split(address, data):
+            error = self._check_value(register.name, value)
+            if error:
+                return error
+        return Error.NONE
+
+    def _check_value(self, name: str, value: int) -> Error:
+        if name in GOALS:
+            return self._check_goal(name, value)
+        if name in self.layout.ranges:
+            low, high = self.layout.ranges[name]
+            good = low <= value <= high
+        elif name == "operating_mode":
+            good = value in self.layout.model.modes
+        elif name.startswith("indirect_address"):
+            good = FIRST_INDIRECT_TARGET <= value <= LAST_INDIRECT_TARGET
+        else:
+            good = True
+        if name == "drive_mode":
+            good = good and not value & ~DRIVE_MODE_BITS
+        elif name == "bus_watchdog":  # only 0 clears its error
+            good = good and not (value and self.get(name) < 0)
+        return Error.NONE if good else Error.DATA_RANGE
+
+    def _check_goal(self, name: str, value: int) -> Error:
+        if self.get("bus_watchdog") < 0:
+            return Error.DATA_RANGE
+        if name in _LIMITED_BY:
+            return Error.DATA_LIMIT if abs(value) > self.get(_LIMITED_BY[name]) else Error.NONE
+        low, high = self.layout.ranges[name]
+        if self.get("operating_mode") == OperatingMode.POSITION:
+            low, high = self.get("min_position_limit"), self.get("max_position_limit")
+            return Error.NONE if low <= value <= high else Error.DATA_LIMIT
+        return Error.NONE if low <= value <= high else Error.DATA_RANGE
+
+    def relink(self) -> None:
+        """Look whether an indirect address points elsewhere; after one was written."""
+        self.linked = any(self._target(data) != data for data in self.layout.indirect)
