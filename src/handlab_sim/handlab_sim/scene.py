@@ -26,10 +26,11 @@ class SceneConfig:
 
     timestep: float = 0.01
     """s. Which contacts exist matters for a policy's transfer, the step and the cone do not."""
-    servo_stiffness: float = 2.0
-    """N m/rad, position gain of the servos; ROBEL's simulation."""
+    fixture_stiffness: float = 2.0
+    """N m/rad, position gain of the object's motor; ROBEL's simulation. A hand brings its own."""
     armature: float = 0.001
-    """kg m2, reflected rotor inertia; ROBEL's simulation."""
+    """kg m2, reflected rotor inertia; ROBEL's simulation, and about what a rotor of 1e-8 kg m2
+    behind a small hand's gear of 1:300 gives."""
     friction: tuple[float, float, float] = (1.0, 0.005, 0.0001)
     """Sliding, torsional, rolling. Sliding 1 is the middle of what ROBEL randomises over for the
     object; a pair takes the larger value, so the tips' own 0.2 never acts."""
@@ -51,11 +52,14 @@ def build_spec(hand: Hand, fixture: Fixture, config: SceneConfig) -> mujoco.MjSp
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     _add_surroundings(spec, config)
-    for joint in (*hand.joints, fixture.joint):
-        _add_servo(spec, joint, config)
+    for joint, stiffness, damping in zip(hand.joints, hand.stiffness, hand.damping, strict=True):
+        _add_servo(spec, joint, stiffness, damping, config)
+    _add_servo(spec, fixture.joint, config.fixture_stiffness, 0.0, config)
     for tip in hand.fingertips:
         spec.body(tip).add_site(name=tip, size=[0.003] * 3, group=SITE_GROUP)
     _exclude_mounted_neighbours(spec)
+    for one, other in hand.overlapping:
+        spec.add_exclude(bodyname1=one, bodyname2=other)
     return spec
 
 
@@ -84,12 +88,14 @@ def _add_surroundings(spec: mujoco.MjSpec, config: SceneConfig) -> None:
         decorate(spec, table)
 
 
-def _add_servo(spec: mujoco.MjSpec, joint: str, config: SceneConfig) -> None:
-    """A position servo; damping and largest effort come with the joint from the URDF."""
+def _add_servo(
+    spec: mujoco.MjSpec, joint: str, stiffness: float, damping: float, config: SceneConfig
+) -> None:
+    """A position servo; the joint's own damping and its largest effort come from the URDF."""
     spec.joint(joint).armature = config.armature
     effort = float(spec.joint(joint).actfrcrange[1])
     servo = spec.add_actuator(name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
-    servo.set_to_position(kp=config.servo_stiffness)
+    servo.set_to_position(kp=stiffness, kv=damping)
     servo.forcelimited = True
     servo.forcerange = [-effort, effort]
 

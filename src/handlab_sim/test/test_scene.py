@@ -9,19 +9,26 @@ import pytest
 import yourdfpy
 
 from handlab_core.fixtures import FIXTURES
-from handlab_core.tasks import TASKS
+from handlab_core.hands import HANDS, make_hand
+from handlab_core.types import Command
 from handlab_sim.scene import SceneConfig, build_spec
 from handlab_sim.urdf import station_urdf
+from handlab_sim.worlds import Worlds
 
-STATIONS = sorted({(build().hand_name, build().fixture_name) for build in TASKS.values()})
 
-
-@pytest.fixture(params=STATIONS, ids="-".join)
+@pytest.fixture(params=sorted(HANDS))
 def station(request):
-    task = next(
-        t for t in (b() for b in TASKS.values()) if (t.hand_name, t.fixture_name) == request.param
-    )
-    return task.hand, task.fixture
+    return make_hand(request.param), FIXTURES.make("valve")
+
+
+@pytest.fixture
+def claw():
+    return make_hand("claw"), FIXTURES.make("valve")
+
+
+@pytest.fixture
+def allegro():
+    return make_hand("allegro"), FIXTURES.make("valve")
 
 
 @pytest.fixture
@@ -65,6 +72,12 @@ def test_everything_has_a_name(model):
         assert all(getattr(model, kind)(i).name for i in range(count)), kind
 
 
+def test_the_urdf_and_the_hand_agree_how_hard_a_joint_may_push(station, model):
+    hand, _ = station
+    limits = [model.jnt_actfrcrange[model.joint(name).id, 1] for name in hand.joints]
+    np.testing.assert_allclose(limits, hand.max_effort, rtol=1e-9)
+
+
 def test_commanded_poses_are_within_the_joints_own_range(station, model):
     hand, _ = station
     for name, lower, upper in zip(hand.joints, hand.lower, hand.upper, strict=True):
@@ -77,6 +90,9 @@ def finger(name):
     return name.split("_")[0]
 
 
+OBJECT = ("hub", "lobe_0_capsule", "lobe_1_capsule", "lobe_2_capsule")
+
+
 def can_touch(model, one, other):
     """Whether MuJoCo looks for contacts between two named geoms."""
     a, b = (model.geom(name) for name in (one, other))
@@ -87,22 +103,13 @@ def can_touch(model, one, other):
     return not signature & set(model.exclude_signature.tolist())
 
 
-def test_every_contact_the_claw_has_is_looked_for(station, model):
+def test_every_contact_the_claw_has_is_looked_for(claw):
     """Finger with finger, with base, with object, with table."""
-    hand, _ = station
-    if hand.name != "claw":
-        pytest.skip("the claw's contacts")
+    model = build_spec(*claw, SceneConfig()).compile()
     geoms = [model.geom(i).name for i in range(model.ngeom)]
     moving = [g for g in geoms if finger(g) in ("first", "middle", "thumb") and "base" not in g]
     assert len(moving) == 12
-    others = [
-        "table",
-        "claw_base_disc",
-        "hub",
-        "lobe_0_capsule",
-        "lobe_1_capsule",
-        "lobe_2_capsule",
-    ]
+    others = ["table", "claw_base_disc", *OBJECT]
     for one in moving:
         own = finger(one)
         for other in others + [g for g in moving if finger(g) != own]:
@@ -113,15 +120,22 @@ def test_every_contact_the_claw_has_is_looked_for(station, model):
             assert can_touch(model, one, base) != own_bearing, (one, base)
 
 
-def test_fingers_do_collide(station):
-    """Two fingers told to meet in the middle are stopped by each other, not by their targets."""
-    from handlab_core.types import Command
-    from handlab_sim.worlds import Worlds
+def test_every_contact_the_allegro_hand_has_is_looked_for(allegro):
+    """Finger with finger, with palm, with object, with table."""
+    model = build_spec(*allegro, SceneConfig()).compile()
+    geoms = [model.geom(i).name for i in range(model.ngeom)]
+    moving = [g for g in geoms if finger(g) in ("ff", "mf", "rf", "th")]
+    assert len(moving) == 4 * 5
+    in_the_palm = {"ff_base_box", "mf_base_box", "rf_base_box", "th_base_box", "th_proximal_box"}
+    for one in moving:
+        for other in ["table", *OBJECT, *(g for g in moving if finger(g) != finger(one))]:
+            assert can_touch(model, one, other), (one, other)
+        assert can_touch(model, one, "palm_box") == (one not in in_the_palm), one
 
-    hand, fixture = station
-    if hand.name != "claw":
-        pytest.skip("the claw's contacts")
-    worlds = Worlds(hand, fixture)
+
+def test_fingers_of_the_claw_do_collide(claw):
+    """Two fingers told to meet in the middle are stopped by each other, not by their targets."""
+    worlds = Worlds(*claw)
     data = worlds.batch.bind("ncon")
     target = np.tile([0.0, np.pi / 3, np.pi / 2], 3)[None]
     touched = False
@@ -130,6 +144,38 @@ def test_fingers_do_collide(station):
         touched |= bool(data[0] > 0)
     assert touched
     assert np.abs(worlds.read().hand.q - target).max() > 0.1
+
+
+def test_the_allegro_hand_rests_free_of_the_object_and_reaches_every_side_of_it(allegro):
+    hand, _ = allegro
+    model = build_spec(*allegro, SceneConfig()).compile()
+    data, rng = mujoco.MjData(model), np.random.default_rng(0)
+    at = [model.joint(name).qposadr[0] for name in hand.joints]
+    data.qpos[at] = hand.nominal
+    mujoco.mj_forward(model, data)
+    assert data.ncon == 0
+    sides = {tip: [] for tip in hand.fingertips}
+    for _ in range(4000):
+        data.qpos[at] = rng.uniform(hand.lower, hand.upper)
+        mujoco.mj_kinematics(model, data)
+        for tip, angles in sides.items():
+            x, y, z = data.site(tip).xpos
+            # Below the lobes' crest and within their reach: 0.102 +- 0.021 up, 0.094 far.
+            if z < 0.115 and 0.03 < np.hypot(x, y) < 0.09:
+                angles.append(np.arctan2(y, x))
+    for tip, angles in sides.items():
+        assert len(angles) > 40, tip
+        assert np.ptp(angles) > np.deg2rad(45), tip
+
+
+def test_the_allegro_hand_holds_still_against_gravity(allegro):
+    hand, fixture = allegro
+    worlds = Worlds(hand, fixture)
+    for _ in range(20):
+        reading = worlds.step(Command(hand.nominal[None], hand.max_effort[None]), None, 0.1)
+    assert np.abs(reading.hand.q - hand.nominal).max() < np.deg2rad(3.0)
+    assert np.abs(reading.hand.qd).max() < 1e-3
+    assert reading.fixture.q[0, 0] == pytest.approx(0.0, abs=1e-6)
 
 
 def test_visuals_change_nothing_but_the_looks(station):
@@ -148,7 +194,5 @@ def test_a_valve_can_have_other_lobes(lobes):
     from dataclasses import replace
 
     valve = replace(FIXTURES.make("valve"), arguments={"lobes": str(lobes)})
-    from handlab_core.hands import make_hand
-
     model = build_spec(make_hand("claw"), valve, SceneConfig()).compile()
     assert sum(model.geom(i).name.startswith("lobe") for i in range(model.ngeom)) == lobes

@@ -14,6 +14,7 @@ NOMINAL = (0.0, -np.pi / 3, np.pi / 3)  # rad; robel/dclaw/turn.py: reset pose
 DISENTANGLE_TOP = np.pi / 4  # rad; robel/dclaw/scripted_reset.py, cut to RANGE by the clamp
 MAX_RATE = 2 * np.pi / 3 * 2  # rad/s, about half of what an XM430-W210 turns without load (77 rpm)
 MAX_EFFORT = 3.0  # N m, XM430-W210 stall torque at 12 V, vendor's e-manual
+STIFFNESS = 2.0  # N m/rad, position gain of the servos in ROBEL's simulation, which has no other
 
 
 @HANDS.register
@@ -28,6 +29,8 @@ def claw() -> Hand:
         nominal=np.tile(NOMINAL, 3),
         max_rate=np.full(9, MAX_RATE),
         max_effort=np.full(9, MAX_EFFORT),
+        stiffness=np.full(9, STIFFNESS),
+        damping=np.zeros(9),
         fingertips=("first_tip", "middle_tip", "thumb_tip"),
         release=TOP + BOTTOM,
         disentangle=(

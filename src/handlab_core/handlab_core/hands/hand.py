@@ -21,13 +21,19 @@ class Hand:
     nominal: Array  # (n,) rad, the pose between episodes
     max_rate: Array  # (n,) rad/s, how fast a commanded position may move
     max_effort: Array  # (n,) N m, the most a joint may push
+    stiffness: Array  # (n,) N m/rad, how a joint's own controller answers an error of position
+    damping: Array  # (n,) N m s/rad, and how it answers velocity
     fingertips: tuple[str, ...]  # links
     release: tuple[str, ...]  # joints that let go first when a reset starts
     disentangle: tuple[tuple[tuple[str, float], ...], ...]  # stages: (joint, rad) to go to in turn
+    overlapping: tuple[tuple[str, str], ...] = ()
+    """Links whose simple shapes overlap where the real ones clear each other: never in contact."""
 
     def __post_init__(self) -> None:
         """Freeze the arrays; BadConfig if a shape or the nominal pose is impossible."""
-        for field in ("lower", "upper", "nominal", "max_rate", "max_effort"):
+        for field in (
+            "lower", "upper", "nominal", "max_rate", "max_effort", "stiffness", "damping"
+        ):  # fmt: skip
             value = getattr(self, field)
             if value.shape != (self.n,):
                 raise BadConfig(

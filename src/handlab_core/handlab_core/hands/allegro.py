@@ -1,0 +1,61 @@
+"""The Allegro hand of Wonik, right: three fingers and a thumb of four joints."""
+
+import numpy as np
+
+from handlab_core.hands.hand import HANDS, Hand
+
+FINGERS = tuple(tuple(f"{finger}j{i}" for i in range(4)) for finger in ("ff", "mf", "rf", "th"))
+"""Index, middle, ring finger and thumb, each from the palm to the tip; names of MuJoCo Menagerie.
+The vendor's joints 0 to 15 in the order of its V4 protocol."""
+
+INDEX, MIDDLE, RING, THUMB = FINGERS
+LONG_FINGERS = (INDEX, MIDDLE, RING)
+
+# rad; vendor's URDF of V3 and V4, which MuJoCo Menagerie's wonik_allegro repeats
+LOWER = (-0.47, -0.196, -0.174, -0.227) * 3 + (0.263, -0.105, -0.189, -0.162)
+UPPER = (0.47, 1.61, 1.709, 1.618) * 3 + (1.396, 1.163, 1.644, 1.719)
+# degrees; the vendor's home pose
+HOME = (0, -10, 45, 45, 0, -10, 45, 45, 5, -5, 50, 45, 60, 25, 15, 45)
+
+FULL_PWM = 1200
+"""Counts, the whole range at 12 V; v4_spec.hpp in wilson-ko/allegro_hand_ros2, TORQUE2PWM."""
+FULL_TORQUE = 0.7
+"""N m at FULL_PWM. Chosen: the largest torque commonly quoted for a joint of this hand; the vendor
+publishes no torque for a count and the hand does not measure any."""
+PWM_CLIP = (375, 675, 450, 285) * 3 + (525, 405, 270, 270)
+"""Counts, beyond which the vendor's driver never goes; v4_spec.hpp, PWM_LIMIT_*."""
+PWM_STIFFNESS = (4000,) * 16
+PWM_DAMPING = (150, 200, 150, 150) * 3 + (300, 200, 200, 150)
+"""Counts per rad and per rad/s; the vendor's PD controller, gains_pd.yaml of its V4 ROS driver."""
+MAX_RATE = 3.5  # rad/s, half of the velocity limit in the vendor's URDF
+
+STRAIGHT = 0.0  # rad
+
+
+@HANDS.register
+def allegro() -> Hand:
+    """Build the Allegro hand."""
+    torque = FULL_TORQUE / FULL_PWM
+    home = dict(zip(sum(FINGERS, ()), np.deg2rad(HOME).tolist(), strict=True))
+    return Hand(
+        name="allegro",
+        urdf="allegro/allegro.urdf.xacro",
+        joints=sum(FINGERS, ()),
+        lower=np.array(LOWER),
+        upper=np.array(UPPER),
+        nominal=np.deg2rad(HOME),
+        max_rate=np.full(16, MAX_RATE),
+        max_effort=torque * np.array(PWM_CLIP),
+        stiffness=torque * np.array(PWM_STIFFNESS),
+        damping=torque * np.array(PWM_DAMPING),
+        fingertips=("ff_tip", "mf_tip", "rf_tip", "th_tip"),
+        # Sideways the fingers give way to the object; the other joints lift them off it.
+        release=tuple(finger[0] for finger in LONG_FINGERS),
+        disentangle=(
+            # Straight fingers leave the object upwards; then the thumb moves, then all to rest.
+            tuple((joint, STRAIGHT) for finger in LONG_FINGERS for joint in finger[1:]),
+            tuple((joint, home[joint]) for joint in THUMB),
+            tuple((joint, home[joint]) for finger in LONG_FINGERS for joint in finger),
+        ),
+        overlapping=(("palm", "th_proximal"),),  # as in MuJoCo Menagerie
+    )
