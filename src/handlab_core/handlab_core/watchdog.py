@@ -7,7 +7,14 @@
 | more, or no command since `engage` | release: no effort                    |
 
 A hand whose torque is off gets the release, a fixture whose torque is off gets nothing.
+
+Two kinds of senders command a hand: our own nodes, which say how hard a joint may push, and
+ros2_control's controllers, which know positions only and repeat the last one forever. While the
+fixture is engaged a reset is at work, which lets single joints go; then the controllers are not
+heard. `Command.effort` tells them apart: it is infinite where none was given.
 """
+
+import numpy as np
 
 from handlab_core import safety
 from handlab_core.fixtures import Fixture
@@ -27,9 +34,14 @@ class Watchdog:
         self._engaged = {HAND: True, FIXTURE: False}
         self._newest: dict[str, tuple[Command, float]] = {}
         self._held: dict[str, Command] = {}
+        self.overruled = 0
+        """Commands of controllers that came while a reset was at work, so far."""
 
     def feed(self, group: str, command: Command, now: float) -> None:
         """Take a command that came at the time `now` [s]."""
+        if group == HAND and self._engaged[FIXTURE] and _positions_only(command):
+            self.overruled += 1
+            return
         self._newest[group] = (command, now)
         self._held.pop(group, None)
 
@@ -38,6 +50,18 @@ class Watchdog:
         self._engaged[group] = engaged
         self._newest.pop(group, None)
         self._held.pop(group, None)
+
+    def silence(self, now: float) -> float:
+        """How long controllers have commanded the hand no more [s]; 0 while they do.
+
+        Our own nodes may be silent between episodes. A controller never is, unless it died or its
+        plugin publishes changes only.
+        """
+        if not self._engaged[HAND] or HAND not in self._newest:
+            return 0.0
+        command, came = self._newest[HAND]
+        age = now - came
+        return age if _positions_only(command) and age > safety.COMMAND_TIMEOUT else 0.0
 
     def commands(self, reading: Reading, now: float) -> tuple[Command, Command | None]:
         """What to send now to hand and fixture; None leaves the fixture passive."""
@@ -56,3 +80,7 @@ class Watchdog:
         if age <= safety.RELEASE_TIMEOUT:
             return self._held.setdefault(group, safety.hold(q, self._limits[group]))
         return safety.release(q)
+
+
+def _positions_only(command: Command) -> bool:
+    return bool(np.isposinf(command.effort).all())
