@@ -9,6 +9,7 @@ from typing import Any
 from handlab_core.backend import BACKENDS
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.lockstep import PACES
+from handlab_core.hands import Hand
 from handlab_core.tasks import make_task
 
 
@@ -51,6 +52,8 @@ class GraphConfig:
     viewer: bool = False
     rate: float = 100.0
     """Hz, of the driver in real pace."""
+    ros2_control: bool = False
+    """Commands go through a controller; `handlab.controllers` lists what starts with it."""
 
     def __post_init__(self) -> None:
         """Check names, and that only a simulation is asked to wait."""
@@ -61,6 +64,15 @@ class GraphConfig:
             raise UnknownName("pace", self.pace, PACES)
         if self.pace == "lockstep" and self.hardware != "mujoco":
             raise BadConfig(f"hardware {self.hardware} cannot wait; use --pace real")
+        if self.ros2_control and self.pace != "real":
+            raise BadConfig(
+                f"ros2_control runs by the clock, not in pace {self.pace}; choose pace real"
+            )
+
+
+def system_name(hand: Hand) -> str:
+    """Name of a hand's <ros2_control> system, which is that of its plugin's node too."""
+    return f"{hand.name}_system"
 
 
 def build_graph(config: GraphConfig) -> list[NodeSpec]:
@@ -68,14 +80,18 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
     task = {"task": config.task}
     pace = {"pace": config.pace}
     driver = task | pace | {"hardware": config.hardware, "rate": config.rate}
+    output: dict[str, Any] = {}
+    if config.ros2_control:
+        output = {"command_output": "forward_controller"}
+        driver["command_sources"] = ["reset", system_name(make_task(config.task).hand)]
     nodes = [
         NodeSpec("driver", driver, lifecycle=True),
         NodeSpec("estimator", task),
         NodeSpec("reward", task | {"reward": config.reward}),
-        NodeSpec("reset", task),
+        NodeSpec("reset", task | output),
     ]
     if config.runner:
-        nodes.append(NodeSpec("runner", task | pace))
+        nodes.append(NodeSpec("runner", task | pace | output))
     if config.learner:
         nodes.append(NodeSpec("learner", task | {"record": bool(config.bag)}))
     if config.bag:

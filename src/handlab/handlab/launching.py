@@ -1,11 +1,15 @@
 """The graph as launch_ros actions, for `ros2 launch`."""
 
+from typing import Any
+
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction
 from launch.events import Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
+from launch_ros.parameter_descriptions import ParameterValue
 
+from handlab.controllers import ForeignNode, control_nodes
 from handlab.graph import GraphConfig, NodeSpec, build_graph
 from handlab_core.backend import BACKENDS
 from handlab_core.lockstep import PACES
@@ -34,6 +38,8 @@ def task_launch(task_name: str) -> LaunchDescription:
                               description="Start the policy learner."),
         DeclareLaunchArgument("viewer", default_value="false", choices=BOOLEAN,
                               description="Serve the browser viewer."),
+        DeclareLaunchArgument("ros2_control", default_value="false", choices=BOOLEAN,
+                              description="Command the hand through its controllers."),
         DeclareLaunchArgument("rviz", default_value="false", choices=BOOLEAN,
                               description="Start rviz2 and what it needs."),
     ]  # fmt: skip
@@ -44,12 +50,17 @@ def _nodes(context: LaunchContext, task: Task) -> list[LaunchDescriptionEntity]:
     chosen = {
         name: LaunchConfiguration(name).perform(context) for name in context.launch_configurations
     }
-    flags = {name: chosen[name] == "true" for name in ("learner", "viewer")}
+    flags = {name: chosen[name] == "true" for name in ("learner", "viewer", "ros2_control")}
     texts = {name: chosen[name] for name in ("hardware", "pace", "reward", "bag")}
     config = GraphConfig(task.name, **texts, **flags)
     namespace = chosen["namespace"]
     nodes = [_action(node, namespace) for node in build_graph(config)]
-    return nodes + (_rviz(task, namespace) if chosen["rviz"] == "true" else [])
+    # Behind the driver: what it publishes first is what controllers start from.
+    if config.ros2_control:
+        nodes += [_foreign_action(node, namespace) for node in control_nodes(task.hand, namespace)]
+    if chosen["rviz"] == "true":
+        nodes += _rviz(task, namespace, described=config.ros2_control)
+    return nodes
 
 
 def _action(node: NodeSpec, namespace: str) -> Node:
@@ -66,23 +77,53 @@ def _action(node: NodeSpec, namespace: str) -> Node:
     )
 
 
-def _rviz(task: Task, namespace: str) -> list[Node]:
-    """rviz2, and a robot_state_publisher for hand and object each."""
+def _foreign_action(node: ForeignNode, namespace: str) -> Node:
+    """A process of ros2_control."""
+    parameters: list[Any] = [node.parameters] if node.parameters else []
+    if node.description:
+        parameters.append(_robot_description(node.description))
+    end = EmitEvent(event=Shutdown(reason=f"{node.executable} ended"))
+    return Node(
+        package=node.package,
+        executable=node.executable,
+        namespace=namespace,
+        parameters=parameters,
+        arguments=list(node.arguments),
+        remappings=list(node.remappings.items()),
+        output="screen",
+        on_exit=[end] if node.lasting else None,
+    )
+
+
+def _robot_description(urdf: str) -> dict[str, ParameterValue]:
+    """A URDF as a parameter; without the type, launch would read it as YAML."""
+    return {"robot_description": ParameterValue(urdf, value_type=str)}
+
+
+def _rviz(task: Task, namespace: str, described: bool) -> list[Node]:
+    """rviz2, and a robot_state_publisher for hand and object each.
+
+    The hand is left out if it is `described` already, by ros2_control's own.
+    """
+    texts = {"fixture": urdf_string(task.fixture.urdf, task.fixture.arguments)}
+    if not described:
+        texts["hand"] = urdf_string(task.hand.urdf)
     publishers = [
         Node(
             package="robot_state_publisher",
             executable="robot_state_publisher",
             name=f"{group}_state_publisher",
             namespace=f"{namespace}/{group}",
-            parameters=[{"robot_description": text}],
+            parameters=[_robot_description(text)],
         )
-        for group, text in (
-            ("hand", urdf_string(task.hand.urdf)),
-            ("fixture", urdf_string(task.fixture.urdf, task.fixture.arguments)),
-        )
+        for group, text in texts.items()
     ]
     config = share() / "config" / "rviz" / "station.rviz"
     rviz = Node(
-        package="rviz2", executable="rviz2", namespace=namespace, arguments=["-d", str(config)]
+        package="rviz2",
+        executable="rviz2",
+        namespace=namespace,
+        arguments=["-d", str(config)],
+        remappings=[("hand/robot_description", "robot_description")] if described else None,
     )
     return [*publishers, rviz]

@@ -9,9 +9,9 @@
 A hand whose torque is off gets the release, a fixture whose torque is off gets nothing.
 
 Two kinds of senders command a hand: our own nodes, which say how hard a joint may push, and
-ros2_control's controllers, which know positions only and repeat the last one forever. While the
-fixture is engaged a reset is at work, which lets single joints go; then the controllers are not
-heard. `Command.effort` tells them apart: it is infinite where none was given.
+ros2_control's controllers, which know positions only and repeat the last one forever. A command of
+the first kind is not disturbed by the second for safety.COMMAND_TIMEOUT, or until the torque is
+turned on or off. `Command.effort` tells them apart: it is infinite where none was given.
 """
 
 import numpy as np
@@ -34,12 +34,15 @@ class Watchdog:
         self._engaged = {HAND: True, FIXTURE: False}
         self._newest: dict[str, tuple[Command, float]] = {}
         self._held: dict[str, Command] = {}
+        self._claimed: dict[str, float] = {}  # when our own nodes last commanded
         self.overruled = 0
-        """Commands of controllers that came while a reset was at work, so far."""
+        """Commands of controllers that came while one of our own nodes commanded, so far."""
 
     def feed(self, group: str, command: Command, now: float) -> None:
         """Take a command that came at the time `now` [s]."""
-        if group == HAND and self._engaged[FIXTURE] and _positions_only(command):
+        if not _positions_only(command):
+            self._claimed[group] = now
+        elif now - self._claimed.get(group, -np.inf) <= safety.COMMAND_TIMEOUT:
             self.overruled += 1
             return
         self._newest[group] = (command, now)
@@ -50,6 +53,7 @@ class Watchdog:
         self._engaged[group] = engaged
         self._newest.pop(group, None)
         self._held.pop(group, None)
+        self._claimed.pop(group, None)
 
     def silence(self, now: float) -> float:
         """How long controllers have commanded the hand no more [s]; 0 while they do.

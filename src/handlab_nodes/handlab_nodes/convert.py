@@ -48,14 +48,18 @@ def command(message: JointStateMsg, names: Sequence[str]) -> Command:
     unknown names are left out. Where no effort is given it is the joint's own limit.
 
     Raises:
-        ValueError: arrays do not fit the names.
+        ValueError: arrays do not fit the names, a name comes twice, or none is known.
     """
     given = message.name or names
     if len(message.position) != len(given) or len(message.effort) not in (0, len(given)):
         raise ValueError(
             f"{len(given)} joints, but {len(message.position)} positions and "
-            f"{len(message.effort)} efforts"
+            f"{len(message.effort)} efforts; every joint needs a position, all or none an effort"
         )
+    if len(set(given)) != len(given):
+        raise ValueError(f"a joint comes twice in {', '.join(given)}")
+    if not set(given) & set(names):
+        raise ValueError(f"none of {', '.join(given)} is a joint; there is: {', '.join(names)}")
     position, effort = np.frombuffer(message.position), np.frombuffer(message.effort)
     if given != names:
         place = {name: i for i, name in enumerate(given)}

@@ -1,6 +1,7 @@
 """What every node tells on /diagnostics (REP 107)."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
@@ -25,3 +26,15 @@ class Diagnostics:
         array = DiagnosticArray(status=[status])
         array.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(array)
+
+
+def strangers_among(senders: Iterable[str], allowed: Iterable[str]) -> list[str]:
+    """Who of a topic's publishers, given by their nodes' names, should not be there.
+
+    One publisher is expected of each node that is allowed: a second one is another process of the
+    same name, and the two would command in turn.
+    """
+    counts, known = Counter(senders), set(allowed)
+    unknown = [name for name in counts if name not in known]
+    twice = [f"a second {name}" for name, count in counts.items() if name in known and count > 1]
+    return sorted(unknown) + sorted(twice)

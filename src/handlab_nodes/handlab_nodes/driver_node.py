@@ -26,7 +26,7 @@ from handlab_core.tasks import make_task
 from handlab_core.types import Reading
 from handlab_interfaces.srv import Calibrate, JointTorque, Reboot, Teleport
 from handlab_nodes import codec, convert, qos, topics
-from handlab_nodes.diagnostics import ERROR, OK, WARN, Diagnostics
+from handlab_nodes.diagnostics import ERROR, OK, WARN, Diagnostics, strangers_among
 from handlab_nodes.driver_wire import DriverWire
 from handlab_nodes.pace import LockstepPace, Pace, RealPace, percentile_ms
 from handlab_nodes.params import read_params
@@ -167,7 +167,8 @@ class DriverNode(LifecycleNode):
                 command, stamp = commands.unpack(data)
             except ValueError as error:
                 self._malformed += 1
-                self.get_logger().warning(f"refused a command for the {group}: {error}")
+                refusal = f"refused a command for the {group}: {error}"
+                self.get_logger().warning(refusal, throttle_duration_sec=10.0)
                 return
             self._pace.command(group, command, stamp)
 
@@ -272,6 +273,13 @@ class DriverNode(LifecycleNode):
             message = f"commands also come from {strangers}"
             self.get_logger().warning(message, throttle_duration_sec=10.0)
             self._diagnostics.publish(WARN, message, counts)
+        elif isinstance(self._pace, RealPace) and (silence := self._pace.silence()):
+            message = (
+                f"the controllers sent no command for {silence:.1f} s and the hand is held, then "
+                "let go: set trigger_joint_command_threshold to -1, or restart them"
+            )
+            self.get_logger().warning(message, throttle_duration_sec=10.0)
+            self._diagnostics.publish(WARN, message, counts)
         else:
             notes = health.notes if health is not None else ()
             self._diagnostics.publish(WARN if notes else OK, "; ".join(notes) or "driving", counts)
@@ -280,7 +288,8 @@ class DriverNode(LifecycleNode):
     def _counts(self, health: StationHealth | None) -> dict[str, object]:
         assert self._backend is not None and self._pace is not None
         infos = self.get_publishers_info_by_topic(self.resolve_topic_name(topics.HAND_COMMANDS))
-        strangers = sorted({i.node_name for i in infos} - set(self.params.command_sources))
+        senders = [info.node_name for info in infos]
+        strangers = strangers_among(senders, self.params.command_sources)
         counts: dict[str, object] = {
             "commands_clamped": self._backend.clamped,
             "targets_dropped": self._backend.dropped,
@@ -291,6 +300,7 @@ class DriverNode(LifecycleNode):
         if isinstance(self._pace, RealPace):
             late = percentile_ms(self._pace.period_errors(), 99)
             counts["period_error_p99_ms"] = f"{late:.3f}"
+            counts["commands_overruled"] = self._pace.overruled
         return counts | dict(health.counts if health is not None else {})
 
 

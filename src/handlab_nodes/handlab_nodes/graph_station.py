@@ -16,12 +16,13 @@ from handlab_core import safety
 from handlab_core.errors import BadConfig, HandWarm, ResetFailed, StationTimeout
 from handlab_core.station import ResetRequest, ResetResult
 from handlab_core.tasks import Task
-from handlab_core.types import SAME_TIME, Array, Command, Goal, JointState, ObjectEstimate, Sample
+from handlab_core.types import SAME_TIME, Array, Goal, JointState, ObjectEstimate, Sample
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Reset
 from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.asking import Asker
 from handlab_nodes.listener import Listener
+from handlab_nodes.outputs import JOINT_STATE, make_output
 from handlab_nodes.spinner import Spinner
 
 RESET_TIMEOUT = 300.0
@@ -36,16 +37,23 @@ class GraphStation:
         spinner: spins the node.
         task: what is to be done.
         lockstep: simulated time waits for every step; else the clock of this machine decides.
+        output: where commands go, a name in `handlab_nodes.outputs.OUTPUTS`.
+
+    Raises:
+        BadConfig: lockstep through a controller, whose commands have no stamp to wait for.
     """
 
     worlds = 1
 
-    def __init__(self, node: Node, spinner: Spinner, task: Task, lockstep: bool) -> None:
+    def __init__(
+        self, node: Node, spinner: Spinner, task: Task, lockstep: bool, output: str = JOINT_STATE
+    ) -> None:
+        if lockstep and output != JOINT_STATE:
+            raise BadConfig(f"command_output {output} needs pace real; in lockstep: {JOINT_STATE}")
         self._node, self._spinner, self._task, self._lockstep = node, spinner, task, lockstep
         joints, terms = task.hand.joints, len(task.reward_computer().terms)
-        self._hands, self._commands_of = codec.JointStates(joints), codec.Commands(joints)
+        self._hands = codec.JointStates(joints)
         self._objects, self._rewards = codec.ObjectStates(), codec.Rewards(terms)
-        self._full = task.hand.max_effort[None, :]
         self._hand: JointState | None = None
         self._object: ObjectEstimate | None = None
         self._reward: bytes | None = None
@@ -54,7 +62,7 @@ class GraphStation:
         self._warm, self._temperatures = False, np.full(len(joints), np.nan)
         self._torque = node.create_client(SetBool, topics.HAND_TORQUE)
         node.create_subscription(wire.HandStatus, topics.HAND_STATUS, self._on_status, 10)
-        self._commands = node.create_publisher(JointStateMsg, topics.HAND_COMMANDS, qos.COMMAND)
+        self._output = make_output(output, node, task.hand)
         self._goals = node.create_publisher(wire.EpisodeGoal, topics.GOAL, qos.LATCHED)
         self._listener = Listener(node)
         self._listener.listen(JointStateMsg, topics.HAND_STATES, self._on_hand, qos.STREAM)
@@ -97,10 +105,8 @@ class GraphStation:
         """See `Station.step`."""
         assert self._hand is not None and self._goal is not None
         stamp = float(self._hand.stamp[0])
-        listened = self._commands.get_subscription_count
-        self._spinner.wait(lambda: listened() > 0, "the driver to listen to commands")
-        command = Command(q, self._full)
-        self._commands.publish(self._commands_of.pack(command, stamp))
+        self._spinner.wait(self._output.heard, f"somebody to listen to {self._output.topic}")
+        self._output.send(q, stamp)
         try:
             if self._lockstep:
                 self._spinner.wait(lambda: self._rewarded(stamp), "the reward of a step")

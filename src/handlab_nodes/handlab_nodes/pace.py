@@ -174,6 +174,16 @@ class RealPace:
         if self._failure is not None:
             raise self._failure
 
+    @property
+    def overruled(self) -> int:
+        """See `Watchdog.overruled`."""
+        return self._watchdog.overruled
+
+    def silence(self) -> float:
+        """See `Watchdog.silence`."""
+        with self._lock:
+            return self._watchdog.silence(time.monotonic())
+
     def period_errors(self) -> list[float]:
         """How much longer or shorter than asked the newest periods were; s."""
         return list(self._errors)

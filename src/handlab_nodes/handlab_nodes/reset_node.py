@@ -1,4 +1,10 @@
-"""Reset mechanism: an action server that brings object and hand to the start of an episode."""
+"""Reset mechanism: an action server that brings object and hand to the start of an episode.
+
+It commands the driver itself also where a policy goes through ros2_control, since it lets single
+joints go and a controller cannot. Meanwhile the driver does not hear the controllers
+(`handlab_core.watchdog`), which repeat their last target. So the reset gives them the nominal pose,
+in which it leaves the hand, and hands over; where it gave up it turns the hand's torque off.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +25,7 @@ from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.asking import Worker, announce
 from handlab_nodes.diagnostics import OK, WARN, Diagnostics
 from handlab_nodes.listener import Listener
+from handlab_nodes.outputs import FORWARD_CONTROLLER, JOINT_STATE, make_output
 from handlab_nodes.params import read_params
 from handlab_nodes.spinner import Spinner, run
 
@@ -28,6 +35,7 @@ class ResetParams:
     """Parameters of the node."""
 
     task: str = "valve"
+    command_output: str = JOINT_STATE  # where the policy's go: or forward_controller
 
 
 class ResetNode(Node):
@@ -35,7 +43,8 @@ class ResetNode(Node):
 
     def __init__(self) -> None:
         super().__init__("reset")
-        task = make_task(read_params(self, ResetParams()).task)
+        params = read_params(self, ResetParams())
+        task = make_task(params.task)
         self._hand, self._fixture, self._period = task.hand, task.fixture, task.period
         self._resets = self._failures = 0
         self._hand_commands = codec.Commands(task.hand.joints)
@@ -43,7 +52,13 @@ class ResetNode(Node):
         command = qos.COMMAND
         self._hand_out = self.create_publisher(JointStateMsg, topics.HAND_COMMANDS, command)
         self._fixture_out = self.create_publisher(JointStateMsg, topics.FIXTURE_COMMANDS, command)
-        self._torque = self.create_client(SetBool, topics.FIXTURE_TORQUE)
+        self._torque = {
+            topic: self.create_client(SetBool, topic)
+            for topic in (topics.FIXTURE_TORQUE, topics.HAND_TORQUE)
+        }
+        through_controllers = params.command_output == FORWARD_CONTROLLER
+        output = make_output(params.command_output, self, task.hand)
+        self._controllers = output if through_controllers else None
         self._teleport = self.create_client(Teleport, topics.TELEPORT)
         self._worker = Worker(self, Reset, topics.RESET, lambda: self._worker.goal is None)
         announce(self, topics.RESET)
@@ -62,12 +77,14 @@ class ResetNode(Node):
 
     def _reset(self, handle: ServerGoalHandle, spinner: Spinner) -> Reset.Result:
         if handle.request.teleport:
+            self._send_controllers_home()
             return self._place(handle.request.object_angle, spinner)
         procedure = MotorReset(self._hand, self._fixture, handle.request.object_angle)
-        self._engage(True, spinner)
+        self._set_torque(topics.FIXTURE_TORQUE, True, spinner)
         reading = self._readings.next(spinner, after=-1.0)
         began = reading.hand.stamp[0]
         stage = None
+        self._hand_over(True, spinner)
         while True:
             tick = procedure.tick(reading, self._period)
             if tick.stage is not stage:
@@ -76,9 +93,11 @@ class ResetNode(Node):
             if tick.ended or handle.is_cancel_requested:
                 break
             self._send(tick, float(reading.hand.stamp[0]))
+            self._send_controllers_home()  # who are not heard now
             reading = self._readings.next(spinner, float(reading.hand.stamp[0]), self._period)
-        self._engage(False, spinner)
         success = tick.stage == "done"
+        self._hand_over(success, spinner)
+        self._set_torque(topics.FIXTURE_TORQUE, False, spinner)
         failed = [] if success else list(procedure.failed_joints)
         message = (
             ""
@@ -101,10 +120,19 @@ class ResetNode(Node):
             success=answer.success, message=answer.message, attempts=1, stamp=answer.stamp
         )
 
-    def _engage(self, engaged: bool, spinner: Spinner) -> None:
-        spinner.wait(self._torque.service_is_ready, f"the service {topics.FIXTURE_TORQUE}")
-        future = self._torque.call_async(SetBool.Request(data=engaged))
-        spinner.result(future, "the fixture's torque")
+    def _hand_over(self, engaged: bool, spinner: Spinner) -> None:
+        """Give the hand to whoever commands it next, or to nobody."""
+        if self._controllers is not None:
+            self._set_torque(topics.HAND_TORQUE, engaged, spinner)
+
+    def _set_torque(self, topic: str, engaged: bool, spinner: Spinner) -> None:
+        client = self._torque[topic]
+        spinner.wait(client.service_is_ready, f"the service {topic}")
+        spinner.result(client.call_async(SetBool.Request(data=engaged)), f"an answer of {topic}")
+
+    def _send_controllers_home(self) -> None:
+        if self._controllers is not None:
+            self._controllers.send(self._hand.nominal[None, :], stamp=0.0)
 
     def _send(self, tick: ResetTick, stamp: float) -> None:
         self._fixture_out.publish(self._fixture_commands.pack(tick.fixture, stamp))

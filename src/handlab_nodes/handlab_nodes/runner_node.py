@@ -18,6 +18,7 @@ from handlab_nodes import convert, qos, topics
 from handlab_nodes.asking import Worker, announce
 from handlab_nodes.diagnostics import OK, WARN, Diagnostics
 from handlab_nodes.graph_station import GraphStation
+from handlab_nodes.outputs import JOINT_STATE
 from handlab_nodes.params import read_params
 from handlab_nodes.spinner import Spinner, run
 
@@ -28,6 +29,7 @@ class RunnerParams:
 
     task: str = "valve"
     pace: str = "lockstep"
+    command_output: str = JOINT_STATE  # or forward_controller: through ros2_control
 
 
 class RolloutCancelled(HandlabError):  # noqa: N818  (the client's wish, not an error)
@@ -65,7 +67,9 @@ class RunnerNode(Node):
             return
         if self._env is None:
             lockstep = self._params.pace == "lockstep"
-            self._env = Env(self._task, GraphStation(self, spinner, self._task, lockstep))
+            output = self._params.command_output
+            station = GraphStation(self, spinner, self._task, lockstep, output)
+            self._env = Env(self._task, station)
         result = Rollout.Result()
         success = False
         try:

@@ -2,6 +2,7 @@
 
 HAND_STATES = "hand/joint_states"
 HAND_COMMANDS = "hand/joint_commands"
+CONTROLLER_COMMANDS = "forward_position_controller/commands"
 HAND_SENT = "hand/joint_commands_sent"
 HAND_STATUS = "hand/status"
 HAND_TORQUE = "hand/torque"
