@@ -1,7 +1,7 @@
-"""The driver behind ros2_control: a stand-in behaves as JointStateTopicSystem and its controllers do.
+"""The driver behind ros2_control, of which a stand-in does what the plugin would.
 
-What it does is that of ros-controls/topic_based_hardware_interfaces, joint_state_topic_hardware_
-interface.cpp @ d115f23. Graph and driver are the real ones, in processes of their own.
+That is JointStateTopicSystem of ros-controls/topic_based_hardware_interfaces @ d115f23 (its file
+joint_state_topic_hardware_interface.cpp). The nodes are the real ones, in processes of their own.
 """
 
 import shlex
@@ -28,7 +28,7 @@ from handlab_core.env import Env
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.tasks import make_task
 from handlab_interfaces.action import Reset
-from handlab_nodes import qos, topics
+from handlab_nodes import convert, qos, topics
 from handlab_nodes.diagnostics import strangers_among
 from handlab_nodes.graph_station import GraphStation
 from handlab_nodes.spinner import Spinner
@@ -127,11 +127,11 @@ class Rig:
 
 
 @contextmanager
-def rig(*names, plugin=system_name(HAND)):
+def rig(*names):
     running = {name: subprocess.Popen(shlex.split(command(NODES[name]))) for name in names}
     context = rclpy.Context()
     rclpy.init(context=context)
-    node = rclpy.create_node(plugin, context=context)
+    node = rclpy.create_node(system_name(HAND), context=context)
     try:
         with Spinner(node, context=context) as spinner:
             yield Rig(node, spinner)
@@ -141,6 +141,71 @@ def rig(*names, plugin=system_name(HAND)):
             process.terminate()
         codes = {name: process.wait(10) for name, process in running.items()}
     assert not any(codes.values()), codes
+
+
+def reset(rig):
+    client = ActionClient(rig.node, Reset, topics.RESET)
+    rig.until(client.server_is_ready, "the reset node")
+    return rig.spinner.result(client.send_goal_async(Reset.Goal(object_angle=0.5)), "acceptance")
+
+
+def test_a_reset_is_not_disturbed_and_leaves_the_hand_to_the_controllers_at_home():
+    away = np.clip(HAND.nominal + 0.3, HAND.lower, HAND.upper)
+    limp = [HAND.index(joint) for joint in HAND.release]
+    with rig("driver", "estimator", "reset") as made:
+        plugin, released = made.plugin, []
+        plugin.running, plugin.command = True, away.copy()
+        made.until(lambda: np.allclose(plugin.q(), away, atol=0.15), "the hand to go away")
+        made.until(lambda: made.sent is not None, "what was sent")
+        result = reset(made).get_result_async()
+
+        def done():
+            released.append(not np.array(made.sent.effort)[limp].any())
+            return result.done()
+
+        made.until(done, "the end of the reset", 40)
+        assert result.result().result.success and any(released)
+        np.testing.assert_array_equal(plugin.command, HAND.nominal)  # not where the policy was
+        for _ in range(10):
+            np.testing.assert_allclose(made.cycles(10), HAND.nominal, atol=np.deg2rad(6))
+        made.until(lambda: made.count("commands_overruled") > 10, "the controllers' commands")
+        assert made.told[1]["strange_command_sources"] == ""
+
+
+def test_a_reset_that_ended_early_leaves_the_hand_limp_until_the_next():
+    with rig("driver", "estimator", "reset") as made:
+        made.plugin.running, made.plugin.command = True, HAND.nominal.copy()
+        made.until(lambda: np.abs(made.plugin.effort()).max() > 0, "torque")
+        handle = reset(made)
+        made.cycles(30)
+        made.spinner.result(handle.cancel_goal_async(), "the cancellation")
+        assert not made.spinner.result(handle.get_result_async(), "the end").result.success
+        made.cycles(int(safety.COMMAND_TIMEOUT * 100) + 20)  # the controllers have not stopped
+        assert not np.array(made.sent.effort).any() and not made.plugin.effort().any()
+        again = made.spinner.result(reset(made).get_result_async(), "the next", 40)
+        assert again.result.success
+        made.cycles(10)
+        assert np.array(made.sent.effort).all()
+
+
+def test_an_episode_goes_through_the_controllers_from_its_first_step():
+    with rig("driver", "estimator", "reward", "reset") as made:
+        made.plugin.running = True
+        station = GraphStation(
+            made.node, made.spinner, TASK, lockstep=False, output="forward_controller"
+        )
+        env = Env(TASK, station)
+        env.reset(0, np.array([0]))
+        action = np.zeros((1, HAND.n))  # the middle of the range: nominal is not
+        first = HAND.target(action)[0]
+        env.step(action)
+        np.testing.assert_array_equal(made.plugin.command, first)
+        went = np.array(made.sent.position) - HAND.nominal
+        assert (np.abs(went) >= np.minimum(0.1, np.abs(first - HAND.nominal)) - 1e-9).all()
+        for _ in range(10):
+            step = env.step(action)
+        np.testing.assert_allclose(step.sample.hand.q[0], first, atol=0.3)
+        assert not made.node.get_publishers_info_by_topic("/joint_states")
 
 
 @pytest.fixture(scope="module")
@@ -187,24 +252,32 @@ def test_silence_on_target_is_told_with_what_to_do_and_let_go(bench):
     bench.until(lambda: bench.told[0] == "driving", "all to be well again")
 
 
-@pytest.mark.parametrize(
-    ("names", "position", "arrays"),
-    [
-        (HAND.joints, [0.0] * 8, {}),  # a joint without the interface shifts those behind it
-        (HAND.joints, [], {}),
-        ([], [], {}),
-        (HAND.joints, [], {"velocity": [0.0] * 9}),
-        (HAND.joints, [0.0] * 9, {"effort": [1.0] * 3}),
-        (["a", "b"], [0.0, 0.0], {}),
-        ([*HAND.joints[:8], HAND.joints[0]], [0.0] * 9, {}),
-    ],
-    ids=["short", "empty", "nothing", "velocity", "efforts", "unknown", "twice"],
-)
-def test_a_message_that_cannot_be_meant_is_refused_as_a_whole(bench, names, position, arrays):
+REFUSED = {
+    "one position too few": (HAND.joints, [0.0] * 8, {}),  # it would shift those behind it
+    "no position": (HAND.joints, [], {}),
+    "nothing at all": ([], [], {}),
+    "velocities only": (HAND.joints, [], {"velocity": [0.0] * 9}),
+    "three efforts": (HAND.joints, [0.0] * 9, {"effort": [1.0] * 3}),
+    "none of the joints": (["a", "b"], [0.0, 0.0], {}),
+    "a joint twice": ([*HAND.joints[:8], HAND.joints[0]], [0.0] * 9, {}),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_message_that_cannot_be_meant_is_refused_as_a_whole(name):
+    names, position, arrays = REFUSED[name]
+    with pytest.raises(ValueError, match="joint"):
+        convert.command(JointState(name=names, position=position, **arrays), list(HAND.joints))
+
+
+def test_refused_messages_are_counted_and_do_not_even_wake_the_hand(bench):
     before = bench.count("commands_malformed")
-    bench.plugin.publish(names, position, **arrays)
-    bench.until(lambda: bench.count("commands_malformed") == before + 1, "the refusal")
-    assert not bench.plugin.effort().any()  # it did not even wake the hand up
+    for names, position, arrays in REFUSED.values():
+        bench.plugin.publish(names, position, **arrays)
+        bench.cycles(2)
+    count = str(before + len(REFUSED))
+    bench.until(lambda: bench.told[1]["commands_malformed"] == count, "the refusals")
+    assert not bench.plugin.effort().any()
 
 
 def test_joints_are_found_by_name(bench):
@@ -274,71 +347,6 @@ def test_a_driver_that_stopped_says_so_while_the_plugin_sees_a_frozen_hand(bench
     assert len(bench.plugin.messages) == count  # nothing old is published as new
     go(Transition.TRANSITION_ACTIVATE)
     bench.until(lambda: bench.told[0] == "driving", "the driver")
-
-
-def reset(rig):
-    client = ActionClient(rig.node, Reset, topics.RESET)
-    rig.until(client.server_is_ready, "the reset node")
-    return rig.spinner.result(client.send_goal_async(Reset.Goal(object_angle=0.5)), "acceptance")
-
-
-def test_a_reset_is_not_disturbed_and_leaves_the_hand_to_the_controllers_at_home():
-    away = np.clip(HAND.nominal + 0.3, HAND.lower, HAND.upper)
-    limp = [HAND.index(joint) for joint in HAND.release]
-    with rig("driver", "estimator", "reset") as made:
-        plugin, released = made.plugin, []
-        plugin.running, plugin.command = True, away.copy()
-        made.until(lambda: np.allclose(plugin.q(), away, atol=0.15), "the hand to go away")
-        made.until(lambda: made.sent is not None, "what was sent")
-        result = reset(made).get_result_async()
-
-        def done():
-            released.append(not np.array(made.sent.effort)[limp].any())
-            return result.done()
-
-        made.until(done, "the end of the reset", 40)
-        assert result.result().result.success and any(released)
-        np.testing.assert_array_equal(plugin.command, HAND.nominal)  # not where the policy was
-        for _ in range(10):
-            np.testing.assert_allclose(made.cycles(10), HAND.nominal, atol=np.deg2rad(6))
-        made.until(lambda: made.count("commands_overruled") > 10, "the controllers' commands")
-        assert made.told[1]["strange_command_sources"] == ""
-
-
-def test_a_reset_that_ended_early_leaves_the_hand_limp_until_the_next():
-    with rig("driver", "estimator", "reset") as made:
-        made.plugin.running, made.plugin.command = True, HAND.nominal.copy()
-        made.until(lambda: np.abs(made.plugin.effort()).max() > 0, "torque")
-        handle = reset(made)
-        made.cycles(30)
-        made.spinner.result(handle.cancel_goal_async(), "the cancellation")
-        assert not made.spinner.result(handle.get_result_async(), "the end").result.success
-        made.cycles(int(safety.COMMAND_TIMEOUT * 100) + 20)  # the controllers have not stopped
-        assert not np.array(made.sent.effort).any() and not made.plugin.effort().any()
-        again = made.spinner.result(reset(made).get_result_async(), "the next", 40)
-        assert again.result.success
-        made.cycles(10)
-        assert np.array(made.sent.effort).all()
-
-
-def test_an_episode_goes_through_the_controllers_from_its_first_step():
-    with rig("driver", "estimator", "reward", "reset") as made:
-        made.plugin.running = True
-        station = GraphStation(
-            made.node, made.spinner, TASK, lockstep=False, output="forward_controller"
-        )
-        env = Env(TASK, station)
-        env.reset(0, np.array([0]))
-        action = np.zeros((1, HAND.n))  # the middle of the range: nominal is not
-        first = HAND.target(action)[0]
-        env.step(action)
-        np.testing.assert_array_equal(made.plugin.command, first)
-        went = np.array(made.sent.position) - HAND.nominal
-        assert (np.abs(went) >= np.minimum(0.1, np.abs(first - HAND.nominal)) - 1e-9).all()
-        for _ in range(10):
-            step = env.step(action)
-        np.testing.assert_allclose(step.sample.hand.q[0], first, atol=0.3)
-        assert not made.node.get_publishers_info_by_topic("/joint_states")
 
 
 def test_what_cannot_be_is_refused():
