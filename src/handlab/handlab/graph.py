@@ -8,8 +8,8 @@ from typing import Any
 
 from handlab_core.backend import BACKENDS
 from handlab_core.errors import BadConfig, UnknownName
-from handlab_core.lockstep import PACES
 from handlab_core.hands import Hand
+from handlab_core.lockstep import PACES
 from handlab_core.tasks import make_task
 
 

@@ -12,8 +12,8 @@ from handlab_core.health import StationHealth
 from handlab_core.types import Array, Command, IntArray, Reading
 
 BACKENDS = {
-    "mujoco": "handlab_sim.worlds:make_backend",
     "dynamixel": "handlab_hardware.dynamixel.backend:make_backend",
+    "mujoco": "handlab_sim.worlds:make_backend",
 }
 """Name of a backend to the function that builds it, `module:function`."""
 
@@ -77,8 +77,9 @@ class Hardware(Backend, Protocol):
         """Let go of everything; readings go on."""
         ...
 
+    @property
     def health(self) -> StationHealth:
-        """Return what is known of the motors."""
+        """What is known of the motors."""
         ...
 
     def reboot(self, joint: str) -> None:

@@ -89,7 +89,7 @@ class DriverNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Open the hardware."""
         task, params = self._task, self.params
-        machine = {"station": params.station, "port": params.port, "groups": params.groups}
+        machine = {"station": params.station, "port": params.port}
         options = {} if params.hardware == "mujoco" else machine
         try:
             backend = make_backend(
@@ -177,7 +177,7 @@ class DriverNode(LifecycleNode):
     def _publish(self, reading: Reading) -> None:
         assert self._backend is not None
         self._wire.publish(reading, self._backend, self._hardware is None)
-        if self._hardware is not None and self._hardware.health().problems != self._told:
+        if self._hardware is not None and self._hardware.health.problems != self._told:
             self.report()  # at once: it cannot wait for the next second
 
     # Services.
@@ -262,7 +262,7 @@ class DriverNode(LifecycleNode):
             level = ERROR if self._why_closed else WARN
             self._diagnostics.publish(level, self._why_closed or "not active", {})
             return
-        health = None if self._hardware is None else self._hardware.health()
+        health = None if self._hardware is None else self._hardware.health
         reading = self._backend.read()
         counts = self._counts(health)
         strangers = str(counts["strange_command_sources"])

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -318,13 +319,21 @@ class DynamixelStation:
         return JointState(np.array([self._stamp()]), *values)
 
 
-def make_backend(hand: str, fixture: str, station: str | Path | None = None) -> DynamixelStation:
-    """Open a station by the names of hand and object.
+def make_backend(
+    hand: str, fixture: str, station: str | Path = "", port: str = ""
+) -> DynamixelStation:
+    """Open a station by the names of hand and object; stamps are the time of day.
 
     Args:
         hand: its name.
         fixture: its name.
-        station: path of the station file; None: the one that comes with handlab for this hand.
+        station: path of the station file; empty: the one that comes with handlab for this hand.
+        port: in the place of the station file's; empty: that one.
     """
-    path = station_path(hand) if station is None else station
-    return DynamixelStation(make_hand(hand), FIXTURES.make(fixture), load_station(path))
+    facts = load_station(station or station_path(hand))
+    if port and facts.dynamixel is not None:
+        facts = replace(facts, dynamixel=replace(facts.dynamixel, port=port))
+    since_boot = time.time() - time.monotonic()  # a clock that is set must not move the schedules
+    return DynamixelStation(
+        make_hand(hand), FIXTURES.make(fixture), facts, lambda: since_boot + time.monotonic()
+    )
