@@ -15,8 +15,8 @@ import yaml
 from matplotlib.axes import Axes
 
 from handlab import video
+from handlab_core.files import write_atomically
 from handlab_core.tasks import make_task
-from handlab_learning.files import write_atomically
 from handlab_learning.run_folder import RunFolder
 
 INK, GREEN, BLUE, GREY, RED = "#1f2933", "#2f9e58", "#2b6cb0", "#9aa5b1", "#c53030"

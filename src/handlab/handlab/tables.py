@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from handlab_core.files import write_atomically
 from handlab_core.paths import share
-from handlab_learning.files import write_atomically
 
 BEGIN, END = "<!-- figures:begin (made from results/*.json) -->", "<!-- figures:end -->"
 

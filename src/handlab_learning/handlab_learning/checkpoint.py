@@ -15,9 +15,9 @@ from safetensors import torch as safetensors_torch
 from torch import Tensor
 
 from handlab_core.errors import BadRun
+from handlab_core.files import write_atomically
 from handlab_core.policy import GaussianPolicy, check_layout, layout_json
 from handlab_core.tasks import Task, make_task
-from handlab_learning.files import write_atomically
 
 FORMAT = 1
 """Of the manifest; rises when old ones can no longer be read."""

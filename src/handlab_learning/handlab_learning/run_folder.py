@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 from handlab_core.errors import BadRun
+from handlab_core.files import write_atomically
 from handlab_learning import checkpoint
 from handlab_learning.checkpoint import Checkpoint
-from handlab_learning.files import write_atomically
 from handlab_learning.run_config import RunConfig
 
 

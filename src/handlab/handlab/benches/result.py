@@ -12,8 +12,8 @@ from typing import Any
 
 from handlab.tables import rewrite_readme
 from handlab_core.errors import UnknownName
+from handlab_core.files import write_atomically
 from handlab_core.paths import share
-from handlab_learning.files import write_atomically
 
 
 @dataclass(frozen=True)
