@@ -25,6 +25,9 @@ app = typer.Typer(
 AsJson = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object, last.")]
 Seed = Annotated[int, typer.Option(help="Fixes starts, goals and noise.")]
 TaskName = Annotated[str, typer.Argument(help="See `handlab tasks`.")]
+Hardware = Annotated[str, typer.Option(help="mujoco, dynamixel or allegro")]
+StationFile = Annotated[str, typer.Option(help="Station file; default: config/hands/<hand>.yaml")]
+Port = Annotated[str, typer.Option(help="In place of the station file's; emulated: no hand needed")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="A setting of the algorithm: name=value, more than once."),
@@ -105,14 +108,24 @@ def _train(
 def evaluate(
     checkpoint: Annotated[Path, typer.Argument(help="A run folder, or a checkpoint in one")],
     episodes: int = 30,
-    backend: Annotated[str, typer.Option(help="graph or sim")] = "sim",
+    backend: Annotated[str, typer.Option(help="graph or sim; hardware needs the graph")] = "sim",
+    hardware: Hardware = "mujoco",
+    station: StationFile = "",
+    port: Port = "",
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
     """Run a policy without noise and tell how often it succeeds."""
     from handlab import evaluation
+    from handlab.graph import GraphConfig, on_machine
+    from handlab_core.errors import UnknownName
+    from handlab_learning.run_config import BACKENDS
 
-    verdict = evaluation.evaluate(checkpoint, episodes, backend, seed)
+    if backend not in BACKENDS:
+        raise UnknownName("backend", backend, BACKENDS)
+    graph = on_machine(GraphConfig(), hardware, station, port)
+    here = backend == "sim" and graph.hardware == "mujoco"
+    verdict = evaluation.evaluate(checkpoint, episodes, seed, None if here else graph)
     print(
         f"success {verdict['success_rate']:.0%} (strict {verdict['strict_success_rate']:.0%}) "
         f"of {verdict['episodes']} episodes, mean return {verdict['mean_return']:.1f}"
@@ -123,7 +136,9 @@ def evaluate(
 @app.command()
 def up(
     task: TaskName,
-    hardware: Annotated[str, typer.Option(help="mujoco")] = "mujoco",
+    hardware: Hardware = "mujoco",
+    station: StationFile = "",
+    port: Port = "",
     pace: Annotated[str, typer.Option(help="real or lockstep")] = "real",
     reward: Annotated[str, typer.Option(help="Reward variant; default: the task's own")] = "",
     viewer: Annotated[bool, typer.Option(help="Serve the browser viewer")] = False,
@@ -131,11 +146,12 @@ def up(
 ) -> None:
     """Start a task's graph of nodes and show what they say; Ctrl-C stops it."""
     from handlab.domain import Domain
-    from handlab.graph import GraphConfig, build_graph
+    from handlab.graph import GraphConfig, build_graph, on_machine
     from handlab.progress import console
     from handlab.up import run_nodes
 
-    nodes = build_graph(GraphConfig(task, hardware, pace, reward, bag, viewer=viewer))
+    config = GraphConfig(task, pace=pace, reward=reward, bag=bag, viewer=viewer)
+    nodes = build_graph(on_machine(config, hardware, station, port))
     domain = Domain()
     os.environ["ROS_DOMAIN_ID"] = str(domain.id)
     console.print(f"ROS_DOMAIN_ID={domain.id}: {', '.join(node.name for node in nodes)}")

@@ -3,7 +3,9 @@
 `launch/*.launch.py` turns the list into launch_ros actions, `handlab.up` into processes.
 """
 
-from dataclasses import dataclass, field
+import os
+import tempfile
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from handlab_core.backend import BACKENDS
@@ -11,6 +13,9 @@ from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.hands import Hand
 from handlab_core.lockstep import PACES
 from handlab_core.tasks import make_task
+
+EMULATED = "emulated"
+"""Name of the port that stands for motors that are emulated."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,12 @@ class GraphConfig:
     task: str = "valve"
     hardware: str = "mujoco"
     pace: str = "lockstep"
+    station: str = ""
+    """Path of the station file, for hardware; empty: the one that comes with handlab."""
+    port: str = ""
+    """In the place of the station file's; empty: that one."""
+    emulate: bool = False
+    """Emulate the motors on `port`, with MuJoCo behind them."""
     reward: str = ""
     """Reward variant; empty is the task's own."""
     bag: str = ""
@@ -64,10 +75,35 @@ class GraphConfig:
             raise UnknownName("pace", self.pace, PACES)
         if self.pace == "lockstep" and self.hardware != "mujoco":
             raise BadConfig(f"hardware {self.hardware} cannot wait; use --pace real")
+        if self.hardware == "mujoco" and (self.station or self.port or self.emulate):
+            raise BadConfig("MuJoCo has no station file and no port; choose --hardware too")
+        if self.emulate and not self.port:
+            raise BadConfig("what is emulated needs a port to be found at")
         if self.ros2_control and self.pace != "real":
             raise BadConfig(
                 f"ros2_control runs by the clock, not in pace {self.pace}; choose pace real"
             )
+
+
+def on_machine(
+    config: GraphConfig, hardware: str, station: str = "", port: str = ""
+) -> GraphConfig:
+    """The same graph on other hardware; hardware runs in real pace.
+
+    Args:
+        config: for MuJoCo.
+        hardware: see `handlab_core.backend`.
+        station: path of the station file; empty: the one that comes with handlab.
+        port: in the place of the station file's; EMULATED: emulated motors on a port of their own.
+    """
+    if hardware == "mujoco" and not (station or port):
+        return config
+    emulate = port == EMULATED
+    if emulate:
+        port = f"{tempfile.gettempdir()}/handlab-{os.getuid()}/port-{os.getpid()}"
+    return replace(
+        config, hardware=hardware, pace="real", station=station, port=port, emulate=emulate
+    )
 
 
 def system_name(hand: Hand) -> str:
@@ -79,7 +115,8 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
     """List the nodes of a task."""
     task = {"task": config.task}
     pace = {"pace": config.pace}
-    driver = task | pace | {"hardware": config.hardware, "rate": config.rate}
+    machine = {"station": config.station, "port": config.port}
+    driver = task | pace | machine | {"hardware": config.hardware, "rate": config.rate}
     output: dict[str, Any] = {}
     if config.ros2_control:
         output = {"command_output": "forward_controller"}
@@ -90,6 +127,8 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
         NodeSpec("reward", task | {"reward": config.reward}),
         NodeSpec("reset", task | output),
     ]
+    if config.emulate:
+        nodes.append(NodeSpec("emulator", task | machine, package="handlab"))
     if config.runner:
         nodes.append(NodeSpec("runner", task | pace | output))
     if config.learner:

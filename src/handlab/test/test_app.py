@@ -102,8 +102,8 @@ def test_graph_and_process_learn_the_same_bit_for_bit(graph_run, tmp_path):
 
 def test_an_evaluation_through_the_graph_is_that_of_the_process(graph_run):
     folder, _ = graph_run
-    through = evaluation.evaluate(folder.path, 3, "graph", seed=5)
-    alone = evaluation.evaluate(folder.path, 3, "sim", seed=5, worlds=1, threads=1)
+    through = evaluation.evaluate(folder.path, 3, 5, GraphConfig())
+    alone = evaluation.evaluate(folder.path, 3, 5, worlds=1, threads=1)
     assert through == alone and through["episodes"] == 3
 
 

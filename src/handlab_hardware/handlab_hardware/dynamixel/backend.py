@@ -15,6 +15,7 @@ from handlab_core.hands import Hand, make_hand
 from handlab_core.health import StationHealth
 from handlab_core.heat import Heat, Rest
 from handlab_core.types import Array, BoolArray, Command, IntArray, JointState, Reading
+from handlab_hardware.calibrate import calibrate
 from handlab_hardware.dynamixel import report
 from handlab_hardware.dynamixel.arming import arm_all
 from handlab_hardware.dynamixel.bus import ServoBus
@@ -56,6 +57,7 @@ class DynamixelStation:
         clock: Callable[[], float] = time.monotonic,
         sysfs: Path = SYSFS,
     ) -> None:
+        self._station = station
         self._layout = layout = Layout(hand, fixture, station)
         self._clock, self._sysfs = clock, sysfs
         self._servos = Servos(layout.plans, layout.max_rate)
@@ -183,6 +185,29 @@ class DynamixelStation:
             self._lose(error)
             raise
         self._settle()
+
+    def calibrate(self, overwrite: bool = False, force: bool = False) -> str:
+        """Write down the present pose as zero; see `calibrate`, which has the port meanwhile.
+
+        Returns:
+            The file's path.
+
+        Raises:
+            StationFault: torque is on, the adapter is gone, or what `calibrate` raises.
+            BadConfig: what `calibrate` raises.
+        """
+        self._need_bus()
+        if self._servos.engaged.any():
+            raise StationFault("torque is on: deactivate, or turn it off, and hold the zero pose")
+        nominal = load_station(self._station.path, nominal=True)
+        assert nominal.dynamixel is not None
+        section = replace(nominal.dynamixel, port=self._layout.section.port)
+        self._drop()
+        try:
+            return str(calibrate(replace(nominal, dynamixel=section), overwrite, force))
+        finally:
+            self._fault, self._next_open = "calibrating", self._clock()
+            self._reopen(self._next_open)
 
     @property
     def engaged(self) -> dict[str, bool]:
