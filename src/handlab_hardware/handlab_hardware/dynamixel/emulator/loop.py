@@ -33,6 +33,8 @@ from handlab_hardware.dynamixel.registers import (
 PRESENT = struct.Struct("<HBBhhiiiiHB")
 PRESENT_START = REGISTERS["realtime_tick"].address
 """The registers from the tick to the temperature follow each other and are written in one go."""
+PRESENT_VALUES = 10  # of these, without the tick
+MAX_TEMPERATURE = 255.0  # that the register can hold
 
 IN_POSITION, FOLLOWING, ONGOING = 0x01, 0x08, 0x02  # bits of moving_status
 IN_POSITION_TICKS = 10
@@ -94,6 +96,7 @@ class ControlLoop:
         self.voltage = self.supply.copy()
         self._strained = np.zeros(n)  # s of too much load
         self._house = max(1, round(self.config.house_period / physics.period))
+        self._columns = np.zeros((PRESENT_VALUES, n))
         self._fresh = False
         self._notice()
 
@@ -165,14 +168,15 @@ class ControlLoop:
 
     def _begin_profile(self, i: int, servo: Servo) -> None:
         settings = self.settings
-        top, acceleration = settings.top[i], settings.acceleration[i]
-        way = settings.goal[i] - self._trajectory[i]
+        if not settings.any_profile:
+            return
+        way = float(settings.goal[i] - self._trajectory[i])
         if settings.timed[i]:
             top, acceleration = profile.timed(way, settings.span[i], settings.rise[i])
+        else:
+            top, acceleration = float(settings.top[i]), float(settings.acceleration[i])
         self._top[i], self._acceleration[i] = top, acceleration
-        self._kind[i] = (
-            profile.shape(way, top, acceleration) if settings.torque[i] else profile.NONE
-        )
+        self._kind[i] = profile.shape(way, top, acceleration) if servo.torque else profile.NONE
 
     # Time
 
@@ -301,20 +305,14 @@ class ControlLoop:
         status += (near & settings.position_mode) * IN_POSITION
         status += (behind & settings.position_mode & settings.torque) * FOLLOWING
         load = sign * motion.torque / settings.stall_torque * settings.load_scale
-        columns = np.stack(
-            (
-                moving,
-                status,
-                sign * motion.duty / PWM_PER_COUNT,
-                load,
-                velocity,
-                position,
-                self._speed * COUNT_S_PER_TICK_S,
-                self._trajectory,
-                self.voltage / VOLT_PER_COUNT,
-                np.minimum(self.temperature, 255.0),
-            )
-        )
+        columns = self._columns
+        columns[0], columns[1] = moving, status
+        columns[2] = sign * motion.duty / PWM_PER_COUNT
+        columns[3], columns[4], columns[5] = load, velocity, position
+        columns[6] = self._speed * COUNT_S_PER_TICK_S
+        columns[7] = self._trajectory
+        columns[8] = self.voltage / VOLT_PER_COUNT
+        columns[9] = np.minimum(self.temperature, MAX_TEMPERATURE)
         rows = np.rint(columns).astype(np.int64).T.tolist()
         now = self.time
         for servo, row in zip(self.servos, rows, strict=True):

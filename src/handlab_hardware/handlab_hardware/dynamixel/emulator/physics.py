@@ -87,7 +87,7 @@ class ServoPhysics:
         self._friction = dynamics.coulomb * self._stall * self.period / dynamics.inertia
         self._gain = self.period / dynamics.inertia
         self._viscous = dynamics.viscous
-        self._integral = np.zeros((2, n))
+        self._integral = np.zeros(n)  # of duty
         self._motion = Motion(np.full(n, start), np.zeros(n), np.zeros(n), np.zeros(n))
         self.load = np.zeros(n)
         """N m that push on the horns from outside, (n,)."""
@@ -116,22 +116,18 @@ class ServoPhysics:
 
     def _duty(self, goals: Goals, on: BoolArray) -> Array:
         """What the controllers ask for; the integrals stand still where they would wind up."""
-        q, v = self._motion.position, self._motion.velocity
+        q, v, mode = self._motion.position, self._motion.velocity, goals.mode
         error, slip = goals.position - q, goals.velocity - v
-        saturated = np.abs(self._motion.duty) >= goals.max_duty
-        self._integral = (self._integral + self.period * np.stack((error, slip)) * ~saturated) * on
         i, d, p = goals.position_gains
         vi, vp = goals.velocity_gains
-        position = p * error + d * slip + i * self._integral[0]
-        velocity = vp * slip + vi * self._integral[1]
-        current = goals.torque / self._stall + v / self._no_load
-        mode = goals.mode
-        return np.select(
-            (
-                mode == OperatingMode.VELOCITY,
-                mode == OperatingMode.PWM,
-                mode == OperatingMode.CURRENT,
-            ),
-            (velocity, goals.duty, current),
-            position,
-        )
+        free = on & (np.abs(self._motion.duty) < goals.max_duty)
+        turning = mode == OperatingMode.VELOCITY
+        rate = np.where(turning, vi * slip, i * error)
+        self._integral = (self._integral + self.period * rate * free) * on
+        duty: Array = np.where(turning, vp * slip, p * error + d * slip) + self._integral
+        direct = (mode == OperatingMode.PWM) | (mode == OperatingMode.CURRENT)
+        if direct.any():
+            current = goals.torque / self._stall + v / self._no_load
+            wanted = np.where(mode == OperatingMode.PWM, goals.duty, current)
+            duty = np.where(direct, wanted, duty)
+        return duty

@@ -127,7 +127,8 @@ class EmulatedPort:
     def serve(self) -> None:
         """Answer until `stop`."""
         while self._running:
-            self._release()
+            if self._release():
+                self.bus.advance(self._now())  # while the client thinks
             self._replug()
             for ready in self._wait():
                 if ready == self._master:
@@ -165,8 +166,9 @@ class EmulatedPort:
         for reply in self.bus.receive(data, now, self._baud or self._client_baud()):
             heapq.heappush(self._replies, (reply.time, next(self._order), reply.data))
 
-    def _release(self) -> None:
-        """Write the replies that are due, or will be within the time of a spin."""
+    def _release(self) -> bool:
+        """Write the replies that are due, or will be within the time of a spin; whether any was."""
+        released = False
         while self._replies and self._replies[0][0] - self._now() <= SPIN_S:
             due, _, data = heapq.heappop(self._replies)
             while self._now() < due:
@@ -176,6 +178,8 @@ class EmulatedPort:
                     os.write(self._master, data)
                 except BlockingIOError:
                     log.warning("nobody reads %s: %d bytes are lost", self.name, len(data))
+            released = True
+        return released
 
     def _client_baud(self) -> int:
         """The speed that the client has set, which a pseudo-terminal remembers but does not use."""

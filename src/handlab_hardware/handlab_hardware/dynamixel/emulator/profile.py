@@ -65,12 +65,13 @@ def timed(way: float, total: float, rise: float) -> tuple[float, float]:
     return top, top / rise if rise > 0.0 else 0.0
 
 
-def shape(way: Array, top: Array, acceleration: Array) -> Array:
-    """Profile types of ways that begin at rest."""
-    short = np.square(top) > np.abs(way) * acceleration
-    kind = np.where(short, TRIANGULAR, TRAPEZOIDAL)
-    kind = np.where(acceleration == 0.0, RECTANGULAR, kind)
-    return np.where((top == 0.0) | (way == 0.0), NONE, kind)
+def shape(way: float, top: float, acceleration: float) -> int:
+    """Type of a profile that begins at rest."""
+    if not top or not way:
+        return NONE
+    if not acceleration:
+        return RECTANGULAR
+    return TRIANGULAR if top * top > abs(way) * acceleration else TRAPEZOIDAL
 
 
 def moving(position: Array, goal: Array, top: Array) -> BoolArray:

@@ -7,9 +7,15 @@ values into it. Where the manual is silent, the choice is named here.
 from dataclasses import dataclass
 
 from handlab_hardware.dynamixel.emulator.packet import Alert, Code, Error
-from handlab_hardware.dynamixel.emulator.table import FACTORY_BAUD, GOALS, ControlTable
+from handlab_hardware.dynamixel.emulator.table import FACTORY_BAUD, GOALS, ControlTable, Writes
 from handlab_hardware.dynamixel.models import ServoModel
-from handlab_hardware.dynamixel.registers import BAUD_RATES, REGISTERS, HardwareError, OperatingMode
+from handlab_hardware.dynamixel.registers import (
+    BAUD_RATES,
+    REGISTERS,
+    HardwareError,
+    OperatingMode,
+    Register,
+)
 
 FIRMWARE = 46
 """Of a servo fresh from the shop: it knows fast reads and the control table backup."""
@@ -138,15 +144,16 @@ class Servo:
             data: bytes.
             as_second: the servo was called by its secondary id, and the EEPROM is locked.
         """
-        error = self._check(address, data, as_second)
-        if not error:
-            for start, run in self.table.resolve(address, data):
-                self._store(start, run)
+        error, writes = self._plan(address, data, as_second)
+        for register, value in writes:
+            self._store(register, value)
+        if self.changed:
+            self._remember()
         return Answer(error)
 
     def register(self, address: int, data: bytes, as_second: bool = False) -> Answer:
         """Keep a write for the action to come."""
-        error = self._check(address, data, as_second)
+        error, _ = self._plan(address, data, as_second)
         if not error:
             self.registered = (address, data)
             self.table.put("registered_instruction", 1)
@@ -212,39 +219,29 @@ class Servo:
 
     # Effects
 
-    def _check(self, address: int, data: bytes, as_second: bool) -> Error:
-        locked = self.torque or as_second
-        for start, run in self.table.resolve(address, data):
-            error = self.table.check(start, run, locked)
-            if error:
-                return error
-            if self.shut_down and any(
-                register.name == "torque_enable" and value
-                for register, value in self.table.split(start, run)
-            ):
-                return Error.RESULT_FAIL  # chosen; the manual says only that a reboot is needed
-        return Error.NONE
+    def _plan(self, address: int, data: bytes, as_second: bool) -> tuple[Error, Writes]:
+        error, writes = self.table.plan(address, data, self.torque or as_second)
+        if self.shut_down and any(r.name == "torque_enable" and value for r, value in writes):
+            # Chosen; the manual says only that a reboot is needed.
+            return Error.RESULT_FAIL, []
+        return error, writes
 
-    def _store(self, address: int, data: bytes) -> None:
-        memory = self.table.memory
-        for register, value in self.table.split(address, data):
-            name = register.name
-            memory[register.address : register.end] = data[
-                register.address - address : register.end - address
-            ]
-            if name in GOALS:
-                self._goal_written(name)
-            elif name == "torque_enable":
-                self._set_torque(bool(value))
-            elif name == "operating_mode":
-                self._reset_mode()
-                self.rebase = self.rebase or value == OperatingMode.POSITION
-            elif name.startswith("indirect_address"):
-                self.table.relink()
-            if name != "goal_position":
-                self.changed = True
-        if self.changed:
-            self._remember()
+    def _store(self, register: Register, value: int) -> None:
+        name = register.name
+        self.table.put(name, value)
+        if name == "goal_position":
+            self._goal_written(name)
+            return
+        self.changed = True
+        if name in GOALS:
+            self._goal_written(name)
+        elif name == "torque_enable":
+            self._set_torque(bool(value))
+        elif name == "operating_mode":
+            self._reset_mode()
+            self.rebase = self.rebase or value == OperatingMode.POSITION
+        elif name.startswith("indirect_address"):
+            self.table.relink()
 
     def _goal_written(self, name: str) -> None:
         self.goal_changed = self.goal_changed or name == "goal_position"

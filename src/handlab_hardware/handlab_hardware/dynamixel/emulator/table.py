@@ -1,6 +1,5 @@
 """The control table of one emulated servo: memory, and the rules for reading and writing it."""
 
-from collections.abc import Iterator
 from functools import cache
 
 from handlab_hardware.dynamixel.emulator.packet import MAX_ID, Error
@@ -65,6 +64,11 @@ _LIMITED_BY = {
     "goal_velocity": "velocity_limit",
 }
 """Goals whose magnitude another register limits; beyond it is a data limit error."""
+
+_RULING = frozenset(
+    ("operating_mode", "bus_watchdog", "min_position_limit", "max_position_limit")
+) | frozenset(_LIMITED_BY.values())
+"""Registers that decide what goals may be."""
 
 GOALS = frozenset(("goal_pwm", "goal_current", "goal_velocity", "goal_position"))
 
@@ -132,6 +136,9 @@ def layout_of(model: ServoModel) -> Layout:
     return Layout(model)
 
 
+Writes = list[tuple[Register, int]]
+
+
 class ControlTable:
     """Memory behind the rules of a model's layout; knows values, not what they do."""
 
@@ -139,6 +146,8 @@ class ControlTable:
         self.layout = layout_of(model)
         self.memory = bytearray(TABLE_SIZE)
         self._registers = self.layout.registers
+        self._rules: dict[str, tuple[int, int, Error]] = {}
+        """Goals' ranges, worked out when asked for: most of what is written is goals."""
         self.linked = False
         """An indirect address points somewhere else than at its own data."""
         for name, value in self.layout.defaults().items():
@@ -150,12 +159,15 @@ class ControlTable:
     def get(self, name: str) -> int:
         """Value of a register."""
         r = self._registers[name]
-        return int.from_bytes(self.memory[r.address : r.end], "little", signed=r.signed)
+        at = r.address
+        return int.from_bytes(self.memory[at : at + r.size], "little", signed=r.signed)
 
     def put(self, name: str, value: int) -> None:
         """Set a register, whatever the rules say; this is the firmware's own access."""
         r = self._registers[name]
         self.memory[r.address : r.end] = int(value).to_bytes(r.size, "little", signed=r.signed)
+        if name in _RULING:
+            self._rules.clear()
 
     def read(self, address: int, length: int) -> tuple[Error, bytes]:
         """What a read instruction returns.
@@ -177,7 +189,29 @@ class ControlTable:
             return address
         return self.memory[pointer] | self.memory[pointer + 1] << 8
 
-    def resolve(self, address: int, data: bytes) -> list[tuple[int, bytes]]:
+    def plan(self, address: int, data: bytes, locked: bool) -> tuple[Error, Writes]:
+        """Work out a write, without doing it.
+
+        Args:
+            address: first.
+            data: bytes from there on; whole registers, without gaps.
+            locked: the EEPROM cannot be written, because torque is on.
+
+        Returns:
+            Why it is refused, or the registers and values that it is made of.
+        """
+        writes: Writes = []
+        for start, run in self._resolve(address, data):
+            error = self._split(start, run, locked, writes)
+            if error:
+                return error, []
+        for register, value in writes:
+            error = self._check_value(register.name, value)
+            if error:
+                return error, []
+        return Error.NONE, writes
+
+    def _resolve(self, address: int, data: bytes) -> list[tuple[int, bytes]]:
         """Split a write to indirect data into the writes that it stands for."""
         if not self.linked or address + len(data) > TABLE_SIZE:
             return [(address, data)]
@@ -190,24 +224,8 @@ class ControlTable:
                 runs.append((target, bytearray((byte,))))
         return [(start, bytes(run)) for start, run in runs]
 
-    def split(self, address: int, data: bytes) -> Iterator[tuple[Register, int]]:
-        """Registers and values of a write that `check` found to be good."""
-        end = address + len(data)
-        at = address
-        while at < end:
-            register = self.layout.by_address[at]
-            raw = data[at - address : register.end - address]
-            yield register, int.from_bytes(raw, "little", signed=register.signed)
-            at = register.end
-
-    def check(self, address: int, data: bytes, locked: bool) -> Error:
-        """Why a write would be refused.
-
-        Args:
-            address: first.
-            data: bytes from there on; whole registers, without gaps.
-            locked: torque is on, and the EEPROM cannot be written.
-        """
+    def _split(self, address: int, data: bytes, locked: bool, writes: Writes) -> Error:
+        """Append the registers that bytes cover; they must all be there, and writable."""
         at, end = address, address + len(data)
         if at >= end:
             return Error.DATA_LENGTH
@@ -215,13 +233,12 @@ class ControlTable:
             register = self.layout.owner[at] if at < TABLE_SIZE else None
             if register is None or not register.writable or (locked and register.eeprom):
                 return Error.ACCESS
-            if register.address != at or register.end > end:
+            stop = at + register.size
+            if register.address != at or stop > end:
                 return Error.DATA_LENGTH
-            at = register.end
-        for register, value in self.split(address, data):
-            error = self._check_value(register.name, value)
-            if error:
-                return error
+            raw = data[at - address : stop - address]
+            writes.append((register, int.from_bytes(raw, "little", signed=register.signed)))
+            at = stop
         return Error.NONE
 
     def _check_value(self, name: str, value: int) -> Error:
@@ -243,15 +260,22 @@ class ControlTable:
         return Error.NONE if good else Error.DATA_RANGE
 
     def _check_goal(self, name: str, value: int) -> Error:
+        if name not in self._rules:
+            self._rules[name] = self._goal_rule(name)
+        low, high, error = self._rules[name]
+        return Error.NONE if low <= value <= high else error
+
+    def _goal_rule(self, name: str) -> tuple[int, int, Error]:
+        """What a goal may be now, and what it is refused with."""
         if self.get("bus_watchdog") < 0:
-            return Error.DATA_RANGE
+            return 0, -1, Error.DATA_RANGE  # nothing, until it is cleared
         if name in _LIMITED_BY:
-            return Error.DATA_LIMIT if abs(value) > self.get(_LIMITED_BY[name]) else Error.NONE
-        low, high = self.layout.ranges[name]
+            limit = self.get(_LIMITED_BY[name])
+            return -limit, limit, Error.DATA_LIMIT
         if self.get("operating_mode") == OperatingMode.POSITION:
             low, high = self.get("min_position_limit"), self.get("max_position_limit")
-            return Error.NONE if low <= value <= high else Error.DATA_LIMIT
-        return Error.NONE if low <= value <= high else Error.DATA_RANGE
+            return low, high, Error.DATA_LIMIT
+        return *self.layout.ranges[name], Error.DATA_RANGE
 
     def relink(self) -> None:
         """Look whether an indirect address points elsewhere; after one was written."""
