@@ -1,0 +1,316 @@
+"""The backend of an Allegro hand: `HandDriver` on a bus, in a thread of its own.
+
+The bus is read as frames come. Where it fails as a whole (adapter unplugged, bus off), that is
+announced, it is opened again every REOPEN_EVERY, and the start-up is sent anew; whether the motors
+go on again is the driver's ladder.
+"""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from handlab_core.errors import BadConfig, StationFault, StationTimeout
+from handlab_core.fixtures import FIXTURES
+from handlab_core.hands import Hand, make_hand
+from handlab_core.health import GroupHealth, StationHealth
+from handlab_core.types import Array, Command, IntArray, JointState, Reading
+from handlab_hardware.allegro.config import HAND, AllegroConfig
+from handlab_hardware.allegro.driver import HandDriver, Measurement
+from handlab_hardware.allegro.protocol import FINGER_NAMES, SIDES, Frame, HandInfo, Serial
+from handlab_hardware.allegro.wire import Wire, WireLost
+from handlab_hardware.station_file import load_station, station_path
+
+POLL = 0.005
+"""s, the longest wait for a frame: time is judged so often, a third of FINGER_LATE."""
+ANSWER_TIMEOUT = 1.0
+"""s, for the hand's answers when it is opened; it answers in a millisecond."""
+ENGAGE_TIMEOUT = 1.0
+"""s, for whole sets of frames to come before the motors go on."""
+REOPEN_EVERY = 0.5
+"""s, between attempts to open a bus that failed."""
+NS_PER_S = 1_000_000_000
+
+Clock = Callable[[], float]
+
+log = logging.getLogger(__name__)
+
+
+class AllegroHand:
+    """One Allegro hand; implements `handlab_core.backend.Hardware`.
+
+    The fixture is another driver's: its reading here is NaN and its stamp never advances.
+
+    Args:
+        hand: the hand's description.
+        config: the facts of the machine.
+        clock: s, monotonic.
+
+    Raises:
+        StationFault: the bus cannot be opened, or another hand is on it than configured.
+        StationTimeout: the hand, or a finger of it, does not answer.
+    """
+
+    worlds = 1
+
+    def __init__(self, hand: Hand, config: AllegroConfig, clock: Clock = time.monotonic) -> None:
+        self._hand, self._config, self._clock, self._began = hand, config, clock, clock()
+        self._lock, self._moved = threading.Lock(), threading.Condition()
+        self._stop = threading.Event()
+        self._failure = ""
+        self.counts: Counter[str] = Counter(bus_failures=0)
+        self._wire: Wire | None = Wire(config.interface, config.channel)
+        self._driver = HandDriver(hand, config, self._send)
+        try:
+            self._open()
+        except BaseException:
+            self._shut()
+            raise
+        self._thread = threading.Thread(target=self._run, name="allegro", daemon=True)
+        self._thread.start()
+
+    # Four verbs.
+
+    def reset(self, worlds: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
+        """Raise StationFault: no hardware can be placed at once."""
+        raise StationFault("a real hand cannot be placed; use the reset that moves it")
+
+    def step(
+        self,
+        hand: Command,
+        fixture: Command | None,
+        period: float,
+        worlds: IntArray | None = None,
+    ) -> Reading:
+        """Hand targets to the driver's thread and return the newest reading, without waiting.
+
+        Targets are reached evenly; an effort of 0 releases its joint, a larger one is cut to the
+        vendor's clip. See `Backend.step`; the caller keeps the schedule.
+        """
+        with self._lock:
+            self._driver.command(hand.q[0], hand.effort[0], self._now(), period)
+        return self.read()
+
+    def read(self) -> Reading:
+        """Return the newest complete reading; its stamp tells how old it is."""
+        with self._lock:
+            newest = self._driver.measurement
+        assert newest is not None  # the constructor waited for it
+        return Reading(_joint_state(newest), _nothing_of_the_fixture())
+
+    def close(self) -> None:
+        """Motors off, frames off, bus closed."""
+        self._stop.set()
+        self._thread.join()
+        self._shut()
+
+    # What real motors have beside them.
+
+    def activate(self) -> None:
+        """Motors on, holding where they are.
+
+        Raises:
+            StationFault: they did not go on in time; says why.
+        """
+        with self._lock:
+            self._driver.engage(True)
+        if not self._wait_for(lambda: self._driver.engaged, ENGAGE_TIMEOUT):
+            why = "; ".join(self.health().problems) or "no whole sets of finger frames come"
+            self.deactivate()
+            raise StationFault(f"the hand on {self._config.channel} does not engage: {why}")
+
+    def deactivate(self) -> None:
+        """Motors off; readings go on."""
+        with self._lock:
+            self._driver.engage(False)
+        self._wait_for(lambda: not self._driver.engaged, ENGAGE_TIMEOUT)
+
+    def health(self) -> StationHealth:
+        """Return what is known of the hand; nothing is known of the fixture."""
+        with self._lock:
+            now, driver = self._now(), self._driver
+            problems = (self._failure,) if self._failure else driver.problems(now)
+            n = self._hand.n
+            status = 0 if driver.info is None else int(driver.info.status) & ~1
+            group = GroupHealth(
+                temperature=driver.temperature.copy(),
+                voltage=np.full(n, np.nan),
+                hardware_error=(status,) * n,
+                silent=driver.silent_joints(now),
+                torque=np.full(n, driver.engaged),
+                hot=driver.hot,
+                pause=driver.pause,
+            )
+            counts = dict(driver.counts + self.counts)
+            counts |= {k: 0 for k in (*driver.counts, *self.counts) if k not in counts}
+        return StationHealth(group, GroupHealth.unknown(1), problems, (), counts)
+
+    @property
+    def info(self) -> HandInfo | None:
+        """What the hand last said of itself."""
+        return self._driver.info
+
+    @property
+    def serial(self) -> Serial | None:
+        """The hand's serial number."""
+        return self._driver.serial
+
+    def reboot(self, joint: str) -> None:
+        """Raise StationFault: the protocol has no such message."""
+        self._hand.index(joint)
+        raise StationFault("an Allegro hand restarts only as a whole: switch its power off and on")
+
+    def calibrate(self, overwrite: bool = False, force: bool = False) -> str:
+        """Raise StationFault: this hand brings its zeros along."""
+        raise StationFault(
+            "an Allegro hand applies its zeros itself; correct a joint with `zeros` in the section "
+            "`allegro` of the station file"
+        )
+
+    # The driver's thread.
+
+    def _now(self) -> float:
+        return round((self._clock() - self._began) * NS_PER_S) / NS_PER_S
+
+    def _send(self, frame: Frame) -> None:
+        assert self._wire is not None
+        self._wire.send(frame)
+
+    def _pump(self) -> None:
+        """Take one frame if there is one, and let the driver look at the time."""
+        assert self._wire is not None
+        frame = self._wire.receive(POLL)
+        with self._lock:
+            now = self._now()
+            if frame is not None:
+                self._driver.receive(frame, now)
+            self._driver.tick(now)
+
+    def _open(self) -> None:
+        """Start the hand up and check that it is the right one."""
+        driver, where = self._driver, f"on {self._config.channel} ({self._config.interface})"
+        assert self._wire is not None
+        self._wire.flush()
+        driver.start(self._now())
+        if not self._pump_until(lambda: driver.info is not None and driver.serial is not None):
+            raise StationTimeout(
+                f"no hand with device id {self._config.device} answers {where}: check that it is "
+                f"powered, that the CAN cable is in, and that the bus runs at 1 Mbit/s"
+            )
+        check_identity(driver.info, driver.serial, self._config, where)
+        if not self._pump_until(lambda: driver.measurement is not None):
+            silent = driver.silent_fingers(self._now())
+            names = ", ".join(n for n, gone in zip(FINGER_NAMES, silent, strict=True) if gone)
+            raise StationTimeout(f"the hand {where} answers, but sends no angles of {names}")
+
+    def _pump_until(self, done: Callable[[], bool]) -> bool:
+        deadline = self._clock() + ANSWER_TIMEOUT
+        while not done() and self._clock() < deadline:
+            self._pump()
+        return done()
+
+    def _shut(self) -> None:
+        if self._wire is None:
+            return
+        try:
+            self._driver.stop()
+        except WireLost as error:
+            log.warning("while closing: %s", error)
+        self._wire.close()
+        self._wire = None
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                if self._wire is None:
+                    self._reopen()
+                else:
+                    self._pump()
+            except WireLost as error:
+                self._lose(error)
+            with self._moved:
+                self._moved.notify_all()
+
+    def _lose(self, error: WireLost) -> None:
+        log.error("%s; trying again every %s s", error, REOPEN_EVERY)
+        with self._lock:
+            self.counts["bus_failures"] += 1
+            self._failure = f"{error}; it is opened again as soon as it is back"
+            self._driver.engaged = False
+            wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.close()
+
+    def _reopen(self) -> None:
+        if self._stop.wait(REOPEN_EVERY):
+            return
+        try:
+            wire = Wire(self._config.interface, self._config.channel)
+        except StationFault:
+            return
+        with self._lock:
+            self._wire = wire
+            wire.flush()
+            self._driver.start(self._now())
+            self._failure = ""
+        log.warning("the CAN bus %s is back", wire.name)
+
+    def _wait_for(self, done: Callable[[], bool], timeout: float) -> bool:
+        with self._moved:
+            return self._moved.wait_for(done, timeout)
+
+
+def check_identity(
+    info: HandInfo | None, serial: Serial | None, config: AllegroConfig, where: str
+) -> None:
+    """Raise StationFault if the hand is of another side or version than configured."""
+    assert info is not None and serial is not None
+    side = SIDES[info.side] if info.side < len(SIDES) else f"unknown ({info.side})"
+    if side != config.side:
+        raise StationFault(
+            f"the hand {where} is a {side} hand, the station file says {config.side}: "
+            f"correct `side`, or connect the other hand"
+        )
+    is_v5 = serial.is_v5
+    if is_v5 != (config.version == "v5"):
+        raise StationFault(
+            f"the hand {where} has the serial {serial.text!r}, which is "
+            f"{'that of a v5' if is_v5 else 'not that of a v5'} hand; the station file says "
+            f"{config.version}: correct `version`"
+        )
+
+
+def _joint_state(newest: Measurement) -> JointState:
+    rows = (value[None].copy() for value in (newest.q, newest.qd, newest.effort))
+    return JointState(np.array([newest.stamp]), *rows)
+
+
+def _nothing_of_the_fixture() -> JointState:
+    return JointState(np.zeros(1), *(np.full((1, 1), np.nan) for _ in range(3)))
+
+
+def make_backend(hand: str, fixture: str, station: str = "") -> AllegroHand:
+    """Open the Allegro hand of a station file.
+
+    Args:
+        hand: name of the hand that the task needs.
+        fixture: name of the object; not served here.
+        station: path of the file; empty: the one that comes with handlab.
+
+    Raises:
+        BadConfig: the file is not of an Allegro hand, or has values that cannot be.
+        StationFault, StationTimeout: see AllegroHand.
+    """
+    path = Path(station) if station else station_path(HAND)
+    facts = load_station(path)
+    FIXTURES.make(fixture)
+    if hand != HAND or facts.hand != HAND or facts.allegro is None:
+        raise BadConfig(
+            f"{path} must say `hand: {HAND}` and have a section `allegro`, and the task must be "
+            f"one for that hand; the task's is {hand}"
+        )
+    return AllegroHand(make_hand(hand), AllegroConfig.from_dict(facts.allegro))

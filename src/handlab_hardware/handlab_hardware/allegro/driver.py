@@ -1,0 +1,304 @@
+"""What the driver of an Allegro hand does with each frame, without bus, thread and clock.
+
+Torques are written once for every complete set of four finger frames, so that the hand's own period
+is the schedule. Where frames stop coming:
+
+| age of a finger's newest frame | what follows                                               |
+|--------------------------------|------------------------------------------------------------|
+| up to FINGER_LATE              | nothing                                                    |
+| up to FINGER_LOST              | no torque on that finger; the others hold where they were  |
+| more, or all fingers           | SYSTEM_OFF; start-up is sent again every RESTART_EVERY     |
+| RECOVERY_SETS whole sets again | SYSTEM_ON, if it is wanted; setpoints begin where it is    |
+
+A hand that reports a high temperature is off until it reports none. Readings advance only with
+complete sets: what is stale is never given as new. Frames that nobody knows are counted.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from handlab_core.hands import Hand
+from handlab_core.heat import Heat
+from handlab_core.types import Array, BoolArray
+from handlab_hardware.allegro.config import AllegroConfig, Mounting
+from handlab_hardware.allegro.control import Interpolator, VelocityEstimate, pd_torque
+from handlab_hardware.allegro.protocol import (
+    FINGER_NAMES,
+    FINGERS,
+    JOINTS,
+    JOINTS_EACH,
+    Frame,
+    HandInfo,
+    Message,
+    Serial,
+    Status,
+    counts_from_torque,
+    frame_id,
+    pack_counts,
+    pack_periods,
+    rad_from_counts,
+    split_id,
+    torque_from_counts,
+    torque_scale,
+    unpack_counts,
+    unpack_temperatures,
+)
+
+FINGER_LATE = 0.015
+"""s, five periods of a V4 hand: more than a busy bus delays a frame."""
+FINGER_LOST = 0.1
+"""s, one period of a policy: so long the other fingers hold."""
+RESTART_EVERY = 0.5
+"""s, between attempts to make a silent hand talk."""
+RECOVERY_SETS = 20
+"""Complete sets without a gap before the motors go on again, 60 ms of a V4 hand."""
+INFO_EVERY = 1.0
+"""s, between questions for the hand's status, so that a fault is reported within that time."""
+TEMPERATURE_LIMIT = 80.0
+"""degrees Celsius of a joint. Chosen: that of the claw's servos, as the vendor publishes none."""
+
+IGNORED = (Message.IMU, Message.FINGERTIP, Message.FINGERTIP + 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One complete set of finger frames, arrays (16,) in the hand's joint order."""
+
+    stamp: float  # s, of its last frame
+    q: Array  # rad
+    qd: Array  # rad/s
+    effort: Array  # N m, as sent: the hand measures none
+
+
+class HandDriver:
+    """The state of one hand, fed with frames and with time.
+
+    Args:
+        hand: whose joints these are.
+        config: the facts of the machine.
+        send: puts a frame on the bus.
+    """
+
+    def __init__(self, hand: Hand, config: AllegroConfig, send: Callable[[Frame], None]) -> None:
+        self._hand, self._config, self._version = hand, config, config.protocol
+        self._send_frame, self._mounting = send, Mounting(config, hand)
+        gains = config.controller
+        self._stiffness = self._mounting.sort(gains.stiffness)
+        self._damping = self._mounting.sort(gains.damping)
+        self.wanted = False
+        """Whether the motors shall be on."""
+        self.engaged = False
+        """Whether they are, as far as was sent."""
+        self.info: HandInfo | None = None
+        self.serial: Serial | None = None
+        self.measurement: Measurement | None = None
+        self.temperature = np.full(JOINTS, np.nan)
+        """degrees Celsius, in the hand's order."""
+        self.counts: Counter[str] = Counter(unknown_frames=0, malformed_frames=0, lost_fingers=0)
+        self._wire_temperature = np.full(JOINTS, np.nan)
+        self._heat = Heat(np.full(JOINTS, TEMPERATURE_LIMIT))
+        self._rest = self._heat.update(self.temperature)
+        self._angle = np.zeros(JOINTS)  # of the wire
+        self._seen = np.full(FINGERS, -np.inf)  # s
+        self._fresh = np.zeros(FINGERS, dtype=bool)
+        self._late = np.ones(FINGERS, dtype=bool)
+        self._sets = 0
+        self._limit = np.zeros(JOINTS)  # N m, asked for by the newest command
+        self._effort = np.zeros(JOINTS)
+        self._velocity = VelocityEstimate()
+        self._interpolator: Interpolator | None = None
+        self._next_info = self._next_restart = -np.inf
+        self._scaled_for(geared_b=False)
+
+    # What the caller wants.
+
+    def command(self, q: Array, effort: Array, now: float, period: float) -> None:
+        """Take targets [rad] and largest torques [N m]; a torque of 0 releases its joint."""
+        self._limit = np.minimum(effort, self._largest)
+        if self._interpolator is not None and not self._late.any():
+            self._interpolator.aim(np.clip(q, self._hand.lower, self._hand.upper), now, period)
+
+    def engage(self, wanted: bool) -> None:
+        """Ask for motors on, holding where they are, or off."""
+        self.wanted = wanted
+        self._limit = self._largest.copy()
+
+    # What the hand sends.
+
+    def receive(self, frame: Frame, now: float) -> None:
+        """Take a frame that came at the time `now` [s]."""
+        message, device = split_id(frame.id)
+        try:
+            known = device == self._config.device and not frame.remote
+            if not (known and self._take(message, frame.data, now)):
+                self.counts["unknown_frames"] += 1
+        except ValueError:
+            self.counts["malformed_frames"] += 1
+
+    def _take(self, message: int, data: bytes, now: float) -> bool:
+        """Take the data of a message; False if there is none such."""
+        if 0 <= (finger := message - Message.FINGER_POSE) < FINGERS:
+            self._take_pose(finger, data, now)
+        elif 0 <= (finger := message - Message.TEMPERATURE) < FINGERS:
+            self._wire_temperature[_joints(finger)] = unpack_temperatures(data)
+            self.temperature = self._mounting.sort(self._wire_temperature)
+            self._rest = self._heat.update(self.temperature)
+        elif message == Message.HAND_INFO:
+            self.info = HandInfo.unpack(data)
+        elif message == Message.SERIAL:
+            self.serial = Serial.unpack(data)
+            self._scaled_for(self.serial.geared_b)
+        else:
+            return message in IGNORED
+        return True
+
+    def _take_pose(self, finger: int, data: bytes, now: float) -> None:
+        self._angle[_joints(finger)] = rad_from_counts(unpack_counts(data), self._version)
+        self._seen[finger], self._fresh[finger] = now, True
+        if self._fresh.all():
+            self._fresh[:] = False
+            self._complete(now)
+        elif self.engaged and self._late.any() and (self._fresh | self._late).all():
+            self._fresh[:] = False
+            self._control(now)
+
+    def _complete(self, now: float) -> None:
+        """A whole set: control, and a new reading."""
+        self._late[:] = False
+        self._sets += 1
+        q, qd = self._control(now)
+        self.measurement = Measurement(now, q, qd, self._effort)
+
+    def _control(self, now: float) -> tuple[Array, Array]:
+        """Compute the torques, and send those of the fingers that are heard."""
+        q = self._mounting.q_from_wire(self._angle)
+        stamps = self._mounting.sort(np.repeat(self._seen, JOINTS_EACH))
+        qd = self._velocity.update(q, stamps)
+        if self._interpolator is None:
+            self._interpolator = Interpolator(q, self._hand.max_rate)
+        limit = np.where(self._rest.hot, 0.0, self._limit if self.engaged else 0.0)
+        self._interpolator.follow(q, limit <= 0.0)
+        error = self._interpolator.at(now) - q
+        torque = pd_torque(error, qd, self._stiffness, self._damping, limit)
+        counts = counts_from_torque(self._mounting.torque_to_wire(torque), self._scale)
+        self._effort = self._mounting.torque_from_wire(torque_from_counts(counts, self._scale))
+        if self.engaged:
+            for finger in np.flatnonzero(~self._late).tolist():
+                self._send(Message.SET_TORQUE + finger, pack_counts(counts[_joints(finger)]))
+        return q, qd
+
+    # What time brings.
+
+    def start(self, now: float) -> None:
+        """Send the vendor's start-up, but for SYSTEM_ON, which waits for whole sets of frames."""
+        self.engaged, self._sets = False, 0
+        self._next_restart, self._next_info = now + RESTART_EVERY, now + INFO_EVERY
+        self._send(Message.SYSTEM_OFF)
+        self._send(Message.HAND_INFO, remote=True)
+        self._send(Message.SERIAL, remote=True)
+        self._send(Message.SET_PERIOD, pack_periods(self._version.periods))
+
+    def stop(self) -> None:
+        """Send SYSTEM_OFF, and ask for no more frames."""
+        self.engaged = False
+        self._send(Message.SYSTEM_OFF)
+        self._send(Message.SET_PERIOD, pack_periods((0, 0, 0)))
+
+    def tick(self, now: float) -> None:
+        """Judge the age of what came; to be called every few milliseconds."""
+        age = now - self._seen
+        self._notice_late(age > FINGER_LATE)
+        lost = bool((age > FINGER_LOST).any())
+        allowed = self.wanted and not lost and not self.too_hot
+        if self.engaged and not allowed:
+            self.engaged = False
+            self._send(Message.SYSTEM_OFF)
+        elif not self.engaged and allowed and self._sets >= RECOVERY_SETS:
+            self._engage()
+        if lost and now >= self._next_restart:
+            self.counts["restarts"] += 1
+            self.start(now)
+        elif now >= self._next_info:
+            self._next_info = now + INFO_EVERY
+            self._send(Message.HAND_INFO, remote=True)
+
+    def _notice_late(self, late: BoolArray) -> None:
+        newly = late & ~self._late
+        if not late.any() or not newly.any():
+            return
+        self.counts["lost_fingers"] += int(newly.sum())
+        self._late |= late
+        self._sets = 0
+        self._fresh[late] = False
+        if self._interpolator is not None:
+            self._interpolator.hold()
+        if self.engaged:
+            for finger in np.flatnonzero(newly).tolist():
+                self._send(Message.SET_TORQUE + finger, pack_counts(np.zeros(4, np.int64)))
+
+    def _engage(self) -> None:
+        """Motors on; until the next command every joint stays where it is."""
+        if self._interpolator is not None:
+            self._interpolator.hold()  # at what it followed while the motors were off
+        self._send(Message.SYSTEM_ON)
+        self.engaged = True
+
+    def _scaled_for(self, geared_b: bool) -> None:
+        self._scale = torque_scale(self._version, geared_b)
+        # The clip is of the counts before those of a type B gear are halved.
+        clip = torque_from_counts(np.array(self._version.torque_clip), torque_scale(self._version))
+        self._largest = np.minimum(self._mounting.sort(clip), self._hand.max_effort)
+
+    def _send(self, message: int, data: bytes = b"", remote: bool = False) -> None:
+        self._send_frame(Frame(frame_id(message, self._config.device), data, remote))
+
+    # What is known.
+
+    @property
+    def too_hot(self) -> bool:
+        """The hand reports a high temperature."""
+        return self.info is not None and bool(self.info.status & Status.HIGH_TEMPERATURE)
+
+    @property
+    def hot(self) -> BoolArray:
+        """Joints that are released until they have cooled, (16,)."""
+        return self._rest.hot | self.too_hot
+
+    @property
+    def pause(self) -> bool:
+        """A joint is warm: finish the step, then let it cool."""
+        return self._rest.pause or self.too_hot
+
+    def silent_fingers(self, now: float) -> BoolArray:
+        """Fingers whose frames are late, (4,), index to thumb."""
+        return now - self._seen > FINGER_LATE
+
+    def silent_joints(self, now: float) -> BoolArray:
+        """Joints of silent fingers, (16,), in the hand's order."""
+        of_wire = np.repeat(self.silent_fingers(now), JOINTS_EACH)
+        return self._mounting.sort(of_wire.astype(np.float64)) > 0
+
+    def problems(self, now: float) -> tuple[str, ...]:
+        """What is wrong now, a sentence each."""
+        found = []
+        silent = self.silent_fingers(now)
+        names = ", ".join(name for name, gone in zip(FINGER_NAMES, silent, strict=True) if gone)
+        if silent.all():
+            found.append("no frames from the hand: check its power and the CAN cable")
+        elif silent.any():
+            found.append(f"no frames from {names}: check the finger's cable in the palm")
+        if self.too_hot:
+            found.append("the hand reports a high temperature: its motors are off until it cools")
+        if self._rest.hot.any():
+            joints = [j for j, hot in zip(self._hand.joints, self._rest.hot, strict=True) if hot]
+            found.append(f"too hot, and released until cool: {', '.join(joints)}")
+        if self.info is not None and self.info.status & Status.INTERNAL_COMMUNICATION:
+            found.append("the hand reports a fault of its inner bus: switch it off and on")
+        return tuple(found)
+
+
+def _joints(finger: int) -> slice:
+    return slice(JOINTS_EACH * finger, JOINTS_EACH * (finger + 1))

@@ -1,0 +1,269 @@
+"""An emulated Allegro hand on a CAN bus: what the firmware does, as far as it is known.
+
+It answers remote frames, sends angles and temperatures by SET_PERIOD, and moves its joints by
+SET_TORQUE while its motors are on. After power-on motors and periodic frames are off. It has no
+watchdog: like the vendor's, it holds the last torques for ever when the host falls silent.
+
+    python -m handlab_hardware.allegro.emulator --interface udp_multicast --channel 239.74.163.2
+"""
+
+import argparse
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from handlab_core.hands import make_hand
+from handlab_hardware.allegro.physics import MotorHeat, SecondOrder, TorquePhysics
+from handlab_hardware.allegro.protocol import (
+    DEVICES,
+    FINGERS,
+    JOINTS,
+    JOINTS_EACH,
+    SIDES,
+    V4,
+    VERSIONS,
+    Frame,
+    HandInfo,
+    Message,
+    Serial,
+    Status,
+    Version,
+    counts_from_rad,
+    frame_id,
+    pack_counts,
+    pack_temperatures,
+    split_id,
+    torque_from_counts,
+    torque_scale,
+    unpack_counts,
+    unpack_periods,
+)
+from handlab_hardware.allegro.wire import Wire, WireLost
+
+STEP_MS = 1
+"""ms, of the emulation; SET_PERIOD counts in it."""
+MS = 1e-3  # s
+LONGEST_CATCH_UP = 0.1
+"""s. An emulator that was stopped for longer does not race through what it missed."""
+HIGH_TEMPERATURE = 80.0
+"""degrees Celsius at which the firmware faults, and its motors go off. Chosen, as in the driver."""
+HARDWARE, FIRMWARE = 0x0400, 0x0103  # chosen; nothing reads them
+SERIALS = {"v4": "0B000001", "v5": "01AR0001"}
+"""Chosen. Of V5 only the letters A or B and R or L in the middle are known."""
+UNKNOWN = 0x7F  # message id that nobody knows
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Faults:
+    """What goes wrong, from now on; may be changed at any time."""
+
+    silent_fingers: set[int] = field(default_factory=set)
+    """Fingers, 0 to 3, that send no angles."""
+    unplugged: bool = False
+    """Nothing comes from the hand and nothing reaches it."""
+    unknown_frames: bool = False
+    """A frame with an id that nobody knows, with every set of angles."""
+    malformed_frames: bool = False
+    """An angle frame that is too short, with every set of angles."""
+    high_temperature: bool = False
+    """The firmware says so, whatever the motors' temperatures are."""
+    internal_communication: bool = False
+    """The fault of that name."""
+
+
+class EmulatedHand:
+    """The firmware's state, fed with frames and with time.
+
+    Args:
+        send: puts a frame on the bus.
+        physics: what the torques move; without it, joints that know nothing of each other.
+        version: of the protocol.
+        device: id, 0 to 3.
+        side: right or left.
+        serial: eight ASCII characters; empty: one that fits the version.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Frame], None],
+        physics: TorquePhysics | None = None,
+        version: Version = V4,
+        device: int = 0,
+        side: str = "right",
+        serial: str = "",
+    ) -> None:
+        self._send_frame, self._version, self._device = send, version, device
+        self._physics = physics or SecondOrder(make_hand("allegro"))
+        self._side = SIDES.index(side)
+        self._serial = Serial(serial or SERIALS[version.name])
+        self._scale = torque_scale(version, self._serial.geared_b)
+        self._heat = MotorHeat(np.array(version.torque_clip, dtype=np.float64))
+        self.faults = Faults()
+        self.servo_on = False
+        self.periods = (0, 0, 0)
+        self.counts = np.zeros(JOINTS, dtype=np.int64)
+        """Torque as commanded."""
+        self.q, self.qd = self._physics.step(np.zeros(JOINTS), STEP_MS * MS)
+        self._ms, self._now = 0, -np.inf
+
+    def receive(self, frame: Frame) -> None:
+        """Take a frame from the bus; what is not for this hand is ignored."""
+        message, device = split_id(frame.id)
+        if device != self._device or self.faults.unplugged:
+            return
+        try:
+            if frame.remote:
+                self._answer(message)
+            else:
+                self._obey(message, frame.data)
+        except ValueError as error:
+            log.warning("ignored a frame: %s", error)
+
+    def _obey(self, message: int, data: bytes) -> None:
+        if message == Message.SYSTEM_ON:
+            self.servo_on = not self._too_hot
+        elif message == Message.SYSTEM_OFF:
+            self._motors_off()
+        elif message == Message.SET_PERIOD:
+            self.periods, self._ms = unpack_periods(data), 0
+        elif 0 <= (finger := message - Message.SET_TORQUE) < FINGERS and self.servo_on:
+            self.counts[_joints(finger)] = unpack_counts(data)
+
+    def _answer(self, message: int) -> None:
+        if message == Message.HAND_INFO:
+            self._send(message, self._info().pack())
+        elif message == Message.SERIAL:
+            self._send(message, self._serial.pack())
+        elif 0 <= (finger := message - Message.FINGER_POSE) < FINGERS:
+            self._send_pose(finger)
+        elif 0 <= (finger := message - Message.TEMPERATURE) < FINGERS:
+            self._send_temperature(finger)
+
+    def tick(self, now: float) -> None:
+        """Let time go on to `now` [s], and send what is due."""
+        if now - self._now > LONGEST_CATCH_UP:
+            self._now = now - STEP_MS * MS
+        while self._now + STEP_MS * MS <= now:
+            self._now += STEP_MS * MS
+            self._advance()
+
+    def _advance(self) -> None:
+        dt = STEP_MS * MS
+        self._heat.step(self.counts.astype(np.float64), dt)
+        if self._too_hot:
+            self._motors_off()
+        self.q, self.qd = self._physics.step(torque_from_counts(self.counts, self._scale), dt)
+        self._ms += STEP_MS
+        position, _, temperature = self.periods
+        if position and self._ms % position == 0:
+            self._send_set()
+        if temperature and self._ms % temperature == 0:
+            for finger in range(FINGERS):
+                self._send_temperature(finger)
+
+    def _send_set(self) -> None:
+        for finger in range(FINGERS):
+            self._send_pose(finger)
+        if self.faults.unknown_frames:
+            self._send(UNKNOWN, bytes(8))
+        if self.faults.malformed_frames:
+            self._send(Message.FINGER_POSE, bytes(3))
+
+    def _send_pose(self, finger: int) -> None:
+        if finger not in self.faults.silent_fingers:
+            counts = counts_from_rad(self.q[_joints(finger)], self._version)
+            self._send(Message.FINGER_POSE + finger, pack_counts(counts))
+
+    def _send_temperature(self, finger: int) -> None:
+        celsius = self._heat.temperature[_joints(finger)].astype(np.int64)
+        self._send(Message.TEMPERATURE + finger, pack_temperatures(celsius))
+
+    def _info(self) -> HandInfo:
+        status = Status.SERVO_ON if self.servo_on else Status(0)
+        if self._too_hot:
+            status |= Status.HIGH_TEMPERATURE
+        if self.faults.internal_communication:
+            status |= Status.INTERNAL_COMMUNICATION
+        board = int(self._heat.temperature.max())
+        return HandInfo(HARDWARE, FIRMWARE, self._side, board, status)
+
+    @property
+    def _too_hot(self) -> bool:
+        hot = self._heat.temperature.max() >= HIGH_TEMPERATURE
+        return self.faults.high_temperature or bool(hot)
+
+    def _motors_off(self) -> None:
+        self.servo_on = False
+        self.counts[:] = 0
+
+    def _send(self, message: int, data: bytes) -> None:
+        if not self.faults.unplugged:
+            self._send_frame(Frame(frame_id(message, self._device), data))
+
+
+def _joints(finger: int) -> slice:
+    return slice(JOINTS_EACH * finger, JOINTS_EACH * (finger + 1))
+
+
+def serve(
+    hand: EmulatedHand,
+    wire: Wire,
+    stop: threading.Event,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Run a hand at real time until `stop` is set; WireLost if the bus goes."""
+    while not stop.is_set():
+        frame = wire.receive(STEP_MS * MS)
+        while frame is not None:
+            hand.receive(frame)
+            frame = wire.receive(0.0)
+        hand.tick(clock())
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare which bus and which hand."""
+    parser.add_argument("--interface", default="udp_multicast", help="of python-can")
+    parser.add_argument("--channel", default="239.74.163.2", help="of that interface")
+    parser.add_argument("--device", type=int, default=0, choices=DEVICES)
+    parser.add_argument("--version", default="v4", choices=sorted(VERSIONS))
+    parser.add_argument("--side", default="right", choices=SIDES)
+
+
+def run(arguments: argparse.Namespace, physics: TorquePhysics | None = None) -> None:
+    """Emulate a hand until SIGINT or SIGTERM.
+
+    Raises:
+        StationFault: the bus cannot be opened.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    wire = Wire(arguments.interface, arguments.channel)
+    version = VERSIONS[arguments.version]
+    hand = EmulatedHand(wire.send, physics, version, arguments.device, arguments.side)
+    log.info("an Allegro hand %s is on %s", arguments.version, wire.name)
+    try:
+        serve(hand, wire, stop)
+    except WireLost as error:
+        log.error("%s", error)
+    finally:
+        wire.close()
+
+
+def main() -> None:
+    """Run from the command line, with joints that know nothing of each other."""
+    parser = argparse.ArgumentParser(description="An emulated Allegro hand on a CAN bus.")
+    add_arguments(parser)
+    run(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,254 @@
+"""The Allegro hand's CAN protocol: ids, units and payloads, as data and pure functions.
+
+CAN 2.0A, 11-bit ids, little-endian payloads. From the vendor's drivers, wilson-ko/allegro_hand_ros2
+@ 8749d24 (`v4_spec.hpp`, V4) and Wonikrobotics-git/allegro_hand_ros2_v5 (V5), and its wiki's CAN
+protocol v4.0. A finger is 0 index, 1 middle, 2 ring, 3 thumb; its joints are 0 to 3 from the palm.
+
+| message        | payload                                                            |
+|----------------|--------------------------------------------------------------------|
+| SYSTEM_ON, OFF | none: motors on, off                                               |
+| SET_TORQUE + f | 4 int16 counts of PWM                                              |
+| SET_PERIOD     | 3 uint16 ms: position, IMU, temperature; 0 is never                |
+| FINGER_POSE + f| 4 int16 counts of angle                                            |
+| TEMPERATURE + f| 4 uint8 degrees Celsius                                            |
+| HAND_INFO      | uint16 hardware, uint16 firmware, uint8 side, degrees C, status    |
+| SERIAL         | 8 ASCII characters                                                 |
+
+What the hand sends can also be asked for at any time by a remote frame of the same id.
+"""
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handlab_core.errors import BadConfig
+from handlab_core.hands.allegro import FULL_PWM, FULL_TORQUE, PWM_CLIP
+from handlab_core.types import Array, IntArray
+
+FINGER_NAMES = ("index", "middle", "ring", "thumb")
+FINGERS = JOINTS_EACH = 4
+JOINTS = FINGERS * JOINTS_EACH
+DEVICES = range(4)
+"""Device ids; two bits of the arbitration id."""
+DEVICE_BITS = 2
+BITRATE = 1_000_000
+INT16 = np.iinfo(np.int16)
+
+
+class Message(IntEnum):
+    """Message ids; those of fingers are the first of four."""
+
+    FINGER_POSE = 0x20
+    IMU = 0x30
+    TEMPERATURE = 0x38
+    SYSTEM_ON = 0x40
+    SYSTEM_OFF = 0x41
+    SET_TORQUE = 0x60
+    CONFIG = 0x68
+    HAND_INFO = 0x80
+    SET_PERIOD = 0x81
+    SERIAL = 0x88
+    SET_POSE = 0xE0
+    FINGERTIP = 0xF0  # V5: pressures of two fingers; the other two at + 2
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One CAN frame with an 11-bit id."""
+
+    id: int
+    data: bytes = b""
+    remote: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What differs between versions of the hand."""
+
+    name: str
+    rad_per_count: float
+    counts_per_newton_metre: float
+    torque_clip: tuple[int, ...]  # (16,) counts
+    periods: tuple[int, int, int]  # ms: position, IMU, temperature
+    halved_if_geared_b: tuple[int, ...] = ()
+    """Joints 0 to 15 whose torque counts are half as large in hands of gear type B."""
+
+
+V4 = Version(
+    name="v4",
+    rad_per_count=float(np.deg2rad(333.3 / 65536)),  # v4_spec.hpp, data_position_t
+    counts_per_newton_metre=FULL_PWM / FULL_TORQUE,
+    torque_clip=PWM_CLIP,
+    periods=(3, 0, 500),  # v4_spec.hpp, *_SAMPLING_PERIOD
+)
+V5 = Version(
+    name="v5",
+    rad_per_count=float(np.deg2rad(0.088)),
+    counts_per_newton_metre=1.43 * 1000,
+    torque_clip=(240,) * JOINTS,
+    periods=(2, 0, 500),  # position: its driver's; temperature: as V4
+    halved_if_geared_b=(1, 5, 9),
+)
+VERSIONS = {version.name: version for version in (V4, V5)}
+"""Name to version."""
+
+
+def make_version(name: str) -> Version:
+    """Look up a version by name; BadConfig if there is none."""
+    if name not in VERSIONS:
+        raise BadConfig(f"allegro: version is {name!r}; it can be {' or '.join(VERSIONS)}")
+    return VERSIONS[name]
+
+
+# Ids.
+
+
+def frame_id(message: int, device: int) -> int:
+    """Arbitration id of a message for or from a device."""
+    return message << DEVICE_BITS | device
+
+
+def split_id(arbitration_id: int) -> tuple[int, int]:
+    """Message id and device; the inverse of `frame_id`."""
+    return arbitration_id >> DEVICE_BITS, arbitration_id & (len(DEVICES) - 1)
+
+
+# Units; arrays of counts are int64 so that no sum of them overflows.
+
+
+def rad_from_counts(counts: IntArray, version: Version) -> Array:
+    """Angles [rad] of position counts."""
+    return counts.astype(np.float64) * version.rad_per_count
+
+
+def counts_from_rad(angle: Array, version: Version) -> IntArray:
+    """The nearest position counts to angles [rad], within int16."""
+    return _counts(angle / version.rad_per_count)
+
+
+def torque_scale(version: Version, geared_b: bool = False) -> Array:
+    """Counts for one N m, (16,)."""
+    scale = np.full(JOINTS, version.counts_per_newton_metre)
+    if geared_b:
+        scale[list(version.halved_if_geared_b)] /= 2
+    return scale
+
+
+def torque_from_counts(counts: IntArray, scale: Array) -> Array:
+    """Torques [N m] of counts; `scale` as of `torque_scale`."""
+    return counts.astype(np.float64) / scale
+
+
+def counts_from_torque(torque: Array, scale: Array) -> IntArray:
+    """The nearest counts to torques [N m], within int16."""
+    return _counts(torque * scale)
+
+
+def _counts(value: Array) -> IntArray:
+    return np.clip(np.rint(value), INT16.min, INT16.max).astype(np.int64)
+
+
+# Payloads.
+
+
+def pack_counts(counts: IntArray | NDArray[np.int16]) -> bytes:
+    """Four counts of one finger: positions or torques."""
+    return np.asarray(counts).astype("<i2").tobytes()
+
+
+def unpack_counts(data: bytes) -> IntArray:
+    """The inverse of `pack_counts`, (4,); ValueError for another length."""
+    return np.array(struct.unpack("<4h", _of_length(data, 8)), dtype=np.int64)
+
+
+def pack_periods(periods: tuple[int, int, int]) -> bytes:
+    """Periods [ms] of position, IMU and temperature."""
+    return struct.pack("<3H", *periods)
+
+
+def unpack_periods(data: bytes) -> tuple[int, int, int]:
+    """The inverse of `pack_periods`; two more bytes, as in the wiki, are ignored."""
+    if len(data) == 8:
+        data = data[:6]
+    position, imu, temperature = struct.unpack("<3H", _of_length(data, 6))
+    return position, imu, temperature
+
+
+def pack_temperatures(temperature: IntArray) -> bytes:
+    """Four temperatures [degrees Celsius] of one finger."""
+    return bytes(int(value) for value in np.clip(np.rint(temperature), 0, 255))
+
+
+def unpack_temperatures(data: bytes) -> Array:
+    """The inverse of `pack_temperatures`, (4,); ValueError for another length."""
+    return np.frombuffer(_of_length(data, 4), dtype=np.uint8).astype(np.float64)
+
+
+class Status(IntFlag):
+    """Status bits of HAND_INFO."""
+
+    SERVO_ON = 1 << 0
+    HIGH_TEMPERATURE = 1 << 1
+    INTERNAL_COMMUNICATION = 1 << 2
+
+
+SIDES = ("right", "left")
+"""By the number in HAND_INFO."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandInfo:
+    """What a hand says of itself."""
+
+    hardware: int
+    firmware: int
+    side: int  # place in SIDES
+    temperature: int  # degrees Celsius, of the main board
+    status: Status
+
+    def pack(self) -> bytes:
+        """The payload of HAND_INFO."""
+        return struct.pack(
+            "<HHBBB", self.hardware, self.firmware, self.side, self.temperature, int(self.status)
+        )
+
+    @classmethod
+    def unpack(cls, data: bytes) -> "HandInfo":
+        """The inverse of `pack`; ValueError for another length."""
+        hardware, firmware, side, temperature, status = struct.unpack("<HHBBB", _of_length(data, 7))
+        return cls(hardware, firmware, side, temperature, Status(status))
+
+
+@dataclass(frozen=True, slots=True)
+class Serial:
+    """A hand's serial number; a V5 hand tells its gear type and side in it."""
+
+    text: str
+
+    def pack(self) -> bytes:
+        """The payload of SERIAL."""
+        return self.text.encode("ascii").ljust(8, b"\0")
+
+    @classmethod
+    def unpack(cls, data: bytes) -> "Serial":
+        """The inverse of `pack`; ValueError for another length or what is not ASCII."""
+        return cls(_of_length(data, 8).decode("ascii").rstrip("\0"))
+
+    @property
+    def is_v5(self) -> bool:
+        """Whether it has a gear type and a side where V5 puts them."""
+        return self.text[2:3] in ("A", "B") and self.text[3:4] in ("R", "L")
+
+    @property
+    def geared_b(self) -> bool:
+        """A V5 hand of gear type B."""
+        return self.is_v5 and self.text[2] == "B"
+
+
+def _of_length(data: bytes, length: int) -> bytes:
+    if len(data) != length:
+        raise ValueError(f"{len(data)} bytes where {length} belong")
+    return data
