@@ -22,6 +22,7 @@ setup(
     entry_points={
         "console_scripts": [
             "handlab = handlab.cli:main",
+            "emulator_node = handlab.emulator_node:main",
             "viewer = handlab.viewer:main",
         ],
     },

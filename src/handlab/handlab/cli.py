@@ -159,6 +159,30 @@ def up(
 
 
 @app.command()
+def emulate(
+    wire: Annotated[str, typer.Argument(help="dynamixel")] = "dynamixel",
+    station: StationFile = "",
+    hand: Annotated[str, typer.Option(help="Whose station file, where none is given")] = "claw",
+    port: Annotated[Path | None, typer.Option(help="Name of the port; default: a new one")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Emulate a hand's motors down to the wire, with MuJoCo behind them, until Ctrl-C."""
+    import tempfile
+
+    from handlab import emulation
+    from handlab.progress import console
+    from handlab_core.errors import UnknownName
+    from handlab_hardware.station_file import station_path
+
+    if wire != "dynamixel":
+        raise UnknownName("wire", wire, ["dynamixel"])
+    link = port or Path(tempfile.mkdtemp(prefix="handlab-"), "dynamixel")
+    emulated = emulation.emulate_dynamixel(Path(station or station_path(hand)), link, seed)
+    console.print(f"{emulated.name}  (faults: {emulated.control}); Ctrl-C ends it")
+    emulation.serve(emulated)
+
+
+@app.command()
 def bench(name: str, as_json: AsJson = False, seed: Seed = 0, write: bool = False) -> None:
     """Measure something beside its limit, in one run."""
     from handlab.benches import BENCHES, run_bench

@@ -33,6 +33,7 @@ class ControlChannel:
             path.unlink()
         self._server = socket.socket(socket.AF_UNIX)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._server.bind(str(path))
         except OSError as error:
             self._server.close()

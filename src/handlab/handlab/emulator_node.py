@@ -1,0 +1,59 @@
+"""Emulator: the motors of a station that is not there, as a node beside the others.
+
+It speaks no topic to the driver, only the wire. `./handlab emulate` does the same without ROS.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rclpy.node import Node
+
+from handlab.emulation import emulate_dynamixel
+from handlab_core.errors import BadConfig
+from handlab_core.tasks import make_task
+from handlab_hardware.station_file import station_path
+from handlab_nodes.diagnostics import OK, Diagnostics
+from handlab_nodes.params import read_params
+from handlab_nodes.spinner import run
+
+
+@dataclass(frozen=True)
+class EmulatorParams:
+    """Parameters of the node."""
+
+    task: str = "valve"
+    station: str = ""  # path of the station file; empty: the one that comes with handlab
+    port: str = ""  # where the driver will look
+    seed: int = 0  # of faults that are left to chance
+
+
+class EmulatorNode(Node):
+    """Serves one emulated port from a thread."""
+
+    def __init__(self) -> None:
+        super().__init__("emulator")
+        params = read_params(self, EmulatorParams())
+        if not params.port:
+            raise BadConfig("parameter port is empty; name the port that the driver will open")
+        station = Path(params.station or station_path(make_task(params.task).hand_name))
+        self._port = emulate_dynamixel(station, Path(params.port), params.seed).start()
+        self._diagnostics = Diagnostics(self)
+        self.get_logger().info(f"emulated motors on {self._port.name}")
+
+    def report(self) -> None:
+        """Tell that what moves is emulated."""
+        self._diagnostics.publish(OK, f"emulated motors on {self._port.name}", {})
+
+    def destroy_node(self) -> None:
+        """Take the port away."""
+        self._port.close()
+        super().destroy_node()
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node."""
+    run(EmulatorNode, args)
+
+
+if __name__ == "__main__":
+    main()
