@@ -72,6 +72,7 @@ class DriverNode(LifecycleNode):
         self._hardware: Hardware | None = None
         self._pace: Pace | None = None
         self._malformed, self._next_try, self._why_closed = 0, 0.0, ""
+        self._autostart = params.autostart
         self._told: tuple[str, ...] = ()
         self._diagnostics = Diagnostics(self)
         self._wire = DriverWire(self, names, params.groups)
@@ -108,6 +109,7 @@ class DriverNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Engage the hand and begin to publish."""
         assert self._backend is not None
+        self._autostart = self.params.autostart
         if self._hardware is not None:
             self._hardware.activate()
         task = self._task
@@ -122,7 +124,8 @@ class DriverNode(LifecycleNode):
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Let go of everything."""
+        """Let go of everything; whoever asked for it does not want it to start by itself."""
+        self._autostart = False
         self._rest()
         return super().on_deactivate(state)
 
@@ -251,7 +254,7 @@ class DriverNode(LifecycleNode):
         """Start when it can be; end with what ended the stepping."""
         if self._pace is not None:
             self._pace.check()
-        elif self.params.autostart and time.monotonic() >= self._next_try:
+        elif self._autostart and time.monotonic() >= self._next_try:
             self._next_try = time.monotonic() + RETRY_PERIOD
             if self._backend is not None or self.trigger_configure() == SUCCESS:
                 self.trigger_activate()
