@@ -14,6 +14,7 @@ from handlab_core.backend import BACKENDS
 from handlab_core.hands import HANDS
 from handlab_core.paths import share, urdf
 from handlab_core.tasks import TASKS
+from handlab_hardware.allegro.config import AllegroConfig
 from handlab_hardware.station_file import load_station
 
 ROOT = share()
@@ -123,7 +124,9 @@ def test_every_task_has_a_launch_file_and_urdfs(name):
 def test_every_config_file_is_yaml(path):
     """Stations' files have a dataclass; rviz and ROS read their own."""
     if path.parent.name == "hands":
-        assert load_station(path).path == path
+        station = load_station(path)
+        assert station.path == path
+        assert station.allegro is None or AllegroConfig.from_dict(station.allegro)
         return
     kinds = (path.suffix, path.parent.name)
     assert ".rviz" in kinds or "controllers" in kinds, f"no dataclass is known for {path.name}"

@@ -60,7 +60,17 @@ INFO_EVERY = 1.0
 TEMPERATURE_LIMIT = 80.0
 """degrees Celsius of a joint. Chosen: that of the claw's servos, as the vendor publishes none."""
 
-IGNORED = (Message.IMU, Message.FINGERTIP, Message.FINGERTIP + 2)
+IGNORED = {
+    *(Message.IMU, Message.FINGERTIP, Message.FINGERTIP + 2),
+    # What hosts send: some buses, such as udp_multicast, also give back what was sent.
+    *(Message.SYSTEM_ON, Message.SYSTEM_OFF, Message.SET_PERIOD, Message.CONFIG),
+    *(
+        message + finger
+        for message in (Message.SET_TORQUE, Message.SET_POSE)
+        for finger in range(4)
+    ),
+}
+"""Messages that are known and of no use here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +141,10 @@ class HandDriver:
     def receive(self, frame: Frame, now: float) -> None:
         """Take a frame that came at the time `now` [s]."""
         message, device = split_id(frame.id)
+        if frame.remote:  # a host's question
+            return
         try:
-            known = device == self._config.device and not frame.remote
-            if not (known and self._take(message, frame.data, now)):
+            if device != self._config.device or not self._take(message, frame.data, now):
                 self.counts["unknown_frames"] += 1
         except ValueError:
             self.counts["malformed_frames"] += 1

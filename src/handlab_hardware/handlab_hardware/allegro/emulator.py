@@ -182,7 +182,7 @@ class EmulatedHand:
             self._send(Message.FINGER_POSE + finger, pack_counts(counts))
 
     def _send_temperature(self, finger: int) -> None:
-        celsius = self._heat.temperature[_joints(finger)].astype(np.int64)
+        celsius = self._heat.temperature[_joints(finger)]
         self._send(Message.TEMPERATURE + finger, pack_temperatures(celsius))
 
     def _info(self) -> HandInfo:

@@ -177,8 +177,8 @@ def unpack_periods(data: bytes) -> tuple[int, int, int]:
     return position, imu, temperature
 
 
-def pack_temperatures(temperature: IntArray) -> bytes:
-    """Four temperatures [degrees Celsius] of one finger."""
+def pack_temperatures(temperature: Array | IntArray) -> bytes:
+    """Four temperatures [degrees Celsius] of one finger, to the nearest degree."""
     return bytes(int(value) for value in np.clip(np.rint(temperature), 0, 255))
 
 
