@@ -17,8 +17,8 @@ from handlab_hardware.dynamixel.registers import RAD_PER_TICK, TICKS_PER_TURN
 from handlab_hardware.station_file import DynamixelSection, StationFile
 
 FAR = math.radians(20.0)
-"""rad, from the nominal zero: more than play and an unsteady grip can explain. The pose is another
-one, a horn was mounted with an offset, or an id belongs to another joint."""
+"""rad, from the nominal zero: more than play and a hand that is not held still can explain. It is
+another pose, a horn was mounted with an offset, or an id belongs to another joint."""
 
 HEAD = """\
 # Zeros of the servos, measured with every joint held at zero: the servo's angle [rad].

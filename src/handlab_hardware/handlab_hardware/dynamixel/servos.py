@@ -83,13 +83,20 @@ class Servos:
         self._single = np.array([p.mode is OperatingMode.POSITION for p in plans])
         self._by_current = any(p.mode is OperatingMode.CURRENT_BASED_POSITION for p in plans)
         self._ticks = np.zeros(n, dtype=np.int64)
-        self._alert = np.zeros(n, dtype=bool)
+        self._alert, self._suspect = np.zeros((2, n), dtype=bool)
         self._turn = self._probed = 0  # whose health is due next, and who was asked last
         self._next_health = self._next_probe = self._next_fast = 0.0
 
     def adopt(self, bus: ServoBus, facts: Sequence[Facts], now: float) -> None:
         """Begin with servos that have just been armed: read them and their health."""
-        for state in (self.engaged, self.absent, self.rebooting, self.locked, self._missed):
+        for state in (
+            self.engaged,
+            self.absent,
+            self.rebooting,
+            self.locked,
+            self._missed,
+            self._suspect,
+        ):
             state[:] = 0
         self.troubles.clear()
         self._facts = list(facts)
@@ -106,6 +113,7 @@ class Servos:
         self.fresh[:] = False
         there = [i for i in asked if self.ids[i] in answers]
         self._take(there, [answers[self.ids[i]] for i in there])
+        self._suspect[there] |= self._missed[there] > 0  # it may have restarted meanwhile
         self._missed[there] = 0
         for i in set(asked) - set(there):
             self._missed[i] += 1
@@ -201,8 +209,9 @@ class Servos:
     def look_after(self, bus: ServoBus, now: float) -> None:
         """Read the health of one servo, if one is due, and look for one that is away."""
         # The alert bit stays as long as the error: ask when it comes, and when it goes.
-        if news := _places(self.fresh & (self._alert != (self.errors != 0))):
-            self._attempt(news[0], self.examine, bus, news[0])
+        news = self._suspect | (self._alert != (self.errors != 0))
+        if new := _places(self.fresh & news & ~self.absent):
+            self._attempt(new[0], self.examine, bus, new[0])
         elif now >= self._next_health:
             self._turn = (self._turn + 1) % len(self.ids)
             self._next_health += HEALTH_PERIOD / len(self.ids)
@@ -236,10 +245,12 @@ class Servos:
             self.counts["watchdogs_tripped" if tripped else "servos_restarted"] += 1
             self.engaged[i] = False
             arm(bus, self.plans[i])
+            self._suspect[:] = True  # what happened to one may have happened to all
         elif value["torque_enable"] and not self.engaged[i]:
             bus.write(self.ids[i], "torque_enable", 0)
         elif not value["torque_enable"]:
             self.engaged[i] = False
+        self._suspect[i] = False
 
     def reboot(self, bus: ServoBus, i: int, now: float) -> None:
         """Restart one servo, and look for it from now on.

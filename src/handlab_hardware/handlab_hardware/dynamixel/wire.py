@@ -162,6 +162,7 @@ class Port(PortHandler):  # type: ignore[misc]
         return time.monotonic() >= self._deadline
 
     def _gone(self) -> PortGone:
+        self.is_using = False  # the SDK leaves its mark when it is interrupted
         return PortGone(f"the adapter on {self.port_name} is gone")
 
 

@@ -1,0 +1,110 @@
+"""An emulated claw with its valve, and a station that drives it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from handlab_core.fixtures import FIXTURES
+from handlab_core.hands import make_hand
+from handlab_core.types import Command
+from handlab_hardware.dynamixel.backend import DynamixelStation
+from handlab_hardware.dynamixel.emulator import EmulatorConfig, Fault, emulate
+from handlab_hardware.station_file import load_station, station_path
+
+IDS = (10, 11, 12, 20, 21, 22, 30, 31, 32, 50)
+PERIOD = 0.01  # s, of a cycle
+STRONG = np.full((1, 9), 3.0)  # N m
+
+
+class Clock:
+    """Time that passes when it is told to; the wire's own time is real all the same."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+class Rig:
+    """A station, the emulator behind it, and hands on both."""
+
+    def __init__(self, port, station_file):
+        self.port, self.file, self.clock = port, station_file, Clock()
+        self.hand, self.fixture = make_hand("claw"), FIXTURES.make("valve")
+        self.station = None
+
+    def open(self):
+        self.station = DynamixelStation(self.hand, self.fixture, self.file, self.clock)
+        return self.station
+
+    def fault(self, kind, **values):
+        self.port.inject(Fault(kind, **values))
+
+    def servo(self, id):
+        return next(s for s in self.port.bus.servos if s.id == id)
+
+    def get(self, id, register):
+        return self.servo(id).table.get(register)
+
+    def put(self, id, register, value):
+        servo = self.servo(id)
+        servo.table.put(register, value)
+        servo.changed = True
+        servo._remember()
+
+    def step(self, q=0.0, effort=STRONG, fixture=None, cycles=1):
+        """Cycles at 100 Hz by the station's clock, as fast as they go by the wire's."""
+        command = Command(np.zeros((1, 9)) + q, np.zeros((1, 9)) + effort)
+        for _ in range(cycles):
+            self.clock.now = round(self.clock.now + PERIOD, 9)
+            reading = self.station.step(command, fixture, PERIOD)
+        return reading
+
+    def until(self, reached, cycles=1000, **command):
+        """Cycles until something is so; fails if it never is."""
+        for _ in range(cycles):
+            self.step(**command)
+            if reached():
+                return
+        pytest.fail(f"not within {cycles} cycles: {self.station.health}")
+
+
+@pytest.fixture
+def make_rig(tmp_path):
+    """Build rigs; everything is closed afterwards."""
+    opened = []
+
+    def make(ids=IDS, station=None, mode="position", **config):
+        port = emulate(EmulatorConfig(ids=tuple(ids), link=tmp_path / "dxl", **config)).start()
+        opened.append(port)
+        file = station or load_station(station_path("claw"))
+        servos = file.dynamixel.servos
+        section = replace(file.dynamixel, port=port.name, mode=mode, servos=servos)
+        rig = Rig(port, replace(file, dynamixel=section))
+        opened.append(rig)
+        return rig
+
+    yield make
+    for thing in reversed(opened):
+        if isinstance(thing, Rig):
+            if thing.station is not None:
+                thing.station.close()
+        else:
+            thing.close()
+
+
+@pytest.fixture
+def rig(make_rig):
+    """A station that is open, and not yet active."""
+    rig = make_rig()
+    rig.open()
+    return rig
+
+
+@pytest.fixture
+def live(rig):
+    """A station that drives."""
+    rig.station.activate()
+    return rig

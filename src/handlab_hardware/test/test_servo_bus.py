@@ -1,0 +1,218 @@
+import os
+import time
+
+import pytest
+
+from handlab_core.errors import BadConfig, StationFault
+from handlab_hardware.dynamixel import wire
+from handlab_hardware.dynamixel.bus import ServoBus
+from handlab_hardware.dynamixel.emulator import EmulatorConfig, Fault, emulate
+from handlab_hardware.dynamixel.failures import FAST_FAILURES, PacketLost, PortGone, ServoRefused
+from handlab_hardware.dynamixel.registers import REGISTERS
+
+IDS = [10, 11, 12]
+POSITION = REGISTERS["present_position"]
+
+
+@pytest.fixture
+def make(tmp_path):
+    opened = []
+
+    def make(baud=1_000_000, **config):
+        port = emulate(EmulatorConfig(ids=tuple(IDS), link=tmp_path / "dxl", baud=baud, **config))
+        opened.append(port.start())
+        bus = ServoBus(port.name, baud)
+        opened.append(bus)
+        return port, bus
+
+    yield make
+    for thing in reversed(opened):
+        thing.close()
+
+
+@pytest.fixture
+def pair(make):
+    return make()
+
+
+def positions(bus, ids=IDS):
+    return bus.read_all(ids, POSITION.address, POSITION.size)
+
+
+def test_a_ping_tells_model_and_firmware(make):
+    _, bus = make(models=("XL430-W250",), firmware=44)
+    assert (bus.ping(11).model_number, bus.ping(11).firmware) == (1060, 44)
+
+
+@pytest.mark.parametrize("value", [0, 1, -1, -131_073, 0x7FFF_FFFF, -(2**31), 0x00FD_FFFF])
+def test_what_is_written_is_read_stuffed_or_not(pair, value):
+    """-131073 is FF FF FD FF on the wire, a header inside of a packet."""
+    _, bus = pair
+    bus.write(10, "operating_mode", 4)
+    if abs(value) > 1_048_575:  # the extended mode's range
+        with pytest.raises(ServoRefused, match="10"):
+            bus.write(10, "goal_position", value)
+        return
+    bus.write(10, "goal_position", value)
+    assert bus.read(10, "goal_position") == value
+    bus.sync_write("goal_position", {10: 5, 11: 6})
+    bus.sync_write("goal_position", {10: value, 11: value & 0xFFF})
+    assert bus.read(10, "goal_position") == value
+    assert bus.read(11, "goal_position") == value & 0xFFF
+    assert not bus.counts["retries"]
+
+
+def test_a_refusal_names_servo_and_reason(pair):
+    _, bus = pair
+    with pytest.raises(ServoRefused, match="servo 11 cannot be read or written"):
+        bus.write(11, "present_position", 1)
+    bus.write(11, "torque_enable", 1)
+    with pytest.raises(ServoRefused, match="torque is on"):
+        bus.write(11, "operating_mode", 4)
+    assert bus.counts["retries"] == 0, "a refusal is an answer"
+
+
+@pytest.mark.parametrize("fault", ["drop", "corrupt"])
+def test_one_lost_packet_costs_one_retry(pair, fault):
+    port, bus = pair
+    port.inject(Fault(fault, id=11, count=1))
+    assert bus.read(11, "id") == 11
+    assert (bus.counts["retries"], bus.counts["lost_packets"]) == (1, 1)
+    port.inject(Fault(fault, id=11, count=2))
+    with pytest.raises(PacketLost, match="servo 11"):
+        bus.read(11, "id")
+
+
+@pytest.mark.parametrize("fault", ["drop", "corrupt"])
+@pytest.mark.parametrize("fast", [True, False])
+def test_one_lost_packet_loses_nothing_of_a_common_read(pair, fault, fast):
+    port, bus = pair
+    bus.fast = fast
+    port.inject(Fault(fault, id=11, count=1))
+    assert positions(bus).keys() == set(IDS)
+    assert bus.counts["retries"] >= 1
+    assert bus.fast is fast
+
+
+def test_a_silent_servo_is_a_lost_packet_that_names_it(pair):
+    port, bus = pair
+    port.inject(Fault("dead", id=11))
+    with pytest.raises(PacketLost, match="servo 11"):
+        bus.read(11, "present_position")
+    assert bus.counts["retries"] == 1 and bus.counts["lost_packets"] == 2
+
+
+@pytest.mark.parametrize("dead", IDS)
+@pytest.mark.parametrize("fast", [True, False])
+def test_one_dead_servo_hides_no_other(pair, dead, fast):
+    port, bus = pair
+    bus.fast = fast
+    port.inject(Fault("dead", id=dead))
+    assert positions(bus).keys() == set(IDS) - {dead}
+
+
+def test_fast_reads_are_given_up_after_some_failures(make):
+    _, bus = make(firmware=44)
+    bus.fast = True
+    for _ in range(FAST_FAILURES):
+        assert bus.fast
+        assert positions(bus).keys() == set(IDS)
+    assert not bus.fast and not bus.fast_works
+    retries = bus.counts["retries"]
+    positions(bus)
+    assert bus.counts["retries"] == retries
+
+
+def test_the_alert_bit_tells_whose_error_it_is(pair):
+    port, bus = pair
+    port.inject(Fault("overload", id=12))
+    for bus.fast in (True, False):
+        assert {i: a.alert for i, a in positions(bus).items()} == {10: False, 11: False, 12: True}
+
+
+def test_a_packet_that_comes_late_or_twice_is_not_taken_for_another(pair):
+    port, bus = pair
+    bus.sync_write("goal_position", {10: 111})
+    port.inject(Fault("delay", id=10, count=1, seconds=0.02))
+    port.inject(Fault("duplicate", id=11, count=3))
+    assert bus.read(10, "model_number") == 1030
+    time.sleep(0.03)
+    for _ in range(3):
+        assert bus.read(10, "goal_position") == 111
+        assert bus.read(11, "id") == 11
+
+
+def test_a_servo_that_answers_only_pings_is_waited_for_no_longer_than_needed(pair):
+    port, bus = pair
+    port.inject(Fault("dead"))
+    began = time.monotonic()
+    with pytest.raises(PacketLost):
+        bus.ping(10, retries=0)
+    assert time.monotonic() - began < 0.1
+
+
+def test_an_unplugged_adapter_is_one_error_everywhere(pair):
+    port, bus = pair
+    port.inject(Fault("unplug", seconds=60))
+    deadline = time.monotonic() + 2
+    while os.path.lexists(port.name) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    for use in (
+        lambda: bus.ping(10),
+        lambda: positions(bus),
+        lambda: bus.sync_write("goal_position", {10: 1}),
+    ):
+        with pytest.raises(PortGone, match=str(port.name)):
+            use()
+
+
+def test_traffic_counts_every_byte(pair):
+    _, bus = pair
+    before = bus.traffic
+    bus.ping(10)
+    assert bus.traffic - before == 10 + 14
+
+
+def test_a_missing_port_says_what_to_do(tmp_path):
+    with pytest.raises(StationFault, match="plug the adapter in"):
+        ServoBus(str(tmp_path / "ttyUSB9"), 1_000_000)
+
+
+def test_a_port_that_is_in_use_says_so(pair):
+    port, _ = pair
+    with pytest.raises(StationFault, match="is in use"):
+        ServoBus(port.name, 1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(13, "dialout"), (16, "is in use"), (19, "plug the adapter in"), (5, "/dev/x")],
+)
+def test_every_error_of_opening_has_its_remedy(monkeypatch, code, words):
+    def refuse(*_, **__):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(wire.serial, "Serial", refuse)
+    monkeypatch.setattr(wire.os.path, "exists", lambda _: True)
+    with pytest.raises(StationFault, match=words):
+        ServoBus("/dev/x", 1_000_000)
+
+
+def test_a_baud_that_no_adapter_knows_is_refused(tmp_path):
+    with pytest.raises(BadConfig, match="123456"):
+        ServoBus(str(tmp_path / "x"), 123_456)
+
+
+@pytest.mark.parametrize(("timer", "warned"), [("16", True), ("1", False), (None, False)])
+def test_a_slow_latency_timer_is_told_with_the_udev_rule(make, tmp_path, timer, warned):
+    port, bus = make()
+    bus.close()
+    device = tmp_path / "sys" / os.path.basename(os.path.realpath(port.name))
+    device.mkdir(parents=True)
+    if timer is not None:
+        (device / "latency_timer").write_text(f"{timer}\n")
+    bus = ServoBus(port.name, 1_000_000, sysfs=tmp_path / "sys")
+    bus.close()
+    assert bool(bus.notes) == warned
+    if warned:
+        assert 'ATTR{latency_timer}="1"' in bus.notes[0] and "16 ms" in bus.notes[0]

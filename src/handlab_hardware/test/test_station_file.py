@@ -1,0 +1,133 @@
+import numpy as np
+import pytest
+import yaml
+
+from handlab_core.errors import BadConfig, UnknownName
+from handlab_core.hands import make_hand
+from handlab_hardware.station_file import load_station, station_path
+
+CLAW = yaml.safe_load(station_path("claw").read_text())
+
+
+@pytest.fixture
+def given():
+    return yaml.safe_load(station_path("claw").read_text())
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(given, **options):
+        path = tmp_path / "station.yaml"
+        path.write_text(yaml.safe_dump(given, sort_keys=False))
+        return load_station(path, **options)
+
+    return load
+
+
+def refused(load, given, *words):
+    with pytest.raises(BadConfig) as error:
+        load(given)
+    for word in words:
+        assert str(word) in str(error.value)
+
+
+def test_the_claw_has_every_joint_with_the_ids_and_zeros_of_robel():
+    station = load_station(station_path("claw"))
+    servos = {servo.joint: servo for servo in station.dynamixel.servos}
+    for joint in make_hand("claw").joints:
+        assert servos[joint].id == int(joint[3:])
+        top = joint.endswith("0")
+        assert servos[joint].zero == pytest.approx(np.pi / 2 if top else np.pi, abs=1e-6)
+    assert servos["valve"].id == 50
+    assert station.dynamixel.baud == 1_000_000 and not station.dynamixel.calibrated
+
+
+def test_unknown_keys_are_named_beside_the_known(load, given):
+    refused(load, given | {"colour": "red"}, "colour", "hand, fixture, dynamixel, allegro")
+    given["dynamixel"]["bauds"] = 1
+    refused(load, given, "bauds", "port, servos, baud, mode, calibration")
+    del given["dynamixel"]["bauds"]
+    given["dynamixel"]["servos"]["FFJ10"]["offset"] = 0
+    refused(load, given, "offset", "FFJ10", "id, model, zero, direction")
+
+
+def test_all_that_is_wrong_with_ids_and_joints_is_said_at_once(load, given):
+    servos = given["dynamixel"]["servos"]
+    del servos["FFJ11"], servos["THJ32"]
+    servos["MFJ20"]["id"] = servos["MFJ21"]["id"] = 12
+    servos["wrist"] = {"id": 7, "model": "XM430-W210", "zero": 0.0}
+    refused(load, given, "12", "FFJ11, THJ32", "wrist", "more than once")
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("dynamixel", "port", None),
+        ("dynamixel", "baud", "fast"),
+        ("dynamixel", "baud", 0),
+        ("dynamixel", "mode", "torque"),
+        ("dynamixel", "servos", {}),
+        ("FFJ10", "id", 253),
+        ("FFJ10", "id", "ten"),
+        ("FFJ10", "zero", None),
+        ("FFJ10", "zero", True),
+        ("FFJ10", "direction", 0),
+    ],
+)
+def test_impossible_values_are_refused(load, given, section, key, value):
+    place = given["dynamixel"]
+    (place if section == "dynamixel" else place["servos"][section])[key] = value
+    refused(load, given, key)
+
+
+def test_unknown_names_list_the_known(load, given):
+    given["dynamixel"]["servos"]["FFJ10"]["model"] = "XM1"
+    with pytest.raises(UnknownName, match="XM430-W210"):
+        load(given)
+    with pytest.raises(UnknownName, match="claw"):
+        load(CLAW | {"hand": "paw"})
+
+
+def test_a_servo_without_current_cannot_limit_it(load, given):
+    given["dynamixel"]["mode"] = "current_based_position"
+    assert load(given).dynamixel.mode == "current_based_position"
+    given["dynamixel"]["servos"]["valve"]["model"] = "XL430-W250"
+    refused(load, given, "servo 50 (valve)", "position")
+
+
+@pytest.mark.parametrize("only", ["valve", "hand"])
+def test_one_group_alone_is_a_station(load, given, only):
+    servos = given["dynamixel"]["servos"]
+    kept = {j: s for j, s in servos.items() if (j == "valve") == (only == "valve")}
+    given["dynamixel"]["servos"] = kept
+    assert {s.joint for s in load(given).dynamixel.servos} == set(kept)
+
+
+def test_a_station_may_have_no_servos_and_the_allegro_section_is_kept(load):
+    station = load({"hand": "claw", "fixture": "valve", "allegro": {"channel": "can0"}})
+    assert station.dynamixel is None and station.allegro == {"channel": "can0"}
+
+
+def test_a_calibration_replaces_the_zeros_once_it_exists(load, given, tmp_path):
+    given["dynamixel"]["calibration"] = "zeros.yaml"
+    assert not load(given).dynamixel.calibrated
+    zeros = {joint: 0.1 * i for i, joint in enumerate(given["dynamixel"]["servos"])}
+    (tmp_path / "zeros.yaml").write_text(yaml.safe_dump({"zeros": zeros}))
+    section = load(given).dynamixel
+    assert section.calibrated and {s.joint: s.zero for s in section.servos} == zeros
+    nominal = load(given, nominal=True).dynamixel
+    assert not nominal.calibrated and nominal.servos[0].zero == pytest.approx(np.pi / 2, abs=1e-6)
+    del zeros["valve"]
+    (tmp_path / "zeros.yaml").write_text(yaml.safe_dump({"zeros": zeros}))
+    refused(load, given, "zeros.yaml", "valve", "calibrate")
+
+
+def test_files_that_cannot_be_read_say_so(tmp_path):
+    with pytest.raises(BadConfig, match="No such file"):
+        load_station(tmp_path / "none.yaml")
+    (tmp_path / "list.yaml").write_text("- 1")
+    with pytest.raises(BadConfig, match="keys and values"):
+        load_station(tmp_path / "list.yaml")
+    (tmp_path / "broken.yaml").write_text("a: [")
+    with pytest.raises(BadConfig, match="not YAML"):
+        load_station(tmp_path / "broken.yaml")
