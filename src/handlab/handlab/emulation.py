@@ -8,6 +8,7 @@ from handlab_core.errors import BadConfig
 from handlab_core.fixtures import FIXTURES
 from handlab_core.hands import make_hand
 from handlab_hardware.dynamixel.emulator import EmulatedPort, EmulatorConfig, emulate
+from handlab_hardware.dynamixel.emulator.loop import LoopConfig
 from handlab_hardware.dynamixel.emulator.station import ServoJoint, StationPhysics
 from handlab_hardware.station_file import load_station
 from handlab_sim.worlds import Worlds
@@ -15,13 +16,16 @@ from handlab_sim.worlds import Worlds
 log = logging.getLogger(__name__)
 
 
-def emulate_dynamixel(station: Path, port: Path, seed: int = 0) -> EmulatedPort:
+def emulate_dynamixel(
+    station: Path, port: Path, seed: int = 0, loop: LoopConfig | None = None
+) -> EmulatedPort:
     """Emulate the servos of a station file; what they turn is a simulated hand and object.
 
     Args:
         station: path of the file; its servos, ids, zeros and directions are taken.
         port: a stable name for the pseudo-terminal; faults are taken beside it (docs/emulator.md).
         seed: of faults that are left to chance.
+        loop: what the servos live in; None: its defaults.
 
     Raises:
         BadConfig: the file names no servos.
@@ -47,6 +51,7 @@ def emulate_dynamixel(station: Path, port: Path, seed: int = 0) -> EmulatedPort:
         baud=facts.dynamixel.baud,
         link=port,
         seed=seed,
+        loop=loop or LoopConfig(),
     )
     return emulate(config, physics)
 

@@ -9,7 +9,7 @@
 | dead            | the servo does not hear or answer any more, for `seconds` or for ever     |
 | brown_out       | the supply sinks to `volts` for `seconds`                                 |
 | overload, encoder, shock | that hardware error                                              |
-| overheat        | the servo is hotter than its limit, and cools from there                  |
+| overheat        | the servo is as hot as `celsius`, or hotter than its limit, and cools     |
 | unplug          | the adapter disappears for `seconds` (the port does this)                 |
 | clear           | ends what is still to come: packets, dead servos, low supply              |
 """
@@ -48,6 +48,8 @@ class Fault:
     seconds: float | None = None
     """How late a packet, or how long a servo is dead, the supply low, the adapter away."""
     volts: float = 8.0
+    celsius: float | None = None
+    """How hot; None: OVERHEAT_K above the limit."""
 
     def __post_init__(self) -> None:
         if self.fault not in KINDS:
@@ -168,7 +170,8 @@ class Faults:
             loop.temperature = loop.temperature.copy()
             for i in concerned:
                 limit = loop.servos[i].table.get("temperature_limit")
-                loop.temperature[i] = limit + OVERHEAT_K
+                hot = limit + OVERHEAT_K if fault.celsius is None else fault.celsius
+                loop.temperature[i] = hot
         elif fault.fault in SERVO_ERRORS:
             for i in concerned:
                 loop.servos[i].raise_error(SERVO_ERRORS[fault.fault])

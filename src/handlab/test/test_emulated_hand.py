@@ -1,0 +1,202 @@
+"""The graph on a hand that is emulated down to the wire: SDK, pseudo-terminal, servos, MuJoCo."""
+
+import os
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import yaml
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from sensor_msgs.msg import JointState
+from std_srvs.srv import SetBool
+
+from handlab.domain import Domain
+from handlab.emulation import emulate_dynamixel
+from handlab.graph import GraphConfig, on_machine
+from handlab.up import BackgroundGraph
+from handlab_core.policy import GaussianPolicy
+from handlab_core.tasks import make_task
+from handlab_core.thermal import ThermalModel
+from handlab_hardware.dynamixel.emulator.faults import Fault
+from handlab_hardware.dynamixel.emulator.loop import LoopConfig
+from handlab_hardware.dynamixel.registers import RAD_PER_TICK
+from handlab_hardware.station_file import station_path
+from handlab_interfaces.srv import Calibrate, JointTorque, Reboot
+from handlab_nodes import qos, topics
+from handlab_nodes.convert import from_stamp
+from handlab_nodes.graph_sampler import GraphSampler
+from handlab_nodes.spinner import guest
+
+TASK = make_task("valve")
+QUICK_HEAT = LoopConfig(thermal=ThermalModel(rise=0.0, time_constant=10.0))
+
+
+@pytest.fixture(autouse=True)
+def domain(monkeypatch):
+    claimed = Domain()
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(claimed.id))
+    yield claimed.id
+    claimed.release()
+
+
+class Bench:
+    """Watches one driver whose servos are emulated in this process."""
+
+    def __init__(self, node, spinner, port):
+        self.node, self.spinner, self.port = node, spinner, port
+        self.stamps, self.problem = [], ""
+        node.create_subscription(JointState, topics.HAND_STATES, self._on_state, qos.STREAM)
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+
+    def _on_state(self, message):
+        self.stamps.append(from_stamp(message.header.stamp))
+
+    def _on_diagnostics(self, message):
+        for status in message.status:
+            if status.name == "driver":
+                self.problem = status.message if status.level == status.ERROR else ""
+
+    def until(self, done, what, timeout=30.0):
+        began = time.monotonic()
+        self.spinner.wait(done, what, timeout)
+        return time.monotonic() - began
+
+    def moves(self):
+        """Wait until new states come."""
+        seen = len(self.stamps)
+        self.until(lambda: len(self.stamps) > seen + 5, "new states")
+
+    def ask(self, kind, topic, **fields):
+        client = self.node.create_client(kind, topic)
+        self.until(client.service_is_ready, topic)
+        return self.spinner.result(client.call_async(kind.Request(**fields)), topic)
+
+    def register(self, joint, name):
+        """What a servo's control table says."""
+        joints = [*TASK.hand.joints, TASK.fixture.joint]
+        return self.port.bus.loop.servos[joints.index(joint)].table.get(name)
+
+
+@contextmanager
+def emulated_graph(tmp_path, station=None, **config):
+    """A graph on emulated servos; without runner and learner, unless they are asked for."""
+    station, link = station or station_path("claw"), tmp_path / "port"
+    graph = GraphConfig(**{"runner": False, "learner": False} | config)
+    graph = on_machine(graph, "dynamixel", str(station), str(link))
+    with (
+        emulate_dynamixel(station, link, loop=QUICK_HEAT) as port,
+        BackgroundGraph(graph, tmp_path / "nodes.log"),
+        guest("learner", int(os.environ["ROS_DOMAIN_ID"])) as (node, spinner),
+    ):
+        bench = Bench(node, spinner, port)
+        bench.moves()
+        yield bench
+
+
+def test_a_hardware_error_is_told_by_name_and_one_servo_is_rebooted(tmp_path):
+    with emulated_graph(tmp_path) as bench:
+        bench.port.inject(Fault("overload", id=12))
+        bench.until(lambda: "overload" in bench.problem, "the overload", 5.0)
+        assert "FFJ12" in bench.problem
+        assert not bench.ask(Reboot, topics.REBOOT, joint="FFJ99").success
+        assert bench.ask(Reboot, topics.REBOOT, joint="FFJ12").success
+        bench.until(lambda: bench.problem == "", "the servo to be well")
+        assert bench.register("FFJ12", "hardware_error_status") == 0
+
+
+def test_an_unplugged_adapter_is_announced_and_comes_back_and_nothing_old_is_told_as_new(tmp_path):
+    with emulated_graph(tmp_path) as bench:
+        bench.port.inject(Fault("unplug", seconds=2.0))
+        bench.until(lambda: "plug it in" in bench.problem, "the loss", 5.0)
+        bench.until(lambda: bench.problem == "", "the adapter to be back")
+        bench.moves()
+        gaps = np.diff(bench.stamps)
+        assert (gaps > 0).all()
+        assert gaps.max() > 1.5  # told nothing while there was nothing to tell
+
+
+def test_every_lifecycle_transition_does_to_the_torque_what_it_says(tmp_path):
+    with emulated_graph(tmp_path) as bench:
+
+        def torques():
+            return {bench.register(joint, "torque_enable") for joint in TASK.hand.joints}
+
+        def change(transition):
+            answer = bench.ask(
+                ChangeState, "driver/change_state", transition=Transition(id=transition)
+            )
+            assert answer.success
+
+        bench.until(lambda: torques() == {0}, "the hand to be let go when nobody commands it")
+        change(Transition.TRANSITION_DEACTIVATE)
+        change(Transition.TRANSITION_ACTIVATE)
+        assert torques() == {1}  # held where it is
+        assert bench.register("FFJ11", "bus_watchdog") > 0
+        change(Transition.TRANSITION_DEACTIVATE)
+        assert torques() == {0}
+        change(Transition.TRANSITION_CLEANUP)
+        assert bench.register("FFJ11", "bus_watchdog") == 0
+
+
+def test_single_joints_are_let_go_by_service(tmp_path):
+    with emulated_graph(tmp_path) as bench:
+        nominal = TASK.hand.nominal.tolist()
+        commands = bench.node.create_publisher(JointState, topics.HAND_COMMANDS, qos.COMMAND)
+        message = JointState(name=list(TASK.hand.joints), position=nominal)
+
+        def torques(expected):
+            commands.publish(message)
+            joints = ("FFJ10", "FFJ11")
+            return [bench.register(joint, "torque_enable") for joint in joints] == expected
+
+        bench.until(lambda: torques([1, 1]), "the hand to hold")
+        joints = {"joints": ["FFJ10"], "torque": False}
+        assert bench.ask(JointTorque, topics.JOINT_TORQUE, **joints).success
+        bench.until(lambda: torques([0, 1]), "one joint to be let go")
+        assert bench.ask(JointTorque, topics.JOINT_TORQUE, joints=[], torque=True).success
+        bench.until(lambda: torques([1, 1]), "all to hold")
+        refused = bench.ask(JointTorque, topics.JOINT_TORQUE, joints=["thumb"], torque=True)
+        assert "FFJ10" in refused.message and not refused.success
+
+
+def test_calibration_is_written_once_and_only_with_torque_off(tmp_path):
+    station = tmp_path / "claw.yaml"
+    station.write_text(station_path("claw").read_text())
+    with emulated_graph(tmp_path, station) as bench:
+        assert bench.ask(SetBool, topics.HAND_TORQUE, data=False).success
+        bench.until(lambda: bench.register("FFJ11", "torque_enable") == 0, "the torque to be off")
+        far = bench.ask(Calibrate, topics.CALIBRATE)
+        assert not far.success and "degrees from its nominal zero" in far.message
+        answer = bench.ask(Calibrate, topics.CALIBRATE, force=True)
+        assert answer.success, answer.message
+        again = bench.ask(Calibrate, topics.CALIBRATE, force=True)
+        assert not again.success and "exists" in again.message
+        bench.moves()
+        hangs = bench.register("FFJ11", "present_position") * RAD_PER_TICK
+    zeros = yaml.safe_load((tmp_path / "claw.calibration.yaml").read_text())["zeros"]
+    assert zeros["FFJ11"] == pytest.approx(hangs, abs=0.2)
+
+
+@pytest.mark.slow
+def test_a_warm_hand_rests_and_the_episode_begins_again(tmp_path):
+    with emulated_graph(tmp_path, runner=True) as bench:
+        o, n = TASK.observation_size, TASK.hand.n
+        still = GaussianPolicy(
+            (np.zeros((o, n)),), (np.zeros(n),), np.zeros(n), np.zeros(o), np.ones(o), 1
+        )
+        heated = []
+
+        def heat(_):
+            if not heated:
+                heated.append(True)
+                bench.port.inject(Fault("overheat", id=10, celsius=74.0))
+
+        bench.node.create_subscription(JointState, topics.HAND_COMMANDS, heat, qos.COMMAND)
+        [episode] = GraphSampler(bench.node, bench.spinner, TASK).sample(still, 0, [0], True)
+    assert episode.cooling_s > 1.0
+    assert episode.steps == TASK.steps
+    assert np.isfinite(episode.temperatures).all()
+    assert episode.temperatures.max() < 60.0
