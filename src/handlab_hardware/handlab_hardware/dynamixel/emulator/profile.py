@@ -30,17 +30,16 @@ def follow(
         beyond its goal unless it came too fast, and ends there exactly.
     """
     way = goal - position
-    step_speed = np.abs(way) / dt
-    a = np.where(acceleration > 0.0, acceleration, np.inf)
-    change = a * dt
-    with np.errstate(invalid="ignore"):  # inf * 0 where there is no acceleration
-        braking = change * (np.sqrt(0.25 + 2.0 * step_speed / change) - 0.5)
-    fast = np.where(np.isfinite(change), braking, step_speed)
-    wanted = np.sign(way) * np.minimum(np.minimum(fast, step_speed), top)
-    speed = velocity + np.minimum(np.maximum(wanted - velocity, -change), change)
+    once = np.abs(way) / dt
+    soft = acceleration > 0.0
+    change = np.where(soft, acceleration * dt, 1.0)
+    braking = change * (np.sqrt(0.25 + 2.0 * once / change) - 0.5)
+    wanted = np.sign(way) * np.minimum(np.where(soft, np.minimum(braking, once), once), top)
+    eased = velocity + np.minimum(np.maximum(wanted - velocity, -change), change)
+    speed = np.where(soft, eased, wanted)
     moved = position + speed * dt
-    arrived = (top == 0.0) | ((np.abs(goal - moved) <= change * dt) & (np.abs(speed) <= change))
-    arrived |= goal == moved
+    close = (np.abs(goal - moved) <= change * dt) & (np.abs(speed) <= change)
+    arrived = (top == 0.0) | (soft & close) | (~soft & (once <= top))
     return np.where(arrived, goal, moved), np.where(arrived, 0.0, speed)
 
 

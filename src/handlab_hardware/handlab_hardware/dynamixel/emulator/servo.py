@@ -244,7 +244,8 @@ class Servo:
             self.table.relink()
 
     def _goal_written(self, name: str) -> None:
-        self.goal_changed = self.goal_changed or name == "goal_position"
+        if name == "goal_position":
+            self.goal_changed, self.goal_reset = True, False
         if (
             not self.torque
             and not self.shut_down
