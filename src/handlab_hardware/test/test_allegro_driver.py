@@ -131,6 +131,14 @@ def test_an_effort_of_zero_releases_its_joint(bench):
     assert bench.emulated.q[6] > bench.hand.nominal[6] + 0.1
 
 
+def test_what_is_not_a_number_never_reaches_the_wire(bench):
+    q, effort = bench.hand.nominal.copy(), np.full(16, np.inf)
+    q[0], effort[1] = np.nan, np.nan
+    bench.run(0.2, before_each=lambda: bench.aim(q, effort))
+    assert np.abs(bench.emulated.counts).max() < 100
+    assert np.abs(bench.emulated.q - bench.hand.nominal).max() < 0.01
+
+
 def test_signs_and_zeros_reach_the_wire():
     signs, zeros = (-1,) + (1,) * 15, (0.0, 0.05) + (0.0,) * 14
     bench = Bench(signs=signs, zeros=zeros).engaged()

@@ -147,8 +147,7 @@ class AllegroHand:
                 hot=driver.hot,
                 pause=driver.pause,
             )
-            counts = dict(driver.counts + self.counts)
-            counts |= {k: 0 for k in (*driver.counts, *self.counts) if k not in counts}
+            counts = {**driver.counts, **self.counts}
         return StationHealth(group, GroupHealth.unknown(1), problems, (), counts)
 
     @property

@@ -71,15 +71,16 @@ class Interpolator:
         """Take a target [rad] at the time `now` [s].
 
         Args:
-            target: where to go; the same as before changes nothing.
+            target: where to go; the same as before, or NaN, changes nothing.
             now: s.
             period: s, for which the target is meant to hold.
         """
+        target = np.where(np.isfinite(target), target, self._target)
         if np.array_equal(target, self._target):
             return
         self.at(now)
         duration = min(max(now - self._aimed, period), LONGEST_MOVE)
-        self._aimed, self._target = now, target.copy()
+        self._aimed, self._target = now, target
         self._rate = np.minimum(np.abs(target - self._setpoint) / duration, self._max_rate)
 
     def at(self, now: float) -> Array:

@@ -126,15 +126,16 @@ class HandDriver:
     # What the caller wants.
 
     def command(self, q: Array, effort: Array, now: float, period: float) -> None:
-        """Take targets [rad] and largest torques [N m]; a torque of 0 releases its joint."""
-        self._limit = np.minimum(effort, self._largest)
+        """Take targets [rad] and largest torques [N m]; a torque of 0 or NaN releases its joint."""
+        self._limit = np.minimum(np.nan_to_num(effort, nan=0.0, posinf=np.inf), self._largest)
         if self._interpolator is not None and not self._late.any():
             self._interpolator.aim(np.clip(q, self._hand.lower, self._hand.upper), now, period)
 
     def engage(self, wanted: bool) -> None:
         """Ask for motors on, holding where they are, or off."""
+        if wanted and not self.wanted:
+            self._limit = self._largest.copy()
         self.wanted = wanted
-        self._limit = self._largest.copy()
 
     # What the hand sends.
 
