@@ -1,5 +1,6 @@
 """An emulated claw with its valve, and a station that drives it."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,15 @@ from handlab_hardware.station_file import load_station, station_path
 IDS = (10, 11, 12, 20, 21, 22, 30, 31, 32, 50)
 PERIOD = 0.01  # s, of a cycle
 STRONG = np.full((1, 9), 3.0)  # N m
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _alert_threads():
+    """Driver and emulator share an interpreter here, and must not wait 5 ms for each other."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    yield
+    sys.setswitchinterval(before)
 
 
 class Clock:

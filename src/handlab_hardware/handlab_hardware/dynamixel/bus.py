@@ -1,5 +1,6 @@
 """A typed layer over the vendor's SDK: what can be said to the servos on one port."""
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,15 @@ ALERT = 0x80  # of a status packet's error byte: the servo has a hardware error
 BROADCAST = 0xFE
 ERROR, DATA = 8, 9  # where error byte and data begin in a status packet
 FAST_OVERHEAD = 4  # bytes of each servo in a fast reply: error, id, checksum
+STATUS = 11  # bytes of a status packet without data
+IDENTITY = 3  # bytes of data of an answer to a ping
 MS_PER_S = 1000.0
+
+WARY = 0.1
+"""s after a loss, in which an answer that is late may still come."""
+
+LISTEN = 0.002
+"""s, while wary, to wait for a second answer behind the first: more than an adapter holds back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,7 @@ class ServoBus:
         self.fast_works = False
         """Whether one has ever been answered."""
         self._fast_failures = 0
+        self._wary_until = 0.0
         self._port = Port(port, baud, (1 if latency is None else latency) / MS_PER_S)
         self._packets = Packets()
 
@@ -83,7 +93,7 @@ class ServoBus:
 
     def ping(self, servo: int, retries: int = RETRIES) -> Identity:
         """Ask a servo who it is; PacketLost if it is not there."""
-        data = self._ask(servo, [1], retries).data
+        data = self._ask(servo, [1], retries, IDENTITY).data
         return Identity(int.from_bytes(data[:2], "little"), data[2])
 
     def read(self, servo: int, register: str) -> int:
@@ -93,8 +103,7 @@ class ServoBus:
 
     def read_block(self, servo: int, address: int, size: int) -> Answer:
         """Read some bytes of the control table; PacketLost, ServoRefused."""
-        answer = self._ask(servo, [2, *_word(address), *_word(size)], RETRIES, size)
-        return Answer(answer.data[:size], answer.alert)
+        return self._ask(servo, [2, *_word(address), *_word(size)], RETRIES, size)
 
     def write(self, servo: int, register: str, value: int, retries: int = RETRIES) -> None:
         """Write one register, and wait until the servo confirms it; PacketLost, ServoRefused."""
@@ -147,10 +156,9 @@ class ServoBus:
     def _fast_sync_read(self, servos: Sequence[int], address: int, size: int) -> dict[int, Answer]:
         """All servos' data in one status packet, which is lost as a whole."""
         self._packets.syncReadTx(self._port, address, size, list(servos), len(servos), True)
-        packet, result = self._packets.rxPacket(self._port, True)
+        packet, result = self._receive(fast=True)
         stride = size + FAST_OVERHEAD
         if result != COMM_SUCCESS or len(packet) != ERROR + stride * len(servos):
-            self.counts["lost_packets"] += 1
             return {}
         answers = {}
         for servo, begin in zip(servos, range(ERROR, len(packet), stride), strict=True):
@@ -165,32 +173,63 @@ class ServoBus:
         # Not the SDK's group read: waiting for one id, it throws the answers of others away.
         self._packets.syncReadTx(self._port, address, size, list(servos), len(servos), False)
         answers: dict[int, Answer] = {}
+        came = 0
         for _ in servos:
-            packet, result = self._packets.rxPacket(self._port, False)
+            packet, result = self._receive(came=came, alone=False)
             if result != COMM_SUCCESS:
-                self.counts["lost_packets"] += 1
                 break
+            came += len(packet)
             answer = _answer(packet)
             if packet[4] in servos and not packet[ERROR] & ~ALERT and len(answer.data) == size:
                 answers[packet[4]] = answer
         return answers
 
     def _ask(self, servo: int, instruction: list[int], retries: int, size: int = 0) -> Answer:
-        """Send an instruction to one servo and return its answer of at least `size` bytes."""
+        """Send an instruction to one servo and return its answer, of `size` bytes."""
         length = len(instruction) + 2
         for attempt in range(1 + retries):
             self.counts["retries"] += attempt > 0
             head = [0, 0, 0, 0, servo, length & 0xFF, length >> 8]
-            words = [*head, *instruction, 0, 0]
-            packet, result, error = self._packets.txRxPacket(self._port, words)
-            refusal = error & ~ALERT
-            if result == COMM_SUCCESS and refusal:
-                what = REFUSALS.get(refusal, f"answered error {refusal}")
+            self._packets.txPacket(self._port, [*head, *instruction, 0, 0])
+            self._port.setPacketTimeout(STATUS + size)
+            packet, result = self._receive()
+            while result == COMM_SUCCESS and packet[4] != servo:
+                packet, result = self._receive()
+            if result != COMM_SUCCESS:
+                continue
+            answer, error = _answer(packet), packet[ERROR] & ~ALERT
+            if error:
+                what = REFUSALS.get(error, f"answered error {error}")
                 raise ServoRefused(f"servo {servo} {what} (instruction {bytes(instruction).hex()})")
-            if result == COMM_SUCCESS and len(_answer(packet).data) >= size:
-                return _answer(packet)
-            self.counts["lost_packets"] += 1
+            if len(answer.data) == size:
+                return answer
         raise PacketLost(f"servo {servo} does not answer")
+
+    def _receive(
+        self, fast: bool = False, came: int = 0, alone: bool = True
+    ) -> tuple[list[int], int]:
+        """The next status packet that can be an answer to what was sent last.
+
+        After a loss an answer may come late, and then look like the next one's: it betrays itself
+        by being there before the wire can have carried both packets, or by another behind it.
+
+        Args:
+            fast: it is the common answer to a fast sync read.
+            came: bytes of the answer that came before.
+            alone: no other packet follows.
+        """
+        while True:
+            packet, result = self._packets.rxPacket(self._port, fast)
+            if result != COMM_SUCCESS:
+                self.counts["lost_packets"] += 1
+                self._wary_until = time.monotonic() + WARY
+                return packet, result
+            if self._port.too_early(came + len(packet)):
+                self.counts["late_packets"] += 1
+                continue
+            wary = alone and time.monotonic() < self._wary_until
+            if not wary or not self._port.more_comes(LISTEN):
+                return packet, result
 
 
 def _answer(packet: list[int]) -> Answer:

@@ -27,8 +27,9 @@ SYSFS = Path("/sys/bus/usb-serial/devices")
 
 BITS_PER_BYTE = 10  # 8N1: start, eight, stop
 
-SLACK = 0.008
-"""s, by which an answer may be late because this computer is busy."""
+SLACK = 0.015
+"""s, by which an answer may be late because this computer is busy: a few time slices of a scheduler
+whose cores are all taken. The SDK allows 34 ms."""
 
 WRITE_TIMEOUT = 0.1
 """s, for the kernel to take bytes; its buffer is never full on a line that works."""
@@ -113,8 +114,8 @@ class Port(PortHandler):  # type: ignore[misc]
 
     def writePort(self, packet: list[int]) -> int:  # noqa: N802
         """Hand a packet to the kernel."""
-        data = bytes(packet)
-        rest = data
+        data = rest = bytes(packet)
+        now = time.monotonic()  # before: an answer must never seem to come too early
         try:
             while rest:
                 try:
@@ -125,7 +126,6 @@ class Port(PortHandler):  # type: ignore[misc]
         except OSError as error:
             raise self._gone() from error
         self.sent += len(data)
-        now = time.monotonic()
         self._quiet = max(now, self._quiet) + len(data) * self._per_byte
         return len(data)
 
@@ -152,6 +152,14 @@ class Port(PortHandler):  # type: ignore[misc]
         """Begin to wait for so many bytes, behind those that are still being sent."""
         begin = max(time.monotonic(), self._quiet)
         self._deadline = begin + packet_length * self._per_byte + 2 * self._latency + SLACK
+
+    def too_early(self, length: int) -> bool:
+        """Whether an answer of so many bytes could not yet be here: it is to something before."""
+        return time.monotonic() < self._quiet + length * self._per_byte
+
+    def more_comes(self, within: float) -> bool:
+        """Whether something else arrives within a time [s]."""
+        return bool(select.select([self._fd], [], [], within)[0])
 
     def setPacketTimeoutMillis(self, msec: float) -> None:  # noqa: N802
         """Begin to wait for so long [ms]."""
