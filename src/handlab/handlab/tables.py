@@ -75,9 +75,14 @@ def _hours(hours: float | None) -> str:
 
 def filled(text: str, results: Results) -> str:
     """A page with its table made anew."""
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n{figures_table(results)}\n{END}{tail}"
+    return between(text, BEGIN, END, figures_table(results))
+
+
+def between(text: str, begin: str, end: str, content: str) -> str:
+    """A page with what is between two marks made anew."""
+    head, _, rest = text.partition(begin)
+    _, _, tail = rest.partition(end)
+    return f"{head}{begin}\n{content}\n{end}{tail}"
 
 
 def rewrite_readme() -> None:
