@@ -12,6 +12,7 @@ from handlab_core.health import StationHealth
 from handlab_core.types import Array, Command, IntArray, Reading
 
 BACKENDS = {
+    "allegro": "handlab_hardware.allegro.backend:make_backend",
     "dynamixel": "handlab_hardware.dynamixel.backend:make_backend",
     "mujoco": "handlab_sim.worlds:make_backend",
 }

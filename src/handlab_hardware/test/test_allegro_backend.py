@@ -10,7 +10,7 @@ import uuid
 import numpy as np
 import pytest
 
-from handlab_core.backend import Backend
+from handlab_core.backend import Backend, Hardware
 from handlab_core.errors import BadConfig, StationFault, StationTimeout, UnknownName
 from handlab_core.fixtures import FIXTURES
 from handlab_core.guard import GuardedBackend
@@ -81,7 +81,7 @@ def wait_for(condition, seconds=3.0):
 def test_four_verbs(emulate, opened):
     _, channel = emulate()
     backend: Backend = opened(channel)
-    assert backend.worlds == 1
+    assert backend.worlds == 1 and isinstance(backend, Hardware)
     reading = backend.read()
     for value in (reading.hand.q, reading.hand.qd, reading.hand.effort):
         assert value.shape == (1, 16) and np.isfinite(value).all()
@@ -252,10 +252,13 @@ def test_a_station_file_opens_its_hand(emulate, tmp_path):
     _, channel = emulate()
     path = tmp_path / "station.yaml"
     path.write_text(
-        f"hand: allegro\nfixture: valve\nallegro: {{interface: virtual, channel: '{channel}'}}\n"
+        "hand: allegro\nfixture: valve\nallegro: {interface: virtual, channel: elsewhere}\n"
     )
-    backend = make_backend("allegro", "valve", str(path))
+    backend = make_backend("allegro", "valve", path, port=channel)
+    assert backend.read().hand.stamp[0] == pytest.approx(time.time(), abs=1.0)
     backend.close()
+    with pytest.raises(StationTimeout, match="on elsewhere"):
+        make_backend("allegro", "valve", path)
 
 
 def test_the_emulator_ends_on_sigterm():

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ class AllegroHand:
     Args:
         hand: the hand's description.
         config: the facts of the machine.
-        clock: s, monotonic.
+        clock: s, monotonic; its time is the stamps'.
 
     Raises:
         StationFault: the bus cannot be opened, or another hand is on it than configured.
@@ -60,7 +61,7 @@ class AllegroHand:
     worlds = 1
 
     def __init__(self, hand: Hand, config: AllegroConfig, clock: Clock = time.monotonic) -> None:
-        self._hand, self._config, self._clock, self._began = hand, config, clock, clock()
+        self._hand, self._config, self._clock = hand, config, clock
         self._lock, self._moved = threading.Lock(), threading.Condition()
         self._stop = threading.Event()
         self._failure = ""
@@ -175,7 +176,7 @@ class AllegroHand:
     # The driver's thread.
 
     def _now(self) -> float:
-        return round((self._clock() - self._began) * NS_PER_S) / NS_PER_S
+        return round(self._clock() * NS_PER_S) / NS_PER_S
 
     def _send(self, frame: Frame) -> None:
         assert self._wire is not None
@@ -299,19 +300,20 @@ def _nothing_of_the_fixture() -> JointState:
     return JointState(np.zeros(1), *(np.full((1, 1), np.nan) for _ in range(3)))
 
 
-def make_backend(hand: str, fixture: str, station: str = "") -> AllegroHand:
-    """Open the Allegro hand of a station file.
+def make_backend(hand: str, fixture: str, station: str | Path = "", port: str = "") -> AllegroHand:
+    """Open the Allegro hand of a station file; stamps are the time of day.
 
     Args:
         hand: name of the hand that the task needs.
         fixture: name of the object; not served here.
-        station: path of the file; empty: the one that comes with handlab.
+        station: path of the station file; empty: the one that comes with handlab.
+        port: the CAN channel in the place of the station file's; empty: that one.
 
     Raises:
         BadConfig: the file is not of an Allegro hand, or has values that cannot be.
         StationFault, StationTimeout: see AllegroHand.
     """
-    path = Path(station) if station else station_path(HAND)
+    path = Path(station or station_path(HAND))
     facts = load_station(path)
     FIXTURES.make(fixture)
     if hand != HAND or facts.hand != HAND or facts.allegro is None:
@@ -319,4 +321,8 @@ def make_backend(hand: str, fixture: str, station: str = "") -> AllegroHand:
             f"{path} must say `hand: {HAND}` and have a section `allegro`, and the task must be "
             f"one for that hand; the task's is {hand}"
         )
-    return AllegroHand(make_hand(hand), AllegroConfig.from_dict(facts.allegro))
+    config = AllegroConfig.from_dict(facts.allegro)
+    if port:
+        config = replace(config, channel=port)
+    since_boot = time.time() - time.monotonic()  # a clock that is set must not move the schedules
+    return AllegroHand(make_hand(hand), config, lambda: since_boot + time.monotonic())
