@@ -2,15 +2,20 @@
 
 import logging
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from handlab.graph import GraphConfig, on_machine
+from handlab.up import BackgroundGraph
 from handlab_core.errors import BadConfig
 from handlab_core.fixtures import FIXTURES
 from handlab_core.hands import make_hand
+from handlab_core.tasks import make_task
 from handlab_hardware.dynamixel.emulator import EmulatedPort, EmulatorConfig, emulate
 from handlab_hardware.dynamixel.emulator.loop import LoopConfig
 from handlab_hardware.dynamixel.emulator.station import ServoJoint, StationPhysics
-from handlab_hardware.station_file import load_station
+from handlab_hardware.station_file import load_station, station_path
 from handlab_sim.worlds import Worlds
 
 log = logging.getLogger(__name__)
@@ -54,6 +59,28 @@ def emulate_dynamixel(
         loop=loop or LoopConfig(),
     )
     return emulate(config, physics)
+
+
+@contextmanager
+def emulated_graph(
+    config: GraphConfig, folder: Path, station: Path | None = None, loop: LoopConfig | None = None
+) -> Iterator[tuple[EmulatedPort, BackgroundGraph]]:
+    """A graph on servos that are emulated in this process, which can look behind the wire.
+
+    Args:
+        config: for MuJoCo; it is given the hardware.
+        folder: for port and log.
+        station: path of the station file; None: the one that comes with handlab.
+        loop: what the servos live in; None: its defaults.
+    """
+    hand = make_task(config.task).hand_name
+    station, link = station or station_path(hand), folder / "port"
+    config = on_machine(config, "dynamixel", str(station), str(link))
+    with (
+        emulate_dynamixel(station, link, loop=loop) as port,
+        BackgroundGraph(config, folder / "nodes.log") as graph,
+    ):
+        yield port, graph
 
 
 def serve(port: EmulatedPort) -> None:

@@ -1,6 +1,5 @@
 """The graph on a hand that is emulated down to the wire: SDK, pseudo-terminal, servos, MuJoCo."""
 
-import os
 import time
 from contextlib import contextmanager
 
@@ -13,10 +12,8 @@ from lifecycle_msgs.srv import ChangeState
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 
-from handlab.domain import Domain
-from handlab.emulation import emulate_dynamixel
-from handlab.graph import GraphConfig, on_machine
-from handlab.up import BackgroundGraph
+from handlab.emulation import emulated_graph
+from handlab.graph import GraphConfig
 from handlab_core.policy import GaussianPolicy
 from handlab_core.tasks import make_task
 from handlab_core.thermal import ThermalModel
@@ -32,14 +29,6 @@ from handlab_nodes.spinner import guest
 
 TASK = make_task("valve")
 QUICK_HEAT = LoopConfig(thermal=ThermalModel(rise=0.0, time_constant=10.0))
-
-
-@pytest.fixture(autouse=True)
-def domain(monkeypatch):
-    claimed = Domain()
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(claimed.id))
-    yield claimed.id
-    claimed.release()
 
 
 class Bench:
@@ -81,15 +70,12 @@ class Bench:
 
 
 @contextmanager
-def emulated_graph(tmp_path, station=None, **config):
-    """A graph on emulated servos; without runner and learner, unless they are asked for."""
-    station, link = station or station_path("claw"), tmp_path / "port"
-    graph = GraphConfig(**{"runner": False, "learner": False} | config)
-    graph = on_machine(graph, "dynamixel", str(station), str(link))
+def bench_on(folder, station=None, **config):
+    """A bench on emulated servos; without runner and learner, unless they are asked for."""
+    config = GraphConfig(**{"runner": False, "learner": False} | config)
     with (
-        emulate_dynamixel(station, link, loop=QUICK_HEAT) as port,
-        BackgroundGraph(graph, tmp_path / "nodes.log"),
-        guest("learner", int(os.environ["ROS_DOMAIN_ID"])) as (node, spinner),
+        emulated_graph(config, folder, station, QUICK_HEAT) as (port, graph),
+        guest("learner", graph.domain) as (node, spinner),
     ):
         bench = Bench(node, spinner, port)
         bench.moves()
@@ -97,18 +83,18 @@ def emulated_graph(tmp_path, station=None, **config):
 
 
 def test_a_hardware_error_is_told_by_name_and_one_servo_is_rebooted(tmp_path):
-    with emulated_graph(tmp_path) as bench:
+    with bench_on(tmp_path) as bench:
         bench.port.inject(Fault("overload", id=12))
         bench.until(lambda: "overload" in bench.problem, "the overload", 5.0)
         assert "FFJ12" in bench.problem
-        assert not bench.ask(Reboot, topics.REBOOT, joint="FFJ99").success
-        assert bench.ask(Reboot, topics.REBOOT, joint="FFJ12").success
+        assert not bench.ask(Reboot, "driver/reboot", joint="FFJ99").success
+        assert bench.ask(Reboot, "driver/reboot", joint="FFJ12").success
         bench.until(lambda: bench.problem == "", "the servo to be well")
         assert bench.register("FFJ12", "hardware_error_status") == 0
 
 
 def test_an_unplugged_adapter_is_announced_and_comes_back_and_nothing_old_is_told_as_new(tmp_path):
-    with emulated_graph(tmp_path) as bench:
+    with bench_on(tmp_path) as bench:
         bench.port.inject(Fault("unplug", seconds=2.0))
         bench.until(lambda: "plug it in" in bench.problem, "the loss", 5.0)
         bench.until(lambda: bench.problem == "", "the adapter to be back")
@@ -119,7 +105,7 @@ def test_an_unplugged_adapter_is_announced_and_comes_back_and_nothing_old_is_tol
 
 
 def test_every_lifecycle_transition_does_to_the_torque_what_it_says(tmp_path):
-    with emulated_graph(tmp_path) as bench:
+    with bench_on(tmp_path) as bench:
 
         def torques():
             return {bench.register(joint, "torque_enable") for joint in TASK.hand.joints}
@@ -142,7 +128,7 @@ def test_every_lifecycle_transition_does_to_the_torque_what_it_says(tmp_path):
 
 
 def test_single_joints_are_let_go_by_service(tmp_path):
-    with emulated_graph(tmp_path) as bench:
+    with bench_on(tmp_path) as bench:
         nominal = TASK.hand.nominal.tolist()
         commands = bench.node.create_publisher(JointState, topics.HAND_COMMANDS, qos.COMMAND)
         message = JointState(name=list(TASK.hand.joints), position=nominal)
@@ -154,25 +140,25 @@ def test_single_joints_are_let_go_by_service(tmp_path):
 
         bench.until(lambda: torques([1, 1]), "the hand to hold")
         joints = {"joints": ["FFJ10"], "torque": False}
-        assert bench.ask(JointTorque, topics.JOINT_TORQUE, **joints).success
+        assert bench.ask(JointTorque, "driver/joint_torque", **joints).success
         bench.until(lambda: torques([0, 1]), "one joint to be let go")
-        assert bench.ask(JointTorque, topics.JOINT_TORQUE, joints=[], torque=True).success
+        assert bench.ask(JointTorque, "driver/joint_torque", joints=[], torque=True).success
         bench.until(lambda: torques([1, 1]), "all to hold")
-        refused = bench.ask(JointTorque, topics.JOINT_TORQUE, joints=["thumb"], torque=True)
+        refused = bench.ask(JointTorque, "driver/joint_torque", joints=["thumb"], torque=True)
         assert "FFJ10" in refused.message and not refused.success
 
 
 def test_calibration_is_written_once_and_only_with_torque_off(tmp_path):
     station = tmp_path / "claw.yaml"
     station.write_text(station_path("claw").read_text())
-    with emulated_graph(tmp_path, station) as bench:
+    with bench_on(tmp_path, station) as bench:
         assert bench.ask(SetBool, topics.HAND_TORQUE, data=False).success
         bench.until(lambda: bench.register("FFJ11", "torque_enable") == 0, "the torque to be off")
-        far = bench.ask(Calibrate, topics.CALIBRATE)
+        far = bench.ask(Calibrate, "driver/calibrate")
         assert not far.success and "degrees from its nominal zero" in far.message
-        answer = bench.ask(Calibrate, topics.CALIBRATE, force=True)
+        answer = bench.ask(Calibrate, "driver/calibrate", force=True)
         assert answer.success, answer.message
-        again = bench.ask(Calibrate, topics.CALIBRATE, force=True)
+        again = bench.ask(Calibrate, "driver/calibrate", force=True)
         assert not again.success and "exists" in again.message
         bench.moves()
         hangs = bench.register("FFJ11", "present_position") * RAD_PER_TICK
@@ -182,7 +168,7 @@ def test_calibration_is_written_once_and_only_with_torque_off(tmp_path):
 
 @pytest.mark.slow
 def test_a_warm_hand_rests_and_the_episode_begins_again(tmp_path):
-    with emulated_graph(tmp_path, runner=True) as bench:
+    with bench_on(tmp_path, runner=True) as bench:
         o, n = TASK.observation_size, TASK.hand.n
         still = GaussianPolicy(
             (np.zeros((o, n)),), (np.zeros(n),), np.zeros(n), np.zeros(o), np.ones(o), 1

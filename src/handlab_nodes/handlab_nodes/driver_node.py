@@ -37,6 +37,9 @@ TORQUE = {HAND: topics.HAND_TORQUE, FIXTURE: topics.FIXTURE_TORQUE}
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 
+NEWS_PERIOD = 0.1
+"""s. So often at most news of the motors are told, beside the report of every second."""
+
 RETRY_PERIOD = 2.0
 """s. So often a driver that starts by itself tries to open hardware that is not there yet."""
 
@@ -74,6 +77,8 @@ class DriverNode(LifecycleNode):
         self._malformed, self._next_try, self._why_closed = 0, 0.0, ""
         self._autostart = params.autostart
         self._told: tuple[str, ...] = ()
+        self._counted: dict[str, int] = {}
+        self._told_at = 0.0
         self._diagnostics = Diagnostics(self)
         self._wire = DriverWire(self, names, params.groups)
         for group in params.groups:
@@ -83,7 +88,8 @@ class DriverNode(LifecycleNode):
         self._serve(JointTorque, topics.JOINT_TORQUE, self._on_joint_torque)
         self._serve(Reboot, topics.REBOOT, self._on_reboot)
         self._serve(Calibrate, topics.CALIBRATE, self._on_calibrate)
-        self.create_service(Teleport, topics.TELEPORT, self._on_teleport)
+        if params.hardware == "mujoco":
+            self.create_service(Teleport, topics.TELEPORT, self._on_teleport)
 
     # Lifecycle.
 
@@ -180,8 +186,11 @@ class DriverNode(LifecycleNode):
     def _publish(self, reading: Reading) -> None:
         assert self._backend is not None
         self._wire.publish(reading, self._backend, self._hardware is None)
-        if self._hardware is not None and self._hardware.health.problems != self._told:
-            self.report()  # at once: it cannot wait for the next second
+        if self._hardware is not None:
+            health, now = self._hardware.health, time.monotonic()
+            news = health.problems != self._told or dict(health.counts) != self._counted
+            if news and now - self._told_at >= NEWS_PERIOD:
+                self.report()  # it cannot wait for the next second
 
     # Services.
 
@@ -269,7 +278,9 @@ class DriverNode(LifecycleNode):
         reading = self._backend.read()
         counts = self._counts(health)
         strangers = str(counts["strange_command_sources"])
+        self._told_at = time.monotonic()
         self._told = () if health is None else health.problems
+        self._counted = {} if health is None else dict(health.counts)
         if self._told:
             self._diagnostics.publish(ERROR, "; ".join(self._told), counts)
         elif strangers:

@@ -1,6 +1,6 @@
 """Measurements beside their limits, one file each; `./handlab bench NAME`."""
 
-from handlab.benches import demo, graph, parity, sim, valve
+from handlab.benches import demo, emulated, graph, loop, parity, sim, soak, valve
 from handlab.benches.result import Result, run_bench
 
 BENCHES = {
@@ -10,6 +10,9 @@ BENCHES = {
     "valve": valve.measure,
     "valve_strict": valve.measure_strict,
     "demo": demo.measure,
+    "loop": loop.measure,
+    "soak": soak.measure,
+    "emulated": emulated.measure,
 }
 """Name to the function that measures: seed in, result out."""
 

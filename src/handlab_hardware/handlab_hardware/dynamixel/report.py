@@ -24,9 +24,9 @@ def _problem(servos: Servos, i: int, group: str, hot: bool) -> str:
         return f"{servo} is silent, and the {group} holds: check its cable and its power"
     if servos.errors[i]:
         names = error_names(int(servos.errors[i]))
-        if servos.locked[i]:
-            return f"{servo}: {names}; reboot it with the service {group}/reboot"
-        return f"{servo}: {names}, at {servos.voltage[i]:.1f} V and {celsius}"
+        shut_down = " and shut down" if servos.locked[i] else ""
+        state = f"at {servos.voltage[i]:.1f} V and {celsius}"
+        return f"{servo} reports {names}{shut_down}, {state}: reboot it with its driver's service"
     if hot:
         return f"{servo} is hot, {celsius}, and released until it is cooler"
     return servos.troubles.get(i, "")

@@ -1,0 +1,91 @@
+"""How well the driver keeps its period while a learner computes, beside a bare sleeping loop."""
+
+import multiprocessing
+import tempfile
+import time
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+
+from handlab.benches.result import Result
+from handlab.emulation import emulated_graph
+from handlab.graph import GraphConfig
+from handlab.training import local_sampler
+from handlab_core.tasks import make_task
+from handlab_learning.algorithms.npg import Npg, NpgConfig
+from handlab_nodes.pace import REMEMBERED, percentile_ms
+from handlab_nodes.spinner import Spinner, guest
+
+RATE = 100.0  # Hz
+ROUNDS = 3
+PERCENT = 99
+KEY = "period_error_p99_ms"
+
+Pair = tuple[float, float]
+
+
+def measure(seed: int) -> Result:
+    """Compare the errors of both loops' periods over the same seconds, round by round."""
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
+    learner = context.Process(target=_learn, args=(stop, seed))
+    learner.start()
+    try:
+        rounds = _rounds()
+    finally:
+        stop.set()
+        learner.join()
+    driver, bare = (float(np.median(column)) for column in zip(*rounds, strict=True))
+    details = {"percentile": PERCENT, "rate": RATE, "rounds": rounds, "seed": seed}
+    return Result(driver, bare, "ms of period error, 99th percentile", details)
+
+
+def _rounds() -> list[Pair]:
+    """Errors of driver and bare loop [ms], each over as many periods as a driver remembers."""
+    config = GraphConfig(runner=False, learner=False, rate=RATE)
+    with (
+        tempfile.TemporaryDirectory(prefix="handlab-") as scratch,
+        emulated_graph(config, Path(scratch)) as (_, graph),
+        guest("learner", graph.domain) as (node, spinner),
+    ):
+        told: dict[str, float] = {}
+
+        def on_diagnostics(message: DiagnosticArray) -> None:
+            values = {v.key: v.value for s in message.status for v in s.values}
+            if KEY in values:
+                told[KEY] = float(values[KEY])
+
+        node.create_subscription(DiagnosticArray, "/diagnostics", on_diagnostics, 10)
+        spinner.wait(lambda: KEY in told, "the driver")
+        return [_round(spinner, told) for _ in range(ROUNDS)]
+
+
+def _round(spinner: Spinner, told: dict[str, float]) -> Pair:
+    bare = percentile_ms(_sleep_in_a_loop(), PERCENT)
+    told.clear()
+    spinner.wait(lambda: KEY in told, "the driver's report")
+    return told[KEY], bare
+
+
+def _sleep_in_a_loop() -> list[float]:
+    """The errors of a loop that does nothing but sleep until its next period is due."""
+    errors, period = [], 1.0 / RATE
+    due = began = time.monotonic()
+    for _ in range(REMEMBERED):
+        due += period
+        time.sleep(max(0.0, due - time.monotonic()))
+        now = time.monotonic()
+        errors.append(now - began - period)
+        began = now
+    return errors
+
+
+def _learn(stop: Event, seed: int) -> None:
+    """Keep one core busy with the learner's own work."""
+    task = make_task("valve")
+    learner = Npg(task, NpgConfig(), seed)
+    episodes = local_sampler(task, 1, 1).sample(learner.policy(), seed, range(20))
+    while not stop.is_set():
+        learner.update(episodes)

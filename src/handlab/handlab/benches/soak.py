@@ -1,0 +1,261 @@
+"""A long time with faults: an emulated claw at work while its bus goes wrong every few seconds.
+
+What must hold: no process ends; no sample is told that is older than its stamp says; no goal on the
+wire is beyond the hand's limits, whatever is commanded; every fault is told on /diagnostics within
+a second, and the hand is well again after it.
+"""
+
+import os
+import tempfile
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from sensor_msgs.msg import JointState
+
+from handlab.benches.result import Result
+from handlab.emulation import emulated_graph
+from handlab.graph import GraphConfig
+from handlab.up import BackgroundGraph
+from handlab_core.errors import StationFault, StationTimeout
+from handlab_core.tasks import make_task
+from handlab_core.thermal import ThermalModel
+from handlab_core.types import Array
+from handlab_hardware.dynamixel.emulator import EmulatedPort, Fault
+from handlab_hardware.dynamixel.emulator.loop import LoopConfig
+from handlab_hardware.dynamixel.emulator.physics import Goals, Motion, Physics
+from handlab_hardware.dynamixel.registers import RAD_PER_TICK
+from handlab_hardware.station_file import load_station, station_path
+from handlab_interfaces.srv import Reboot
+from handlab_nodes import qos, topics
+from handlab_nodes.convert import from_stamp
+from handlab_nodes.spinner import Spinner, guest
+
+MINUTES = "HANDLAB_SOAK_MINUTES"
+"""Environment variable: how long, instead of an hour."""
+
+PAUSE = (2.0, 6.0)  # s, from one fault's end to the next
+REPORT_LIMIT = 1.0  # s, from a fault to its report
+RECOVERY_LIMIT = 20.0  # s, from the end of a fault until all is well
+AGE_LIMIT = 0.05
+"""s, that a sample may be older or newer than its stamp; a cycle with retries takes as long."""
+FRESH = (
+    2.5 * RAD_PER_TICK
+)  # rad between a sample and the truth: the encoder, and the goal's rounding
+QUICK_HEAT = LoopConfig(thermal=ThermalModel(time_constant=20.0))
+"""A motor cools in seconds instead of minutes, so that an hour holds many of all faults."""
+
+WILD = 0.1  # part of the commands that nobody should obey
+REMEMBERED = 200  # states of the emulated world, 2 s
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "drop": {"count": 3},
+    "corrupt": {"count": 3},
+    "delay": {"count": 2, "seconds": 0.08},
+    "dead": {"seconds": 1.5},
+    "brown_out": {"seconds": 0.5, "volts": 5.0},
+    "overload": {},
+    "shock": {},
+    "encoder": {},
+    "overheat": {},
+    "unplug": {"seconds": 1.5},
+}
+"""What goes wrong, one at a time."""
+
+EVERYBODYS = ("brown_out", "unplug", "drop", "corrupt", "delay")
+"""Faults of the whole bus; the others strike one servo."""
+
+
+@dataclass
+class Verdict:
+    """What was seen."""
+
+    seed: int
+    samples: int = 0
+    stale: int = 0
+    beyond: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    untold: list[str] = field(default_factory=list)
+    not_recovered: list[str] = field(default_factory=list)
+    report_s: list[float] = field(default_factory=list)
+    recovery_s: list[float] = field(default_factory=list)
+
+    @property
+    def violations(self) -> int:
+        """All that must not be."""
+        return self.stale + self.beyond + len(self.untold) + len(self.not_recovered)
+
+
+class Remembering:
+    """Physics that keeps what it was, with the time of day."""
+
+    def __init__(self, physics: Physics) -> None:
+        self._physics, self.period = physics, physics.period
+        self.past: deque[tuple[float, Array]] = deque(maxlen=REMEMBERED)
+
+    def read(self) -> Motion:
+        """See `Physics.read`."""
+        return self._physics.read()
+
+    def advance(self, goals: Goals) -> Motion:
+        """See `Physics.advance`."""
+        motion = self._physics.advance(goals)
+        self.past.append((time.time(), motion.position.copy()))
+        return motion
+
+
+class Soak:
+    """Commands a hand, breaks its bus, and watches both ends of the wire."""
+
+    def __init__(self, node: Any, spinner: Spinner, port: EmulatedPort, seed: int) -> None:
+        self._node, self._spinner, self._port = node, spinner, port
+        self._rng, self.verdict = np.random.default_rng(seed), Verdict(seed)
+        self._hand = make_task("valve").hand
+        section = load_station(station_path("claw")).dynamixel
+        assert section is not None
+        self._servos = [servo for servo in section.servos if servo.joint in self._hand.joints]
+        self._zero = np.array([servo.zero for servo in self._servos])
+        self._direction = np.array([servo.direction for servo in self._servos])
+        self._world = Remembering(port.bus.loop.physics)
+        port.bus.loop.physics = self._world
+        self._problem, self._counts = "starting", Counter[str]()
+        self._stamp, self._began, self._told_at = 0.0, time.monotonic(), 0.0
+        self._commands = node.create_publisher(JointState, topics.HAND_COMMANDS, qos.COMMAND)
+        self._reboot = node.create_client(Reboot, "driver/reboot")
+        node.create_subscription(JointState, topics.HAND_STATES, self._on_state, qos.STREAM)
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        node.create_timer(0.1, self._command)
+
+    def well(self) -> bool:
+        """No problem is told, and states come."""
+        return self._problem == "" and time.time() - self._stamp < 0.5
+
+    def strike(self) -> None:
+        """Let one thing go wrong, and see that it is told and mended."""
+        kind = str(self._rng.choice(list(FAULTS)))
+        servo = self._servos[int(self._rng.integers(len(self._servos)))]
+        fault = Fault(kind, id=None if kind in EVERYBODYS else servo.id, **FAULTS[kind])
+        self.verdict.faults[kind] += 1
+        before = self._counts.copy()
+        self._port.inject(fault)
+        began = time.monotonic()
+        try:
+            self._spinner.wait(lambda: self._told(before), f"a report of {fault}", 5.0)
+            took = self._told_at - began
+            self.verdict.report_s.append(took)
+            if took > REPORT_LIMIT:
+                self.verdict.untold.append(f"{fault} after {took:.2f} s")
+        except StationTimeout:
+            self.verdict.untold.append(str(fault))
+        self._mend(fault, began)
+
+    def _mend(self, fault: Fault, began: float) -> None:
+        """What a person would do: reboot what asks for it, and wait."""
+        deadline = began + RECOVERY_LIMIT
+        while time.monotonic() < deadline:
+            try:
+                self._spinner.wait(self.well, f"recovery from {fault}", 1.0)
+                self.verdict.recovery_s.append(time.monotonic() - began)
+                return
+            except StationTimeout:
+                for servo in self._servos:
+                    if f"({servo.joint}) reports" in self._problem:
+                        self._reboot.call_async(Reboot.Request(joint=servo.joint))
+        self.verdict.not_recovered.append(f"{fault}: {self._problem}")
+
+    def rest(self) -> None:
+        """Let some time pass."""
+        deadline = time.monotonic() + self._rng.uniform(*PAUSE)
+        while time.monotonic() < deadline:
+            self._spinner.once(0.1)
+
+    def _told(self, before: "Counter[str]") -> bool:
+        return self._problem != "" or any(self._counts[k] > before[k] for k in self._counts)
+
+    def _command(self) -> None:
+        """Move all joints to and fro; now and then ask for what cannot be."""
+        phase = time.monotonic() - self._began + np.arange(self._hand.n)
+        q = self._hand.target(0.5 * np.sin(2.0 * phase))
+        if self._rng.random() < WILD:
+            joint = int(self._rng.integers(self._hand.n))
+            q[joint] = self._rng.choice([np.nan, np.inf, 10.0, -10.0])
+        self._commands.publish(JointState(name=list(self._hand.joints), position=q.tolist()))
+        goals = np.array([self._table(servo.id, "goal_position") for servo in self._servos])
+        target = self._direction * (goals * RAD_PER_TICK - self._zero)
+        on = np.array([self._table(servo.id, "torque_enable") for servo in self._servos]) == 1
+        outside = (target < self._hand.lower - RAD_PER_TICK) | (
+            target > self._hand.upper + RAD_PER_TICK
+        )
+        self.verdict.beyond += int((outside & on).sum())
+
+    def _table(self, servo: int, register: str) -> int:
+        table = next(s.table for s in self._port.bus.loop.servos if s.id == servo)
+        return int(table.get(register))
+
+    def _on_state(self, message: JointState) -> None:
+        stamp = from_stamp(message.header.stamp)
+        self.verdict.samples += 1
+        near = [p for t, p in list(self._world.past) if abs(t - stamp) <= AGE_LIMIT]
+        horn = self._zero + self._direction * np.array(message.position)
+        apart = [np.abs(p[: self._hand.n] - horn) for p in near]
+        fresh = not near or bool((np.min(apart, axis=0) <= FRESH).all())
+        self.verdict.stale += stamp <= self._stamp or not fresh
+        self._stamp = stamp
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in (s for s in message.status if s.name == "driver"):
+            self._problem = status.message if status.level >= status.ERROR else ""
+            values = {v.key: v.value for v in status.values if v.value.isdigit()}
+            self._counts = Counter({key: int(value) for key, value in values.items()})
+            self._told_at = time.monotonic()
+
+
+def soak(seconds: float, seed: int) -> Verdict:
+    """Soak for some time.
+
+    Raises:
+        StationFault: the graph ended.
+    """
+    config = GraphConfig(runner=False, learner=False)
+    with (
+        tempfile.TemporaryDirectory(prefix="handlab-") as scratch,
+        emulated_graph(config, Path(scratch), loop=QUICK_HEAT) as (port, graph),
+        guest("runner", graph.domain) as (node, spinner),
+    ):
+        subject = Soak(node, spinner, port, seed)
+        spinner.wait(subject.well, "the hand to be well")
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            subject.rest()
+            subject.strike()
+            _check(graph)
+        return subject.verdict
+
+
+def measure(seed: int) -> Result:
+    """Soak for an hour and count what must not be."""
+    minutes = float(os.environ.get(MINUTES, "60"))
+    verdict = soak(60 * minutes, seed)
+    reports, recoveries = np.array(verdict.report_s), np.array(verdict.recovery_s)
+    details = {
+        "minutes": minutes,
+        "samples": verdict.samples,
+        "stale_samples": verdict.stale,
+        "goals_beyond_limits": verdict.beyond,
+        "faults": dict(verdict.faults),
+        "untold_or_late": verdict.untold,
+        "not_recovered": verdict.not_recovered,
+        "report_s": {"median": float(np.median(reports)), "max": float(reports.max())},
+        "recovery_s": {"median": float(np.median(recoveries)), "max": float(recoveries.max())},
+        "seed": seed,
+    }
+    return Result(verdict.violations, 0, "violations", details)
+
+
+def _check(graph: BackgroundGraph) -> None:
+    if (obituary := graph.obituary()) is not None:
+        raise StationFault(obituary)
