@@ -10,8 +10,8 @@ from pathlib import Path
 
 from handlab.tables import between
 from handlab_core.errors import BadConfig
+from handlab_core.files import write_atomically
 from handlab_core.paths import share
-from handlab_learning.files import write_atomically
 
 PARTS = "docs/claw_bom.csv"
 PAGE = "docs/claw.md"
