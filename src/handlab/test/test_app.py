@@ -169,7 +169,7 @@ def children(process):
         (["train", "--resume", "nowhere"], "no run folder"),
         (["evaluate", "nowhere"], "no checkpoint"),
         (["report", "nowhere"], "has no summary.json"),
-        (["bench", "x"], "unknown bench 'x'; there is: demo, graph"),
+        (["bench", "x"], "unknown bench 'x'; there is: bus, demo, graph"),
         (["train"], "name a task"),
     ],
 )

@@ -1,6 +1,6 @@
 """Measurements beside their limits, one file each; `./handlab bench NAME`."""
 
-from handlab.benches import demo, emulated, graph, loop, parity, sim, soak, valve
+from handlab.benches import bus, demo, emulated, graph, loop, parity, sim, soak, valve
 from handlab.benches.result import Result, run_bench
 
 BENCHES = {
@@ -13,6 +13,7 @@ BENCHES = {
     "loop": loop.measure,
     "soak": soak.measure,
     "emulated": emulated.measure,
+    "bus": bus.measure,
 }
 """Name to the function that measures: seed in, result out."""
 
