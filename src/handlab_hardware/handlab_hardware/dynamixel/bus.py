@@ -119,7 +119,10 @@ class ServoBus:
     def sync_write(self, register: str, values: Mapping[int, int]) -> None:
         """Write one register of many servos, id to value; nobody confirms it."""
         item = REGISTERS[register]
-        parameters = [b for i, v in values.items() for b in (i, *units.to_bytes(v, item))]
+        parameters: list[int] = []
+        for servo, value in values.items():
+            parameters.append(servo)
+            parameters += units.to_bytes(value, item)
         self._packets.syncWriteTxOnly(
             self._port, item.address, item.size, parameters, len(parameters)
         )

@@ -21,6 +21,7 @@ import serial
 from dynamixel_sdk import PortHandler, Protocol2PacketHandler
 
 from handlab_core.errors import BadConfig, StationFault
+from handlab_hardware.dynamixel.crc import crc16
 from handlab_hardware.dynamixel.failures import PortGone
 
 SYSFS = Path("/sys/bus/usb-serial/devices")
@@ -187,24 +188,8 @@ class Packets(Protocol2PacketHandler):  # type: ignore[misc]
         return packet
 
     def updateCRC(self, crc_accum: int, data_blk_ptr: Any, data_blk_size: int) -> int:  # noqa: N802
-        """Checksum of a packet, the SDK's with its table made once."""
-        for byte in data_blk_ptr[:data_blk_size]:
-            crc_accum = (crc_accum << 8 & 0xFF00) ^ CRC[crc_accum >> 8 ^ byte]
-        return crc_accum
-
-
-def _crc_table() -> tuple[int, ...]:
-    """CRC-16 of each byte: polynomial 0x8005, most significant bit first."""
-    table = list(range(256))
-    for i in table[:]:
-        crc = i << 8
-        for _ in range(8):
-            crc = (crc << 1) ^ 0x8005 if crc & 0x8000 else crc << 1
-        table[i] = crc & 0xFFFF
-    return tuple(table)
-
-
-CRC = _crc_table()
+        """Checksum of a packet; the SDK makes its table anew for each."""
+        return crc16(bytes(data_blk_ptr[:data_blk_size]), crc_accum)
 
 
 def _remedy(port: str, error: Exception) -> str:

@@ -5,12 +5,11 @@ Length counts from the instruction to the CRC. (ROBOTIS-GIT/emanual, docs/en/dxl
 """
 
 import struct
-from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
-import numpy as np
+from handlab_hardware.dynamixel.crc import crc16
 
 HEADER = b"\xff\xff\xfd"
 PREFIX = HEADER + b"\x00"
@@ -76,27 +75,6 @@ class Instruction:
     """Bytes on the wire."""
     intact: bool = True
     """The CRC fits."""
-
-
-def _crc_table() -> "array[int]":
-    """CRCs of all pairs of bytes: CRC-16/BUYPASS, polynomial 0x8005, nothing reflected."""
-    crc = np.arange(1 << 16)
-    for _ in range(16):
-        crc = (crc << 1) ^ (crc >> 15) * 0x18005
-    return array("H", crc.astype(np.uint16).tobytes())
-
-
-_TABLE = _crc_table()
-
-
-def crc16(data: bytes | bytearray, crc: int = 0) -> int:
-    """Carry a CRC on over more bytes; two at a time, for this is most of the work."""
-    table, pairs = _TABLE, len(data) // 2
-    for pair in struct.unpack_from(f">{pairs}H", data):
-        crc = table[crc ^ pair]
-    if len(data) % 2:
-        crc = ((crc & 0xFF) << 8) ^ table[crc >> 8 ^ data[-1]]
-    return crc
 
 
 def stuff(body: bytes) -> bytes:
