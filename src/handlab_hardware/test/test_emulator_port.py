@@ -64,6 +64,7 @@ def test_a_file_is_never_taken_for_a_link(link):
     with pytest.raises(BadConfig, match="no symbolic link"):
         emulate(EmulatorConfig(link=link))
     assert link.read_text() == "precious"
+    assert list(link.parent.iterdir()) == [link]
 
 
 def test_a_client_of_another_speed_is_not_heard(served):
@@ -152,6 +153,12 @@ def test_a_fault_that_cannot_be_is_answered_with_an_error(served, link, line, me
         answer = json.loads(client.recv(4096))
     assert answer["ok"] is False
     assert message in answer["error"]
+    assert len(ping(served.name)) == PONG_SIZE
+
+
+def test_two_emulators_do_not_share_a_name(served, link):
+    with pytest.raises(BadConfig, match="already"):
+        emulate(EmulatorConfig(link=link))
     assert len(ping(served.name)) == PONG_SIZE
 
 

@@ -57,8 +57,6 @@ class Bus:
             raise BadConfig(f"servo ids {ids}: give every servo an id of its own")
         self.faults = faults or Faults()
         self.processing = processing
-        self.counts = {"instructions": 0, "broken": 0}
-        """Packets that came whole, and of these those with a wrong CRC."""
         self._parser = packet.Parser()
         self._free = 0.0
         """s, when the wire is free."""
@@ -99,8 +97,6 @@ class Bus:
 
     def _execute(self, instruction: Instruction, heard: float, baud: int) -> list[Reply]:
         """Let the servos act on a packet that has gone over the wire at the time `heard`."""
-        self.counts["instructions"] += 1
-        self.counts["broken"] += not instruction.intact
         self.advance(heard)
         hearing = {s.id: s for s in self.servos if s.hears(baud, heard) and self.faults.alive(s.id)}
         if not hearing:

@@ -30,6 +30,8 @@ class ControlChannel:
     def __init__(self, path: Path, inject: Callable[[Fault], None]) -> None:
         self.path, self._inject = path, inject
         if path.is_socket():
+            if _answers(path):
+                raise BadConfig(f"an emulator already takes faults at {path}; give another path")
             path.unlink()
         self._server = socket.socket(socket.AF_UNIX)
         try:
@@ -86,6 +88,12 @@ class ControlChannel:
         self._server.close()
         with contextlib.suppress(OSError):
             self.path.unlink()
+
+
+def _answers(path: Path) -> bool:
+    """Whether somebody listens on a socket."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
 
 
 class FaultInjector:

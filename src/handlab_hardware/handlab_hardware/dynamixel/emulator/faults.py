@@ -111,7 +111,7 @@ class Faults:
         if self._low is not None and now >= self._low[0]:
             loop.advance(self._low[0])
             loop.supply, self._low = self._low[1], None
-        self.quiet = not (self._packet or self._dead or self._low)
+        self.quiet = not (self._packet or self._dead or self._low or self._waiting)
 
     def alive(self, id: int) -> bool:
         """Whether a servo hears and answers."""

@@ -17,13 +17,14 @@ import termios
 import threading
 import time
 import tty
+from collections import deque
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from handlab_core.errors import BadConfig, StationFault
+from handlab_core.errors import BadConfig, HandlabError, StationFault
 from handlab_hardware.dynamixel.emulator.bus import Bus
 from handlab_hardware.dynamixel.emulator.control import ControlChannel
 from handlab_hardware.dynamixel.emulator.faults import Fault
@@ -67,12 +68,18 @@ class EmulatedPort:
         self._master = self._slave = -1
         self._plugged_at: float | None = None
         """When an unplugged port comes back; None: it is there."""
-        self._wake, self._waker = socket.socketpair()
-        self._channel = None if control is None else ControlChannel(control, self.inject)
+        self._requests: deque[Fault] = deque()
+        """Faults that `serve` has not seen yet; they may come from other threads."""
         self._thread: threading.Thread | None = None
         self._running = True
         self._began = clock()
-        self._plug()
+        self._channel = None if control is None else ControlChannel(control, self.inject)
+        self._wake, self._waker = socket.socketpair()
+        try:
+            self._plug()
+        except HandlabError:
+            self.close()
+            raise
 
     @property
     def name(self) -> str:
@@ -80,13 +87,9 @@ class EmulatedPort:
         return str(self.link) if self.link is not None else os.ttyname(self._slave)
 
     def inject(self, fault: Fault) -> None:
-        """Let something go wrong; from any thread."""
-        if fault.fault == "unplug":
-            seconds = UNPLUG_S if fault.seconds is None else fault.seconds
-            self._plugged_at = self._now() + seconds
-            self._waker.send(b"!")
-        else:
-            self.bus.faults.inject(fault)
+        """Let something go wrong, before the next instruction; from any thread."""
+        self._requests.append(fault)
+        self._waker.send(b"!")
 
     def start(self) -> Self:
         """Serve from a thread."""
@@ -129,8 +132,9 @@ class EmulatedPort:
         while self._running:
             if self._release():
                 self.bus.advance(self._now())  # while the client thinks
-            self._replug()
-            for ready in self._wait():
+            ready_now = self._wait()
+            self._take_requests()
+            for ready in ready_now:
                 if ready == self._master:
                     self._receive()
                 elif ready == self._wake.fileno():
@@ -155,6 +159,18 @@ class EmulatedPort:
         if not ready and not self._replies:
             self.bus.advance(self._now())
         return ready
+
+    def _take_requests(self) -> None:
+        while self._requests:
+            fault = self._requests.popleft()
+            if fault.fault == "unplug":
+                self._unplug()
+                seconds = UNPLUG_S if fault.seconds is None else fault.seconds
+                self._plugged_at = self._now() + seconds
+            else:
+                self.bus.faults.inject(fault)
+        if self._plugged_at is not None and self._now() >= self._plugged_at:
+            self._plug()
 
     def _receive(self) -> None:
         now = self._now()
@@ -197,22 +213,13 @@ class EmulatedPort:
     def _unplug(self) -> None:
         if self._master < 0:
             return
-        if self.link is not None and self.link.is_symlink():
-            self.link.unlink()
+        if self.link is not None:
+            _unlink(self.link, os.ttyname(self._slave))
         os.close(self._master)
         os.close(self._slave)
         self._master = self._slave = -1
         self._replies.clear()
         self.bus.hang_up()
-
-    def _replug(self) -> None:
-        if self._plugged_at is None:
-            return
-        if self._now() >= self._plugged_at:
-            self._unplug()  # if it was for no time at all
-            self._plug()
-        else:
-            self._unplug()
 
 
 def _link(link: Path, target: str) -> None:
@@ -227,3 +234,9 @@ def _link(link: Path, target: str) -> None:
         fresh.replace(link)
     except OSError as error:
         raise StationFault(f"cannot make the link {link}: {error}; give another name") from error
+
+
+def _unlink(link: Path, target: str) -> None:
+    """Remove the link to a port, unless somebody has put something else there."""
+    if link.is_symlink() and str(link.readlink()) == target:
+        link.unlink()
