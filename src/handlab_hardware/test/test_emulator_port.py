@@ -12,10 +12,12 @@ import serial
 
 from handlab_core.errors import BadConfig, StationFault, UnknownName
 from handlab_hardware.dynamixel.emulator import (
+    EmulatedPort,
     EmulatorConfig,
     Fault,
     FaultInjector,
     emulate,
+    make_bus,
     packet,
 )
 from handlab_hardware.dynamixel.emulator.__main__ import main
@@ -197,6 +199,17 @@ def test_the_same_seed_loses_the_same_packets():
 
     assert lost(1) == lost(1)
     assert 0 < sum(lost(1)) < 12
+
+
+def test_time_that_the_machine_could_not_follow_is_left_out(caplog):
+    skipped = [0.0]
+    config = EmulatorConfig()
+    with EmulatedPort(make_bus(config), clock=lambda: time.monotonic() + skipped[0]) as port:
+        assert len(ping(port.name)) == PONG_SIZE
+        skipped[0] = 3600.0  # would be hours of work
+        assert wait_for(lambda: caplog.records)
+        assert len(ping(port.name)) == PONG_SIZE
+    assert "behind" in caplog.text
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

@@ -244,6 +244,16 @@ def test_the_control_table_is_backed_up_and_restored(host):
     assert (host.read(1, "velocity_limit"), host.read(1, "position_p_gain")) == (123, 456)
 
 
+def test_the_startup_configuration_restores_the_ram_and_turns_torque_on(host):
+    host.write(1, "position_p_gain", 456)
+    assert host.error(1, Code.BACKUP, b"\x01CTRL") == Error.NONE
+    host.write(1, "startup_configuration", 3)
+    host.write(1, "position_p_gain", 1)
+    host.send(1, Code.REBOOT)
+    host.wait(0.5)
+    assert (host.read(1, "position_p_gain"), host.read(1, "torque_enable")) == (456, 1)
+
+
 def test_a_change_of_mode_resets_gains_profile_and_goals(host):
     host.write(1, "position_p_gain", 1)
     host.write(1, "profile_velocity", 10)
@@ -313,6 +323,14 @@ def test_the_wire_takes_its_time(host):
     host.send(1, Code.READ, struct.pack("<HH", 126, 10))
     expected = (14 + 21) * 10 / host.baud + 100 * 2e-6 + host.config.processing
     assert host.now - start == pytest.approx(expected)
+
+
+def test_a_packet_that_breaks_off_is_forgotten_after_a_while(host):
+    whole = packet.instruction(1, Code.PING)
+    assert host.bus.receive(whole[:6], 1.0, host.baud) == []
+    assert len(host.bus.receive(whole[6:], 1.05, host.baud)) == 1
+    assert host.bus.receive(whole[:6], 2.0, host.baud) == []
+    assert host.bus.receive(whole[6:], 2.2, host.baud) == []
 
 
 def test_an_instruction_waits_for_the_wire_to_be_free(host):

@@ -23,6 +23,9 @@ PROCESSING_S = 50e-6
 """s from the end of an instruction to an answer with return delay 0, about what users see. A fast
 read costs it once."""
 
+FRAME_GAP_S = 0.1
+"""s between bytes after which what was begun is no packet any more; chosen."""
+
 BITS_PER_BYTE = 10  # 8N1
 FAST_READ_FIRMWARE = 45
 
@@ -62,6 +65,8 @@ class Bus:
         """s, when the wire is free."""
         self._began: float | None = None
         """s, when the first byte of an unfinished packet came."""
+        self._last = 0.0
+        """s, when the last byte came."""
 
     def advance(self, now: float) -> None:
         """Let the servos move up to `now`."""
@@ -79,6 +84,9 @@ class Bus:
         Returns:
             What the servos answer, in the order of their times.
         """
+        if self._parser.pending and now - self._last > FRAME_GAP_S:
+            self.hang_up()
+        self._last = now
         if self._began is None:
             self._began = now
         replies: list[Reply] = []

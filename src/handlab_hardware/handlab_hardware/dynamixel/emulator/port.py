@@ -33,6 +33,7 @@ SPIN_S = 100e-6
 """s before a reply during which the clock is watched instead of slept."""
 
 IDLE_S = 2e-3  # s between looks at the servos while nothing happens
+MAX_LAG_S = 0.25  # s that the servos may be behind; more is not made up for
 UNPLUG_S = 1.0  # s, unless a fault says otherwise
 READ_SIZE = 4096
 
@@ -66,6 +67,7 @@ class EmulatedPort:
         self._replies: list[tuple[float, int, bytes]] = []
         self._order = count()
         self._master = self._slave = -1
+        self._terminal = ""
         self._plugged_at: float | None = None
         """When an unplugged port comes back; None: it is there."""
         self._requests: deque[Fault] = deque()
@@ -84,7 +86,7 @@ class EmulatedPort:
     @property
     def name(self) -> str:
         """What a client opens."""
-        return str(self.link) if self.link is not None else os.ttyname(self._slave)
+        return str(self.link) if self.link is not None else self._terminal
 
     def inject(self, fault: Fault) -> None:
         """Let something go wrong, before the next instruction; from any thread."""
@@ -131,7 +133,7 @@ class EmulatedPort:
         """Answer until `stop`."""
         while self._running:
             if self._release():
-                self.bus.advance(self._now())  # while the client thinks
+                self.bus.advance(self._keep_up())  # while the client thinks
             ready_now = self._wait()
             self._take_requests()
             for ready in ready_now:
@@ -145,6 +147,16 @@ class EmulatedPort:
     def _now(self) -> float:
         return self._clock() - self._began
 
+    def _keep_up(self) -> float:
+        """Return the bus's time, which stands still where the machine could not follow it."""
+        now = self._now()
+        lag = now - self.bus.loop.time
+        if lag <= MAX_LAG_S:
+            return now
+        self._began += lag
+        log.warning("the emulator fell %.2f s behind; so much time is left out", lag)
+        return self.bus.loop.time
+
     def _wait(self) -> list[int]:
         """File descriptors that have something, after at most the time until there is work."""
         watched = [self._wake.fileno()]
@@ -157,7 +169,7 @@ class EmulatedPort:
             timeout = min(timeout, max(self._replies[0][0] - self._now() - SPIN_S, 0.0))
         ready, _, _ = select.select(watched, (), (), timeout)
         if not ready and not self._replies:
-            self.bus.advance(self._now())
+            self.bus.advance(self._keep_up())
         return ready
 
     def _take_requests(self) -> None:
@@ -173,11 +185,10 @@ class EmulatedPort:
             self._plug()
 
     def _receive(self) -> None:
-        now = self._now()
+        now = self._keep_up()
         try:
             data = os.read(self._master, READ_SIZE)
-        except OSError:  # the last client has gone in the middle of something
-            self.bus.hang_up()
+        except OSError:  # another port than the one that had something
             return
         for reply in self.bus.receive(data, now, self._baud or self._client_baud()):
             heapq.heappush(self._replies, (reply.time, next(self._order), reply.data))
@@ -207,14 +218,15 @@ class EmulatedPort:
         tty.setraw(self._slave, termios.TCSANOW)
         os.set_blocking(self._master, False)
         self._plugged_at = None
+        self._terminal = os.ttyname(self._slave)
         if self.link is not None:
-            _link(self.link, os.ttyname(self._slave))
+            _link(self.link, self._terminal)
 
     def _unplug(self) -> None:
         if self._master < 0:
             return
         if self.link is not None:
-            _unlink(self.link, os.ttyname(self._slave))
+            _unlink(self.link, self._terminal)
         os.close(self._master)
         os.close(self._slave)
         self._master = self._slave = -1

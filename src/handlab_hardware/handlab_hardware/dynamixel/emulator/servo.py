@@ -6,7 +6,7 @@ values into it. Where the manual is silent, the choice is named here.
 
 from dataclasses import dataclass
 
-from handlab_hardware.dynamixel.emulator.packet import Alert, Code, Error
+from handlab_hardware.dynamixel.emulator.packet import Alert, Error
 from handlab_hardware.dynamixel.emulator.table import FACTORY_BAUD, GOALS, ControlTable, Writes
 from handlab_hardware.dynamixel.models import ServoModel
 from handlab_hardware.dynamixel.registers import (
@@ -85,9 +85,6 @@ class Servo:
         table.put("firmware_version", self.firmware)
         table.put("backup_ready", int(self._backup is not None))
         self._reset_mode()
-        startup = table.get("startup_configuration")
-        if startup & STARTUP_RAM_RESTORE and self._backup is not None:
-            self._load_backup(RAM_START)
         table.relink()
         self.registered: tuple[int, bytes] | None = None
         self.errors = HardwareError(0)
@@ -98,6 +95,9 @@ class Servo:
         """Notes to the control loop: look at the table again; a goal was written; forget the turns
         made so far; all state in RAM is gone."""
         self._remember()
+        startup = table.get("startup_configuration")
+        if startup & STARTUP_RAM_RESTORE and self._backup is not None:
+            self._restore_ram()
         if startup & STARTUP_TORQUE_ON:
             self._set_torque(True)
 
@@ -205,16 +205,17 @@ class Servo:
             return Answer(Error.INSTRUCTION)
         if params not in (BACKUP_STORE, BACKUP_RESTORE):
             return Answer(Error.DATA_RANGE)
-        if self.torque or (params == BACKUP_RESTORE and self._backup is None):
+        if self.torque:
             return Answer(Error.RESULT_FAIL)
         if params == BACKUP_STORE:
             self._backup = bytes(self.table.memory)
             self.table.put("backup_ready", 1)
+        elif self._backup is None:
+            return Answer(Error.RESULT_FAIL)
         else:
-            self._load_backup(0)
-            ram = bytes(self.table.memory[RAM_START:])
+            self.table.memory[:RAM_START] = self._backup[:RAM_START]
             self._boot(now)
-            self._put_ram(ram)
+            self._restore_ram()
         return Answer(Error.NONE)
 
     # Effects
@@ -289,22 +290,14 @@ class Servo:
             self.shut_down = True
             self._set_torque(False)
 
-    def _load_backup(self, start: int) -> None:
-        assert self._backup is not None
-        if start < RAM_START:
-            self.table.memory[start:RAM_START] = self._backup[start:RAM_START]
-        self._put_ram(self._backup[RAM_START:])
-
-    def _put_ram(self, ram: bytes) -> None:
+    def _restore_ram(self) -> None:
         """Set what the backup keeps of the RAM: settings, not goals or states."""
+        assert self._backup is not None
         for register in self.table.layout.registers.values():
             name = register.name
-            if register.address < RAM_START or not register.writable or name in GOALS:
-                continue
-            if name not in ("torque_enable", "bus_watchdog"):
-                self.table.memory[register.address : register.end] = ram[
-                    register.address - RAM_START : register.end - RAM_START
-                ]
-
-
-INSTRUCTIONS = frozenset(Code) - {Code.STATUS}
+            kept = register.address >= RAM_START and register.writable
+            if kept and name not in GOALS and name not in ("torque_enable", "bus_watchdog"):
+                where = slice(register.address, register.end)
+                self.table.memory[where] = self._backup[where]
+        self.table.relink()
+        self._remember()
