@@ -1,7 +1,7 @@
 """Frames: the manual's own examples, and laws over all bytes."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlab_hardware.dynamixel.emulator import packet
@@ -57,6 +57,7 @@ def test_a_fast_reply_carries_the_crc_on():
     assert [reply[14 + 8 * i : 16 + 8 * i].hex() for i in range(3)] == ["8408", "16ca", "d19e"]
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_the_crc_is_that_of_the_definition(data):
     crc = 0
@@ -67,11 +68,13 @@ def test_the_crc_is_that_of_the_definition(data):
     assert packet.crc16(data) == crc
 
 
+@settings(deadline=None)
 @given(st.binary(), st.binary())
 def test_a_crc_is_carried_on(head, tail):
     assert packet.crc16(tail, packet.crc16(head)) == packet.crc16(head + tail)
 
 
+@settings(deadline=None)
 @given(bodies)
 def test_unstuffing_undoes_stuffing(body):
     stuffed = packet.stuff(body)
@@ -84,6 +87,7 @@ def parsed(chunks):
     return [(p.id, p.code, p.params) for chunk in chunks for p in parser.feed(chunk) if p.intact]
 
 
+@settings(deadline=None)
 @given(st.lists(instructions, max_size=4), st.data())
 def test_packets_are_found_in_any_pieces(sent, data):
     stream = b"".join(packet.instruction(*one) for one in sent)
@@ -92,6 +96,7 @@ def test_packets_are_found_in_any_pieces(sent, data):
     assert parsed(pieces) == sent
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.binary(max_size=20), instructions), max_size=4))
 def test_packets_are_found_between_garbage(mixed):
     """Whatever garbage does not itself begin a packet."""
@@ -102,6 +107,7 @@ def test_packets_are_found_between_garbage(mixed):
     assert parsed([stream]) == [one for _, one in mixed]
 
 
+@settings(deadline=None)
 @given(instructions, instructions, st.data())
 def test_a_packet_that_breaks_off_does_not_swallow_the_next(first, second, data):
     whole = packet.instruction(*first)

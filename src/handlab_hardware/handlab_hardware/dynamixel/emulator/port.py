@@ -36,6 +36,7 @@ IDLE_S = 2e-3  # s between looks at the servos while nothing happens
 MAX_LAG_S = 0.25  # s that the servos may be behind; more is not made up for
 UNPLUG_S = 1.0  # s, unless a fault says otherwise
 READ_SIZE = 4096
+NICENESS = -10
 
 TCGETS2 = 0x802C542A  # asm-generic/ioctls.h; gives the speed as a number, whatever it is
 TERMIOS2 = struct.Struct("4I20B2I")
@@ -131,6 +132,7 @@ class EmulatedPort:
 
     def serve(self) -> None:
         """Answer until `stop`."""
+        _hurry()
         while self._running:
             if self._release():
                 self.bus.advance(self._keep_up())  # while the client thinks
@@ -232,6 +234,12 @@ class EmulatedPort:
         self._master = self._slave = -1
         self._replies.clear()
         self.bus.hang_up()
+
+
+def _hurry() -> None:
+    """Give this thread priority where that is allowed: servos do not wait for other programs."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def _link(link: Path, target: str) -> None:
