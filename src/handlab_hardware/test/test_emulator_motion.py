@@ -6,12 +6,18 @@ import numpy as np
 import pytest
 
 from handlab_core.errors import BadConfig
+from handlab_core.thermal import ThermalModel
 from handlab_core.types import JointState, Reading
 from handlab_hardware.dynamixel.emulator import EmulatorConfig, make_bus, profile
-from handlab_hardware.dynamixel.emulator.loop import FOLLOWING, IN_POSITION, ONGOING
+from handlab_hardware.dynamixel.emulator.loop import FOLLOWING, IN_POSITION, ONGOING, LoopConfig
 from handlab_hardware.dynamixel.emulator.station import ServoJoint, StationPhysics
 from handlab_hardware.dynamixel.models import make_model
-from handlab_hardware.dynamixel.registers import RAD_PER_TICK, RAD_S_PER_COUNT, REGISTERS
+from handlab_hardware.dynamixel.registers import (
+    RAD_PER_TICK,
+    RAD_S_PER_COUNT,
+    REGISTERS,
+    HardwareError,
+)
 
 XM430 = make_model("XM430-W210")
 POSITION_TOLERANCE = 12  # counts; Coulomb friction stops a P controller short of its goal
@@ -191,6 +197,24 @@ def test_a_model_without_current_shows_its_load():
     bench.loop.physics.load = np.array([-10.0])
     bench.run(0.5)
     assert bench["present_current"] > 990  # of 1000
+
+
+def test_a_servo_that_pushes_heats_until_it_is_too_hot():
+    """At 60 % of stall torque it would end at 104 degrees; the limit is 80."""
+    bench = Bench(loop=LoopConfig(thermal=ThermalModel(time_constant=0.5)))
+    bench["operating_mode"] = 0
+    bench["goal_current"] = 513
+    bench.loop.physics.load = np.array([-3.0])
+    bench["torque_enable"] = 1
+    warming = bench.record("present_temperature", 0.5)
+    assert (np.diff(warming) >= 0).all()
+    assert 70 < warming[-1] <= 80
+    assert bench["torque_enable"] == 1
+    bench.run(0.5)
+    assert bench["hardware_error_status"] == HardwareError.OVERHEATING
+    assert bench["torque_enable"] == 0
+    bench.run(3.0)
+    assert bench["present_temperature"] == 25
 
 
 def test_reverse_mode_turns_the_other_way():

@@ -4,6 +4,8 @@ import struct
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from handlab_hardware.dynamixel.emulator import EmulatorConfig, Fault, make_bus, packet
 from handlab_hardware.dynamixel.emulator.packet import BROADCAST, Code, Error
@@ -302,6 +304,7 @@ def test_a_fast_read_is_one_reply_and_a_missing_servo_loses_it(host):
     assert id == BROADCAST
     assert len(host.replies[0].data) == 8 + 3 * 14
     assert fast(host, (1, 9, 3)) == []
+    assert fast(host, (1,) * 250, 0, 662) == []  # more than a packet can hold
     assert fast(Host(firmware=44)) == []
 
 
@@ -311,6 +314,35 @@ def test_bulk_reads_and_writes_have_an_address_for_each(host):
     read = struct.pack("<BHHBHH", 1, 65, 1, 2, 116, 4)
     answers = host.send(BROADCAST, Code.BULK_READ, read)
     assert [data for _, _, data in answers] == [b"\1", struct.pack("<i", 1000)]
+
+
+params = st.one_of(
+    st.binary(max_size=30),
+    st.tuples(st.integers(0, 700), st.integers(0, 70_000), st.binary(max_size=12)).map(
+        lambda p: struct.pack("<HH", p[0], p[1] & 0xFFFF) + p[2]
+    ),
+    st.tuples(st.sampled_from(sorted(r.address for r in REGISTERS.values())), st.binary()).map(
+        lambda p: struct.pack("<H", p[0]) + p[1]
+    ),
+)
+packets = st.tuples(
+    st.sampled_from((1, 2, 9, BROADCAST)),
+    st.one_of(st.sampled_from([c for c in Code if c != Code.STATUS]), st.integers(0, 255)),
+    params,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(packets, max_size=20))
+def test_no_packets_bring_the_bus_down(sent):
+    """And every answer is a good packet."""
+    host = Host(ids=(1, 2))
+    for one in sent:
+        host.send(*one)
+        for reply in host.replies:
+            crc = packet.crc16(reply.data[:-2])
+            assert reply.data[-2:] == crc.to_bytes(2, "little")
+        host.wait(0.02)
 
 
 # Time

@@ -18,6 +18,7 @@ from handlab_hardware.dynamixel.emulator.servo import (
     Answer,
     Servo,
 )
+from handlab_hardware.dynamixel.registers import TABLE_SIZE
 
 PROCESSING_S = 50e-6
 """s from the end of an instruction to an answer with return delay 0, about what users see. A fast
@@ -27,7 +28,8 @@ FRAME_GAP_S = 0.1
 """s between bytes after which what was begun is no packet any more; chosen."""
 
 BITS_PER_BYTE = 10  # 8N1
-FAST_READ_FIRMWARE = 45
+MAX_FAST_DATA = 60_000
+"""Bytes of data in a fast reply, so that with what is around them they fit its length field."""
 
 READ_LEVEL, WRITE_LEVEL = 1, 2
 """Status return levels from which on reads, and everything else, are answered."""
@@ -216,12 +218,12 @@ class Bus:
         parts = []
         for id, address, length in reads:
             servo = hearing.get(id)
-            if servo is None or servo.firmware < FAST_READ_FIRMWARE or not servo.return_level:
+            if servo is None or not servo.reads_fast or not servo.return_level:
                 return []
             answer = servo.read(address, length)
-            data = answer.params if not answer.error else bytes(length)
+            data = answer.params if not answer.error else bytes(min(length, TABLE_SIZE))
             parts.append((answer.error | servo.alert, id, data))
-        if not parts:
+        if not parts or sum(len(data) for _, _, data in parts) > MAX_FAST_DATA:
             return []
         first = hearing[parts[0][1]]
         return [_Sent(first, packet.fast_status(parts), tuple(id for _, id, _ in parts))]

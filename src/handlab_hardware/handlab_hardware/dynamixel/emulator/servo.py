@@ -12,6 +12,7 @@ from handlab_hardware.dynamixel.models import ServoModel
 from handlab_hardware.dynamixel.registers import (
     BAUD_RATES,
     REGISTERS,
+    RETURN_DELAY_S_PER_COUNT,
     HardwareError,
     OperatingMode,
     Register,
@@ -106,7 +107,7 @@ class Servo:
         table = self.table
         self.id, self.secondary_id = table.get("id"), table.get("secondary_id")
         self.baud = BAUD_OF[table.get("baud_rate")]
-        self.return_delay = 2e-6 * table.get("return_delay_time")  # s
+        self.return_delay = RETURN_DELAY_S_PER_COUNT * table.get("return_delay_time")  # s
         self.return_level = table.get("status_return_level")
         self.mode = OperatingMode(table.get("operating_mode"))
         self.speaks = table.get("protocol_type") == 2  # Protocol 2.0
@@ -115,6 +116,11 @@ class Servo:
     def alert(self) -> int:
         """The alert bit for a status packet."""
         return Alert.HARDWARE if self.errors else 0
+
+    @property
+    def reads_fast(self) -> bool:
+        """Whether the firmware knows fast sync and fast bulk read."""
+        return self.firmware >= self.model.fast_sync_read_firmware
 
     def hears(self, baud: int, now: float) -> bool:
         """Whether it takes packets at this speed and time."""
