@@ -143,7 +143,7 @@ class Bus:
         servo = hearing.get(called)
         if servo is None:
             return []
-        level = servo.return_level
+        level = servo.return_level  # a write that changes it, or a reboot, is answered by either
         answer = self._act(servo, code, params, heard, False)
         needed = _NEEDED_LEVEL.get(code, WRITE_LEVEL)
         if max(level, servo.return_level) < needed:
