@@ -38,6 +38,8 @@ WRITE_TIMEOUT = 0.1
 FAST_LATENCY_MS = 1
 """What the latency timer of the adapter shall be; the least there is."""
 
+READ_SIZE = 4096
+
 HEADER = 7  # bytes before the instruction: FF FF FD 00, id, length
 
 
@@ -80,6 +82,7 @@ class Port(PortHandler):  # type: ignore[misc]
         """Bytes so far."""
         self._latency, self._per_byte = latency, BITS_PER_BYTE / baud
         self._quiet = self._deadline = 0.0
+        self._come = b""
         if self.getCFlagBaud(baud) <= 0:
             raise BadConfig(f"the SDK knows no baud of {baud}; try 1000000")
         try:
@@ -106,12 +109,13 @@ class Port(PortHandler):  # type: ignore[misc]
     def clearPort(self) -> None:  # noqa: N802
         """Forget what came and was not read."""
         try:
-            while data := os.read(self._fd, 4096):
+            while data := os.read(self._fd, READ_SIZE):
                 self.received += len(data)
         except BlockingIOError:
-            return
+            pass
         except OSError as error:
             raise self._gone() from error
+        self._come = b""
 
     def writePort(self, packet: list[int]) -> int:  # noqa: N802
         """Hand a packet to the kernel."""
@@ -132,21 +136,21 @@ class Port(PortHandler):  # type: ignore[misc]
 
     def readPort(self, length: int) -> bytes:  # noqa: N802
         """Read so many bytes, or those that came before the time was over."""
-        data = b""
-        while len(data) < length:
+        while len(self._come) < length:
             wait = max(0.0, self._deadline - time.monotonic())
             try:
                 if not select.select([self._fd], [], [], wait)[0]:
                     break
-                part = os.read(self._fd, length - len(data))
+                part = os.read(self._fd, READ_SIZE)
             except BlockingIOError:
                 continue
             except OSError as error:
                 raise self._gone() from error
-            if not part:
+            if not part:  # though `select` said that there is something: the line was hung up
                 raise self._gone()
-            data += part
-        self.received += len(data)
+            self.received += len(part)
+            self._come += part
+        data, self._come = self._come[:length], self._come[length:]
         return data
 
     def setPacketTimeout(self, packet_length: int) -> None:  # noqa: N802
@@ -160,7 +164,7 @@ class Port(PortHandler):  # type: ignore[misc]
 
     def more_comes(self, within: float) -> bool:
         """Whether something else arrives within a time [s]."""
-        return bool(select.select([self._fd], [], [], within)[0])
+        return bool(self._come or select.select([self._fd], [], [], within)[0])
 
     def setPacketTimeoutMillis(self, msec: float) -> None:  # noqa: N802
         """Begin to wait for so long [ms]."""
