@@ -2,9 +2,13 @@
 
 import logging
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
+
+import numpy as np
 
 from handlab.graph import GraphConfig, on_machine
 from handlab.up import BackgroundGraph
@@ -12,13 +16,35 @@ from handlab_core.errors import BadConfig
 from handlab_core.fixtures import FIXTURES
 from handlab_core.hands import make_hand
 from handlab_core.tasks import make_task
+from handlab_hardware.allegro.config import AllegroConfig
+from handlab_hardware.allegro.emulator import EmulatedHand
+from handlab_hardware.allegro.emulator import serve as serve_hand
+from handlab_hardware.allegro.wire import Wire
 from handlab_hardware.dynamixel.emulator import EmulatedPort, EmulatorConfig, emulate
 from handlab_hardware.dynamixel.emulator.loop import LoopConfig
+from handlab_hardware.dynamixel.emulator.physics import Goals, Motion, Physics
 from handlab_hardware.dynamixel.emulator.station import ServoJoint, StationPhysics
-from handlab_hardware.station_file import load_station, station_path
+from handlab_hardware.station_file import DynamixelSection, StationFile, load_station, station_path
+from handlab_sim.scene import SceneConfig
+from handlab_sim.torque_world import TorqueWorld
 from handlab_sim.worlds import Worlds
 
 log = logging.getLogger(__name__)
+
+
+class Emulated(Protocol):
+    """Motors that are emulated."""
+
+    name: str
+    """Where they are found."""
+
+    def start(self) -> "Emulated":
+        """Serve from a thread."""
+        ...
+
+    def close(self) -> None:
+        """Stop. Twice is harmless."""
+        ...
 
 
 def emulate_dynamixel(
@@ -36,10 +62,8 @@ def emulate_dynamixel(
         BadConfig: the file names no servos.
     """
     facts = load_station(station, nominal=True)
-    if facts.dynamixel is None:
-        raise BadConfig(f"{station} has no section `dynamixel`: there is nothing to emulate")
+    section = _servos_of(facts)
     hand, fixture = make_hand(facts.hand), FIXTURES.make(facts.fixture)
-    servos = facts.dynamixel.servos
     joints = [
         ServoJoint(
             0 if servo.joint == fixture.joint else hand.index(servo.joint),
@@ -47,13 +71,111 @@ def emulate_dynamixel(
             servo.zero,
             servo.direction,
         )
-        for servo in servos
+        for servo in section.servos
     ]
-    physics = StationPhysics(Worlds(hand, fixture), joints, [servo.model for servo in servos])
+    models = [servo.model for servo in section.servos]
+    physics = StationPhysics(Worlds(hand, fixture), joints, models)
+    return _emulate_servos(section, port, physics, seed, loop)
+
+
+class EmulatedAllegro:
+    """An Allegro hand on a CAN bus and the fixture's servo on a port, over one simulated object.
+
+    Args:
+        station: path of the station file.
+        bus: `interface:channel` for the hand.
+        port: a stable name for the fixture's pseudo-terminal.
+        seed: of the servo's faults that are left to chance.
+
+    Raises:
+        BadConfig: the file has no section for the hand, or more servos than the fixture's.
+        StationFault: the bus cannot be opened.
+    """
+
+    def __init__(self, station: Path, bus: str, port: Path, seed: int = 0) -> None:
+        facts = load_station(station, nominal=True)
+        section = _servos_of(facts)
+        if facts.allegro is None or len(section.servos) != 1:
+            raise BadConfig(f"{station} must have the sections allegro, and dynamixel with one servo")
+        config = AllegroConfig.from_dict(facts.allegro)
+        self.world = TorqueWorld(make_hand(facts.hand), FIXTURES.make(facts.fixture))
+        interface, _, channel = bus.rpartition(":")
+        self._wire = Wire(interface or config.interface, channel)
+        self.name = f"{self._wire.name} and {port}"
+        self.hand = EmulatedHand(
+            self._wire.send, self.world, config.protocol, config.device, config.side
+        )
+        [servo] = section.servos
+        motor = FixtureMotor(self.world, servo.zero, servo.direction, servo.model.stall_torque)
+        self.port = _emulate_servos(section, port, motor, seed)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(
+            target=serve_hand, args=(self.hand, self._wire, self._stop), name="emulated hand"
+        )
+
+    def start(self) -> "EmulatedAllegro":
+        """Serve both from threads."""
+        self._thread.start()
+        self.port.start()
+        return self
+
+    def close(self) -> None:
+        """Stop both. Twice is harmless."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.port.close()
+        self._wire.close()
+
+
+class FixtureMotor:
+    """The object's servo in a world whose time another wire's emulator moves.
+
+    Implements `handlab_hardware.dynamixel.emulator.physics.Physics`: the same spring to the goal as
+    in the MuJoCo backend.
+    """
+
+    period = 0.002  # s; a tenth of the time in which the object's motor settles
+
+    def __init__(self, world: TorqueWorld, zero: float, direction: int, stall: float) -> None:
+        self._world, self._zero, self._direction, self._stall = world, zero, direction, stall
+        self._torque = 0.0
+
+    def read(self) -> Motion:
+        """See `Physics.read`."""
+        angle = self._zero + self._direction * self._world.object_angle
+        velocity = self._direction * self._world.object_velocity
+        torque = self._direction * self._torque
+        values = (angle, velocity, torque, torque / self._stall)
+        return Motion(*(np.array([value]) for value in values))
+
+    def advance(self, goals: Goals) -> Motion:
+        """See `Physics.advance`."""
+        target = self._direction * (float(goals.position[0]) - self._zero)
+        wanted = SceneConfig().fixture_stiffness * (target - self._world.object_angle)
+        most = float(goals.max_torque[0])
+        self._torque = min(max(wanted, -most), most)
+        self._world.drive_object(self._torque)
+        return self.read()
+
+
+def _servos_of(facts: StationFile) -> DynamixelSection:
+    if facts.dynamixel is None:
+        raise BadConfig(f"{facts.path} has no section `dynamixel`: there is nothing to emulate")
+    return facts.dynamixel
+
+
+def _emulate_servos(
+    section: DynamixelSection,
+    port: Path,
+    physics: Physics,
+    seed: int,
+    loop: LoopConfig | None = None,
+) -> EmulatedPort:
     config = EmulatorConfig(
-        ids=tuple(servo.id for servo in servos),
-        models=tuple(servo.model.name for servo in servos),
-        baud=facts.dynamixel.baud,
+        ids=tuple(servo.id for servo in section.servos),
+        models=tuple(servo.model.name for servo in section.servos),
+        baud=section.baud,
         link=port,
         seed=seed,
         loop=loop or LoopConfig(),
@@ -83,11 +205,13 @@ def emulated_graph(
         yield port, graph
 
 
-def serve(port: EmulatedPort) -> None:
-    """Serve in the foreground until the process is asked to end."""
+def serve(emulated: Emulated) -> None:
+    """Serve until the process is asked to end."""
+    ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: port.stop())
+        signal.signal(number, lambda *_: ended.set())
+    emulated.start()
     try:
-        port.serve()
+        ended.wait()
     finally:
-        port.close()
+        emulated.close()

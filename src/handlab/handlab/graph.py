@@ -18,6 +18,10 @@ EMULATED = "emulated"
 """Name of the port that stands for motors that are emulated."""
 
 
+FIXTURE_BY = {"allegro": "dynamixel"}
+"""What serves the fixture where a backend serves the hand alone."""
+
+
 @dataclass(frozen=True)
 class NodeSpec:
     """One node process."""
@@ -51,6 +55,8 @@ class GraphConfig:
     """Path of the station file, for hardware; empty: the one that comes with handlab."""
     port: str = ""
     """In the place of the station file's; empty: that one."""
+    fixture_port: str = ""
+    """The same for the fixture, where it has a driver of its own."""
     emulate: bool = False
     """Emulate the motors on `port`, with MuJoCo behind them."""
     reward: str = ""
@@ -94,16 +100,19 @@ def on_machine(
         config: for MuJoCo.
         hardware: see `handlab_core.backend`.
         station: path of the station file; empty: the one that comes with handlab.
-        port: in the place of the station file's; EMULATED: emulated motors on a port of their own.
+        port: in the place of the station file's; EMULATED: emulated motors on ports of their own.
     """
     if hardware == "mujoco" and not (station or port):
         return config
-    emulate = port == EMULATED
-    if emulate:
-        port = f"{tempfile.gettempdir()}/handlab-{os.getuid()}/port-{os.getpid()}"
-    return replace(
-        config, hardware=hardware, pace="real", station=station, port=port, emulate=emulate
-    )
+    config = replace(config, hardware=hardware, pace="real", station=station)
+    if port != EMULATED:
+        return replace(config, port=port)
+    serial = f"{tempfile.gettempdir()}/handlab-{os.getuid()}/port-{os.getpid()}"
+    if hardware not in FIXTURE_BY:
+        return replace(config, port=serial, emulate=True)
+    # A group address of this process: two emulated hands must not share a bus.
+    bus = f"udp_multicast:239.74.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
+    return replace(config, port=bus, fixture_port=serial, emulate=True)
 
 
 def system_name(hand: Hand) -> str:
@@ -117,6 +126,14 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
     pace = {"pace": config.pace}
     machine = {"station": config.station, "port": config.port}
     driver = task | pace | machine | {"hardware": config.hardware, "rate": config.rate}
+    fixture_driver: dict[str, Any] = {}
+    if config.hardware in FIXTURE_BY:
+        fixture_driver = driver | {
+            "hardware": FIXTURE_BY[config.hardware],
+            "port": config.fixture_port,
+            "groups": ["fixture"],
+        }
+        driver["groups"] = ["hand"]
     output: dict[str, Any] = {}
     if config.ros2_control:
         output = {"command_output": "forward_controller"}
@@ -127,8 +144,13 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
         NodeSpec("reward", task | {"reward": config.reward}),
         NodeSpec("reset", task | output),
     ]
+    if fixture_driver:
+        nodes.append(
+            NodeSpec("fixture_driver", fixture_driver, executable="driver_node", lifecycle=True)
+        )
     if config.emulate:
-        nodes.append(NodeSpec("emulator", task | machine, package="handlab"))
+        ports = machine | {"fixture_port": config.fixture_port, "hardware": config.hardware}
+        nodes.append(NodeSpec("emulator", task | ports, package="handlab"))
     if config.runner:
         nodes.append(NodeSpec("runner", task | pace | output))
     if config.learner:

@@ -40,7 +40,9 @@ class DriverWire:
             if group in groups
         }
         self._status = {g: node.create_publisher(HandStatus, STATUS[g], 10) for g in groups}
-        self._sent = node.create_publisher(JointState, topics.HAND_SENT, stream)
+        self._sent = None
+        if HAND in groups:
+            self._sent = node.create_publisher(JointState, topics.HAND_SENT, stream)
         self._clock = node.create_publisher(Clock, "/clock", 1)
         self.forget()
 
@@ -58,7 +60,7 @@ class DriverWire:
         stamp = float(reading.hand.stamp[0])
         if simulated and self._clock.get_subscription_count():
             self._clock.publish(Clock(clock=convert.to_stamp(stamp)))
-        if HAND in self._states and self._sent.get_subscription_count():
+        if self._sent is not None and self._sent.get_subscription_count():
             self._sent.publish(self._sent_codec.pack(backend.sent[0], stamp))
 
     def publish_status(

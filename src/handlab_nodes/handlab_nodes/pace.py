@@ -137,7 +137,8 @@ class RealPace:
         """See `Pace.start`; the hand is held where it is until commands come or grow old."""
         reading = self._backend.read()
         self._publish(reading)
-        self.command(HAND, safety.hold(reading.hand.q, self._limits), 0.0)
+        if np.isfinite(reading.hand.q).all():  # else the hand is another driver's
+            self.command(HAND, safety.hold(reading.hand.q, self._limits), 0.0)
         self._thread.start()
 
     def stop(self) -> None:

@@ -307,7 +307,8 @@ def make_backend(hand: str, fixture: str, station: str | Path = "", port: str = 
         hand: name of the hand that the task needs.
         fixture: name of the object; not served here.
         station: path of the station file; empty: the one that comes with handlab.
-        port: the CAN channel in the place of the station file's; empty: that one.
+        port: `interface:channel` of the CAN bus, or a channel alone, in the place of the station
+            file's; empty: that one.
 
     Raises:
         BadConfig: the file is not of an Allegro hand, or has values that cannot be.
@@ -323,6 +324,7 @@ def make_backend(hand: str, fixture: str, station: str | Path = "", port: str = 
         )
     config = AllegroConfig.from_dict(facts.allegro)
     if port:
-        config = replace(config, channel=port)
+        interface, _, channel = port.rpartition(":")
+        config = replace(config, interface=interface or config.interface, channel=channel)
     since_boot = time.time() - time.monotonic()  # a clock that is set must not move the schedules
     return AllegroHand(make_hand(hand), config, lambda: since_boot + time.monotonic())
