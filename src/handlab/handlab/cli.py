@@ -160,26 +160,22 @@ def up(
 
 @app.command()
 def emulate(
-    wire: Annotated[str, typer.Argument(help="dynamixel")] = "dynamixel",
+    wire: Annotated[str, typer.Argument(help="dynamixel or allegro")] = "dynamixel",
     station: StationFile = "",
-    hand: Annotated[str, typer.Option(help="Whose station file, where none is given")] = "claw",
-    port: Annotated[Path | None, typer.Option(help="Name of the port; default: a new one")] = None,
+    port: Annotated[str, typer.Option(help="Where it is found; default: a new port")] = "",
     seed: Seed = 0,
 ) -> None:
     """Emulate a hand's motors down to the wire, with MuJoCo behind them, until Ctrl-C."""
-    import tempfile
-
-    from handlab import emulation
+    from handlab.emulation import WIRES, make_emulated, serve
+    from handlab.graph import EMULATED, GraphConfig, on_machine
     from handlab.progress import console
-    from handlab_core.errors import UnknownName
     from handlab_hardware.station_file import station_path
 
-    if wire != "dynamixel":
-        raise UnknownName("wire", wire, ["dynamixel"])
-    link = port or Path(tempfile.mkdtemp(prefix="handlab-"), "dynamixel")
-    emulated = emulation.emulate_dynamixel(Path(station or station_path(hand)), link, seed)
-    console.print(f"{emulated.name}  (faults: {emulated.control}); Ctrl-C ends it")
-    emulation.serve(emulated)
+    chosen = on_machine(GraphConfig(), wire, station, port or EMULATED)
+    path = Path(station or station_path(WIRES.get(wire, wire)))
+    motors = make_emulated(wire, path, chosen.port, chosen.fixture_port, seed)
+    console.print(f"{motors.name}; Ctrl-C ends it")
+    serve(motors)
 
 
 @app.command()

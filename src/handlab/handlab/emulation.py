@@ -1,6 +1,5 @@
 """Emulated motors in front of a MuJoCo world: the hand that needs no hand, down to the wire."""
 
-import logging
 import signal
 import threading
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import numpy as np
 
 from handlab.graph import GraphConfig, on_machine
 from handlab.up import BackgroundGraph
-from handlab_core.errors import BadConfig
+from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.fixtures import FIXTURES
 from handlab_core.hands import make_hand
 from handlab_core.tasks import make_task
@@ -29,7 +28,8 @@ from handlab_sim.scene import SceneConfig
 from handlab_sim.torque_world import TorqueWorld
 from handlab_sim.worlds import Worlds
 
-log = logging.getLogger(__name__)
+WIRES = {"allegro": "allegro", "dynamixel": "claw"}
+"""What can be emulated, and the hand whose station file is taken where none is given."""
 
 
 class Emulated(Protocol):
@@ -96,7 +96,7 @@ class EmulatedAllegro:
         facts = load_station(station, nominal=True)
         section = _servos_of(facts)
         if facts.allegro is None or len(section.servos) != 1:
-            raise BadConfig(f"{station} must have the sections allegro, and dynamixel with one servo")
+            raise BadConfig(f"{station} needs the section allegro, and dynamixel with one servo")
         config = AllegroConfig.from_dict(facts.allegro)
         self.world = TorqueWorld(make_hand(facts.hand), FIXTURES.make(facts.fixture))
         interface, _, channel = bus.rpartition(":")
@@ -157,6 +157,25 @@ class FixtureMotor:
         self._torque = min(max(wanted, -most), most)
         self._world.drive_object(self._torque)
         return self.read()
+
+
+def make_emulated(
+    hardware: str, station: Path, port: str, fixture_port: str = "", seed: int = 0
+) -> Emulated:
+    """Emulate the motors of a station.
+
+    Args:
+        hardware: name of the wire; UnknownName if it cannot be emulated.
+        station: path of the station file.
+        port: where the hand shall be found.
+        fixture_port: where the fixture shall be, if it has a port of its own.
+        seed: of faults that are left to chance.
+    """
+    if hardware == "dynamixel":
+        return emulate_dynamixel(station, Path(port), seed)
+    if hardware == "allegro":
+        return EmulatedAllegro(station, port, Path(fixture_port), seed)
+    raise UnknownName("wire", hardware, WIRES)
 
 
 def _servos_of(facts: StationFile) -> DynamixelSection:

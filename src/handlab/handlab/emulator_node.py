@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rclpy.node import Node
 
-from handlab.emulation import emulate_dynamixel
+from handlab.emulation import make_emulated
 from handlab_core.errors import BadConfig
 from handlab_core.tasks import make_task
 from handlab_hardware.station_file import station_path
@@ -22,13 +22,15 @@ class EmulatorParams:
     """Parameters of the node."""
 
     task: str = "valve"
+    hardware: str = "dynamixel"
     station: str = ""  # path of the station file; empty: the one that comes with handlab
     port: str = ""  # where the driver will look
+    fixture_port: str = ""  # where the fixture's will, if it has one of its own
     seed: int = 0  # of faults that are left to chance
 
 
 class EmulatorNode(Node):
-    """Serves one emulated port from a thread."""
+    """Serves emulated motors from threads."""
 
     def __init__(self) -> None:
         super().__init__("emulator")
@@ -36,17 +38,20 @@ class EmulatorNode(Node):
         if not params.port:
             raise BadConfig("parameter port is empty; name the port that the driver will open")
         station = Path(params.station or station_path(make_task(params.task).hand_name))
-        self._port = emulate_dynamixel(station, Path(params.port), params.seed).start()
+        self._motors = make_emulated(
+            params.hardware, station, params.port, params.fixture_port, params.seed
+        )
+        self._motors.start()
         self._diagnostics = Diagnostics(self)
-        self.get_logger().info(f"emulated motors on {self._port.name}")
+        self.get_logger().info(f"emulated motors on {self._motors.name}")
 
     def report(self) -> None:
         """Tell that what moves is emulated."""
-        self._diagnostics.publish(OK, f"emulated motors on {self._port.name}", {})
+        self._diagnostics.publish(OK, f"emulated motors on {self._motors.name}", {})
 
     def destroy_node(self) -> None:
-        """Take the port away."""
-        self._port.close()
+        """Take them away."""
+        self._motors.close()
         super().destroy_node()
 
 

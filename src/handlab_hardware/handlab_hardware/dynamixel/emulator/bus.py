@@ -62,8 +62,6 @@ class Bus:
             raise BadConfig(f"servo ids {ids}: give every servo an id of its own")
         self.faults = faults or Faults()
         self.processing = processing
-        self.instructions = 0
-        """Packets from the host so far, broken ones included."""
         self._parser = packet.Parser()
         self._free = 0.0
         """s, when the wire is free."""
@@ -110,7 +108,6 @@ class Bus:
     def _execute(self, instruction: Instruction, heard: float, baud: int) -> list[Reply]:
         """Let the servos act on a packet that has gone over the wire at the time `heard`."""
         self.advance(heard)
-        self.instructions += 1
         hearing = {s.id: s for s in self.servos if s.hears(baud, heard) and self.faults.alive(s.id)}
         if not hearing:
             return []
