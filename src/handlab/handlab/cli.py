@@ -123,7 +123,8 @@ def evaluate(
 
     if backend not in BACKENDS:
         raise UnknownName("backend", backend, BACKENDS)
-    graph = on_machine(GraphConfig(), hardware, station, port)
+    pace = "lockstep" if hardware == "mujoco" else "real"
+    graph = on_machine(GraphConfig(pace=pace), hardware, station, port)
     here = backend == "sim" and graph.hardware == "mujoco"
     verdict = evaluation.evaluate(checkpoint, episodes, seed, None if here else graph)
     print(
@@ -171,7 +172,7 @@ def emulate(
     from handlab.progress import console
     from handlab_hardware.station_file import station_path
 
-    chosen = on_machine(GraphConfig(), wire, station, port or EMULATED)
+    chosen = on_machine(GraphConfig(pace="real"), wire, station, port or EMULATED)
     path = Path(station or station_path(WIRES.get(wire, wire)))
     motors = make_emulated(wire, path, chosen.port, chosen.fixture_port, seed)
     console.print(f"{motors.name}; Ctrl-C ends it")

@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -216,7 +217,7 @@ def emulated_graph(
     """
     hand = make_task(config.task).hand_name
     station, link = station or station_path(hand), folder / "port"
-    config = on_machine(config, "dynamixel", str(station), str(link))
+    config = on_machine(replace(config, pace="real"), "dynamixel", str(station), str(link))
     with (
         emulate_dynamixel(station, link, loop=loop) as port,
         BackgroundGraph(config, folder / "nodes.log") as graph,

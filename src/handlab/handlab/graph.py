@@ -94,7 +94,7 @@ class GraphConfig:
 def on_machine(
     config: GraphConfig, hardware: str, station: str = "", port: str = ""
 ) -> GraphConfig:
-    """The same graph on other hardware; hardware runs in real pace.
+    """The same graph on other hardware, which must run in real pace.
 
     Args:
         config: for MuJoCo.
@@ -104,7 +104,7 @@ def on_machine(
     """
     if hardware == "mujoco" and not (station or port):
         return config
-    config = replace(config, hardware=hardware, pace="real", station=station)
+    config = replace(config, hardware=hardware, station=station)
     if port != EMULATED:
         return replace(config, port=port)
     serial = f"{tempfile.gettempdir()}/handlab-{os.getuid()}/port-{os.getpid()}"

@@ -10,7 +10,7 @@ from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from handlab.controllers import ForeignNode, control_nodes
-from handlab.graph import GraphConfig, NodeSpec, build_graph
+from handlab.graph import GraphConfig, NodeSpec, build_graph, on_machine
 from handlab_core.backend import BACKENDS
 from handlab_core.lockstep import PACES
 from handlab_core.paths import share
@@ -26,6 +26,10 @@ def task_launch(task_name: str) -> LaunchDescription:
     arguments = [
         DeclareLaunchArgument("hardware", default_value="mujoco", choices=sorted(BACKENDS),
                               description="What moves the hand."),
+        DeclareLaunchArgument("station", default_value="",
+                              description="Station file; empty: config/hands/<hand>.yaml."),
+        DeclareLaunchArgument("port", default_value="",
+                              description="In place of the station file's; emulated: no hand."),
         DeclareLaunchArgument("pace", default_value="real", choices=list(PACES),
                               description="real: by the clock; lockstep: a simulation that waits."),
         DeclareLaunchArgument("reward", default_value=task.reward, choices=sorted(task.rewards),
@@ -51,8 +55,9 @@ def _nodes(context: LaunchContext, task: Task) -> list[LaunchDescriptionEntity]:
         name: LaunchConfiguration(name).perform(context) for name in context.launch_configurations
     }
     flags = {name: chosen[name] == "true" for name in ("learner", "viewer", "ros2_control")}
-    texts = {name: chosen[name] for name in ("hardware", "pace", "reward", "bag")}
-    config = GraphConfig(task.name, **texts, **flags)
+    texts = {name: chosen[name] for name in ("pace", "reward", "bag")}
+    machine = {name: chosen[name] for name in ("hardware", "station", "port")}
+    config = on_machine(GraphConfig(task.name, **texts, **flags), **machine)
     namespace = chosen["namespace"]
     nodes = [_action(node, namespace) for node in build_graph(config)]
     # Behind the driver: what it publishes first is what controllers start from.

@@ -21,7 +21,7 @@ def measure(seed: int) -> Result:
         folder = training.new_run(config, Path(scratch))
         training.train(folder, resume=False)
         alone = evaluate(folder.path, EPISODES, seed)
-        graph = on_machine(GraphConfig(), "dynamixel", port=EMULATED)
+        graph = on_machine(GraphConfig(pace="real"), "dynamixel", port=EMULATED)
         emulated = evaluate(folder.path, EPISODES, seed, graph)
     points = 100 * abs(alone["success_rate"] - emulated["success_rate"])
     details = {
