@@ -164,7 +164,10 @@ def children(process):
         (["train", "valve", "--algorithm", "sac"], "unknown algorithm 'sac'; there is: npg"),
         (["train", "valve", "--backend", "x"], "unknown backend 'x'; there is: graph, sim"),
         (["train", "valve", "--set", "gama=1"], "gamma"),
-        (["up", "valve", "--hardware", "x"], "unknown hardware 'x'; there is: allegro, dynamixel, mujoco"),
+        (
+            ["up", "valve", "--hardware", "x"],
+            "unknown hardware 'x'; there is: allegro, dynamixel, mujoco",
+        ),
         (["up", "valve", "--pace", "x"], "unknown pace 'x'; there is: lockstep, real"),
         (["train", "--resume", "nowhere"], "no run folder"),
         (["evaluate", "nowhere"], "no checkpoint"),

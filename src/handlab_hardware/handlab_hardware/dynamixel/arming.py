@@ -10,6 +10,7 @@ from handlab_core.errors import StationFault
 from handlab_hardware.dynamixel import units
 from handlab_hardware.dynamixel.bus import ServoBus
 from handlab_hardware.dynamixel.failures import (
+    OPENING_RETRIES,
     WATCHDOG_COUNTS,
     WATCHDOG_OFF,
     PacketLost,
@@ -106,7 +107,7 @@ def inspect(bus: ServoBus, plan: Plan) -> Facts:
     """
     servo = plan.servo
     try:
-        identity = bus.ping(servo.id)
+        identity = bus.ping(servo.id, OPENING_RETRIES)
     except PacketLost as error:
         raise PacketLost(f"{servo} does not answer") from error
     if identity.model_number != servo.model.number:

@@ -20,6 +20,7 @@ from handlab_hardware.dynamixel import report
 from handlab_hardware.dynamixel.arming import arm_all
 from handlab_hardware.dynamixel.bus import ServoBus
 from handlab_hardware.dynamixel.failures import REOPEN_PERIOD, WATCHDOG, PortGone
+from handlab_hardware.dynamixel.guardian import Guardian
 from handlab_hardware.dynamixel.layout import FIXTURE, GROUPS, HAND, Layout
 from handlab_hardware.dynamixel.servos import Servos
 from handlab_hardware.dynamixel.wire import SYSFS
@@ -70,6 +71,7 @@ class DynamixelStation:
         self._active = self._closed = False
         self._bus: ServoBus | None = None
         self._fault = ""
+        self._guardian: Guardian | None = None
         self._open()
         silent = [str(servo) for servo, ok in self._each(self._servos.fresh) if not ok]
         if silent:
@@ -127,6 +129,7 @@ class DynamixelStation:
             with suppress(PortGone):  # then the watchdogs release what we cannot
                 self._servos.disarm(self._bus)
             self._drop()
+        self._dismiss()
 
     # Lifecycle.
 
@@ -153,11 +156,14 @@ class DynamixelStation:
             why = "; ".join(report.problems(servos, layout, self._rest)) or "no answer"
             raise StationFault(f"cannot engage {', '.join(failed)}: {why}")
         self._last_cycle, self._active = self._clock(), True
+        if self._guardian is None:
+            self._guardian = Guardian(layout.section.port, layout.section.baud)
 
     def deactivate(self) -> None:
         """Release all joints; commands wait for `activate`."""
         self._active = False
         self._release(np.ones(self._layout.n, dtype=bool))
+        self._dismiss()
 
     # Maintenance, by the thread that steps, between steps.
 
@@ -328,6 +334,11 @@ class DynamixelStation:
         return self._bus
 
     # Small things.
+
+    def _dismiss(self) -> None:
+        if self._guardian is not None:
+            self._guardian.dismiss()
+            self._guardian = None
 
     def _hot(self) -> BoolArray:
         return np.concatenate([self._rest[group].hot for group in GROUPS])

@@ -15,6 +15,7 @@
 | the bus watchdog of a servo has tripped    | cleared and armed; engages from where it is         |
 | the adapter is gone                        | announced, nothing moves; tried every REOPEN_PERIOD,|
 |                                            | and when it is back all is checked and armed        |
+| the driver died, the computer did not      | `guardian` lets all servos go                       |
 | the host is dead                           | each servo's own watchdog stops it after WATCHDOG   |
 
 Whatever happened, a joint engages from its present position and approaches its command no faster
@@ -26,6 +27,10 @@ from handlab_hardware.dynamixel.registers import WATCHDOG_S_PER_COUNT, HardwareE
 
 RETRIES = 1
 """More tries for a packet that got no proper answer."""
+
+OPENING_RETRIES = 4
+"""The same when a station is opened: nothing moves yet, and a busy computer needs patience. The
+vendor's ROS 2 driver pings five times (dynamixel_hardware_interface, dynamixel.cpp)."""
 
 FAST_FAILURES = 3
 """Cycles in a row."""
