@@ -95,7 +95,7 @@ class HandlabEnv(gymnasium.Env[Array, Array]):
         self._env.teleport = seed is not None and self._can_place
         observation, start = self._env.reset(self._seed, np.array([self._episode]))
         self._shown = start.hand, float(start.object.angle[0])
-        info = {"reset_s": float(start.duration[0]), "goal": float(start.goal.angle[0])}
+        info = {"reset_s": float(start.duration[0]), "goal": start.goal.angle[0].copy()}
         return observation[0], info
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:

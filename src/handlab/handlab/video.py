@@ -97,11 +97,12 @@ def main() -> None:
     for number in range(AFTER_TRAINING, AFTER_TRAINING + EPISODES):
         readings.clear()
         rollout(env, saved.policy(), seed, np.array([number]), deterministic=True, on_step=watch)
-        goal = task.start(seed, number).goal_angle
-        for a, b in pairwise(readings):
+        start = task.start(seed, number)
+        for step, (a, b) in enumerate(pairwise(readings), 1):
             for i in range(FRAMES_PER_STEP):
                 share = i / FRAMES_PER_STEP
                 hand = _between(a.hand, b.hand, share)
+                goal = task.mark(start, (step + share) * task.period)
                 frames.append(renderer.frame(hand, _between(a.fixture, b.fixture, share), goal))
         frames += [frames[-1]] * round(STILL * FRAMES_PER_STEP / task.period)
     renderer.close()

@@ -4,7 +4,15 @@ from dataclasses import dataclass
 
 from handlab_core.types import Array
 
-ARRAYS = ("observations", "actions", "rewards", "reward_terms", "errors", "temperatures")
+ARRAYS = (
+    "observations",
+    "actions",
+    "rewards",
+    "reward_terms",
+    "errors",
+    "goal_angle",
+    "temperatures",
+)
 """The fields of an episode that are arrays."""
 
 
@@ -24,7 +32,7 @@ class Episode:
     terminated: bool  # the task ended it; False: the time was over
     success: bool
     strict_success: bool
-    goal_angle: float  # rad
+    goal_angle: Array  # (g,) rad, when the episode began
     experience_s: float
     reset_s: float
     cooling_s: float

@@ -1,7 +1,7 @@
 """Fixtures: a joint the object turns on, whose motor resets it and whose encoder measures it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -37,3 +37,21 @@ def valve() -> Fixture:
         max_rate=6.0,  # below the 8 rad/s an XM430-W210 turns without load
         max_effort=3.0,  # XM430-W210 stall torque at 12 V, vendor's e-manual
     )
+
+
+@FIXTURES.register
+def valve_turns() -> Fixture:
+    """Build the same valve with twice the turns: nothing but its motor's counter ends them."""
+    return replace(
+        valve(),
+        name="valve_turns",
+        lower=-4 * np.pi,
+        upper=4 * np.pi,
+        arguments={"half_turns": "4"},
+    )
+
+
+@FIXTURES.register
+def bare() -> Fixture:
+    """Build the valve's motor with nothing on it."""
+    return replace(valve(), name="bare", urdf="objects/bare.urdf.xacro")

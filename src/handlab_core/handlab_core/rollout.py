@@ -95,7 +95,7 @@ def _episodes(
             terminated=results[-1].terminated,
             success=verdicts[i][0],
             strict_success=verdicts[i][1],
-            goal_angle=float(start.goal.angle[i]),
+            goal_angle=start.goal.angle[i].copy(),
             experience_s=len(results) * env.task.period,
             reset_s=float(start.duration[i]),
             cooling_s=cooling,

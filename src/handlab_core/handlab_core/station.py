@@ -35,8 +35,8 @@ class ResetRequest:
 
     episode: IntArray  # (N,)
     object_angle: Array  # (N,) rad
-    goal_angle: Array  # (N,) rad
-    goal_velocity: Array  # (N,) rad/s
+    goal_angle: Array  # (N, g) rad
+    goal_velocity: Array  # (N, g) rad/s
     teleport: bool = False  # simulation only: place everything at once
 
 

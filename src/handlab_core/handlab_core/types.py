@@ -58,16 +58,19 @@ class ObjectEstimate:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """Where the object shall be: `angle` at `stamp`, moving on with `velocity`."""
+    """Where something shall be: `angle` at `stamp`, moving on with `velocity`.
+
+    Of an object there is one angle, g = 1; of a hand's pose one for each joint.
+    """
 
     episode: IntArray  # (N,) number of the episode in its run
     stamp: Array  # (N,) s
-    angle: Array  # (N,) rad
-    velocity: Array  # (N,) rad/s
+    angle: Array  # (N, g) rad
+    velocity: Array  # (N, g) rad/s
 
     def at(self, stamp: Array) -> Array:
-        """Goal angle at a time, (N,) rad."""
-        return self.angle + self.velocity * (stamp - self.stamp)
+        """Goal angles at a time, (N, g) rad."""
+        return self.angle + self.velocity * (stamp - self.stamp)[:, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class Reward:
 
     total: Array  # (N,)
     terms: Array  # (N, number of terms), weighted
-    error: Array  # (N,) rad, object minus goal
+    error: Array  # (N,) rad, how far from the goal; what success is judged by
     success: BoolArray  # (N,) within the task's tolerance now
 
 

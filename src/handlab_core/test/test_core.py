@@ -58,7 +58,7 @@ def test_success_is_about_every_step_of_the_last_fifth():
     errors = np.zeros(60)
     errors[:48] = 3.0
     assert task.succeeded(errors) == (True, True)
-    errors[50] = task.tolerance * 1.01
+    errors[50] = task.success.tolerance * 1.01
     assert task.succeeded(errors) == (False, True)
     errors[48:] = 0.2
     assert task.succeeded(errors) == (True, False)

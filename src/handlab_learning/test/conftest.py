@@ -27,7 +27,7 @@ def _episodes_of(task, policy, rng, reward, count=10, steps=12, by_observation=F
                 terminated=False,
                 success=True,
                 strict_success=True,
-                goal_angle=0.0,
+                goal_angle=np.zeros(1),
                 experience_s=steps * task.period,
                 reset_s=1.0,
                 cooling_s=0.0,

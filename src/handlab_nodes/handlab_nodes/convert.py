@@ -74,7 +74,7 @@ def goal_msg(goal: Goal) -> wire.EpisodeGoal:
     """One robot's goal as a message."""
     message = wire.EpisodeGoal(episode=int(goal.episode[0]))
     message.header.stamp = to_stamp(goal.stamp[0])
-    message.angle, message.velocity = float(goal.angle[0]), float(goal.velocity[0])
+    message.angle, message.velocity = _sequence(goal.angle[0]), _sequence(goal.velocity[0])
     return message
 
 
@@ -83,8 +83,8 @@ def goal(message: wire.EpisodeGoal) -> Goal:
     return Goal(
         np.array([message.episode]),
         np.array([from_stamp(message.header.stamp)]),
-        np.array([message.angle]),
-        np.array([message.velocity]),
+        np.frombuffer(message.angle)[None, :],
+        np.frombuffer(message.velocity)[None, :],
     )
 
 
@@ -96,7 +96,6 @@ _EPISODE_SCALARS = (
     "terminated",
     "success",
     "strict_success",
-    "goal_angle",
     "experience_s",
     "reset_s",
     "cooling_s",

@@ -50,14 +50,11 @@ def test_arrays_that_do_not_fit_are_refused(message):
 
 
 def test_a_goal_survives():
-    goal = Goal(np.array([7]), np.array([1.5]), np.array([3.1]), np.array([0.2]))
+    angles, velocities = np.array([[3.1, -1.0, 0.3]]), np.array([[0.2, 0.0, -0.1]])
+    goal = Goal(np.array([7]), np.array([1.5]), angles, velocities)
     after = convert.goal(through_the_wire(convert.goal_msg(goal)))
-    assert [x[0] for x in (after.episode, after.stamp, after.angle, after.velocity)] == [
-        7,
-        1.5,
-        3.1,
-        0.2,
-    ]
+    for name in ("episode", "stamp", "angle", "velocity"):
+        np.testing.assert_array_equal(getattr(after, name), getattr(goal, name))
 
 
 def test_an_episode_survives():
@@ -66,10 +63,11 @@ def test_an_episode_survives():
         "observations": rng.normal(size=(5, 3)), "actions": rng.normal(size=(4, 2)),
         "rewards": rng.normal(size=4), "reward_terms": rng.normal(size=(4, 2)),
         "errors": rng.normal(size=4), "temperatures": np.array([40.0, np.nan]),
+        "goal_angle": rng.normal(size=2),
     }  # fmt: skip
     before = Episode(
         episode=3, policy_version=2, seed=2**63, deterministic=True, terminated=False, success=True,
-        strict_success=False, goal_angle=3.1, experience_s=0.4, reset_s=1.1, cooling_s=0.0,
+        strict_success=False, experience_s=0.4, reset_s=1.1, cooling_s=0.0,
         reset_attempts=2, **arrays,
     )  # fmt: skip
     after = convert.episode(through_the_wire(convert.episode_msg(before, 9.0)))

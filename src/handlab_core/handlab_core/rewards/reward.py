@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from handlab_core.aim import Aim
 from handlab_core.rewards.terms import Quantities
 from handlab_core.types import Array, Goal, JointState, ObjectEstimate, Reward
 
@@ -23,12 +24,13 @@ class RewardComputer:
     """The reward of a task: terms, and the tolerance [rad] that counts as success."""
 
     terms: tuple[Term, ...]
+    aim: Aim
     nominal: Array  # (n,) rad
     tolerance: float  # rad
 
     def compute(self, hand: JointState, obj: ObjectEstimate, goal: Goal) -> Reward:
         """Reward of the state at `obj.stamp`."""
-        error = obj.angle - goal.at(obj.stamp)
+        error = self.aim.error(hand, obj, goal)
         quantities = Quantities(error, obj.velocity, hand.q, hand.qd, self.nominal)
         terms = np.array([term.weight * term.function(quantities) for term in self.terms]).T
         return Reward(np.add.reduce(terms, axis=-1), terms, error, np.abs(error) <= self.tolerance)

@@ -17,7 +17,7 @@ SLOW = 0.5
 class Quantities:
     """What a reward may look at. Any leading axes, the same for all."""
 
-    error: Array  # (...) rad, object minus goal
+    error: Array  # (...) rad, how far from the goal; see `handlab_core.aim`
     object_velocity: Array  # (...) rad/s
     q: Array  # (..., n) rad
     qd: Array  # (..., n) rad/s
@@ -39,9 +39,9 @@ def pose_deviation(x: Quantities) -> Array:
     return _norm(x.q - x.nominal)
 
 
-def fast_joints(x: Quantities) -> Array:
-    """Euclidean norm of the joint velocities that are not SLOW. (...)."""
-    return _norm(x.qd * (np.abs(x.qd) >= SLOW))
+def fast_joints(x: Quantities, slow: float = SLOW) -> Array:
+    """Euclidean norm of the joint velocities that are not `slow` [rad/s]. (...)."""
+    return _norm(x.qd * (np.abs(x.qd) >= slow))
 
 
 def _norm(x: Array) -> Array:

@@ -5,15 +5,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from handlab_core.aim import Aim, ObjectAim
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.fixtures import FIXTURES, Fixture
 from handlab_core.hands import Hand, make_hand
 from handlab_core.registry import Registry
 from handlab_core.rewards.reward import RewardComputer, Term
+from handlab_core.tasks.criteria import Criterion, LastFifth, MeanOfLastFifth
 from handlab_core.types import Array, Goal, JointState, ObjectEstimate
 
 START_STREAM, NOISE_STREAM = 0, 1
 """Independent random streams of one episode."""
+
+OBJECT = ObjectAim()
+NEAR = LastFifth(np.deg2rad(20.0))
+STRICTLY_NEAR = MeanOfLastFifth(0.1)
+"""rad; robel/dclaw/turn.py @ 5b0fd37."""
 
 
 def episode_rng(seed: int, episode: int, stream: int) -> np.random.Generator:
@@ -26,8 +33,8 @@ class Start:
     """Where one episode begins and what it shall reach."""
 
     object_angle: float  # rad
-    goal_angle: float  # rad, when the episode begins
-    goal_velocity: float  # rad/s
+    goal_angle: tuple[float, ...]  # rad, when the episode begins; one for each angle of the goal
+    goal_velocity: tuple[float, ...]  # rad/s
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,18 @@ class Range:
 
 
 @dataclass(frozen=True)
+class PoseRange:
+    """A uniform distribution for each joint of a hand."""
+
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+
+    def draw(self, rng: np.random.Generator) -> tuple[float, ...]:
+        """One number for each joint."""
+        return tuple(rng.uniform(self.lower, self.upper).tolist())
+
+
+@dataclass(frozen=True)
 class Task:
     """A skill to learn, for one hand and one object."""
 
@@ -55,19 +74,21 @@ class Task:
     reward: str
     """The variant in use."""
     start_angle: Range
+    """Of the object; rad."""
+    goal_angle: Range | PoseRange
     """rad."""
-    goal_angle: Range
-    """rad."""
-    goal_velocity: Range = Range(0.0, 0.0)
+    goal_velocity: Range | PoseRange = Range(0.0, 0.0)
     """rad/s."""
+    goal_from_start: bool = False
+    """The goal's angle counts from where the object starts."""
+    aim: Aim = OBJECT
+    """What shall come to the goal."""
     period: float = 0.1
     """s, one action each."""
     steps: int = 60
     """Of one episode."""
-    tolerance: float = np.deg2rad(20.0)
-    """rad. Success: within it at every step of the last fifth of the episode."""
-    strict_tolerance: float = 0.1
-    """rad. Strict success: the mean error of the last fifth is below it; robel/dclaw/turn.py."""
+    success: Criterion = NEAR
+    strict: Criterion = STRICTLY_NEAR
 
     def __post_init__(self) -> None:
         """Check that the task can be."""
@@ -90,7 +111,7 @@ class Task:
     def layout(self) -> tuple[tuple[str, int], ...]:
         """The observation: name and size of its parts, in order."""
         n = self.hand.n
-        return (("joints", n), ("object_cos_sin", 2), ("error", 1), ("last_action", n))
+        return (("joints", n), *self.aim.layout(n), ("last_action", n))
 
     @property
     def observation_size(self) -> int:
@@ -104,30 +125,37 @@ class Task:
     def start(self, seed: int, episode: int) -> Start:
         """Draw the start and the goal of an episode."""
         rng = episode_rng(seed, episode, START_STREAM)
-        return Start(
-            self.start_angle.draw(rng), self.goal_angle.draw(rng), self.goal_velocity.draw(rng)
-        )
+        angle, goal = self.start_angle.draw(rng), np.atleast_1d(self.goal_angle.draw(rng))
+        velocity = np.atleast_1d(self.goal_velocity.draw(rng))
+        if self.goal_from_start:
+            goal = goal + angle
+        return Start(angle, tuple(goal.tolist()), tuple(velocity.tolist()))
+
+    def mark(self, start: Start, time: float) -> float | None:
+        """Where the object shall be [rad] so long after the start [s]; None if it need not be."""
+        if not isinstance(self.aim, ObjectAim):
+            return None
+        return start.goal_angle[0] + start.goal_velocity[0] * time
 
     def reward_computer(self) -> RewardComputer:
         """Build what computes the chosen reward."""
-        return RewardComputer(self.rewards[self.reward], self.hand.nominal, self.tolerance)
+        return RewardComputer(
+            self.rewards[self.reward], self.aim, self.hand.nominal, self.success.tolerance
+        )
 
     def observe(
         self, hand: Hand, state: JointState, obj: ObjectEstimate, goal: Goal, last_action: Array
     ) -> Array:
         """The observation, (N, observation_size), parts as in `layout`.
 
-        Joints are in units of the commanded range; the error is object minus goal in rad.
+        Joints are in units of the commanded range.
         """
-        angle = obj.angle[:, None]
-        error = angle - goal.at(obj.stamp)[:, None]
-        parts = (hand.normalise(state.q), np.cos(angle), np.sin(angle), error, last_action)
-        return np.concatenate(parts, axis=1)
+        aim = self.aim.parts(state, obj, goal)
+        return np.concatenate((hand.normalise(state.q), *aim, last_action), axis=1)
 
     def succeeded(self, errors: Array) -> tuple[bool, bool]:
         """Success and strict success of a whole episode's errors, (steps,) rad."""
-        last = np.abs(errors[-(self.steps // 5) :])
-        return bool((last <= self.tolerance).all()), bool(last.mean() < self.strict_tolerance)
+        return self.success.met(errors), self.strict.met(errors)
 
 
 TASKS: Registry[Task] = Registry("task")

@@ -1,0 +1,13 @@
+"""Keep the valve with a goal that turns: the whole graph of the task, on any hardware.
+
+ros2 launch launch/valve_tracking.launch.py hardware:=mujoco pace:=real rviz:=true
+"""
+
+from launch import LaunchDescription
+
+from handlab.launching import task_launch
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Describe the graph; `ros2 launch --show-args` lists its arguments."""
+    return task_launch("valve_tracking")

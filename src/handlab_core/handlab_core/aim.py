@@ -1,0 +1,63 @@
+"""What a task brings to its goal: the object, or the hand itself.
+
+An aim says how many angles a goal has, what of it a policy sees, and how far off a state is.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from handlab_core.types import Array, Goal, JointState, ObjectEstimate
+
+
+class Aim(Protocol):
+    """What comes to the goal; N robots at once."""
+
+    def layout(self, joints: int) -> tuple[tuple[str, int], ...]:
+        """Name and size of the parts of the observation that `parts` gives."""
+        ...
+
+    def parts(self, hand: JointState, obj: ObjectEstimate, goal: Goal) -> tuple[Array, ...]:
+        """What a policy sees of it, (N, size) each."""
+        ...
+
+    def error(self, hand: JointState, obj: ObjectEstimate, goal: Goal) -> Array:
+        """How far from the goal, (N,) rad."""
+        ...
+
+
+@dataclass(frozen=True)
+class ObjectAim:
+    """The object shall come to an angle; the error has a sign, object minus goal."""
+
+    def layout(self, joints: int) -> tuple[tuple[str, int], ...]:
+        """See `Aim.layout`."""
+        return (("object_cos_sin", 2), ("error", 1))
+
+    def parts(self, hand: JointState, obj: ObjectEstimate, goal: Goal) -> tuple[Array, ...]:
+        """See `Aim.parts`; the error is not wrapped: turns count."""
+        angle = obj.angle[:, None]
+        return np.cos(angle), np.sin(angle), angle - goal.at(obj.stamp)
+
+    def error(self, hand: JointState, obj: ObjectEstimate, goal: Goal) -> Array:
+        """See `Aim.error`."""
+        return obj.angle - goal.at(obj.stamp)[:, 0]
+
+
+@dataclass(frozen=True)
+class PoseAim:
+    """The hand's joints shall come to a pose; the error is the mean of theirs, without sign."""
+
+    def layout(self, joints: int) -> tuple[tuple[str, int], ...]:
+        """See `Aim.layout`."""
+        return (("joint_errors", joints),)
+
+    def parts(self, hand: JointState, obj: ObjectEstimate, goal: Goal) -> tuple[Array, ...]:
+        """See `Aim.parts`; joints minus goal in rad."""
+        return (hand.q - goal.at(hand.stamp),)
+
+    def error(self, hand: JointState, obj: ObjectEstimate, goal: Goal) -> Array:
+        """See `Aim.error`."""
+        error: Array = np.abs(hand.q - goal.at(hand.stamp)).mean(axis=-1)
+        return error

@@ -1,0 +1,32 @@
+"""Turn the valve from anywhere to anywhere: ROBEL's Turn with random start and goal.
+
+| part        | what                                                                            |
+|-------------|---------------------------------------------------------------------------------|
+| observation | as `valve`                                                                      |
+| action      | as `valve`                                                                      |
+| reward      | as `valve`                                                                      |
+| start, goal | +-60 degrees; 180 +-60 degrees: a way of 60 to 300 degrees                      |
+| end         | never before the time is over, 6 s                                              |
+"""
+
+import numpy as np
+
+from handlab_core.tasks.task import TASKS, Range, Task
+from handlab_core.tasks.valve import REWARDS
+
+SPREAD = np.deg2rad(60.0)  # rad; robel/dclaw/turn.py @ 5b0fd37, DClawTurnRandom
+
+
+@TASKS.register
+def valve_random() -> Task:
+    """Build the turn from a random start to a random goal."""
+    return Task(
+        name="valve_random",
+        description="turn the valve from a random start to a random goal",
+        hand_name="claw",
+        fixture_name="valve",
+        rewards=REWARDS,
+        reward="robel",
+        start_angle=Range(-SPREAD, SPREAD),
+        goal_angle=Range(np.pi - SPREAD, np.pi + SPREAD),
+    )
