@@ -1,4 +1,4 @@
-"""Turn the valve by a whole turn with the Allegro hand: the whole graph of the task, on any hardware.
+"""Turn the valve by a whole turn with the Allegro hand: the whole graph, on any hardware.
 
 ros2 launch launch/allegro_valve.launch.py hardware:=mujoco pace:=real rviz:=true
 """

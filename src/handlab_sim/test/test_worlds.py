@@ -177,12 +177,12 @@ def test_resets_by_motor_succeed_from_wherever_episodes_end(task):
     e = env(task, count=20)
     wild = random_policy(task, seed=3)
     for first in (0, 20):
-        done = rollout(e, wild, 1, np.arange(first, first + 20))
-        starts = np.array([ep.observations[0] for ep in done])
-        angle = np.arctan2(starts[:, task.hand.n + 1], starts[:, task.hand.n])
-        wanted = [task.start(1, ep.episode).object_angle for ep in done]
-        assert np.abs(np.angle(np.exp(1j * (angle - wanted)))).max() <= np.deg2rad(5.5)
-        assert max(ep.reset_attempts for ep in done) <= 2
+        numbers = np.arange(first, first + 20)
+        assert max(ep.reset_attempts for ep in rollout(e, wild, 1, numbers)) <= 2
+        _, start = e.reset(1, numbers)
+        wanted = [task.start(1, int(number)).object_angle for number in numbers]
+        assert np.abs(start.object.angle - wanted).max() <= np.deg2rad(5.5)  # turns count
+        assert np.abs(start.hand.q - task.hand.nominal).max() <= np.deg2rad(5.5)
 
 
 def test_a_blocked_hand_fails_its_reset_with_a_name(task):

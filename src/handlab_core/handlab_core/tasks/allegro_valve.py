@@ -5,12 +5,13 @@
 | observation | joints (16, of the commanded range), cos and sin of the valve, error, last action |
 | action      | joint position targets (16) in [-1, 1] of the commanded range, 10 Hz             |
 | reward      | as `valve`                                                                      |
-| start, goal | -180 degrees; +180 degrees: the same place, a turn later                         |
+| start, goal | -120 degrees; +240 degrees: the same place, a turn later                         |
 | end         | never before the time is over, 10 s                                             |
 
-The valve's hinge goes from -360 to 360 degrees. Around its middle a whole turn leaves half a turn
-to the stop on either side: neither start nor goal rests against a stop that would hold the valve
-there, and a policy that turns too far sees an error, not a wall.
+The hinge goes from -360 to 360 degrees, and the hand at rest clears the lobes only where they are as
+at 0: three lobes, every 120 degrees (at -180, in the middle of the hinge, one stands where the thumb
+rests). Of the whole turns between such places this one leaves a lobe's spacing at least to either
+stop: a policy that turns too far sees an error, not a wall.
 """
 
 import numpy as np
@@ -18,6 +19,8 @@ import numpy as np
 from handlab_core.tasks.task import TASKS, Range, Task
 from handlab_core.tasks.valve import REWARDS
 
+START = np.deg2rad(-120.0)  # rad
+TURN = 2 * np.pi  # rad
 STEPS = 100
 """10 s: a whole turn at the mean speed that `valve` needs for its half, and time to regrip."""
 
@@ -32,7 +35,7 @@ def allegro_valve() -> Task:
         fixture_name="valve",
         rewards=REWARDS,
         reward="robel",
-        start_angle=Range(-np.pi, -np.pi),
-        goal_angle=Range(np.pi, np.pi),
+        start_angle=Range(START, START),
+        goal_angle=Range(START + TURN, START + TURN),
         steps=STEPS,
     )
