@@ -19,7 +19,7 @@ from handlab_core.env import Env
 from handlab_core.policy import GaussianPolicy
 from handlab_core.rollout import rollout
 from handlab_core.station import LocalStation, start_request
-from handlab_core.tasks import make_task
+from handlab_core.tasks import TASKS, make_task
 from handlab_interfaces.action import Reset
 from handlab_interfaces.msg import HandStatus
 from handlab_nodes import convert, qos, topics
@@ -74,31 +74,34 @@ def graph(*names, **parameters):
         nodes.stop()
 
 
-def policy(version=3):
+def policy(version=3, task=TASK):
     rng = np.random.default_rng(0)
-    o, n = TASK.observation_size, TASK.hand.n
+    o, n = task.observation_size, task.hand.n
     return GaussianPolicy(
         (rng.normal(size=(o, 16)) / 4, rng.normal(size=(16, n)) / 4),
         (np.zeros(16), np.zeros(n)), np.full(n, -0.5), np.zeros(o), np.ones(o), version,
     )  # fmt: skip
 
 
-def local_env():
-    return Env(TASK, LocalStation(TASK, Worlds(TASK.hand, TASK.fixture)))
+def local_env(task=TASK):
+    return Env(task, LocalStation(task, Worlds(task.hand, task.fixture)))
 
 
 def assert_same(a, b):
-    for name in ("observations", "actions", "rewards", "reward_terms", "errors"):
+    for name in ("observations", "actions", "rewards", "reward_terms", "errors", "goal_angle"):
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
     assert (a.episode, a.success, a.reset_attempts) == (b.episode, b.success, b.reset_attempts)
 
 
-def test_the_graph_gives_the_episodes_of_the_process_bit_for_bit():
-    with graph(*RING, "runner") as (_, node, spinner):
-        got = GraphSampler(node, spinner, TASK).sample(policy(), 7, range(4))
-    env = local_env()
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_the_graph_gives_the_episodes_of_the_process_bit_for_bit(name):
+    task = make_task(name)
+    parameters = {node: {"task": name} for node in (*RING, "runner")}
+    with graph(*parameters, **parameters) as (_, node, spinner):
+        got = GraphSampler(node, spinner, task).sample(policy(task=task), 7, range(3))
+    env = local_env(task)
     for number, episode in enumerate(got):
-        assert_same(episode, rollout(env, policy(), 7, np.array([number]))[0])
+        assert_same(episode, rollout(env, policy(task=task), 7, np.array([number]))[0])
 
 
 @pytest.mark.parametrize("victim", ["runner", "estimator", "reward", "reset"])
