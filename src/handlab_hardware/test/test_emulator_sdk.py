@@ -15,6 +15,12 @@ OK = (sdk.COMM_SUCCESS, 0)
 BOOT = 0.4  # s, a little more than a servo's
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """The SDK waits for an answer as long as a USB adapter's timer; this computer may be busy."""
+    monkeypatch.setattr("dynamixel_sdk.port_handler.LATENCY_TIMER", 100)
+
+
 @pytest.fixture
 def served():
     with emulate(EmulatorConfig(ids=IDS)) as port:
