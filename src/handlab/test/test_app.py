@@ -29,11 +29,26 @@ from handlab_learning.run_folder import RunFolder
 SMALL = {"hidden": [8], "episodes_per_iteration": 2, "baseline.hidden": [8]}
 
 
+STARTED = []
+
+
+@pytest.fixture(autouse=True)
+def end_what_was_started():
+    """A test that fails must not leave a graph behind."""
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        process.kill()  # the kernel then ends its graph
+        process.communicate()
+
+
 def cli(*words, cwd, **options):
     command = [sys.executable, "-m", "handlab.cli", *words]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
     )
+    STARTED.append(process)
+    return process
 
 
 def small_run(root, **changes):
@@ -160,7 +175,7 @@ def children(process):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["train", "valv"], "unknown task 'valv'; there is: valve"),
+        (["train", "valv"], "unknown task 'valv'; there is: allegro_valve"),
         (["train", "valve", "--algorithm", "sac"], "unknown algorithm 'sac'; there is: npg"),
         (["train", "valve", "--backend", "x"], "unknown backend 'x'; there is: graph, sim"),
         (["train", "valve", "--set", "gama=1"], "gamma"),

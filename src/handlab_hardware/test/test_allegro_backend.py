@@ -143,10 +143,10 @@ def test_torque_is_on_between_activate_and_deactivate(emulate, opened):
     emulated, channel = emulate()
     backend = opened(channel)
     drive(backend, HAND.upper, 0.1)
-    assert not emulated.servo_on and not backend.health().hand.torque.any()
+    assert not emulated.servo_on and not backend.health.hand.torque.any()
     backend.activate()
     wait_for(lambda: emulated.servo_on)
-    assert backend.health().hand.torque.all()
+    assert backend.health.hand.torque.all()
     backend.deactivate()
     wait_for(lambda: not emulated.servo_on)
     stamp = backend.read().hand.stamp[0]
@@ -163,16 +163,16 @@ def test_a_silent_finger_is_reported_and_its_hand_comes_back(emulate, opened):
     wait_for(lambda: emulated.servo_on)
     emulated.faults.silent_fingers = {3}
     wait_for(lambda: not emulated.servo_on)
-    health = backend.health()
+    health = backend.health
     assert "thumb" in health.problems[0]
     assert health.hand.silent.nonzero()[0].tolist() == [12, 13, 14, 15]
     stamp = backend.read().hand.stamp[0]
     time.sleep(0.1)
     assert backend.read().hand.stamp[0] == stamp
     emulated.faults.silent_fingers = set()
-    wait_for(lambda: emulated.servo_on and not backend.health().problems)
+    wait_for(lambda: emulated.servo_on and not backend.health.problems)
     assert backend.read().hand.stamp[0] > stamp
-    assert backend.health().counts["lost_fingers"] >= 1
+    assert backend.health.counts["lost_fingers"] >= 1
 
 
 def test_activate_says_why_it_cannot(emulate, opened):
@@ -191,9 +191,9 @@ def test_a_bus_that_fails_is_opened_again(emulate, opened, monkeypatch):
     backend.activate()
     stamp = backend.read().hand.stamp[0]
     backend._wire.close()  # as when the adapter is pulled out
-    wait_for(lambda: backend.health().counts["bus_failures"] == 1)
-    assert "opened again" in backend.health().problems[0]
-    wait_for(lambda: not backend.health().problems and backend.health().hand.torque.all())
+    wait_for(lambda: backend.health.counts["bus_failures"] == 1)
+    assert "opened again" in backend.health.problems[0]
+    wait_for(lambda: not backend.health.problems and backend.health.hand.torque.all())
     assert backend.read().hand.stamp[0] > stamp
     wait_for(lambda: emulated.servo_on)
 

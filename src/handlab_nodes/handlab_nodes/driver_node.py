@@ -103,11 +103,8 @@ class DriverNode(LifecycleNode):
                 params.hardware, hand=task.hand_name, fixture=task.fixture_name, **options
             )
         except HandlabError as error:
-            if str(error) != self._why_closed:
-                self.get_logger().error(str(error))
-            self._why_closed = str(error)
+            self._complain(error)
             return TransitionCallbackReturn.FAILURE
-        self._why_closed = ""
         self._hardware = backend if isinstance(backend, Hardware) else None
         self._backend = GuardedBackend(task.hand, task.fixture, backend)
         return TransitionCallbackReturn.SUCCESS
@@ -117,7 +114,12 @@ class DriverNode(LifecycleNode):
         assert self._backend is not None
         self._autostart = self.params.autostart
         if self._hardware is not None:
-            self._hardware.activate()
+            try:
+                self._hardware.activate()
+            except HandlabError as error:
+                self._complain(error)
+                return TransitionCallbackReturn.FAILURE
+        self._why_closed = ""
         task = self._task
         if self.params.pace == "lockstep":
             self._pace = LockstepPace(self._backend, task.period, self._publish)
@@ -151,6 +153,12 @@ class DriverNode(LifecycleNode):
         """Let go, however the process ends."""
         self._close()
         super().destroy_node()
+
+    def _complain(self, error: HandlabError) -> None:
+        """Say why the hardware is not in use, once."""
+        if str(error) != self._why_closed:
+            self.get_logger().error(str(error))
+        self._why_closed = str(error)
 
     def _rest(self) -> None:
         if self._pace is not None:

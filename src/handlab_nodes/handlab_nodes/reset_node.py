@@ -25,7 +25,7 @@ from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.asking import Worker, announce
 from handlab_nodes.diagnostics import OK, WARN, Diagnostics
 from handlab_nodes.listener import Listener
-from handlab_nodes.outputs import FORWARD_CONTROLLER, JOINT_STATE, make_output
+from handlab_nodes.outputs import JOINT_STATE, Output, make_output
 from handlab_nodes.params import read_params
 from handlab_nodes.spinner import Spinner, run
 
@@ -56,9 +56,9 @@ class ResetNode(Node):
             topic: self.create_client(SetBool, topic)
             for topic in (topics.FIXTURE_TORQUE, topics.HAND_TORQUE)
         }
-        through_controllers = params.command_output == FORWARD_CONTROLLER
-        output = make_output(params.command_output, self, task.hand)
-        self._controllers = output if through_controllers else None
+        self._controllers: Output | None = None
+        if params.command_output != JOINT_STATE:  # else the reset's own commands are all there are
+            self._controllers = make_output(params.command_output, self, task.hand)
         self._teleport = self.create_client(Teleport, topics.TELEPORT)
         self._worker = Worker(self, Reset, topics.RESET, lambda: self._worker.goal is None)
         announce(self, topics.RESET)

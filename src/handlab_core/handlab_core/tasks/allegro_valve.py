@@ -8,10 +8,10 @@
 | start, goal | -120 degrees; +240 degrees: the same place, a turn later                         |
 | end         | never before the time is over, 10 s                                             |
 
-The hinge goes from -360 to 360 degrees, and the hand at rest clears the lobes only where they are as
-at 0: three lobes, every 120 degrees (at -180, in the middle of the hinge, one stands where the thumb
-rests). Of the whole turns between such places this one leaves a lobe's spacing at least to either
-stop: a policy that turns too far sees an error, not a wall.
+The hinge goes from -360 to 360 degrees, and the hand at rest clears the lobes only where they are
+as at 0: three lobes, every 120 degrees (at -180, in the middle of the hinge, one stands where the
+thumb rests). Of the whole turns between such places this one leaves a lobe's spacing at least to
+either stop: a policy that turns too far sees an error, not a wall.
 """
 
 import numpy as np

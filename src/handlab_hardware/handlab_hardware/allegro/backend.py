@@ -122,7 +122,7 @@ class AllegroHand:
         with self._lock:
             self._driver.engage(True)
         if not self._wait_for(lambda: self._driver.engaged, ENGAGE_TIMEOUT):
-            why = "; ".join(self.health().problems) or "no whole sets of finger frames come"
+            why = "; ".join(self.health.problems) or "no whole sets of finger frames come"
             self.deactivate()
             raise StationFault(f"the hand on {self._config.channel} does not engage: {why}")
 
@@ -132,8 +132,9 @@ class AllegroHand:
             self._driver.engage(False)
         self._wait_for(lambda: not self._driver.engaged, ENGAGE_TIMEOUT)
 
+    @property
     def health(self) -> StationHealth:
-        """Return what is known of the hand; nothing is known of the fixture."""
+        """What is known of the hand; nothing is known of the fixture."""
         with self._lock:
             now, driver = self._now(), self._driver
             problems = (self._failure,) if self._failure else driver.problems(now)
