@@ -5,7 +5,7 @@
 | observation | joints (n, of the commanded range), joints minus goal (n, rad), last action (n)   |
 | action      | joint position targets (n) in [-1, 1] of the commanded range, 20 Hz              |
 | reward      | minus the mean joint error, minus a little for very fast joints                   |
-| start, goal | the nominal pose; a pose within REACH of the range, moving on in a straight line |
+| start, goal | the nominal pose; a pose in its REACH, moving on in a straight line          |
 | success     | mean joint error within 10 degrees at every step of the last fifth               |
 | end         | never before the time is over, 4 s                                              |
 
@@ -31,16 +31,16 @@ STEPS = 80
 TOLERANCE = np.deg2rad(10.0)  # rad
 FAST = np.pi  # rad/s, slower joints move for free
 
-REACH = 0.5
-"""Of the half range on each side of its middle: there a goal is when an episode begins."""
-DRIFT = 0.35
-"""Of the half range: so far a goal moves at most in one episode. It never comes to the limits,
-where fingers of the claw would meet each other."""
+REACH = 0.6
+"""Of half of a joint's range, to either side of the nominal pose: there a goal is when an episode
+begins. Around the middle of the ranges, in their place, fingers would touch in every sixth goal."""
+DRIFT = 0.25
+"""Of half of a joint's range: so far a goal moves at most in one episode, and never leaves it."""
 
 REWARDS = {
     # robel/dclaw/pose.py, but for the mean of the errors in the place of their norm
     "robel": (
-        Term("distance", -1.0, terms.distance),
+        Term("distance", -10.0, terms.distance),
         Term("fast_joints", -0.1, partial(terms.fast_joints, slow=FAST)),
     ),
 }
@@ -49,8 +49,11 @@ REWARDS = {
 def pose_task(name: str, hand_name: str) -> Task:
     """Build the task for a hand."""
     hand = make_hand(hand_name)
-    middle, half = (hand.upper + hand.lower) / 2, (hand.upper - hand.lower) / 2
-    fastest = DRIFT * half / (STEPS * PERIOD)
+    half = (hand.upper - hand.lower) / 2
+    drift, reach = DRIFT * half, REACH * half
+    lower = np.maximum(hand.nominal - reach, hand.lower + drift)
+    upper = np.minimum(hand.nominal + reach, hand.upper - drift)
+    fastest = drift / (STEPS * PERIOD)
     return Task(
         name=name,
         description=f"reach and follow poses with the {hand_name}: a new hand's health check",
@@ -59,7 +62,7 @@ def pose_task(name: str, hand_name: str) -> Task:
         rewards=REWARDS,
         reward="robel",
         start_angle=Range(0.0, 0.0),
-        goal_angle=_range(middle - REACH * half, middle + REACH * half),
+        goal_angle=_range(lower, upper),
         goal_velocity=_range(-fastest, fastest),
         aim=PoseAim(),
         period=PERIOD,
