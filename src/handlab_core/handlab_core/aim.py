@@ -31,14 +31,20 @@ class Aim(Protocol):
 class ObjectAim:
     """The object shall come to an angle; the error has a sign, object minus goal."""
 
+    repeats: int = 1
+    """So often in a turn a policy sees the object in the same place: where its lobes stand matters
+    to fingers, not which lobe is which. 1 tells them apart."""
+
     def layout(self, joints: int) -> tuple[tuple[str, int], ...]:
         """See `Aim.layout`."""
-        return (("object_cos_sin", 2), ("error", 1))
+        name = "object_cos_sin" if self.repeats == 1 else f"object_cos_sin_{self.repeats}"
+        return ((name, 2), ("error", 1))
 
     def parts(self, hand: JointState, obj: ObjectEstimate, goal: Goal) -> tuple[Array, ...]:
         """See `Aim.parts`; the error is not wrapped: turns count."""
         angle = obj.angle[:, None]
-        return np.cos(angle), np.sin(angle), angle - goal.at(obj.stamp)
+        seen = self.repeats * angle
+        return np.cos(seen), np.sin(seen), angle - goal.at(obj.stamp)
 
     def error(self, hand: JointState, obj: ObjectEstimate, goal: Goal) -> Array:
         """See `Aim.error`."""

@@ -16,8 +16,9 @@ either stop: a policy that turns too far sees an error, not a wall.
 
 import numpy as np
 
+from handlab_core.aim import ObjectAim
 from handlab_core.tasks.task import TASKS, Range, Task
-from handlab_core.tasks.valve import REWARDS
+from handlab_core.tasks.valve import LOBES, REWARDS
 
 START = np.deg2rad(-120.0)  # rad
 TURN = 2 * np.pi  # rad
@@ -35,6 +36,7 @@ def allegro_valve() -> Task:
         fixture_name="valve",
         rewards=REWARDS,
         reward="robel",
+        aim=ObjectAim(LOBES),
         start_angle=Range(START, START),
         goal_angle=Range(START + TURN, START + TURN),
         steps=STEPS,

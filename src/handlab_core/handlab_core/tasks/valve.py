@@ -16,6 +16,9 @@ from handlab_core.rewards import terms
 from handlab_core.rewards.reward import Term
 from handlab_core.tasks.task import TASKS, Range, Task
 
+LOBES = 3
+"""Of the valve, all alike."""
+
 REWARDS = {
     # "Simply the negative distance": the post of 2018.
     "post": (Term("distance", -1.0, terms.distance),),

@@ -11,8 +11,9 @@
 
 import numpy as np
 
+from handlab_core.aim import ObjectAim
 from handlab_core.tasks.task import TASKS, Range, Task
-from handlab_core.tasks.valve import REWARDS
+from handlab_core.tasks.valve import LOBES, REWARDS
 
 SPREAD = np.deg2rad(60.0)  # rad; robel/dclaw/turn.py @ 5b0fd37, DClawTurnRandom
 
@@ -27,6 +28,7 @@ def valve_random() -> Task:
         fixture_name="valve",
         rewards=REWARDS,
         reward="robel",
+        aim=ObjectAim(LOBES),
         start_angle=Range(-SPREAD, SPREAD),
         goal_angle=Range(np.pi - SPREAD, np.pi + SPREAD),
     )

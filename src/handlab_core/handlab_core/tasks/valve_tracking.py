@@ -15,9 +15,10 @@ hinge of `valve` has, so the fixture is one with more turns; the reset's motor t
 
 import numpy as np
 
+from handlab_core.aim import ObjectAim
 from handlab_core.tasks.criteria import MeanError
 from handlab_core.tasks.task import TASKS, Range, Task
-from handlab_core.tasks.valve import REWARDS
+from handlab_core.tasks.valve import LOBES, REWARDS
 
 # robel/dclaw/screw.py @ 5b0fd37, DClawScrewRandom
 FASTEST = 0.75  # rad/s
@@ -35,6 +36,7 @@ def valve_tracking() -> Task:
         fixture_name="valve_turns",
         rewards=REWARDS,
         reward="robel",
+        aim=ObjectAim(LOBES),
         start_angle=Range(-np.pi, np.pi),
         goal_angle=Range(0.0, 0.0),
         goal_velocity=Range(-FASTEST, FASTEST),
