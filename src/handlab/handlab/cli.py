@@ -202,6 +202,24 @@ def report(run: Path) -> None:
 
 
 @app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs")],
+    output: Annotated[Path, typer.Option(help="The picture to write")] = Path("compare.png"),
+    as_json: AsJson = False,
+) -> None:
+    """Draw the learning curves of runs; those that differ in the seed alone become one."""
+    from handlab import compare as comparison
+
+    figures = comparison.compare(runs, output)
+    for name, group in figures["groups"].items():
+        hours = group["median_robot_hours_to_success"]
+        learned = "not learned" if hours is None else f"learned after {hours:.2f} robot-hours"
+        print(f"{name}: {learned} (median of seeds {group['seeds']})")
+    print(output)
+    _finish(figures, as_json)
+
+
+@app.command()
 def view(task: TaskName = "valve") -> None:
     """Serve the browser viewer for a graph that is already up."""
     from handlab import viewer

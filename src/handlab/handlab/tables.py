@@ -14,6 +14,11 @@ from handlab_core.paths import share
 
 BEGIN, END = "<!-- figures:begin (made from results/*.json) -->", "<!-- figures:end -->"
 
+TASKS_BEGIN, TASKS_END = (
+    "<!-- tasks:begin (made from results/tasks.json) -->",
+    "<!-- tasks:end -->",
+)
+
 Result = Mapping[str, Any]
 Results = Mapping[str, Result]
 
@@ -118,8 +123,27 @@ def _hours(hours: float | None) -> str:
 
 
 def filled(text: str, results: Results) -> str:
-    """A page with its table made anew."""
-    return between(text, BEGIN, END, figures_table(results))
+    """A page with its tables made anew."""
+    text = between(text, BEGIN, END, figures_table(results))
+    return between(text, TASKS_BEGIN, TASKS_END, tasks_table(results))
+
+
+def tasks_table(results: Results) -> str:
+    """The table of the tasks that were learned from nothing."""
+    if (result := results.get("tasks")) is None:
+        return "Not measured yet."
+    rows = [
+        "| task | hand | what | asked | robot-hours, median (seeds) | strict | post |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in result["tasks"].items():
+        asked = "" if row["asked"] is None else f"at most {row['asked']:g} h"
+        seeds = ", ".join(_hours(hours) for hours in row["robot_hours_to_success"])
+        median = _hours(row["median_robot_hours_to_success"])
+        strict = _hours(row["median_robot_hours_to_strict_success"])
+        cells = (f"`{name}`", row["hand"], row["description"], asked, f"**{median}** ({seeds})")
+        rows.append(f"| {' | '.join((*cells, strict, row['post']))} |")
+    return "\n".join([*rows, "", f"Made by `{result['command']}`."])
 
 
 def between(text: str, begin: str, end: str, content: str) -> str:

@@ -1,6 +1,6 @@
 """Measurements beside their limits, one file each; `./handlab bench NAME`."""
 
-from handlab.benches import bus, demo, emulated, graph, loop, parity, sim, soak, valve
+from handlab.benches import bus, demo, emulated, graph, loop, parity, sim, soak, tasks, valve
 from handlab.benches.result import Result, run_bench
 
 BENCHES = {
@@ -9,6 +9,7 @@ BENCHES = {
     "parity": parity.measure,
     "valve": valve.measure,
     "valve_strict": valve.measure_strict,
+    "tasks": tasks.measure,
     "demo": demo.measure,
     "loop": loop.measure,
     "soak": soak.measure,

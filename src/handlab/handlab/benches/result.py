@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ class Result:
     limit: float
     unit: str
     details: dict[str, Any] = field(default_factory=dict)
+    draw: Callable[[], None] | None = None
+    """Writes the picture of a result that is kept."""
 
     @property
     def ratio(self) -> float:
@@ -46,13 +49,20 @@ def run_bench(
     """
     if name not in benches:
         raise UnknownName("bench", name, benches)
-    result = benches[name](seed).plain()
+    result = benches[name](seed)
+    plain = result.plain()
     if write:
-        write_atomically(
-            results() / f"{name}.json", json.dumps(result | _origin(name), indent=1) + "\n"
-        )
+        write_atomically(results() / f"{name}.json", as_text(plain | origin(name)))
+        if result.draw is not None:
+            result.draw()
         rewrite_readme()
-    return result
+    return plain
+
+
+def as_text(result: Mapping[str, Any]) -> str:
+    """As JSON, in which a row of numbers is one line."""
+    text = json.dumps(result, indent=1)
+    return re.sub(r"\[[-\d\s.,e+[\]]+\]", lambda m: " ".join(m[0].split()), text) + "\n"
 
 
 def results() -> Path:
@@ -60,7 +70,7 @@ def results() -> Path:
     return share() / "results"
 
 
-def _origin(name: str) -> dict[str, Any]:
+def origin(name: str) -> dict[str, Any]:
     """On what machine, from which commit and by which command a result was made."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=share(), capture_output=True, text=True

@@ -2,16 +2,17 @@
 
 | part        | what                                                                            |
 |-------------|---------------------------------------------------------------------------------|
-| observation | joints (16, of the commanded range), cos and sin of the valve, error, last action |
+| observation | as `valve_random`, with 16 joints                                                 |
 | action      | joint position targets (16) in [-1, 1] of the commanded range, 10 Hz             |
 | reward      | as `valve`                                                                      |
 | start, goal | -120 degrees; +240 degrees: the same place, a turn later                         |
 | end         | never before the time is over, 10 s                                             |
 
 The hinge goes from -360 to 360 degrees, and the hand at rest clears the lobes only where they are
-as at 0: three lobes, every 120 degrees (at -180, in the middle of the hinge, one stands where the
-thumb rests). Of the whole turns between such places this one leaves a lobe's spacing at least to
-either stop: a policy that turns too far sees an error, not a wall.
+as at 0: with three of them, every 120 degrees. (A whole turn from -180 would be in the middle of
+the hinge, but a lobe would begin where the thumb rests.) Of the whole turns between such places
+this one leaves a lobe's spacing at least to either stop: a policy that turns too far sees an error,
+not a wall.
 """
 
 import numpy as np

@@ -2,7 +2,7 @@
 
 | part        | what                                                                            |
 |-------------|---------------------------------------------------------------------------------|
-| observation | as `valve`; the error is to where the goal is now                               |
+| observation | as `valve_random`; the error is to where the goal is now                          |
 | action      | as `valve`                                                                      |
 | reward      | as `valve`                                                                      |
 | start, goal | anywhere; the goal starts there too and turns by up to 0.75 rad/s either way     |

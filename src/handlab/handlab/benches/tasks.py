@@ -1,0 +1,142 @@
+"""Robot-hours until each task is learned from nothing, over several seeds, with learning curves.
+
+One world at a time in this process, which gives the episodes of the graph bit for bit. A run goes
+on until the strict criterion is met too, or until it is given up.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from handlab import training
+from handlab.benches.result import Result, origin, results
+from handlab.compare import median_or_never
+from handlab.curves import Curve, side_by_side
+from handlab_core.errors import UnknownName
+from handlab_core.paths import share
+from handlab_core.tasks import TASKS
+from handlab_learning.run_config import RunConfig
+from handlab_learning.run_folder import RunFolder
+
+SEEDS = 5
+
+ONLY = "HANDLAB_TASKS"
+"""Environment variable: names of the tasks to measure, with commas; the others are kept."""
+
+PICTURE = Path("docs", "images", "tasks.png")
+"""In the workspace."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a task is measured by."""
+
+    hours: float | None = None
+    """Robot-hours, median, that are asked for."""
+    give_up: float = 8.0
+    """Robot-hours."""
+    post: str = ""
+    """What the post says of it (BAIR, 2018); empty: it has no such task."""
+
+
+ASKED = {
+    "valve": Asked(3.5, 6.0, "9 h"),
+    "valve_random": Asked(6.0, 9.0, "9 h, not told apart"),
+    "valve_foam": Asked(6.0, 9.0, "learned"),
+    "flip": Asked(4.0, 8.0, "8 h"),
+    "allegro_valve": Asked(8.0, 12.0, "learned"),
+    "pose": Asked(1.0, 2.0),
+    "pose_allegro": Asked(1.0, 2.0),
+}
+"""By task; one that is not here is measured, too, and asked for nothing."""
+
+
+def measure(seed: int) -> Result:
+    """Learn the tasks and give the worst ratio of robot-hours to those that are asked for."""
+    chosen = [name for name in os.environ.get(ONLY, "").split(",") if name] or list(TASKS)
+    for name in chosen:
+        if name not in TASKS:
+            raise UnknownName(f"task in {ONLY}", name, TASKS)
+    kept = {name: old for name, old in _kept().items() if name in TASKS}
+    measured = kept | _learn_all(chosen, range(seed, seed + SEEDS))
+    tasks = {name: measured[name] for name in TASKS if name in measured}
+    ratios = [ratio for row in tasks.values() if (ratio := _ratio(row)) is not None]
+    worst = max(ratios, default=0.0)
+    unit = "of the robot-hours asked for"
+    return Result(worst, 1.0, unit, {"tasks": tasks}, lambda: draw(tasks, share() / PICTURE))
+
+
+def draw(tasks: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """Draw the kept learning curves, a picture for each task."""
+    curves = {name: [Curve.of_pairs(c) for c in row["curves"]] for name, row in tasks.items()}
+    side_by_side(curves, {name: row["asked"] for name, row in tasks.items()}, path)
+
+
+def _ratio(row: Mapping[str, Any]) -> float | None:
+    if row["asked"] is None:
+        return None
+    median = row["median_robot_hours_to_success"]
+    return float("inf") if median is None else float(median) / float(row["asked"])
+
+
+def _kept() -> dict[str, Any]:
+    try:
+        kept: dict[str, Any] = json.loads((results() / "tasks.json").read_text())["tasks"]
+    except OSError:
+        return {}
+    return kept
+
+
+def _learn_all(names: list[str], seeds: range) -> dict[str, Any]:
+    """Runs side by side: robot-hours do not depend on how fast the machine is."""
+    jobs = [(name, seed) for name in names for seed in seeds]
+    with (
+        tempfile.TemporaryDirectory(prefix="handlab-") as scratch,
+        ProcessPoolExecutor(os.cpu_count()) as pool,
+    ):
+        done = list(pool.map(_learn, [scratch] * len(jobs), *zip(*jobs, strict=True)))
+    rows = {}
+    for i, name in enumerate(names):
+        runs = done[i * len(seeds) : (i + 1) * len(seeds)]
+        rows[name] = _row(name, list(seeds), runs)
+    return rows
+
+
+def _row(name: str, seeds: list[int], runs: list[tuple[dict[str, Any], Curve]]) -> dict[str, Any]:
+    asked, task = ASKED.get(name, Asked()), TASKS.make(name)
+    hours = [summary["robot_hours_to_success"] for summary, _ in runs]
+    strict = [summary["robot_hours_to_strict_success"] for summary, _ in runs]
+    made = origin("tasks")
+    return {
+        "hand": task.hand_name,
+        "description": task.description,
+        "post": asked.post,
+        "asked": asked.hours,
+        "given_up_after": asked.give_up,
+        "seeds": seeds,
+        "robot_hours_to_success": hours,
+        "robot_hours_to_strict_success": strict,
+        "median_robot_hours_to_success": median_or_never(hours),
+        "median_robot_hours_to_strict_success": median_or_never(strict),
+        "success_rate": [summary["success_rate"] for summary, _ in runs],
+        "strict_success_rate": [summary["strict_success_rate"] for summary, _ in runs],
+        "commit": made["commit"],
+        "date": made["date"],
+        "curves": [curve.pairs() for _, curve in runs],
+    }
+
+
+def _learn(root: str, name: str, seed: int) -> tuple[dict[str, Any], Curve]:
+    hours = ASKED.get(name, Asked()).give_up
+    config = RunConfig(name, backend="sim", seed=seed, until="strict", max_hours=hours)
+    folder: RunFolder = training.new_run(config, Path(root))
+    summary = training.train(folder, resume=False, worlds=1, threads=1)
+    keys = ("task", "seed", "robot_hours_to_success", "robot_hours_to_strict_success", "wall_s")
+    print(json.dumps({key: summary[key] for key in keys}), file=sys.stderr, flush=True)
+    return summary, Curve.of_rows(folder.metrics())
