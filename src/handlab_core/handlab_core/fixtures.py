@@ -55,3 +55,16 @@ def valve_turns() -> Fixture:
 def bare() -> Fixture:
     """Build the valve's motor with nothing on it."""
     return replace(valve(), name="bare", urdf="objects/bare.urdf.xacro")
+
+
+@FIXTURES.register
+def flip() -> Fixture:
+    """Build the block on a horizontal axis; its motor is of the valve's kind."""
+    return replace(
+        valve(),
+        name="flip",
+        urdf="objects/flip.urdf.xacro",
+        joint="flip",
+        lower=-1.5 * np.pi,
+        upper=1.5 * np.pi,
+    )

@@ -1,6 +1,7 @@
 """Tasks, one file each."""
 
 from handlab_core.tasks import allegro_valve as _allegro_valve  # noqa: F401  (registers itself)
+from handlab_core.tasks import flip as _flip  # noqa: F401  (registers itself)
 from handlab_core.tasks import pose as _pose  # noqa: F401  (registers itself)
 from handlab_core.tasks import valve as _valve  # noqa: F401  (registers itself)
 from handlab_core.tasks import valve_random as _valve_random  # noqa: F401  (registers itself)
