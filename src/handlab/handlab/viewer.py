@@ -45,6 +45,7 @@ class ViewerNode(Node):
         self._robot = ViserUrdf(self._server, yourdfpy.URDF.load(io.BytesIO(text)))
         self._names = list(self._robot.get_actuated_joint_names())
         self._positions = dict.fromkeys(self._names, 0.0)
+        self._mark = task.fixture.mark
         self._set_scene()
         create = self.create_subscription
         create(JointState, topics.HAND_STATES, self._on_joints, qos.STREAM)
@@ -76,7 +77,7 @@ class ViewerNode(Node):
         self._positions.update(zip(message.name, message.position, strict=False))
 
     def _on_goal(self, message: wire.EpisodeGoal) -> None:
-        self._goal.position = decor.goal_position(message.angle)
+        self._goal.position = decor.goal_position(self._mark, message.angle[0])
         self._goal.visible = True
         self._episode.value = str(message.episode)
 

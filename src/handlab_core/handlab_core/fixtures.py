@@ -5,7 +5,36 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from handlab_core.beam import RoundBeam
 from handlab_core.registry import Registry
+
+
+@dataclass(frozen=True)
+class Softness:
+    """What a soft object has beside its URDF, which knows neither springs nor contact."""
+
+    springs: Mapping[str, float]
+    """N m/rad, of the joints that no motor turns, by pattern of their names."""
+    armature: float
+    """kg m2 on each of them."""
+    friction: tuple[float, float, float]
+    """Sliding, torsional [m], rolling [m]."""
+    softness: tuple[float, float]
+    """MuJoCo's solref of its contacts: time constant [s] and damping ratio."""
+    impedance: tuple[float, float, float]
+    """MuJoCo's solimp: least, greatest, and the depth between them [m]."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Where the goal is shown: by a ball on a circle about the object's axis."""
+
+    centre: tuple[float, float, float]  # m
+    axis: tuple[float, float, float]  # of length 1
+    start: tuple[float, float, float]  # m from the centre, across the axis: there 0 is
+
+
+BESIDE_THE_LOBES = Mark(centre=(0.0, 0.0, 0.102), axis=(0.0, 0.0, 1.0), start=(0.125, 0.0, 0.0))
 
 
 @dataclass(frozen=True)
@@ -20,6 +49,8 @@ class Fixture:
     max_rate: float  # rad/s, of the motor that resets the object
     max_effort: float  # N m
     arguments: Mapping[str, str] = field(default_factory=dict)  # of the xacro
+    mark: Mark = BESIDE_THE_LOBES
+    softness: Softness | None = None  # None: rigid
 
 
 FIXTURES: Registry[Fixture] = Registry("object")
@@ -67,4 +98,27 @@ def flip() -> Fixture:
         joint="flip",
         lower=-1.5 * np.pi,
         upper=1.5 * np.pi,
+        # Below the axis at first, where the marked face is, and at the block's free end.
+        mark=Mark(centre=(-0.06, 0.0, 0.10), axis=(1.0, 0.0, 0.0), start=(0.0, 0.0, -0.05)),
+    )
+
+
+FOAM_LOBE = RoundBeam(modulus=100e3, poisson=0.3, radius=0.021, length=0.074)
+"""From the hub to the end of a lobe of soft polyurethane foam; urdf/SOURCE.md."""
+
+
+@FIXTURES.register
+def valve_foam() -> Fixture:
+    """Build the valve with lobes of foam."""
+    return replace(
+        valve(),
+        name="valve_foam",
+        urdf="objects/valve_foam.urdf.xacro",
+        softness=Softness(
+            springs={"lobe_*_up": FOAM_LOBE.joint_stiffness, "lobe_*_side": FOAM_LOBE.joint_stiffness},
+            armature=2e-5,
+            friction=(1.5, 0.02, 0.0001),
+            softness=(0.02, 1.0),
+            impedance=(0.8, 0.9, 0.005),
+        ),
     )

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
+from handlab_core.fixtures import Mark
+
 CAMERA = "front"
 EYE, TARGET = (0.46, -0.40, 0.33), (0.0, 0.0, 0.17)
 """m; where the camera is and what it looks at."""
 
-GOAL_RADIUS, GOAL_HEIGHT, GOAL_SIZE = 0.125, 0.102, 0.012
-"""m; the goal is marked by a ball of this size just outside of the lobes, at their height."""
+GOAL_SIZE = 0.012
+"""m; the goal is marked by a ball of this size."""
 
 
 def decorate(spec: mujoco.MjSpec, table: mujoco.MjsGeom) -> None:
@@ -57,6 +59,10 @@ def look_at(eye: Sequence[float], target: Sequence[float]) -> list[float]:
     return [*(right / np.linalg.norm(right)), *(up / np.linalg.norm(up))]
 
 
-def goal_position(angle: float) -> tuple[float, float, float]:
+def goal_position(mark: Mark, angle: float) -> tuple[float, float, float]:
     """Where the goal is marked when the object's marked side shall be at `angle` [rad]; m."""
-    return GOAL_RADIUS * math.cos(angle), GOAL_RADIUS * math.sin(angle), GOAL_HEIGHT
+    across = np.multiply(mark.start, math.cos(angle)) + np.multiply(
+        np.cross(mark.axis, mark.start), math.sin(angle)
+    )
+    x, y, z = np.add(mark.centre, across).tolist()
+    return x, y, z

@@ -6,10 +6,12 @@ contact settings, a table, sites at the fingertips.
 
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 import mujoco
 
-from handlab_core.fixtures import Fixture
+from handlab_core.errors import BadConfig
+from handlab_core.fixtures import Fixture, Softness
 from handlab_core.hands import Hand
 from handlab_sim.decor import decorate
 from handlab_sim.urdf import station_urdf
@@ -58,6 +60,8 @@ def build_spec(hand: Hand, fixture: Fixture, config: SceneConfig) -> mujoco.MjSp
     for tip in hand.fingertips:
         spec.body(tip).add_site(name=tip, size=[0.003] * 3, group=SITE_GROUP)
     _exclude_mounted_neighbours(spec)
+    if fixture.softness is not None:
+        _soften(spec, fixture, fixture.softness)
     for one, other in hand.overlapping:
         spec.add_exclude(bodyname1=one, bodyname2=other)
     return spec
@@ -98,6 +102,29 @@ def _add_servo(
     servo.set_to_position(kp=stiffness, kv=damping)
     servo.forcelimited = True
     servo.forcerange = [-effort, effort]
+
+
+def _soften(spec: mujoco.MjSpec, fixture: Fixture, softness: Softness) -> None:
+    """Give the object springs, and its soft parts the contact of their material.
+
+    A part that a spring carries never touches the body that the object's motor turns: it is grown
+    together with it.
+    """
+    core = next(body for body in spec.bodies if fixture.joint in (j.name for j in body.joints))
+    for pattern, stiffness in softness.springs.items():
+        sprung = [joint for joint in spec.joints if fnmatchcase(joint.name, pattern)]
+        if not sprung:
+            raise BadConfig(f"object {fixture.name}: a spring for {pattern!r}, and no such joint")
+        for joint in sprung:
+            joint.stiffness[0], joint.armature = stiffness, softness.armature
+            part = joint.parent
+            if part.geoms:
+                spec.add_exclude(bodyname1=core.name, bodyname2=part.name)
+            for geom in part.geoms:
+                geom.priority = 1  # the foam's contact settings and not the other's
+                geom.friction = softness.friction
+                geom.solref = softness.softness
+                geom.solimp[:3] = softness.impedance
 
 
 def _exclude_mounted_neighbours(spec: mujoco.MjSpec) -> None:

@@ -1,0 +1,13 @@
+"""Turn the valve of foam: the whole graph of the task, on any hardware.
+
+ros2 launch launch/valve_foam.launch.py hardware:=mujoco pace:=real rviz:=true
+"""
+
+from launch import LaunchDescription
+
+from handlab.launching import task_launch
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Describe the graph; `ros2 launch --show-args` lists its arguments."""
+    return task_launch("valve_foam")
