@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from handlab_core.estimation.encoder import TURN, EncoderConfig, EncoderEstimator
+from handlab_core.estimation.angle import TURN
+from handlab_core.estimation.encoder import EncoderConfig, EncoderEstimator
 
 
 def follow(angles, dt=0.1, config=None, start=None):

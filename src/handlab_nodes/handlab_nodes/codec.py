@@ -14,7 +14,7 @@ import numpy as np
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import JointState as JointStateMsg
 
-from handlab_core.estimation.encoder import AngleEstimate
+from handlab_core.estimation.angle import AngleEstimate
 from handlab_core.types import NS_PER_S, Array, Command, JointState, ObjectEstimate, Reward
 from handlab_interfaces import msg as wire
 from handlab_nodes import convert

@@ -7,7 +7,7 @@ from sensor_msgs.msg import JointState as JointStateMsg
 
 from handlab_core.episode import Episode
 from handlab_core.errors import LayoutMismatch
-from handlab_core.estimation.encoder import AngleEstimate
+from handlab_core.estimation.angle import AngleEstimate
 from handlab_core.policy import GaussianPolicy
 from handlab_core.tasks import make_task
 from handlab_core.types import Command, Goal, JointState, Reward
