@@ -51,6 +51,8 @@ class Fixture:
     arguments: Mapping[str, str] = field(default_factory=dict)  # of the xacro
     mark: Mark = BESIDE_THE_LOBES
     softness: Softness | None = None  # None: rigid
+    axis: tuple[float, float, float] = (0.0, 0.0, 1.0)  # of the joint, in the frame `world`
+    centre: tuple[float, float, float] = (0.0, 0.0, 0.048)  # m, where the joint is; as the URDF's
 
 
 FIXTURES: Registry[Fixture] = Registry("object")
@@ -115,7 +117,7 @@ def valve_foam() -> Fixture:
         name="valve_foam",
         urdf="objects/valve_foam.urdf.xacro",
         softness=Softness(
-            springs={"lobe_*_up": FOAM_LOBE.joint_stiffness, "lobe_*_side": FOAM_LOBE.joint_stiffness},
+            springs=dict.fromkeys(("lobe_*_up", "lobe_*_side"), FOAM_LOBE.joint_stiffness),
             armature=2e-5,
             friction=(1.5, 0.02, 0.0001),
             softness=(0.02, 1.0),

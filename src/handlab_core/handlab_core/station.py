@@ -13,7 +13,7 @@ import numpy as np
 from handlab_core import rows
 from handlab_core.backend import Backend
 from handlab_core.errors import ResetFailed
-from handlab_core.estimation.encoder import EncoderEstimator
+from handlab_core.estimation.follower import ENCODER, ESTIMATORS, check_estimator
 from handlab_core.guard import GuardedBackend
 from handlab_core.reset.motor import MotorReset, Stage
 from handlab_core.tasks import Task
@@ -106,19 +106,22 @@ class LocalStation:
     Args:
         task: what is to be done; names hand, object and reward.
         backend: what does it.
+        estimator: what follows the objects, a name in `estimation.follower.ESTIMATORS`.
     """
 
-    def __init__(self, task: Task, backend: Backend) -> None:
+    def __init__(self, task: Task, backend: Backend, estimator: str = ENCODER) -> None:
         self.task, self.worlds = task, backend.worlds
         self.hand, self.fixture = task.hand, task.fixture
         self.backend = GuardedBackend(self.hand, self.fixture, backend)
-        self.estimator, self.computer = EncoderEstimator(), task.reward_computer()
+        self.computer = task.reward_computer()
         self._full = np.broadcast_to(self.hand.max_effort, (self.worlds, self.hand.n))
+        make = ESTIMATORS[check_estimator(estimator)]
+        self._followers = [make(self.fixture, i) for i in range(self.worlds)]
         fixture = backend.read().fixture
-        self._estimates = [
-            self.estimator.start(*pair)
-            for pair in zip(fixture.stamp.tolist(), fixture.q[:, 0].tolist(), strict=True)
-        ]
+        readings = zip(
+            self._followers, fixture.stamp.tolist(), fixture.q[:, 0].tolist(), strict=True
+        )
+        self._estimates = [follower.follow(*reading) for follower, *reading in readings]
 
     def reset(self, request: ResetRequest) -> ResetResult:
         """See `Station.reset`."""
@@ -177,7 +180,7 @@ class LocalStation:
     def _estimate(self, fixture: JointState, worlds: Sequence[int]) -> None:
         readings = zip(worlds, fixture.stamp.tolist(), fixture.q[:, 0].tolist(), strict=True)
         for i, stamp, angle in readings:
-            self._estimates[i] = self.estimator.update(self._estimates[i], stamp, angle)
+            self._estimates[i] = self._followers[i].follow(stamp, angle)
 
     def _object(self) -> ObjectEstimate:
         estimates = [(e.stamp, e.angle, e.velocity) for e in self._estimates]

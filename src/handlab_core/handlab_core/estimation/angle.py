@@ -29,14 +29,20 @@ def wrapped(angle: float) -> float:
     return (angle + math.pi) % TURN - math.pi
 
 
-def predict(estimate: AngleEstimate, stamp: float, density: float) -> AngleEstimate:
+def predict(
+    estimate: AngleEstimate, stamp: float, density: float, decay: float = math.inf
+) -> AngleEstimate:
     """The estimate at a later time [s], as if a measurement there were missing.
 
     Args:
         estimate: of an earlier time.
         stamp: s.
         density: spectral density of the acceleration, rad^2/s^3.
+        decay: s, in which an object that nobody pushes loses all but 1/e of its velocity (Singer,
+            IEEE Transactions on Aerospace and Electronic Systems 6, 1970, one derivative lower).
     """
+    if decay < math.inf:
+        return _predict_decaying(estimate, stamp, density, decay)
     dt = stamp - estimate.stamp
     spread = estimate.velocity_variance + density * dt / 3.0
     return AngleEstimate(
@@ -46,6 +52,25 @@ def predict(estimate: AngleEstimate, stamp: float, density: float) -> AngleEstim
         estimate.angle_variance + dt * (2.0 * estimate.covariance + dt * spread),
         estimate.velocity_variance + density * dt,
         estimate.covariance + dt * (estimate.velocity_variance + density * dt / 2.0),
+        estimate.rejections + 1,
+    )
+
+
+def _predict_decaying(
+    estimate: AngleEstimate, stamp: float, density: float, decay: float
+) -> AngleEstimate:
+    dt = stamp - estimate.stamp
+    kept = math.exp(-dt / decay)  # part of the velocity
+    reach = decay * (1.0 - kept)  # s, of that velocity
+    spread = density * decay**2 * (dt - 2.0 * reach + decay * (1.0 - kept * kept) / 2.0)
+    across = estimate.covariance + reach * estimate.velocity_variance
+    return AngleEstimate(
+        stamp,
+        estimate.angle + reach * estimate.velocity,
+        kept * estimate.velocity,
+        estimate.angle_variance + reach * (estimate.covariance + across) + spread,
+        kept * kept * estimate.velocity_variance + density * decay * (1.0 - kept * kept) / 2.0,
+        kept * across + density * reach * reach / 2.0,
         estimate.rejections + 1,
     )
 
