@@ -17,7 +17,8 @@ class Listener:
     """Quiet subscriptions of one node.
 
     Args:
-        owner: the node they belong to; a second node, which is not spun, holds them.
+        owner: the node they belong to; a second node, which is not spun, holds them and is destroyed
+            with the first.
     """
 
     def __init__(self, owner: Node) -> None:
@@ -29,6 +30,7 @@ class Listener:
             enable_rosout=False,
             start_parameter_services=False,
         )
+        owner.companions = [*getattr(owner, "companions", ()), self.node]
 
     def listen(
         self, kind: type, topic: str, callback: Callable[[bytes], None], qos: QoSProfile

@@ -62,7 +62,8 @@ class Spinner:
     def close(self) -> None:
         """Let the nodes and the executor go, and with them the DDS participant.
 
-        Two things would keep it. The executor is made in C++, where Python's garbage collector does
+        Nodes are destroyed here rather than when the interpreter ends, in whatever order it likes.
+        Two things would keep the participant. The executor is made in C++, where Python's garbage collector does
         not see a circle of references (node, callback, spinner, executor). And a node does not
         destroy its action clients and servers.
         """
@@ -70,6 +71,8 @@ class Spinner:
             self.executor.remove_node(node)
             for action in list(node.waitables):
                 action.destroy()
+            for companion in getattr(node, "companions", ()):
+                companion.destroy_node()
             node.destroy_node()
         self.nodes.clear()
         self.executor.shutdown()

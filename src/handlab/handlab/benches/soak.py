@@ -41,8 +41,9 @@ MINUTES = "HANDLAB_SOAK_MINUTES"
 PAUSE = (2.0, 6.0)  # s, from one fault's end to the next
 REPORT_LIMIT = 1.0  # s, from a fault to its report
 RECOVERY_LIMIT = 20.0  # s, from the end of a fault until all is well
-AGE_LIMIT = 0.05
-"""s, that a sample may be older or newer than its stamp; a cycle with retries takes as long."""
+AGE_LIMIT = 0.02
+"""s, that a sample may be older than its stamp: two steps of the emulated world. Newer it may be by
+what reading took: the stamp is taken before."""
 FRESH = (
     2.5 * RAD_PER_TICK
 )  # rad between a sample and the truth: the encoder, and the goal's rounding
@@ -199,7 +200,7 @@ class Soak:
     def _on_state(self, message: JointState) -> None:
         stamp = from_stamp(message.header.stamp)
         self.verdict.samples += 1
-        near = [p for t, p in list(self._world.past) if abs(t - stamp) <= AGE_LIMIT]
+        near = [p for t, p in list(self._world.past) if t >= stamp - AGE_LIMIT]
         horn = self._zero + self._direction * np.array(message.position)
         apart = [np.abs(p[: self._hand.n] - horn) for p in near]
         fresh = not near or bool((np.min(apart, axis=0) <= FRESH).all())
