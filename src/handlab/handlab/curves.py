@@ -50,9 +50,9 @@ class Curve:
         return [[round(h, 3), round(s, 3)] for h, s in zip(self.hours, self.success, strict=True)]
 
     def at(self, hours: Array) -> Array:
-        """Success at some robot-hours.
+        """Success at some robot-hours, (P,).
 
-        Nothing before the first evaluation; after the last one what it was, for a run ends because
+        It begins with none, and after the last evaluation it stays what it was: a run ends because
         the task counts as learned, or is given up.
         """
         return np.interp(hours, (0.0, *self.hours), (0.0, *self.success))

@@ -2,6 +2,7 @@
 
 import io
 import xml.etree.ElementTree as ElementTree
+from itertools import product
 
 import mujoco
 import numpy as np
@@ -16,9 +17,10 @@ from handlab_sim.urdf import station_urdf
 from handlab_sim.worlds import Worlds
 
 
-@pytest.fixture(params=sorted(HANDS))
+@pytest.fixture(params=product(sorted(HANDS), sorted(FIXTURES)), ids="-".join)
 def station(request):
-    return make_hand(request.param), FIXTURES.make("valve")
+    hand, fixture = request.param
+    return make_hand(hand), FIXTURES.make(fixture)
 
 
 @pytest.fixture

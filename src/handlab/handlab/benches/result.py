@@ -62,7 +62,11 @@ def run_bench(
 def as_text(result: Mapping[str, Any]) -> str:
     """As JSON, in which a row of numbers is one line."""
     text = json.dumps(result, indent=1)
-    return re.sub(r"\[[-\d\s.,e+[\]]+\]", lambda m: " ".join(m[0].split()), text) + "\n"
+    return re.sub(r"\[[-\d\s.,e+[\]]+\]", _one_line, text) + "\n"
+
+
+def _one_line(numbers: re.Match[str]) -> str:
+    return "".join(numbers[0].split()).replace(",", ", ")
 
 
 def results() -> Path:

@@ -1,12 +1,12 @@
 """Turn the valve by a whole turn with the Allegro hand (the post's third task).
 
-| part        | what                                                                            |
-|-------------|---------------------------------------------------------------------------------|
-| observation | as `valve_random`, with 16 joints                                                 |
-| action      | joint position targets (16) in [-1, 1] of the commanded range, 10 Hz             |
-| reward      | as `valve`                                                                      |
-| start, goal | -120 degrees; +240 degrees: the same place, a turn later                         |
-| end         | never before the time is over, 10 s                                             |
+| part        | what                                                                 |
+|-------------|----------------------------------------------------------------------|
+| observation | as `valve_random`, with 16 joints                                    |
+| action      | joint position targets (16) in [-1, 1] of the commanded range, 10 Hz |
+| reward      | as `valve`                                                           |
+| start, goal | -120 degrees; +240 degrees: the same place, a turn later             |
+| end         | never before the time is over, 10 s                                  |
 
 The hinge goes from -360 to 360 degrees, and the hand at rest clears the lobes only where they are
 as at 0: with three of them, every 120 degrees. (A whole turn from -180 would be in the middle of

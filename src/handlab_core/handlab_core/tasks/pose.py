@@ -2,11 +2,11 @@
 
 | part        | what                                                                            |
 |-------------|---------------------------------------------------------------------------------|
-| observation | joints (n, of the commanded range), joints minus goal (n, rad), last action (n)   |
-| action      | joint position targets (n) in [-1, 1] of the commanded range, 20 Hz              |
-| reward      | minus the mean joint error, minus a little for very fast joints                   |
-| start, goal | the nominal pose; a pose in its REACH, moving on in a straight line          |
-| success     | mean joint error within 10 degrees at every step of the last fifth               |
+| observation | joints (n, of the commanded range), joints minus goal (n, rad), last action (n) |
+| action      | joint position targets (n) in [-1, 1] of the commanded range, 20 Hz             |
+| reward      | minus the mean joint error, minus a little for very fast joints                 |
+| start, goal | the nominal pose; a pose in its REACH, moving on in a straight line             |
+| success     | mean joint error within 10 degrees at every step of the last fifth              |
 | end         | never before the time is over, 4 s                                              |
 
 ROBEL's random variant follows a sine; a line that goes on for the whole episode asks for the same,

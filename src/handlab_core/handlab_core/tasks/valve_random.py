@@ -2,7 +2,7 @@
 
 | part        | what                                                                            |
 |-------------|---------------------------------------------------------------------------------|
-| observation | as `valve`, but lobes are alike: cos and sin of three times the angle           |
+| observation | as `valve`, but the three lobes are alike: cos and sin of three times the angle |
 | action      | as `valve`                                                                      |
 | reward      | as `valve`                                                                      |
 | start, goal | +-60 degrees; 180 +-60 degrees: a way of 60 to 300 degrees                      |

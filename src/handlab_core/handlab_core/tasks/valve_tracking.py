@@ -1,13 +1,13 @@
 """Keep the valve with a goal that turns (ROBEL's Screw, random).
 
-| part        | what                                                                            |
-|-------------|---------------------------------------------------------------------------------|
-| observation | as `valve_random`; the error is to where the goal is now                          |
-| action      | as `valve`                                                                      |
-| reward      | as `valve`                                                                      |
-| start, goal | anywhere; the goal starts there too and turns by up to 0.75 rad/s either way     |
-| success     | the mean error of the whole episode is below 0.2 rad; strict: below 0.1 rad      |
-| end         | never before the time is over, 8 s                                              |
+| part        | what                                                                         |
+|-------------|------------------------------------------------------------------------------|
+| observation | as `valve_random`; the error is to where the goal is now                     |
+| action      | as `valve`                                                                   |
+| reward      | as `valve`                                                                   |
+| start, goal | anywhere; the goal starts there too and turns by up to 0.75 rad/s either way |
+| success     | the mean error of the whole episode is below 0.2 rad; strict: below 0.1 rad  |
+| end         | never before the time is over, 8 s                                           |
 
 The angle is unwrapped. From half a turn the goal goes on by another turn nearly, more than the
 hinge of `valve` has, so the fixture is one with more turns; the reset's motor turns them all back.
