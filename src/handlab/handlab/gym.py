@@ -76,6 +76,7 @@ class HandlabEnv(gymnasium.Env[Array, Array]):
             raise UnknownName("backend", backend, BACKENDS)
         self._task = make_task(task)
         self._task = self._task.with_reward(reward or self._task.reward)
+        self.metadata = {**self.metadata, "render_fps": round(1 / self._task.period)}
         self.observation_space, self.action_space = _spaces(self._task)
         self.render_mode = render_mode
         self._can_place = backend == "sim" or pace == "lockstep"

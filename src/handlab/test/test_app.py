@@ -22,6 +22,7 @@ from handlab.domain import Domain
 from handlab.graph import GraphConfig, build_graph
 from handlab_core.errors import UnknownName
 from handlab_core.paths import share
+from handlab_core.tasks import TASKS
 from handlab_learning import checkpoint
 from handlab_learning.run_config import RunConfig
 from handlab_learning.run_folder import RunFolder
@@ -227,6 +228,23 @@ def test_a_graph_that_cannot_be_is_refused():
     assert [n.name for n in build_graph(GraphConfig(learner=False, runner=False))] == [
         "driver", "estimator", "reward", "reset",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_gymnasiums_own_checker_passes_for_every_task(name):
+    task = TASKS.make(name)
+    env = gymnasium.make(handlab.gym.gym_id(task))
+    try:
+        check_env(env.unwrapped, skip_render_check=True)
+        assert env.unwrapped.metadata["render_fps"] == round(1 / task.period)
+        _, info = env.reset(seed=1)
+        np.testing.assert_array_equal(info["goal"], task.start(1, 0).goal_angle)
+    finally:
+        env.close()
+
+
+def test_no_two_tasks_have_one_name_in_gymnasium():
+    assert len({handlab.gym.gym_id(build()) for build in TASKS.values()}) == len(TASKS)
 
 
 @pytest.mark.parametrize("backend", handlab.gym.BACKENDS)

@@ -70,7 +70,9 @@ class Goal:
 
     def at(self, stamp: Array) -> Array:
         """Goal angles at a time, (N, g) rad."""
-        return self.angle + self.velocity * (stamp - self.stamp)[:, None]
+        # Stamps are whole nanoseconds: so the goal's way does not depend on when it begins.
+        elapsed = np.round((stamp - self.stamp) * NS_PER_S) / NS_PER_S
+        return self.angle + self.velocity * elapsed[:, None]
 
 
 @dataclass(frozen=True, slots=True)

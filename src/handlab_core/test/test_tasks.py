@@ -144,3 +144,14 @@ def test_ranges_draw_within_their_ends():
     assert Range(2.0, 2.0).draw(rng) == 2.0
     pose = PoseRange((-1.0, 5.0), (1.0, 5.0)).draw(rng)
     assert -1 <= pose[0] <= 1 and pose[1] == 5.0
+
+
+def test_a_goals_way_does_not_depend_on_when_it_begins():
+    """Bit for bit, for any two stamps of whole nanoseconds."""
+    ways = []
+    for begin in (0.0, 0.1, 10.3, 7200.7):
+        goal = Goal(np.array([0]), np.array([begin]), np.array([[0.3]]), np.array([[0.7]]))
+        steps = np.arange(1, 80) * 100_000_000
+        stamps = (round(begin * 1e9) + steps) / 1e9
+        ways.append([goal.at(np.array([stamp]))[0, 0] for stamp in stamps])
+    assert ways[0] == ways[1] == ways[2] == ways[3]

@@ -83,6 +83,6 @@ def pose() -> Task:
 
 
 @TASKS.register
-def pose_allegro() -> Task:
+def allegro_pose() -> Task:
     """Build it for the Allegro hand."""
-    return pose_task("pose_allegro", "allegro")
+    return pose_task("allegro_pose", "allegro")

@@ -1,6 +1,6 @@
 """Reach and follow poses with the Allegro hand: the whole graph of the task, on any hardware.
 
-ros2 launch launch/pose_allegro.launch.py hardware:=mujoco pace:=real rviz:=true
+ros2 launch launch/allegro_pose.launch.py hardware:=mujoco pace:=real rviz:=true
 """
 
 from launch import LaunchDescription
@@ -10,4 +10,4 @@ from handlab.launching import task_launch
 
 def generate_launch_description() -> LaunchDescription:
     """Describe the graph; `ros2 launch --show-args` lists its arguments."""
-    return task_launch("pose_allegro")
+    return task_launch("allegro_pose")
