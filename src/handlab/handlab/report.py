@@ -68,12 +68,13 @@ def plot(rows: list[dict[str, Any]], summary: dict[str, Any], path: Path) -> Non
         len(heights), 1, figsize=(9, 2 * sum(heights) / 1.7), sharex=True, height_ratios=heights
     )
     top, bottom = axes_of[:2]
+    task = make_task(summary["task"])
     judged = [(row["robot_hours"], row["evaluation"]) for row in rows if "evaluation" in row]
     hours = [h for h, _ in judged]
     top.plot(hours, [100 * e["success_rate"] for _, e in judged], color=GREEN, marker="o", ms=3,
-             label="within 20° in the last fifth")  # fmt: skip
+             label=str(task.success))  # fmt: skip
     top.plot(hours, [100 * e["strict_success_rate"] for _, e in judged], color=BLUE, lw=1,
-             label="strict: mean error below 0.1 rad")  # fmt: skip
+             label=f"strict: {task.strict}")  # fmt: skip
     if (reached := summary["robot_hours_to_success"]) is not None:
         top.axvline(reached, color=GREY, ls=":")
         top.annotate(f"learned: {reached:.2f} h ", (reached, 4), color=INK, ha="right")
@@ -82,7 +83,7 @@ def plot(rows: list[dict[str, Any]], summary: dict[str, Any], path: Path) -> Non
     bottom.plot([r["robot_hours"] for r in rows], [r["mean_return"] for r in rows], color=INK, lw=1)
     bottom.set(ylabel="mean return")
     if warmth:
-        _plot_temperatures(axes_of[2], warmth, make_task(summary["task"]).hand.joints)
+        _plot_temperatures(axes_of[2], warmth, task.hand.joints)
     axes_of[-1].set(xlabel="robot-hours, resets counted")
     for axes in axes_of:
         axes.spines[["top", "right"]].set_visible(False)
@@ -114,7 +115,7 @@ def _page(
     strict = summary["robot_hours_to_strict_success"]
     figures = [
         (f"{summary['success_rate']:.0%}", f"success in {summary['evaluation_episodes']} episodes"),
-        (f"{summary['strict_success_rate']:.0%}", "strict success, 0.1 rad"),
+        (f"{summary['strict_success_rate']:.0%}", "strict success"),
         ("not yet" if hours is None else f"{hours:.2f} h", "robot time until learned"),
         ("not yet" if strict is None else f"{strict:.2f} h", "robot time until strict"),
         (f"{summary['robot_hours']:.2f} h", "robot time in all, resets counted"),

@@ -12,9 +12,11 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from viser.extras import ViserUrdf
 
+from handlab_core.aim import ObjectAim
 from handlab_core.tasks import make_task
+from handlab_core.types import Array, Goal
 from handlab_interfaces import msg as wire
-from handlab_nodes import qos, topics
+from handlab_nodes import convert, qos, topics
 from handlab_nodes.params import read_params
 from handlab_nodes.spinner import run
 from handlab_sim import decor
@@ -53,6 +55,8 @@ class ViewerNode(Node):
         create(wire.EpisodeGoal, topics.GOAL, self._on_goal, qos.LATCHED)
         create(wire.Reward, topics.REWARD, self._on_reward, qos.STREAM)
         self._newest: wire.Reward | None = None
+        self._wanted: Goal | None = None
+        self._marked = isinstance(task.aim, ObjectAim)
         self._due = time.monotonic()
         self.get_logger().info(f"open http://{params.host}:{self._server.get_port()}")
 
@@ -77,9 +81,15 @@ class ViewerNode(Node):
         self._positions.update(zip(message.name, message.position, strict=False))
 
     def _on_goal(self, message: wire.EpisodeGoal) -> None:
-        self._goal.position = decor.goal_position(self._mark, message.angle[0])
-        self._goal.visible = True
+        self._wanted = convert.goal(message)
+        self._show_goal(self._wanted.stamp)
         self._episode.value = str(message.episode)
+
+    def _show_goal(self, stamp: Array) -> None:
+        """Mark where the object shall be at a time [s]; a pose of the hand has no mark."""
+        if self._wanted is not None and self._marked:
+            self._goal.position = decor.goal_position(float(self._wanted.at(stamp)[0, 0]))
+            self._goal.visible = True
 
     def _on_reward(self, message: wire.Reward) -> None:
         self._newest = message
@@ -92,6 +102,7 @@ class ViewerNode(Node):
         self._due = now + FRAME_TIME
         self._robot.update_cfg(np.array([self._positions[name] for name in self._names]))
         if self._newest is not None:
+            self._show_goal(np.array([convert.from_stamp(self._newest.header.stamp)]))
             self._error.value = f"{np.rad2deg(self._newest.error):.1f}°"
             self._reward.value = f"{self._newest.total:.1f}"
 

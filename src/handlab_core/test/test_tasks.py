@@ -131,6 +131,8 @@ def test_criteria_by_hand():
     assert LastFifth(0.3).met(errors) and not LastFifth(0.29).met(errors)
     assert MeanOfLastFifth(0.21).met(errors) and not MeanOfLastFifth(0.19).met(errors)
     assert MeanError(0.85).met(errors) and not MeanError(0.83).met(errors)
+    assert str(LastFifth(np.deg2rad(20.0))) == "within 20° in the last fifth"
+    assert str(MeanError(0.2)) == "mean error below 0.2 rad"
 
 
 def test_a_goal_that_turns_is_where_its_speed_brings_it():

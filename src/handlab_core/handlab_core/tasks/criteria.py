@@ -19,6 +19,10 @@ class Criterion(Protocol):
         """Errors up to it are small; rad."""
         ...
 
+    def __str__(self) -> str:
+        """What it asks for, in a few words."""
+        ...
+
     def met(self, errors: Array) -> bool:
         """Whether an episode with these errors, (steps,) rad, was a success."""
         ...
@@ -35,6 +39,9 @@ class LastFifth:
 
     tolerance: float
 
+    def __str__(self) -> str:
+        return f"within {np.rad2deg(self.tolerance):.3g}° in the last fifth"
+
     def met(self, errors: Array) -> bool:
         """See `Criterion.met`."""
         return bool((last_fifth(errors) <= self.tolerance).all())
@@ -46,6 +53,9 @@ class MeanOfLastFifth:
 
     tolerance: float
 
+    def __str__(self) -> str:
+        return f"mean error below {self.tolerance:.3g} rad in the last fifth"
+
     def met(self, errors: Array) -> bool:
         """See `Criterion.met`."""
         return bool(last_fifth(errors).mean() < self.tolerance)
@@ -56,6 +66,9 @@ class MeanError:
     """The mean error of the whole episode is below the tolerance [rad]."""
 
     tolerance: float
+
+    def __str__(self) -> str:
+        return f"mean error below {self.tolerance:.3g} rad"
 
     def met(self, errors: Array) -> bool:
         """See `Criterion.met`."""
