@@ -15,7 +15,7 @@ from handlab_core.backend import Backend
 from handlab_core.errors import ResetFailed
 from handlab_core.estimation.follower import ENCODER, ESTIMATORS, check_estimator
 from handlab_core.guard import GuardedBackend
-from handlab_core.reset.motor import MotorReset, Stage
+from handlab_core.reset.motor import MotorReset, ResetTick, Stage
 from handlab_core.tasks import Task
 from handlab_core.types import (
     Array,
@@ -156,19 +156,26 @@ class LocalStation:
 
     def _reset_with_motors(self, request: ResetRequest) -> IntArray:
         resets = [MotorReset(self.hand, self.fixture, float(a)) for a in request.object_angle]
+        self.drive(resets)
+        for i, reset in enumerate(resets):
+            if reset.stage is Stage.FAILED:
+                raise ResetFailed(f"the reset of robot {i} gave up", reset.failed_joints)
+        return np.array([reset.attempt for reset in resets])
+
+    def drive(self, resets: Sequence[MotorReset]) -> list[ResetTick]:
+        """Carry out a reset on every robot until each has ended, well or not; the last ticks."""
+        ticks: dict[int, ResetTick] = {}
         active = list(range(self.worlds))
         while active:
             reading = self.backend.read()
-            ticks = {i: resets[i].tick(rows.take(reading, [i]), self.task.period) for i in active}
-            for i, tick in ticks.items():
-                if tick.stage is Stage.FAILED:
-                    raise ResetFailed(f"the reset of robot {i} gave up", resets[i].failed_joints)
+            for i in active:
+                ticks[i] = resets[i].tick(rows.take(reading, [i]), self.task.period)
             active = [i for i in active if not ticks[i].ended]
             if active:
                 hand = rows.stack([ticks[i].hand for i in active])
                 fixture = rows.stack([ticks[i].fixture for i in active])
                 self._advance(hand, fixture, active)
-        return np.array([reset.attempt for reset in resets])
+        return [ticks[i] for i in range(self.worlds)]
 
     def _advance(self, hand: Command, fixture: Command | None, worlds: Sequence[int]) -> Reading:
         """Step some robots, whose estimates follow; return the reading of these."""

@@ -1,6 +1,18 @@
 """Measurements beside their limits, one file each; `./handlab bench NAME`."""
 
-from handlab.benches import bus, demo, emulated, graph, loop, parity, sim, soak, tasks, valve
+from handlab.benches import (
+    bus,
+    demo,
+    emulated,
+    graph,
+    loop,
+    parity,
+    resets,
+    sim,
+    soak,
+    tasks,
+    valve,
+)
 from handlab.benches.result import Result, run_bench
 
 BENCHES = {
@@ -15,6 +27,7 @@ BENCHES = {
     "soak": soak.measure,
     "emulated": emulated.measure,
     "bus": bus.measure,
+    "resets": resets.measure,
 }
 """Name to the function that measures: seed in, result out."""
 
