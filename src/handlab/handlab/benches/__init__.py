@@ -4,6 +4,7 @@ from handlab.benches import (
     bus,
     demo,
     emulated,
+    foam,
     graph,
     loop,
     parity,
@@ -28,6 +29,7 @@ BENCHES = {
     "emulated": emulated.measure,
     "bus": bus.measure,
     "resets": resets.measure,
+    "foam": foam.measure,
 }
 """Name to the function that measures: seed in, result out."""
 
