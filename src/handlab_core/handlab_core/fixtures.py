@@ -101,7 +101,7 @@ def flip() -> Fixture:
         lower=-1.5 * np.pi,
         upper=1.5 * np.pi,
         # Below the axis at first, where the marked face is, and at the block's free end.
-        mark=Mark(centre=(-0.06, 0.0, 0.10), axis=(1.0, 0.0, 0.0), start=(0.0, 0.0, -0.05)),
+        mark=Mark(centre=(-0.06, 0.0, 0.11), axis=(1.0, 0.0, 0.0), start=(0.0, 0.0, -0.05)),
     )
 
 

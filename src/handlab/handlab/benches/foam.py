@@ -16,7 +16,7 @@ from handlab_core.paths import share
 from handlab_sim import pushing
 
 FORCES = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0)
-"""N. A claw's finger pushes with some newtons, and a lobe breaks away from rest at about 0.2."""
+"""N; a finger pushes with some newtons, and the hinge's friction alone holds 0.14."""
 
 LINEAR = 1.0
 """N; up to here a lobe bends by less than an eighth of its free length."""
