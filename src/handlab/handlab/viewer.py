@@ -47,7 +47,7 @@ class ViewerNode(Node):
         self._robot = ViserUrdf(self._server, yourdfpy.URDF.load(io.BytesIO(text)))
         self._names = list(self._robot.get_actuated_joint_names())
         self._positions = dict.fromkeys(self._names, 0.0)
-        self._mark = task.fixture.mark
+        self._fixture = task.fixture
         self._set_scene()
         create = self.create_subscription
         create(JointState, topics.HAND_STATES, self._on_joints, qos.STREAM)
@@ -81,8 +81,8 @@ class ViewerNode(Node):
         self._positions.update(zip(message.name, message.position, strict=False))
 
     def _on_goal(self, message: wire.EpisodeGoal) -> None:
-        self._wanted = convert.goal(message)
-        self._show_goal(self._wanted.stamp)
+        self._goal.position = decor.goal_position(self._fixture, message.angle[0])
+        self._goal.visible = True
         self._episode.value = str(message.episode)
 
     def _show_goal(self, stamp: Array) -> None:

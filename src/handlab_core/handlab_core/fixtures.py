@@ -26,18 +26,6 @@ class Softness:
 
 
 @dataclass(frozen=True)
-class Mark:
-    """Where the goal is shown: by a ball on a circle about the object's axis."""
-
-    centre: tuple[float, float, float]  # m
-    axis: tuple[float, float, float]  # of length 1
-    start: tuple[float, float, float]  # m from the centre, across the axis: there 0 is
-
-
-BESIDE_THE_LOBES = Mark(centre=(0.0, 0.0, 0.102), axis=(0.0, 0.0, 1.0), start=(0.125, 0.0, 0.0))
-
-
-@dataclass(frozen=True)
 class Fixture:
     """One object on one joint."""
 
@@ -49,10 +37,12 @@ class Fixture:
     max_rate: float  # rad/s, of the motor that resets the object
     max_effort: float  # N m
     arguments: Mapping[str, str] = field(default_factory=dict)  # of the xacro
-    mark: Mark = BESIDE_THE_LOBES
     softness: Softness | None = None  # None: rigid
     axis: tuple[float, float, float] = (0.0, 0.0, 1.0)  # of the joint, in the frame `world`
     centre: tuple[float, float, float] = (0.0, 0.0, 0.048)  # m, where the joint is; as the URDF's
+    mark: tuple[float, float, float] = (0.125, 0.0, 0.102)
+    """m; a goal of 0 is shown here, at the end of the valve's marked lobe, and others around the
+    axis."""
 
 
 FIXTURES: Registry[Fixture] = Registry("object")
@@ -100,8 +90,9 @@ def flip() -> Fixture:
         joint="flip",
         lower=-1.5 * np.pi,
         upper=1.5 * np.pi,
-        # Below the axis at first, where the marked face is, and at the block's free end.
-        mark=Mark(centre=(-0.06, 0.0, 0.11), axis=(1.0, 0.0, 0.0), start=(0.0, 0.0, -0.05)),
+        axis=(1.0, 0.0, 0.0),
+        centre=(0.0, 0.0, 0.11),
+        mark=(-0.06, 0.0, 0.06),  # at the block's free end, on the side of its marked face
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
-from handlab_core.fixtures import Mark
+from handlab_core.fixtures import Fixture
 
 CAMERA = "front"
 EYE, TARGET = (0.46, -0.40, 0.33), (0.0, 0.0, 0.17)
@@ -59,10 +59,11 @@ def look_at(eye: Sequence[float], target: Sequence[float]) -> list[float]:
     return [*(right / np.linalg.norm(right)), *(up / np.linalg.norm(up))]
 
 
-def goal_position(mark: Mark, angle: float) -> tuple[float, float, float]:
+def goal_position(fixture: Fixture, angle: float) -> tuple[float, float, float]:
     """Where the goal is marked when the object's marked side shall be at `angle` [rad]; m."""
-    across = np.multiply(mark.start, math.cos(angle)) + np.multiply(
-        np.cross(mark.axis, mark.start), math.sin(angle)
-    )
-    x, y, z = np.add(mark.centre, across).tolist()
+    arm = np.subtract(fixture.mark, fixture.centre)
+    along = np.multiply(fixture.axis, np.dot(fixture.axis, arm))
+    across = arm - along
+    turned = across * math.cos(angle) + np.cross(fixture.axis, across) * math.sin(angle)
+    x, y, z = (fixture.centre + along + turned).tolist()
     return x, y, z

@@ -30,7 +30,7 @@ class StationRenderer:
         self.model = build_spec(hand, fixture, SceneConfig(visuals=True)).compile()
         self.data = mujoco.MjData(self.model)
         self._at = [self.model.joint(j).qposadr[0] for j in (*hand.joints, fixture.joint)]
-        self._goal_mark = fixture.mark
+        self._fixture = fixture
         self._renderer = mujoco.Renderer(self.model, height, width)
         self._options = mujoco.MjvOption()
         self._options.geomgroup[COLLISION_GROUP] = 0
@@ -58,7 +58,7 @@ class StationRenderer:
         scene = self._renderer.scene
         mark, sphere = scene.geoms[scene.ngeom], mujoco.mjtGeom.mjGEOM_SPHERE
         size, upright = np.full(3, GOAL_SIZE), np.eye(3).ravel()
-        at = np.array(goal_position(self._goal_mark, goal))
+        at = np.array(goal_position(self._fixture, goal))
         mujoco.mjv_initGeom(mark, sphere, size, at, upright, np.array(GOAL_COLOUR, "f"))
         scene.ngeom += 1
 

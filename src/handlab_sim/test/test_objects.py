@@ -69,9 +69,13 @@ def test_masses_and_inertias_could_be_real(hand, fixture):
         assert inertia[2] <= mass * 0.25, model.body(i).name
 
 
-def test_the_motor_and_the_urdf_agree_about_the_range(hand, fixture):
-    joint = compiled(hand, fixture).joint(fixture.joint)
+def test_the_fixture_says_of_its_joint_what_the_urdf_says(hand, fixture):
+    model = compiled(hand, fixture)
+    joint, data = model.joint(fixture.joint), mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
     np.testing.assert_allclose(joint.range, [fixture.lower, fixture.upper])
+    np.testing.assert_allclose(data.xaxis[joint.id], fixture.axis, atol=1e-12)
+    np.testing.assert_allclose(data.xanchor[joint.id], fixture.centre, atol=1e-12)
 
 
 def test_a_world_stays_sane_under_random_commands(hand, fixture):
@@ -173,7 +177,7 @@ def test_no_finger_rests_on_the_block(hand):
 
 
 def test_goals_are_marked_about_the_objects_axis():
-    valve, flip = (FIXTURES.make(name).mark for name in ("valve", "flip"))
+    valve, flip = (FIXTURES.make(name) for name in ("valve", "flip"))
     np.testing.assert_allclose(goal_position(valve, 0.0), (0.125, 0.0, 0.102))
     np.testing.assert_allclose(goal_position(valve, np.pi / 2), (0.0, 0.125, 0.102), atol=1e-12)
     down, side, up = (goal_position(flip, a) for a in (0.0, np.pi / 2, np.pi))
@@ -190,6 +194,6 @@ def test_the_marked_side_goes_where_the_mark_is(hand):
         data.joint(fixture.joint).qpos[0] = 0.7
         mujoco.mj_kinematics(model, data)
         body = data.body(model.body(model.joint(fixture.joint).bodyid[0]).name)
-        start = np.array(goal_position(fixture.mark, 0.0)) - body.xpos
+        start = np.array(goal_position(fixture, 0.0)) - body.xpos
         turned = body.xpos + body.xmat.reshape(3, 3) @ start
-        np.testing.assert_allclose(goal_position(fixture.mark, 0.7), turned, atol=1e-9)
+        np.testing.assert_allclose(goal_position(fixture, 0.7), turned, atol=1e-9)
