@@ -22,6 +22,7 @@ setup(
     entry_points={
         "console_scripts": [
             "driver_node = handlab_nodes.driver_node:main",
+            "camera_node = handlab_nodes.camera_node:main",
             "estimator_node = handlab_nodes.estimator_node:main",
             "reward_node = handlab_nodes.reward_node:main",
             "reset_node = handlab_nodes.reset_node:main",

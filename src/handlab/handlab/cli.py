@@ -28,6 +28,7 @@ TaskName = Annotated[str, typer.Argument(help="See `handlab tasks`.")]
 Hardware = Annotated[str, typer.Option(help="mujoco, dynamixel or allegro")]
 StationFile = Annotated[str, typer.Option(help="Station file; default: config/hands/<hand>.yaml")]
 Port = Annotated[str, typer.Option(help="In place of the station file's; emulated: no hand needed")]
+Estimator = Annotated[str, typer.Option(help="What follows the object: encoder or camera")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="A setting of the algorithm: name=value, more than once."),
@@ -112,6 +113,7 @@ def evaluate(
     hardware: Hardware = "mujoco",
     station: StationFile = "",
     port: Port = "",
+    estimator: Estimator = "encoder",
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -123,10 +125,11 @@ def evaluate(
 
     if backend not in BACKENDS:
         raise UnknownName("backend", backend, BACKENDS)
-    pace = "lockstep" if hardware == "mujoco" else "real"
-    graph = on_machine(GraphConfig(pace=pace), hardware, station, port)
+    graph = on_machine(GraphConfig(estimator=estimator), hardware, station, port)
     here = backend == "sim" and graph.hardware == "mujoco"
-    verdict = evaluation.evaluate(checkpoint, episodes, seed, None if here else graph)
+    verdict = evaluation.evaluate(
+        checkpoint, episodes, seed, None if here else graph, estimator=estimator
+    )
     print(
         f"success {verdict['success_rate']:.0%} (strict {verdict['strict_success_rate']:.0%}) "
         f"of {verdict['episodes']} episodes, mean return {verdict['mean_return']:.1f}"
@@ -140,6 +143,7 @@ def up(
     hardware: Hardware = "mujoco",
     station: StationFile = "",
     port: Port = "",
+    estimator: Estimator = "encoder",
     pace: Annotated[str, typer.Option(help="real or lockstep")] = "real",
     reward: Annotated[str, typer.Option(help="Reward variant; default: the task's own")] = "",
     viewer: Annotated[bool, typer.Option(help="Serve the browser viewer")] = False,
@@ -151,7 +155,9 @@ def up(
     from handlab.progress import console
     from handlab.up import run_nodes
 
-    config = GraphConfig(task, pace=pace, reward=reward, bag=bag, viewer=viewer)
+    config = GraphConfig(
+        task, pace=pace, reward=reward, bag=bag, viewer=viewer, estimator=estimator
+    )
     nodes = build_graph(on_machine(config, hardware, station, port))
     domain = Domain()
     os.environ["ROS_DOMAIN_ID"] = str(domain.id)

@@ -12,6 +12,7 @@ from handlab.graph_client import GraphClient
 from handlab.progress import console
 from handlab.training import local_sampler
 from handlab.up import BackgroundGraph
+from handlab_core.estimation.follower import ENCODER
 from handlab_learning import checkpoint as checkpoints
 from handlab_learning.evaluate import ON_REQUEST, judge
 
@@ -23,6 +24,7 @@ def evaluate(
     graph: GraphConfig | None = None,
     worlds: int = 20,
     threads: int = 2,
+    estimator: str = ENCODER,
 ) -> dict[str, Any]:
     """Run a checkpoint's policy without noise and judge the episodes.
 
@@ -34,13 +36,15 @@ def evaluate(
             this process.
         worlds: simulated side by side in this process.
         threads: to simulate them on.
+        estimator: what follows the objects in this process; a graph's configuration names its own.
     """
     saved = checkpoints.load(path)
     task = saved.task()
     policy = saved.policy(task)
     if graph is None:
         numbers = range(ON_REQUEST, ON_REQUEST + episodes)
-        return judge(local_sampler(task, worlds, threads).sample(policy, seed, numbers, True))
+        sampler = local_sampler(task, worlds, threads, estimator)
+        return judge(sampler.sample(policy, seed, numbers, True))
     config = replace(graph, task=task.name, reward=task.reward)
     with tempfile.TemporaryDirectory() as scratch, Progress(console=console) as bar:
         shown = bar.add_task("episodes", total=episodes)

@@ -10,6 +10,7 @@ from typing import Any
 
 from handlab_core.backend import BACKENDS
 from handlab_core.errors import BadConfig, UnknownName
+from handlab_core.estimation.follower import CAMERA, ENCODER, check_estimator
 from handlab_core.hands import Hand
 from handlab_core.lockstep import PACES
 from handlab_core.tasks import make_task
@@ -69,6 +70,9 @@ class GraphConfig:
     viewer: bool = False
     rate: float = 100.0
     """Hz, of the driver in real pace."""
+    estimator: str = ENCODER
+    """What follows the object: `encoder`, or `camera`, whose detections are simulated with MuJoCo
+    and on hardware come from a detector that is started beside the graph."""
     ros2_control: bool = False
     """Commands go through a controller; `handlab.controllers` lists what starts with it."""
 
@@ -79,6 +83,7 @@ class GraphConfig:
             raise UnknownName("hardware", self.hardware, BACKENDS)
         if self.pace not in PACES:
             raise UnknownName("pace", self.pace, PACES)
+        check_estimator(self.estimator)
         if self.pace == "lockstep" and self.hardware != "mujoco":
             raise BadConfig(f"hardware {self.hardware} cannot wait; use --pace real")
         if self.hardware == "mujoco" and (self.station or self.port or self.emulate):
@@ -140,14 +145,12 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
         driver["command_sources"] = ["reset", system_name(make_task(config.task).hand)]
     nodes = [
         NodeSpec("driver", driver, lifecycle=True),
-        NodeSpec("estimator", task),
+        NodeSpec("estimator", task | pace | {"estimator": config.estimator}),
         NodeSpec("reward", task | {"reward": config.reward}),
         NodeSpec("reset", task | output),
     ]
-    if fixture_driver:
-        nodes.append(
-            NodeSpec("fixture_driver", fixture_driver, executable="driver_node", lifecycle=True)
-        )
+    if config.estimator == CAMERA and config.hardware == "mujoco":
+        nodes.append(NodeSpec("camera", task))
     if config.emulate:
         ports = machine | {"fixture_port": config.fixture_port, "hardware": config.hardware}
         nodes.append(NodeSpec("emulator", task | ports, package="handlab"))

@@ -12,6 +12,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 from handlab.controllers import ForeignNode, control_nodes
 from handlab.graph import GraphConfig, NodeSpec, build_graph, on_machine
 from handlab_core.backend import BACKENDS
+from handlab_core.estimation.follower import ENCODER, ESTIMATORS
 from handlab_core.lockstep import PACES
 from handlab_core.paths import share
 from handlab_core.tasks import Task, make_task
@@ -34,6 +35,8 @@ def task_launch(task_name: str) -> LaunchDescription:
                               description="real: by the clock; lockstep: a simulation that waits."),
         DeclareLaunchArgument("reward", default_value=task.reward, choices=sorted(task.rewards),
                               description="Variant of the reward."),
+        DeclareLaunchArgument("estimator", default_value=ENCODER, choices=sorted(ESTIMATORS),
+                              description="What follows the object."),
         DeclareLaunchArgument("namespace", default_value="",
                               description="Of all nodes; one for each robot."),
         DeclareLaunchArgument("bag", default_value="",
@@ -55,9 +58,8 @@ def _nodes(context: LaunchContext, task: Task) -> list[LaunchDescriptionEntity]:
         name: LaunchConfiguration(name).perform(context) for name in context.launch_configurations
     }
     flags = {name: chosen[name] == "true" for name in ("learner", "viewer", "ros2_control")}
-    texts = {name: chosen[name] for name in ("pace", "reward", "bag")}
-    machine = {name: chosen[name] for name in ("hardware", "station", "port")}
-    config = on_machine(GraphConfig(task.name, **texts, **flags), **machine)
+    texts = {name: chosen[name] for name in ("hardware", "pace", "reward", "bag", "estimator")}
+    config = GraphConfig(task.name, **texts, **flags)
     namespace = chosen["namespace"]
     nodes = [_action(node, namespace) for node in build_graph(config)]
     # Behind the driver: what it publishes first is what controllers start from.

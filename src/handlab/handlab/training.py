@@ -9,6 +9,7 @@ from handlab.graph_client import GraphClient
 from handlab.progress import TrainingDisplay
 from handlab.up import BackgroundGraph
 from handlab_core.env import Env
+from handlab_core.estimation.follower import ENCODER
 from handlab_core.station import LocalStation
 from handlab_core.tasks import Task
 from handlab_learning.run_config import RunConfig
@@ -53,10 +54,11 @@ def train(
             return client.train(str(folder.path), resume, display.update)
 
 
-def local_sampler(task: Task, worlds: int, threads: int) -> LocalSampler:
-    """Episodes from simulated worlds in this process."""
+def local_sampler(task: Task, worlds: int, threads: int, estimator: str = ENCODER) -> LocalSampler:
+    """Episodes from simulated worlds in this process; `estimator` follows the objects."""
 
     def make_env(count: int) -> Env:
-        return Env(task, LocalStation(task, Worlds(task.hand, task.fixture, count, threads)))
+        simulated = Worlds(task.hand, task.fixture, count, threads)
+        return Env(task, LocalStation(task, simulated, estimator))
 
     return LocalSampler(make_env, worlds)

@@ -42,6 +42,9 @@ FOREIGN = {
 }
 """Which packages may know a foreign module."""
 
+EVERYTHING = GraphConfig(bag="/tmp/bag", viewer=True, estimator="camera")
+"""A graph with every node there is for MuJoCo."""
+
 CORE_MAY = {"numpy"}
 
 
@@ -88,13 +91,13 @@ def test_every_node_of_the_graph_is_an_entry_point():
         for package in ("handlab", "handlab_nodes")
         for entry in importlib.metadata.distribution(package).entry_points
     }
-    for node in build_graph(GraphConfig(bag="/tmp/bag", viewer=True)):
+    for node in build_graph(EVERYTHING):
         assert (node.package, node.executable) in scripts
         assert callable(importlib.import_module(node.module).main)
 
 
 def test_every_parameter_of_the_graph_is_one_of_the_node():
-    for node in build_graph(GraphConfig(bag="/tmp/bag", viewer=True)):
+    for node in build_graph(EVERYTHING):
         module = importlib.import_module(node.module)
         [params] = [c for n, c in vars(module).items() if n.endswith("Params")]
         assert set(node.parameters) <= set(params.__dataclass_fields__), node.name

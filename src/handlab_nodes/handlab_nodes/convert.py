@@ -5,10 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from geometry_msgs.msg import PoseWithCovarianceStamped
 from safetensors import numpy as safetensors
 from sensor_msgs.msg import JointState as JointStateMsg
 
 from handlab_core.episode import ARRAYS, Episode
+from handlab_core.estimation.detection import Detection
 from handlab_core.policy import GaussianPolicy, check_layout, layout_json
 from handlab_core.tasks import Task
 from handlab_core.types import NS_PER_S, Array, Command, Goal, JointState
@@ -85,6 +87,48 @@ def goal(message: wire.EpisodeGoal) -> Goal:
         np.array([from_stamp(message.header.stamp)]),
         np.frombuffer(message.angle)[None, :],
         np.frombuffer(message.velocity)[None, :],
+    )
+
+
+DETECTION_FRAME = "world"
+"""Of the simulated camera's detections."""
+
+NO_DETECTION = -1.0
+"""First element of the covariance of an empty detection, as where `sensor_msgs/Imu` has no
+estimate."""
+
+
+def detection_msg(value: Detection) -> PoseWithCovarianceStamped:
+    """A detection as a message; its stamp is the picture's."""
+    message = PoseWithCovarianceStamped()
+    message.header.frame_id, message.header.stamp = DETECTION_FRAME, to_stamp(value.stamp)
+    position, orientation = message.pose.pose.position, message.pose.pose.orientation
+    position.x, position.y, position.z = value.position
+    orientation.w, orientation.x, orientation.y, orientation.z = value.orientation
+    message.pose.covariance = value.covariance
+    return message
+
+
+def no_more_msg(stamp: float) -> PoseWithCovarianceStamped:
+    """The empty detection: all that arrived by a time [s] has been told."""
+    message = PoseWithCovarianceStamped()
+    message.header.frame_id, message.header.stamp = DETECTION_FRAME, to_stamp(stamp)
+    message.pose.covariance[0] = NO_DETECTION
+    return message
+
+
+def detection(message: PoseWithCovarianceStamped) -> Detection | float:
+    """The inverse of `detection_msg`; of `no_more_msg`, the stamp [s]."""
+    stamp = from_stamp(message.header.stamp)
+    covariance = tuple(message.pose.covariance.tolist())
+    if covariance[0] == NO_DETECTION:
+        return stamp
+    position, orientation = message.pose.pose.position, message.pose.pose.orientation
+    return Detection(
+        stamp,
+        (position.x, position.y, position.z),
+        (orientation.w, orientation.x, orientation.y, orientation.z),
+        covariance,
     )
 
 

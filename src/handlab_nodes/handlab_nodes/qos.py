@@ -17,6 +17,8 @@ STREAM = QoSProfile(
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 COMMAND = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.RELIABLE)
+SENSOR = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""Whatever a foreign sensor offers is compatible with it."""
 LATCHED = QoSProfile(
     depth=1,
     reliability=ReliabilityPolicy.RELIABLE,

@@ -83,8 +83,8 @@ def policy(version=3, task=TASK):
     )  # fmt: skip
 
 
-def local_env(task=TASK):
-    return Env(task, LocalStation(task, Worlds(task.hand, task.fixture)))
+def local_env(estimator="encoder"):
+    return Env(TASK, LocalStation(TASK, Worlds(TASK.hand, TASK.fixture), estimator))
 
 
 def assert_same(a, b):
@@ -102,6 +102,32 @@ def test_the_graph_gives_the_episodes_of_the_process_bit_for_bit(name):
     env = local_env(task)
     for number, episode in enumerate(got):
         assert_same(episode, rollout(env, policy(task=task), 7, np.array([number]))[0])
+
+
+def test_with_a_camera_too_the_graph_gives_the_episodes_of_the_process():
+    with graph(*RING, "camera", "runner", estimator={"estimator": "camera"}) as (_, node, spinner):
+        got = GraphSampler(node, spinner, TASK).sample(policy(), 7, range(3))
+    env, sharp = local_env("camera"), local_env()
+    for number, episode in enumerate(got):
+        assert_same(episode, rollout(env, policy(), 7, np.array([number]))[0])
+        assert (episode.errors != rollout(sharp, policy(), 7, np.array([number]))[0].errors).any()
+
+
+@pytest.mark.parametrize("victim", ["camera", "estimator"])
+def test_a_camera_or_its_estimator_may_be_started_again(victim):
+    parameters = {"estimator": {"estimator": "camera"}}
+    with graph(*RING, "camera", "runner", **parameters) as (nodes, node, spinner):
+        done = []
+
+        def on_episode(episode):
+            done.append(episode.episode)
+            if len(done) == 1:
+                nodes.kill(victim)
+                nodes.start(victim, **parameters.get(victim, {}))
+
+        sampler = GraphSampler(node, spinner, TASK)
+        assert len(sampler.sample(policy(), 7, range(4), on_episode=on_episode)) == 4
+    assert sorted(done) == list(range(4))
 
 
 @pytest.mark.parametrize("victim", ["runner", "estimator", "reward", "reset"])

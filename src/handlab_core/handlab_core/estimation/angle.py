@@ -61,15 +61,16 @@ def _predict_decaying(
 ) -> AngleEstimate:
     dt = stamp - estimate.stamp
     kept = math.exp(-dt / decay)  # part of the velocity
-    reach = decay * (1.0 - kept)  # s, of that velocity
-    spread = density * decay**2 * (dt - 2.0 * reach + decay * (1.0 - kept * kept) / 2.0)
+    reach = -decay * math.expm1(-dt / decay)  # s, of that velocity
+    twice = -decay * math.expm1(-2.0 * dt / decay) / 2.0
+    spread = density * decay**2 * (dt - 2.0 * reach + twice)
     across = estimate.covariance + reach * estimate.velocity_variance
     return AngleEstimate(
         stamp,
         estimate.angle + reach * estimate.velocity,
         kept * estimate.velocity,
         estimate.angle_variance + reach * (estimate.covariance + across) + spread,
-        kept * kept * estimate.velocity_variance + density * decay * (1.0 - kept * kept) / 2.0,
+        kept * kept * estimate.velocity_variance + density * twice,
         kept * across + density * reach * reach / 2.0,
         estimate.rejections + 1,
     )

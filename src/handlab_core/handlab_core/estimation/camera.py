@@ -2,9 +2,10 @@
 
 The filter of `handlab_core.estimation.angle`, corrected at the time at which a picture was taken,
 and carried on from there to the time at which it is asked. Detections are taken in the order of
-their pictures; one of an older picture than the newest used is dropped, since at the rate of a
-camera the newer one says more. What cannot be the object, since its axis or its place is elsewhere,
-is dropped too; what can, but is too far from the prediction, is an outlier.
+their pictures; one of an older picture than the newest is dropped, since at the rate of a camera
+the newer one says more. What cannot be the object, since its axis or its place is elsewhere, is
+dropped too; what can, but is too far from the prediction, is an outlier. Outliers that agree with
+each other are followed beside, as a rival, until there are enough of them to be believed.
 """
 
 from collections.abc import Sequence
@@ -33,8 +34,8 @@ class CameraConfig:
     """s, in which an object that nobody pushes comes to rest."""
     gate: float = 5.0
     """Beyond so many standard deviations a detection is of something else, or an outlier."""
-    patience: int = 5
-    """After so many outliers in a row, itself counted, an outlier is the truth."""
+    patience: int = 3
+    """So many outliers in a row that agree with each other are the truth."""
     initial_velocity_variance: float = 4.0
     """rad^2/s^2."""
     longest_gap: float = 1.0
@@ -47,10 +48,19 @@ class CameraConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Track:
+    """What was made of the pictures so far."""
+
+    held: AngleEstimate | None = None  # at the newest picture; None: nothing was seen yet
+    rival: AngleEstimate | None = None  # what the outliers since then say
+    votes: int = 0  # outliers that agree on it
+
+
+@dataclass(frozen=True, slots=True)
 class CameraEstimate(AngleEstimate):
     """The estimate for the time it was asked for, and what it was carried on from."""
 
-    held: AngleEstimate | None  # at the newest used picture; None: nothing was seen yet
+    track: Track
 
 
 class CameraEstimator:
@@ -67,9 +77,9 @@ class CameraEstimator:
     def start(self, stamp: float, detections: Sequence[Detection] = ()) -> CameraEstimate:
         """First estimate at a time [s], from what has been seen so far, which may be nothing.
 
-        Then the angle is zero with the variance of any angle, and `held` is None.
+        Then the angle is zero with the variance of any angle, and nothing is held.
         """
-        return self._carried(self._taken(None, stamp, detections), stamp)
+        return self._carried(self._taken(Track(), stamp, detections), stamp)
 
     def update(
         self, estimate: CameraEstimate, stamp: float, detections: Sequence[Detection]
@@ -79,8 +89,8 @@ class CameraEstimator:
         The filter starts anew after `longest_gap` without a call, or when time jumps back.
         """
         fresh = 0.0 <= stamp - estimate.stamp <= self.config.longest_gap
-        held = estimate.held if fresh else None
-        return self._carried(self._taken(held, stamp, detections), stamp)
+        track = estimate.track if fresh else Track()
+        return self._carried(self._taken(track, stamp, detections), stamp)
 
     def innovation(self, x: AngleEstimate, detection: Detection) -> tuple[float, float]:
         """How far a detection is from what was predicted for its picture.
@@ -91,30 +101,42 @@ class CameraEstimator:
         distance = wrapped(self.view.angle(detection) - x.angle)
         return distance, x.angle_variance + self._noise(detection)
 
-    def _taken(
-        self, held: AngleEstimate | None, stamp: float, detections: Sequence[Detection]
-    ) -> AngleEstimate | None:
+    def _taken(self, track: Track, stamp: float, detections: Sequence[Detection]) -> Track:
         for detection in sorted(detections, key=lambda d: d.stamp):
-            if 0.0 <= stamp - detection.stamp <= self.config.longest_gap:
-                held = self._take(held, detection)
-        return held
+            fresh = 0.0 <= stamp - detection.stamp <= self.config.longest_gap
+            if fresh and is_pose(detection) and self._is_object(detection):
+                track = self._take(track, detection)
+        return track
 
-    def _take(self, held: AngleEstimate | None, detection: Detection) -> AngleEstimate | None:
-        """What is held after one more detection."""
-        config = self.config
-        if not is_pose(detection) or not self._is_object(detection):
-            return held
+    def _take(self, track: Track, detection: Detection) -> Track:
+        """What is known after one more detection."""
+        config, held = self.config, track.held
         if held is None:
-            return self._start(detection, 0.0)
+            return Track(self._start(detection, 0.0))
         if detection.stamp <= held.stamp:
-            return held
+            return track
         if detection.stamp - held.stamp > config.longest_gap:
-            return self._start(detection, held.angle)
-        x = predict(held, detection.stamp, config.acceleration, config.decay)
-        innovation, variance = self.innovation(x, detection)
-        if innovation * innovation > config.gate * config.gate * variance:
-            return x if x.rejections < config.patience else self._start(detection, x.angle)
-        return correct(x, innovation, variance)
+            return Track(self._start(detection, held.angle))
+        x, fits = self._tried(held, detection)
+        if fits:
+            return Track(x)
+        votes, rival = 0, track.rival
+        if rival is not None:
+            rival, agrees = self._tried(rival, detection)
+            votes = track.votes if agrees else 0
+        if rival is None or votes == 0:
+            rival = self._start(detection, x.angle)
+        if votes + 1 >= config.patience:
+            return Track(rival)
+        return Track(x, rival, votes + 1)
+
+    def _tried(self, held: AngleEstimate, detection: Detection) -> tuple[AngleEstimate, bool]:
+        """The estimate at a picture: corrected, if the detection fits; else only predicted."""
+        x = predict(held, detection.stamp, self.config.acceleration, self.config.decay)
+        distance, variance = self.innovation(x, detection)
+        if distance * distance > self.config.gate**2 * variance:
+            return x, False
+        return correct(x, distance, variance), True
 
     def _start(self, detection: Detection, near: float) -> AngleEstimate:
         """Begin at a detection, in the turn that is nearest to an angle [rad]."""
@@ -123,14 +145,15 @@ class CameraEstimator:
         noise = self._noise(detection)
         return AngleEstimate(detection.stamp, angle, 0.0, noise, velocity_variance, 0.0, 0)
 
-    def _carried(self, held: AngleEstimate | None, stamp: float) -> CameraEstimate:
+    def _carried(self, track: Track, stamp: float) -> CameraEstimate:
+        config, held = self.config, track.held
         if held is None:
-            velocity_variance = self.config.initial_velocity_variance
-            return CameraEstimate(stamp, 0.0, 0.0, TURN**2 / 12, velocity_variance, 0.0, 1, None)
-        until = min(stamp, held.stamp + self.config.longest_gap)
-        x = predict(held, until, self.config.acceleration, self.config.decay)
+            velocity_variance = config.initial_velocity_variance
+            return CameraEstimate(stamp, 0.0, 0.0, TURN**2 / 12, velocity_variance, 0.0, 1, track)
+        until = min(stamp, held.stamp + config.longest_gap)
+        x = predict(held, until, config.acceleration, config.decay)
         doubt = x.angle_variance, x.velocity_variance, x.covariance
-        return CameraEstimate(stamp, x.angle, x.velocity, *doubt, held.rejections, held)
+        return CameraEstimate(stamp, x.angle, x.velocity, *doubt, held.rejections, track)
 
     def _is_object(self, detection: Detection) -> bool:
         """Whether axis and place are the object's, within the gate (chi-square, five numbers)."""
