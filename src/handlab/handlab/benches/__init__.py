@@ -1,19 +1,6 @@
 """Measurements beside their limits, one file each; `./handlab bench NAME`."""
 
-from handlab.benches import (
-    bus,
-    demo,
-    emulated,
-    foam,
-    graph,
-    loop,
-    parity,
-    resets,
-    sim,
-    soak,
-    tasks,
-    valve,
-)
+from handlab.benches import bus, demo, emulated, estimators, graph, loop, parity, sim, soak, valve
 from handlab.benches.result import Result, run_bench
 
 BENCHES = {
@@ -28,8 +15,7 @@ BENCHES = {
     "soak": soak.measure,
     "emulated": emulated.measure,
     "bus": bus.measure,
-    "resets": resets.measure,
-    "foam": foam.measure,
+    "estimators": estimators.measure,
 }
 """Name to the function that measures: seed in, result out."""
 

@@ -92,6 +92,17 @@ class CameraEstimator:
         track = estimate.track if fresh else Track()
         return self._carried(self._taken(track, stamp, detections), stamp)
 
+    def sees(self, detection: Detection) -> bool:
+        """Whether a detection is a pose whose axis and place are the object's, within the gate."""
+        if not is_pose(detection):
+            return False
+        c = detection.covariance
+        across = (c[21] + c[28] + c[35] - self._about_axis(c)) / 2
+        place = (c[0] + c[7] + c[14]) / 3
+        tilt = self.view.tilt(detection) ** 2 / (across or self.config.orientation_noise**2)
+        offset = self.view.offset(detection) ** 2 / (place or self.config.position_noise**2)
+        return 0.0 <= tilt + offset <= self.config.gate**2
+
     def innovation(self, x: AngleEstimate, detection: Detection) -> tuple[float, float]:
         """How far a detection is from what was predicted for its picture.
 
@@ -104,7 +115,7 @@ class CameraEstimator:
     def _taken(self, track: Track, stamp: float, detections: Sequence[Detection]) -> Track:
         for detection in sorted(detections, key=lambda d: d.stamp):
             fresh = 0.0 <= stamp - detection.stamp <= self.config.longest_gap
-            if fresh and is_pose(detection) and self._is_object(detection):
+            if fresh and self.sees(detection):
                 track = self._take(track, detection)
         return track
 
@@ -154,15 +165,6 @@ class CameraEstimator:
         x = predict(held, until, config.acceleration, config.decay)
         doubt = x.angle_variance, x.velocity_variance, x.covariance
         return CameraEstimate(stamp, x.angle, x.velocity, *doubt, held.rejections, track)
-
-    def _is_object(self, detection: Detection) -> bool:
-        """Whether axis and place are the object's, within the gate (chi-square, five numbers)."""
-        c = detection.covariance
-        across = (c[21] + c[28] + c[35] - self._about_axis(c)) / 2
-        place = (c[0] + c[7] + c[14]) / 3
-        tilt = self.view.tilt(detection) ** 2 / (across or self.config.orientation_noise**2)
-        offset = self.view.offset(detection) ** 2 / (place or self.config.position_noise**2)
-        return 0.0 <= tilt + offset <= self.config.gate**2
 
     def _noise(self, detection: Detection) -> float:
         """Variance of the seen angle [rad^2]."""

@@ -1,0 +1,198 @@
+"""Both estimators against simulated truth, over episodes of a policy that has learned the valve.
+
+Error: estimate minus true angle at every stamp, resets included. Consistency: innovations, in units
+of what the filter expects of them (NIS), and errors, in units of its own doubt (NEES), are squared
+and averaged; both should be one (Bar-Shalom, Li, Kirubarajan 2001, section 5.4). An object that is
+at rest most of the time and then is hit is not what such a filter assumes: so the mean is near one
+only if the filter is set for it, and the bounds of a chi-square law are shown to say how far off it
+is. Success: of the policy, which learned by the encoder, acting by either.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from handlab import training
+from handlab.benches.result import Result
+from handlab_core.env import Env
+from handlab_core.estimation.angle import AngleEstimate, predict, wrapped
+from handlab_core.estimation.camera import CameraEstimator
+from handlab_core.estimation.detection import AxisView
+from handlab_core.estimation.encoder import EncoderEstimator
+from handlab_core.estimation.follower import ESTIMATORS
+from handlab_core.estimation.simulated_camera import SimulatedCamera
+from handlab_core.policy import GaussianPolicy
+from handlab_core.rollout import rollout
+from handlab_core.station import LocalStation
+from handlab_core.tasks import Task
+from handlab_core.types import Array, Command, IntArray, Reading
+from handlab_learning import checkpoint
+from handlab_learning.evaluate import ON_REQUEST
+from handlab_learning.run_config import RunConfig
+from handlab_sim.worlds import Worlds
+
+LIMIT = 0.1
+"""rad, ROBEL's strict tolerance: what is to be told apart by the camera."""
+
+WORLDS, ROUNDS = 10, 5
+"""Episodes are their product, with either estimator."""
+
+TWO_SIDED_95 = 1.96
+"""Standard deviations of a normal distribution, to which means of many squares tend."""
+
+Track = list[tuple[float, float]]
+"""Stamps [s] and true angles [rad] of one robot."""
+
+
+def measure(seed: int) -> Result:
+    """Learn the valve, act by either estimator, filter what happened with both."""
+    with tempfile.TemporaryDirectory(prefix="handlab-") as scratch:
+        folder = training.new_run(
+            RunConfig(backend="sim", seed=seed, until="success"), Path(scratch)
+        )
+        training.train(folder, resume=False)
+        saved = checkpoint.load(folder.path)
+        task = saved.task()
+        return figures(task, saved.policy(task), seed)
+
+
+def figures(task: Task, policy: GaussianPolicy, seed: int) -> Result:
+    """The same for a policy that is there already."""
+    details: dict[str, Any] = {"episodes": WORLDS * ROUNDS}
+    tracks: list[Track] = []
+    for name in sorted(ESTIMATORS):
+        success, made = _act(task, policy, seed, name)
+        details[name] = success
+        tracks += made
+    details["encoder"] |= _figures(_encoder_samples(track) for track in tracks)
+    view = AxisView.of_fixture(task.fixture)
+    details["camera"] |= _figures(_camera_samples(view, i, t) for i, t in enumerate(tracks))
+    return Result(details["camera"]["rms_error"], LIMIT, "rad", details)
+
+
+class _Watched(Worlds):
+    """Worlds that remember where their objects truly were."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task.hand, task.fixture, WORLDS, threads=2)
+        self.tracks: list[Track] = [[(0.0, 0.0)] for _ in range(WORLDS)]
+
+    def step(
+        self,
+        hand: Command,
+        fixture: Command | None,
+        period: float,
+        worlds: IntArray | None = None,
+    ) -> Reading:
+        reading = super().step(hand, fixture, period, worlds)
+        rows = range(self.worlds) if worlds is None else worlds.tolist()
+        stamps, angles = reading.fixture.stamp.tolist(), reading.fixture.q[:, 0].tolist()
+        for row, stamp, angle in zip(rows, stamps, angles, strict=True):
+            self.tracks[row].append((stamp, angle))
+        return reading
+
+
+def _act(
+    task: Task, policy: GaussianPolicy, seed: int, estimator: str
+) -> tuple[dict[str, Any], list[Track]]:
+    """Success, as it is told by the estimator and as it truly is, and the tracks of the objects."""
+    worlds = _Watched(task)
+    env = Env(task, LocalStation(task, worlds, estimator))
+    told, true = [], []
+    for first in range(ON_REQUEST, ON_REQUEST + WORLDS * ROUNDS, WORLDS):
+        angles: list[Array] = []
+        numbers = np.arange(first, first + WORLDS)
+        done = rollout(
+            env, policy, seed, numbers, True,
+            on_step=lambda _, kept=angles: kept.append(worlds.read().fixture.q[:, 0]),
+        )  # fmt: skip
+        for i, episode in enumerate(done):
+            told.append(episode.success)
+            errors = np.array([row[i] for row in angles]) - episode.goal_angle
+            true.append(task.succeeded(errors)[0])
+    rates = {"success_rate": float(np.mean(told)), "true_success_rate": float(np.mean(true))}
+    return rates, worlds.tracks
+
+
+@dataclass
+class _Samples:
+    """Of one track."""
+
+    errors: list[float] = field(default_factory=list)  # rad
+    nees: list[float] = field(default_factory=list)
+    nis: list[float] = field(default_factory=list)
+    refused: int = 0
+
+    def add_estimate(self, estimate: AngleEstimate, truth: float) -> None:
+        self.errors.append(estimate.angle - truth)
+        self.nees.append(self.errors[-1] ** 2 / estimate.angle_variance)
+
+    def add_innovation(self, distance: float, variance: float, gate: float) -> None:
+        """Refused ones are no innovations of the object, but of something else."""
+        if distance * distance > gate * gate * variance:
+            self.refused += 1
+        else:
+            self.nis.append(distance * distance / variance)
+
+
+def _encoder_samples(track: Track) -> _Samples:
+    """Readings rounded to the encoder's ticks, as simulation does not by itself."""
+    estimator, samples = EncoderEstimator(), _Samples()
+    config, tick = estimator.config, estimator.config.resolution
+    estimate = estimator.start(*track[0])
+    for stamp, truth in track[1:]:
+        reading = round(truth / tick) * tick
+        x = predict(estimate, stamp, config.acceleration)
+        variance = x.angle_variance + estimator.noise
+        samples.add_innovation(wrapped(reading - x.angle), variance, config.gate)
+        estimate = estimator.update(estimate, stamp, reading)
+        samples.add_estimate(estimate, truth)
+    return samples
+
+
+def _camera_samples(view: AxisView, robot: int, track: Track) -> _Samples:
+    """Each track is seen by a camera of its own; nothing counts before the first detection."""
+    camera, estimator, samples = (
+        SimulatedCamera(view, robot=robot),
+        CameraEstimator(view),
+        _Samples(),
+    )
+    config = estimator.config
+    estimate = estimator.start(track[0][0], camera.see(*track[0]))
+    for stamp, truth in track[1:]:
+        # One at a time, for the innovations; the filter gives the same as for all at once.
+        for detection in sorted(camera.see(stamp, truth), key=lambda d: d.stamp):
+            held = estimate.track.held
+            if held is not None and held.stamp < detection.stamp and estimator.sees(detection):
+                x = predict(held, detection.stamp, config.acceleration, config.decay)
+                samples.add_innovation(*estimator.innovation(x, detection), config.gate)
+            estimate = estimator.update(estimate, stamp, [detection])
+        estimate = estimator.update(estimate, stamp, [])
+        if estimate.track.held is not None:
+            samples.add_estimate(estimate, truth)
+    return samples
+
+
+def _figures(tracks: Iterator[_Samples]) -> dict[str, Any]:
+    every = list(tracks)
+    errors, nees, nis = (
+        np.concatenate([getattr(samples, name) for samples in every])
+        for name in ("errors", "nees", "nis")
+    )
+    width = TWO_SIDED_95 * np.sqrt(2.0 / len(nis))  # a mean of chi-squares of one degree each
+    refused = sum(samples.refused for samples in every)
+    return {
+        "rms_error": float(np.sqrt(np.mean(errors**2))),
+        "p99_error": float(np.percentile(np.abs(errors), 99)),
+        "max_error": float(np.abs(errors).max()),
+        "nis": float(nis.mean()),
+        "nis_bounds_95": [float(1.0 - width), float(1.0 + width)],
+        "nis_inside_95": float(np.mean(nis <= TWO_SIDED_95**2)),
+        "nees": float(nees.mean()),
+        "innovations": len(nis),
+        "refused": refused,
+    }
