@@ -29,6 +29,10 @@ Hardware = Annotated[str, typer.Option(help="mujoco, dynamixel or allegro")]
 StationFile = Annotated[str, typer.Option(help="Station file; default: config/hands/<hand>.yaml")]
 Port = Annotated[str, typer.Option(help="In place of the station file's; emulated: no hand needed")]
 Estimator = Annotated[str, typer.Option(help="What follows the object: encoder or camera")]
+Vary = Annotated[
+    list[str] | None,
+    typer.Option("--vary", help="name=value, name=lower:upper or name=a,b,c; docs/variations.md"),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="A setting of the algorithm: name=value, more than once."),
@@ -51,11 +55,13 @@ def train(
     ] = "",
     algorithm: Annotated[str, typer.Option(help="npg")] = "npg",
     backend: Annotated[str, typer.Option(help="graph: the ROS nodes; sim: this process")] = "graph",
+    estimator: Estimator = "encoder",
     reward: Annotated[str, typer.Option(help="Reward variant; default: the task's own")] = "",
     max_hours: Annotated[float, typer.Option(help="Robot-hours, resets counted")] = 6.0,
     until: Annotated[str, typer.Option(help="success, strict or hours: when to stop")] = "strict",
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder")] = None,
     settings: Settings = None,
+    vary: Vary = None,
     seed: Seed = 0,
     worlds: Annotated[int, typer.Option(help="Side by side, with --backend sim")] = 20,
     viewer: Annotated[
@@ -72,8 +78,8 @@ def train(
     if not task:
         raise BadConfig("name a task (see `handlab tasks`), or a run folder with --resume")
     config = RunConfig(
-        task, reward, algorithm, backend, seed, max_hours, until=until,
-        settings=parse_settings(settings or []),
+        task, reward, algorithm, backend, estimator, seed, max_hours, until=until,
+        vary=vary or [], settings=parse_settings(settings or []),
     )  # fmt: skip
     _train(config, as_json, None, worlds, viewer)
 
@@ -114,22 +120,34 @@ def evaluate(
     station: StationFile = "",
     port: Port = "",
     estimator: Estimator = "encoder",
+    vary: Vary = None,
+    points: Annotated[int, typer.Option(help="Of each range that is varied, with its ends")] = 5,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
     """Run a policy without noise and tell how often it succeeds."""
-    from handlab import evaluation
+    from handlab import evaluation, varying
     from handlab.graph import GraphConfig, on_machine
     from handlab_core.errors import UnknownName
+    from handlab_core.variation import parse_variations
     from handlab_learning.run_config import BACKENDS
 
     if backend not in BACKENDS:
         raise UnknownName("backend", backend, BACKENDS)
     graph = on_machine(GraphConfig(estimator=estimator), hardware, station, port)
     here = backend == "sim" and graph.hardware == "mujoco"
-    verdict = evaluation.evaluate(
-        checkpoint, episodes, seed, None if here else graph, estimator=estimator
-    )
+    if vary and not here:
+        raise BadConfig("what varies is simulated in this process: leave --backend and --hardware")
+    if vary:
+        variations = parse_variations(vary)
+        verdict = varying.evaluate_varied(checkpoint, variations, points, episodes, seed, estimator)
+        for name, rows in verdict["vary"].items():
+            print("\n".join(varying.table_lines(name, rows)))
+            print(f"plot: {verdict['plots'][name]}")
+    else:
+        verdict = evaluation.evaluate(
+            checkpoint, episodes, seed, None if here else graph, estimator=estimator
+        )
     print(
         f"success {verdict['success_rate']:.0%} (strict {verdict['strict_success_rate']:.0%}) "
         f"of {verdict['episodes']} episodes, mean return {verdict['mean_return']:.1f}"

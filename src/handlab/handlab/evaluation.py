@@ -10,7 +10,7 @@ from rich.progress import Progress
 from handlab.graph import GraphConfig
 from handlab.graph_client import GraphClient
 from handlab.progress import console
-from handlab.training import local_sampler
+from handlab.sampling import local_sampler
 from handlab.up import BackgroundGraph
 from handlab_core.estimation.follower import ENCODER
 from handlab_learning import checkpoint as checkpoints

@@ -7,16 +7,12 @@ from typing import Any
 from handlab.graph import GraphConfig
 from handlab.graph_client import GraphClient
 from handlab.progress import TrainingDisplay
+from handlab.sampling import local_sampler
 from handlab.up import BackgroundGraph
-from handlab_core.env import Env
-from handlab_core.estimation.follower import ENCODER
-from handlab_core.station import LocalStation
-from handlab_core.tasks import Task
+from handlab_core.variation import parse_variations
 from handlab_learning.run_config import RunConfig
 from handlab_learning.run_folder import RunFolder
-from handlab_learning.sampler import LocalSampler
 from handlab_learning.trainer import Trainer
-from handlab_sim.worlds import Worlds
 
 RUNS = Path("runs")
 """Default place of run folders, below the working directory."""
@@ -47,18 +43,15 @@ def train(
         folder.newest_checkpoint()  # say what is missing before anything starts
     with TrainingDisplay(config) as display:
         if config.backend == "sim":
-            sampler = local_sampler(config.make_task(), worlds, threads)
+            varied = parse_variations(config.vary)
+            sampler = local_sampler(config.make_task(), worlds, threads, config.estimator, varied)
             return Trainer(folder, sampler, resume, display.update).run()
-        graph = GraphConfig(config.task, reward=config.reward, bag=str(folder.bag), viewer=viewer)
+        graph = GraphConfig(
+            config.task,
+            reward=config.reward,
+            bag=str(folder.bag),
+            viewer=viewer,
+            estimator=config.estimator,
+        )
         with BackgroundGraph(graph, folder.path / NODE_LOG) as nodes, GraphClient(nodes) as client:
             return client.train(str(folder.path), resume, display.update)
-
-
-def local_sampler(task: Task, worlds: int, threads: int, estimator: str = ENCODER) -> LocalSampler:
-    """Episodes from simulated worlds in this process; `estimator` follows the objects."""
-
-    def make_env(count: int) -> Env:
-        simulated = Worlds(task.hand, task.fixture, count, threads)
-        return Env(task, LocalStation(task, simulated, estimator))
-
-    return LocalSampler(make_env, worlds)

@@ -8,7 +8,9 @@ from typing import Any, get_type_hints
 import yaml
 
 from handlab_core.errors import BadConfig, UnknownName
+from handlab_core.estimation.follower import ENCODER, check_estimator
 from handlab_core.tasks import Task, make_task
+from handlab_core.variation import parse_variations, vary_task
 from handlab_learning.algorithms import ALGORITHMS
 from handlab_learning.algorithms.algorithm import known_algorithm
 
@@ -25,6 +27,8 @@ class RunConfig:
     """Reward variant; empty is the task's own."""
     algorithm: str = "npg"
     backend: str = "graph"
+    estimator: str = ENCODER
+    """What follows the object: `encoder` or `camera`."""
     seed: int = 0
     max_hours: float = 6.0
     """Robot-hours, resets counted; the run ends there at the latest."""
@@ -38,6 +42,8 @@ class RunConfig:
     until: str = "strict"
     """What ends the run before `max_hours`: `success`, the task counts as learned; `strict`, by the
     strict criterion too; `hours`, nothing."""
+    vary: list[str] = field(default_factory=list)
+    """What is drawn anew for every episode, also of evaluations; see `handlab_core.variation`."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Of the algorithm, where they differ from its defaults; nested names with dots."""
 
@@ -45,6 +51,7 @@ class RunConfig:
         """Check names and values."""
         make_task(self.task).with_reward(self.reward or make_task(self.task).reward)
         known_algorithm(self.algorithm)
+        check_estimator(self.estimator)
         for name, allowed in (
             ("backend", BACKENDS),
             ("until", ("success", "strict", "hours")),
@@ -53,6 +60,9 @@ class RunConfig:
                 raise UnknownName(name, getattr(self, name), allowed)
         if self.max_hours <= 0 or self.evaluate_every < 1 or self.evaluation_episodes < 1:
             raise BadConfig("max_hours, evaluate_every and evaluation_episodes must be positive")
+        if self.vary and self.backend != "sim":
+            raise BadConfig("what varies is simulated in this process: add --backend sim")
+        vary_task(make_task(self.task), parse_variations(self.vary))
         self.algorithm_config()
 
     def make_task(self) -> Task:

@@ -2,6 +2,8 @@
 
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
 
 import xacro
 
@@ -12,8 +14,13 @@ from handlab_core.hands import Hand
 
 def urdf_string(name: str, arguments: Mapping[str, str] | None = None) -> str:
     """Expand a xacro below urdf/ to URDF text."""
-    document = xacro.process_file(str(paths.urdf(name)), mappings=dict(arguments or {}))
-    return str(document.toxml())
+    return _expanded(paths.urdf(name), tuple(sorted((arguments or {}).items())))
+
+
+@lru_cache(maxsize=256)
+def _expanded(path: Path, arguments: tuple[tuple[str, str], ...]) -> str:
+    """Expanding takes ten times as long as compiling the model, and varied objects repeat."""
+    return str(xacro.process_file(str(path), mappings=dict(arguments)).toxml())
 
 
 def station_urdf(hand: Hand, fixture: Fixture) -> ElementTree.Element:

@@ -1,5 +1,7 @@
 """The MuJoCo backend: N simulated stations of one model, stepped on a thread pool."""
 
+from collections.abc import Sequence
+
 import mujoco
 import numpy as np
 from mujoco.batch import Batch
@@ -8,7 +10,9 @@ from handlab_core.errors import BadConfig, StationFault
 from handlab_core.fixtures import FIXTURES, Fixture
 from handlab_core.hands import Hand, make_hand
 from handlab_core.types import NS_PER_S, Array, Command, IntArray, JointState, Reading
-from handlab_sim.scene import SceneConfig, build_spec
+from handlab_core.variation import ObjectVariation
+from handlab_sim.scene import SceneConfig
+from handlab_sim.varied import spread, varied_model
 
 PLACING_TIME = 10.0
 """s, what a person needs to put hand and object in place: so long a placing takes here too, so that
@@ -35,6 +39,7 @@ class Worlds:
         worlds: number of stations, N.
         threads: worlds are shared out over as many threads.
         config: how the world behaves.
+        objects: one for each world, in place of the fixture's own; all of the same number of lobes.
     """
 
     def __init__(
@@ -44,11 +49,16 @@ class Worlds:
         worlds: int = 1,
         threads: int = 1,
         config: SceneConfig | None = None,
+        objects: Sequence[ObjectVariation] | None = None,
     ) -> None:
         config = config or SceneConfig()
         self.hand, self.fixture, self.worlds = hand, fixture, worlds
-        self.model = build_spec(hand, fixture, config).compile()
+        chosen = [ObjectVariation()] if objects is None else list(objects)
+        models = {o: varied_model(hand, fixture, config, o) for o in dict.fromkeys(chosen)}
+        self.model = models[chosen[0]]
         self.batch = Batch(self.model, worlds, threads)
+        if len(models) > 1:
+            spread(self.batch, self.model, [models[o] for o in chosen])
         self._qpos, self._qvel = self.batch.bind("qpos"), self.batch.bind("qvel")
         self._ctrl, self._force = self.batch.bind("ctrl"), self.batch.bind("actuator_force")
         self._force_range = self.batch.expand("actuator_forcerange")

@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from handlab.benches.result import Result
 from handlab.emulation import emulated_graph
 from handlab.graph import GraphConfig
-from handlab.training import local_sampler
+from handlab.sampling import local_sampler
 from handlab_core.tasks import make_task
 from handlab_learning.algorithms.npg import Npg, NpgConfig
 from handlab_nodes.pace import REMEMBERED, percentile_ms

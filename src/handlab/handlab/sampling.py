@@ -1,0 +1,125 @@
+"""Episodes from simulated worlds in this process, with the task's own object or varied ones."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from handlab_core.env import Env
+from handlab_core.episode import Episode
+from handlab_core.estimation.follower import ENCODER
+from handlab_core.policy import GaussianPolicy
+from handlab_core.rollout import rollout
+from handlab_core.station import LocalStation
+from handlab_core.tasks import Task
+from handlab_core.variation import (
+    ObjectVariation,
+    Variation,
+    draw_all,
+    object_of,
+    of_object,
+    vary_task,
+)
+from handlab_learning.sampler import LocalSampler, Sampler
+from handlab_sim.worlds import Worlds
+
+
+def local_sampler(
+    task: Task,
+    worlds: int,
+    threads: int,
+    estimator: str = ENCODER,
+    variations: Sequence[Variation] = (),
+) -> Sampler:
+    """Episodes from simulated worlds.
+
+    Args:
+        task: what is to be done.
+        worlds: side by side, at most.
+        threads: to simulate them on.
+        estimator: what follows the objects.
+        variations: what is drawn anew for every episode.
+    """
+    task = vary_task(task, variations)
+    if objects := of_object(variations):
+        return VariedSampler(task, worlds, threads, estimator, objects)
+    return fixed_sampler(task, worlds, threads, estimator)
+
+
+def fixed_sampler(
+    task: Task,
+    worlds: int,
+    threads: int,
+    estimator: str = ENCODER,
+    variation: ObjectVariation | None = None,
+) -> LocalSampler:
+    """As `local_sampler`, with one object in all worlds: the task's own, or a varied one."""
+
+    def make_env(count: int) -> Env:
+        objects = None if variation is None else [variation] * count
+        simulated = Worlds(task.hand, task.fixture, count, threads, objects=objects)
+        return Env(task, LocalStation(task, simulated, estimator))
+
+    return LocalSampler(make_env, worlds)
+
+
+class VariedSampler:
+    """Implements `Sampler`: every episode has an object of its own.
+
+    The object depends on the run's seed and the episode's number alone. Each episode is begun by
+    placing it, in a world that nothing happened in before, and takes the robot time that a person
+    needs for that (`handlab_sim.worlds.PLACING_TIME`); so neither the number of worlds nor the
+    episodes before change it.
+
+    Args:
+        task: what is to be done.
+        worlds: side by side, at most.
+        threads: to simulate them on.
+        estimator: what follows the objects.
+        variations: of the object, what is drawn.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        worlds: int,
+        threads: int,
+        estimator: str,
+        variations: Sequence[Variation],
+    ) -> None:
+        self._task, self._worlds, self._threads = task, worlds, threads
+        self._estimator, self._variations = estimator, variations
+
+    def object_in(self, seed: int, episode: int) -> ObjectVariation:
+        """The object of an episode."""
+        return object_of(draw_all(self._variations, seed, episode))
+
+    def sample(
+        self,
+        policy: GaussianPolicy,
+        seed: int,
+        episodes: Sequence[int],
+        deterministic: bool = False,
+        on_episode: Callable[[Episode], None] | None = None,
+    ) -> list[Episode]:
+        """See `Sampler.sample`."""
+        done: dict[int, Episode] = {}
+        for first in range(0, len(episodes), self._worlds):
+            groups: dict[int | None, dict[int, ObjectVariation]] = {}
+            for number in episodes[first : first + self._worlds]:
+                chosen = self.object_in(seed, number)
+                groups.setdefault(chosen.lobes, {})[number] = chosen
+            for group in groups.values():
+                env = self._env(list(group.values()))
+                for episode in rollout(env, policy, seed, np.array(list(group)), deterministic):
+                    done[episode.episode] = episode
+                env.close()
+        ordered = [done[number] for number in episodes]
+        if on_episode is not None:
+            for episode in ordered:
+                on_episode(episode)
+        return ordered
+
+    def _env(self, objects: Sequence[ObjectVariation]) -> Env:
+        task, count = self._task, len(objects)
+        simulated = Worlds(task.hand, task.fixture, count, self._threads, objects=objects)
+        return Env(task, LocalStation(task, simulated, self._estimator), teleport=True)
