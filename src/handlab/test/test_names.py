@@ -11,6 +11,7 @@ import yaml
 
 from handlab.graph import GraphConfig, build_graph
 from handlab_core.backend import BACKENDS
+from handlab_core.estimation.follower import ESTIMATORS
 from handlab_core.hands import HANDS
 from handlab_core.paths import share, urdf
 from handlab_core.tasks import TASKS
@@ -181,4 +182,5 @@ def test_launch_files_describe_the_graph(path):
     assert started == {(n.package, n.executable) for n in expected}
     arguments = {a.name: a for a in description.get_launch_arguments()}
     assert set(arguments["hardware"].choices) == set(BACKENDS)
+    assert set(arguments["estimator"].choices) == set(ESTIMATORS)
     assert all(a.description for a in arguments.values())

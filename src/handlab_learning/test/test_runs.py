@@ -168,6 +168,8 @@ def test_config_yaml_is_the_resolved_configuration(tmp_path, config):
         ({"settings": {"baseline.rate": 1e-3, "baseline": 3}}, BadConfig, "baseline.<field>"),
         ({"settings": {"gamma.x": 1.0}}, BadConfig, "gamma is one setting"),
         ({"max_hours": 0}, BadConfig, "positive"),
+        ({"vary": ["object.mass=2"]}, BadConfig, "--backend sim"),
+        ({"estimator": "x"}, UnknownName, "unknown estimator 'x'; there is: camera, encoder"),
     ],
 )
 def test_a_run_that_cannot_be_is_refused(change, error, message):
