@@ -8,6 +8,7 @@ from sensor_msgs.msg import JointState as JointStateMsg
 from handlab_core.episode import Episode
 from handlab_core.errors import LayoutMismatch
 from handlab_core.estimation.angle import AngleEstimate
+from handlab_core.estimation.detection import Detection
 from handlab_core.policy import GaussianPolicy
 from handlab_core.tasks import make_task
 from handlab_core.types import Command, Goal, JointState, Reward
@@ -156,3 +157,12 @@ def test_padding_may_hold_anything():
 def test_messages_of_another_shape_are_read_the_long_way(message):
     command, _ = codec.Commands(NAMES).unpack(serialize_message(message))
     np.testing.assert_array_equal(command.q, [[1.0, 2.0, 3.0]])
+
+
+def test_a_detection_survives_and_so_does_none():
+    covariance = tuple(float(i) for i in range(36))
+    value = Detection(1.000000003, (0.1, -0.2, 0.3), (0.5, -0.5, 0.5, 0.5), covariance)
+    message = convert.detection_msg(value)
+    assert convert.detection(message) == value
+    assert message.pose.pose.orientation.w == 0.5 and message.pose.pose.orientation.x == -0.5
+    assert convert.detection(convert.no_more_msg(2.000000001)) == 2.000000001

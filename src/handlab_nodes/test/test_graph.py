@@ -12,16 +12,19 @@ import numpy as np
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.action import ActionClient
 from sensor_msgs.msg import JointState
 
+from handlab_core import quaternions
 from handlab_core.env import Env
+from handlab_core.estimation.detection import AxisView, Detection
 from handlab_core.policy import GaussianPolicy
 from handlab_core.rollout import rollout
 from handlab_core.station import LocalStation, start_request
 from handlab_core.tasks import TASKS, make_task
 from handlab_interfaces.action import Reset
-from handlab_interfaces.msg import HandStatus
+from handlab_interfaces.msg import HandStatus, ObjectState
 from handlab_nodes import convert, qos, topics
 from handlab_nodes.graph_sampler import GraphSampler
 from handlab_nodes.graph_station import GraphStation
@@ -111,6 +114,32 @@ def test_with_a_camera_too_the_graph_gives_the_episodes_of_the_process():
     for number, episode in enumerate(got):
         assert_same(episode, rollout(env, policy(), 7, np.array([number]))[0])
         assert (episode.errors != rollout(sharp, policy(), 7, np.array([number]))[0].errors).any()
+
+
+def test_in_real_pace_a_detector_that_is_not_ours_is_followed_in_its_cameras_frame():
+    """It publishes as others do, not latched, in the frame of a camera that hangs head down."""
+    pose = (0.1, 0.0, 0.5), (0.0, 1.0, 0.0, 0.0)
+    view = AxisView.of_fixture(TASK.fixture).seen_from(*pose)
+    estimator = {
+        "estimator": "camera", "pace": "real",
+        "camera_position": list(pose[0]), "camera_orientation": list(pose[1]),
+    }  # fmt: skip
+    nodes = graph("driver", "estimator", driver={"pace": "real"}, estimator=estimator)
+    with nodes as (_, node, spinner):
+        states, estimates = [], []
+        sent = node.create_publisher(PoseWithCovarianceStamped, topics.DETECTIONS, 10)
+        node.create_subscription(JointState, topics.FIXTURE_STATES, states.append, qos.STREAM)
+        node.create_subscription(ObjectState, topics.OBJECT_STATE, estimates.append, qos.STREAM)
+        spinner.wait(lambda: states and sent.get_subscription_count(), "the estimator")
+
+        def seen():
+            stamp = convert.from_stamp(states[-1].header.stamp)
+            turned = quaternions.multiply(quaternions.about(view.axis, 0.7), view.zero)
+            detection = Detection(stamp, view.centre, turned, (0.0,) * 36)
+            sent.publish(convert.detection_msg(detection))
+            return estimates and estimates[-1].angle == pytest.approx(0.7, abs=0.02)
+
+        spinner.wait(seen, "the angle that was detected", 20)
 
 
 @pytest.mark.parametrize("victim", ["camera", "estimator"])
