@@ -134,7 +134,8 @@ def evaluate(
 
     if backend not in BACKENDS:
         raise UnknownName("backend", backend, BACKENDS)
-    graph = on_machine(GraphConfig(estimator=estimator), hardware, station, port)
+    pace = "lockstep" if hardware == "mujoco" else "real"
+    graph = on_machine(GraphConfig(pace=pace, estimator=estimator), hardware, station, port)
     here = backend == "sim" and graph.hardware == "mujoco"
     if vary and not here:
         raise BadConfig("what varies is simulated in this process: leave --backend and --hardware")

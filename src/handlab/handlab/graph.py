@@ -149,6 +149,10 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
         NodeSpec("reward", task | {"reward": config.reward}),
         NodeSpec("reset", task | output),
     ]
+    if fixture_driver:
+        nodes.append(
+            NodeSpec("fixture_driver", fixture_driver, executable="driver_node", lifecycle=True)
+        )
     if config.estimator == CAMERA and config.hardware == "mujoco":
         nodes.append(NodeSpec("camera", task))
     if config.emulate:

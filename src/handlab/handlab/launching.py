@@ -58,8 +58,9 @@ def _nodes(context: LaunchContext, task: Task) -> list[LaunchDescriptionEntity]:
         name: LaunchConfiguration(name).perform(context) for name in context.launch_configurations
     }
     flags = {name: chosen[name] == "true" for name in ("learner", "viewer", "ros2_control")}
-    texts = {name: chosen[name] for name in ("hardware", "pace", "reward", "bag", "estimator")}
-    config = GraphConfig(task.name, **texts, **flags)
+    texts = {name: chosen[name] for name in ("pace", "reward", "bag", "estimator")}
+    machine = {name: chosen[name] for name in ("hardware", "station", "port")}
+    config = on_machine(GraphConfig(task.name, **texts, **flags), **machine)
     namespace = chosen["namespace"]
     nodes = [_action(node, namespace) for node in build_graph(config)]
     # Behind the driver: what it publishes first is what controllers start from.

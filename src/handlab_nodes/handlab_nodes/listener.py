@@ -17,8 +17,8 @@ class Listener:
     """Quiet subscriptions of one node.
 
     Args:
-        owner: the node they belong to; a second node, which is not spun, holds them and is destroyed
-            with the first.
+        owner: the node they belong to; a second node, which is not spun, holds them, and is
+            destroyed with the first.
     """
 
     def __init__(self, owner: Node) -> None:

@@ -62,10 +62,10 @@ class Spinner:
     def close(self) -> None:
         """Let the nodes and the executor go, and with them the DDS participant.
 
-        Nodes are destroyed here rather than when the interpreter ends, in whatever order it likes.
-        Two things would keep the participant. The executor is made in C++, where Python's garbage collector does
-        not see a circle of references (node, callback, spinner, executor). And a node does not
-        destroy its action clients and servers.
+        Nodes are destroyed here rather than when the interpreter ends, in whatever order it
+        likes. Two things would keep the participant. The executor is made in C++, where
+        Python's garbage collector does not see a circle of references (node, callback,
+        spinner, executor). And a node does not destroy its action clients and servers.
         """
         for node in self.nodes:
             self.executor.remove_node(node)

@@ -1,6 +1,20 @@
 """Measurements beside their limits, one file each; `./handlab bench NAME`."""
 
-from handlab.benches import bus, demo, emulated, estimators, graph, loop, parity, sim, soak, valve
+from handlab.benches import (
+    bus,
+    demo,
+    emulated,
+    estimators,
+    foam,
+    graph,
+    loop,
+    parity,
+    resets,
+    sim,
+    soak,
+    tasks,
+    valve,
+)
 from handlab.benches.result import Result, run_bench
 
 BENCHES = {
@@ -16,6 +30,8 @@ BENCHES = {
     "emulated": emulated.measure,
     "bus": bus.measure,
     "estimators": estimators.measure,
+    "resets": resets.measure,
+    "foam": foam.measure,
 }
 """Name to the function that measures: seed in, result out."""
 
