@@ -176,7 +176,7 @@ def children(process):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["train", "valv"], "unknown task 'valv'; there is: allegro_valve"),
+        (["train", "valv"], "unknown task 'valv'; there is: "),
         (["train", "valve", "--algorithm", "sac"], "unknown algorithm 'sac'; there is: npg"),
         (["train", "valve", "--backend", "x"], "unknown backend 'x'; there is: graph, sim"),
         (["train", "valve", "--set", "gama=1"], "gamma"),

@@ -99,7 +99,7 @@ def test_start_and_goal_follow_their_variation_and_nothing_else_changes():
     task = make_task("valve")
     varied = vary_task(task, parse_variations(["goal.angle=1:2", "start.angle=-0.5"]))
     starts = [varied.start(0, i) for i in range(50)]
-    assert all(s.object_angle == -0.5 and 1 <= s.goal_angle <= 2 for s in starts)
+    assert all(s.object_angle == -0.5 and 1 <= s.goal_angle[0] <= 2 for s in starts)
     assert len({s.goal_angle for s in starts}) == 50
     assert {s.goal_velocity for s in starts} == {task.start(0, 0).goal_velocity}
     with pytest.raises(BadConfig, match="one value or a range"):

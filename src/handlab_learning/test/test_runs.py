@@ -159,7 +159,7 @@ def test_config_yaml_is_the_resolved_configuration(tmp_path, config):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"task": "x"}, UnknownName, "unknown task 'x'; there is: allegro_valve"),
+        ({"task": "x"}, UnknownName, "unknown task 'x'; there is: "),
         ({"reward": "x"}, UnknownName, "bonus, post, robel"),
         ({"algorithm": "x"}, UnknownName, "unknown algorithm 'x'; there is: npg"),
         ({"backend": "x"}, UnknownName, "unknown backend 'x'; there is: graph, sim"),
