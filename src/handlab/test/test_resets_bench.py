@@ -63,9 +63,9 @@ def test_giving_up_without_a_name_or_with_force_is_unclean(task, station):
 
 def test_resets_are_counted_from_every_world_and_round(task, monkeypatch):
     monkeypatch.setattr(resets, "WORLDS", 4)
-    monkeypatch.setattr(resets, "ROUNDS", 2)
+    monkeypatch.setattr(resets, "ROUNDS", 3)
     policy = resets.wild(task, np.random.default_rng(1))
     monkeypatch.setattr(resets, "half_trained", lambda *_: policy)
     count = resets.count_resets(task, 0)
-    assert count.resets == count.succeeded == 8
+    assert count.resets == count.succeeded == 12
     assert 0 < count.plain()["mean_s"] <= count.longest

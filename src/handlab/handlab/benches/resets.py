@@ -1,8 +1,9 @@
 """Resets by motor from wherever episodes end: the share that succeeds, over every task.
 
-Episodes are cut at random times, half of them those of wild policies and half those of a policy
-that has learned for an hour and still drops things. After each, hand and object are reset by the
-procedure that a real robot has; where it gives up it must end limp and name what did not arrive.
+In turn, hands are left where a wild policy left them at a random time, where a policy did that has
+learned for half an hour, and tangled up: fingers in random places while the object's own motor
+drags it about between them. Then hand and object are reset by the procedure that a real robot has;
+where it gives up it must end limp and name what did not arrive.
 """
 
 import tempfile
@@ -19,23 +20,27 @@ from handlab_core.policy import GaussianPolicy
 from handlab_core.reset.motor import MotorReset, ResetTick, Stage
 from handlab_core.station import LocalStation
 from handlab_core.tasks import TASKS, Task, make_task
+from handlab_core.types import Array, Command
 from handlab_learning import checkpoint
 from handlab_learning.run_config import RunConfig
 from handlab_sim.worlds import Worlds
 
-WORLDS, ROUNDS = 50, 20
-"""Of each task: their product is the number of resets."""
+WORLDS, ROUNDS = 50, 21
+"""Of each task: their product is the number of resets, a third of each kind."""
 
 LIMIT = 0.995
 """Share of the resets that must succeed."""
 
-HALF_TRAINED = 1.0
+HALF_TRAINED = 0.5
 """Robot-hours."""
 NEVER = 10**6
 """Iterations between evaluations, which nobody reads here."""
 
 HIDDEN, GAIN, NOISE = 16, 2.0, 0.5
 """Of a wild policy: units, how hard it throws the joints about, and how much at random."""
+
+PLACES, STAY = 4, 6
+"""How many places fingers go to when they are tangled up, and for how many steps each."""
 
 
 @dataclass
@@ -88,23 +93,42 @@ def measure(seed: int) -> Result:
 
 
 def count_resets(task: Task, seed: int) -> Count:
-    """Run episodes, cut them at random times and reset."""
+    """Leave hands in every kind of trouble and reset them."""
     learned = half_trained(task, seed)
     station = LocalStation(task, Worlds(task.hand, task.fixture, WORLDS, threads=2))
-    env, count = Env(task, station, teleport=True), Count()
-    rng = np.random.default_rng(seed)
+    env, count, rng = Env(task, station, teleport=True), Count(), np.random.default_rng(seed)
     for i in range(ROUNDS):
-        policy = learned if i % 2 else wild(task, rng)
         episodes = np.arange(i * WORLDS, (i + 1) * WORLDS)
         observation, _ = env.reset(seed, episodes)
-        for _ in range(int(rng.integers(1, task.steps + 1))):
-            noise = rng.standard_normal((WORLDS, task.hand.n))
-            observation = env.step(policy.act(observation, noise)).observation
-        starts = [task.start(seed, int(n) + WORLDS).object_angle for n in episodes]
-        resets = [MotorReset(task.hand, task.fixture, angle) for angle in starts]
+        if i % 3 == 0:
+            tangle(station, rng)
+        else:
+            play(env, observation, learned if i % 3 == 1 else wild(task, rng), rng)
+        angles = [task.start(seed, int(n) + WORLDS).object_angle for n in episodes]
+        resets = [MotorReset(task.hand, task.fixture, angle) for angle in angles]
         for reset, tick in zip(resets, station.drive(resets), strict=True):
             count.add(reset, tick)
     return count
+
+
+def play(env: Env, observation: Array, policy: GaussianPolicy, rng: np.random.Generator) -> None:
+    """Let a policy act until a random time."""
+    for _ in range(int(rng.integers(1, env.task.steps + 1))):
+        noise = rng.standard_normal((env.worlds, env.hand.n))
+        observation = env.step(policy.act(observation, noise)).observation
+
+
+def tangle(station: LocalStation, rng: np.random.Generator) -> None:
+    """Send fingers to random places, at every other one with the object dragged elsewhere."""
+    hand, fixture, n = station.hand, station.fixture, station.worlds
+    full = np.broadcast_to(hand.max_effort, (n, hand.n))
+    for place in range(PLACES):
+        q = hand.target(rng.uniform(-1.0, 1.0, (n, hand.n)))
+        angle = rng.uniform(fixture.lower, fixture.upper, (n, 1))
+        drag = Command(angle, np.full((n, 1), fixture.max_effort))
+        for _ in range(STAY):
+            motor = None if place % 2 else drag
+            station.backend.step(Command(q, full), motor, station.task.period)
 
 
 def wild(task: Task, rng: np.random.Generator) -> GaussianPolicy:
@@ -122,7 +146,7 @@ def wild(task: Task, rng: np.random.Generator) -> GaussianPolicy:
 
 
 def half_trained(task: Task, seed: int) -> GaussianPolicy:
-    """A policy after an hour of learning."""
+    """A policy after a little learning."""
     config = RunConfig(
         task.name, backend="sim", seed=seed, max_hours=HALF_TRAINED, until="hours",
         evaluate_every=NEVER,
