@@ -188,7 +188,7 @@ def children(process):
         (["train", "--resume", "nowhere"], "no run folder"),
         (["evaluate", "nowhere"], "no checkpoint"),
         (["report", "nowhere"], "has no summary.json"),
-        (["bench", "x"], "unknown bench 'x'; there is: bus, demo, graph"),
+        (["bench", "x"], "unknown bench 'x'; there is: bus, demo, emulated, "),
         (["train"], "name a task"),
     ],
 )
