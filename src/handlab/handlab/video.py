@@ -15,7 +15,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from handlab_core.types import JointState, Reading
+from handlab_core.types import Array, JointState, Reading
 
 BACKENDS = ("egl", "osmesa")
 """Ways to draw without a screen, best first."""
@@ -90,18 +90,22 @@ def main() -> None:
     renderer = StationRenderer(task.hand, task.fixture)
     frames: list[NDArray[np.uint8]] = []
     readings: list[Reading] = []
+    bent: list[Array] = []
 
     def watch(_: int) -> None:
         readings.append(worlds.read())
+        bent.append(worlds.sprung[0].copy())
 
     for number in range(AFTER_TRAINING, AFTER_TRAINING + EPISODES):
         readings.clear()
+        bent.clear()
         rollout(env, saved.policy(), seed, np.array([number]), deterministic=True, on_step=watch)
         start = task.start(seed, number)
         for step, (a, b) in enumerate(pairwise(readings), 1):
             for i in range(FRAMES_PER_STEP):
                 share = i / FRAMES_PER_STEP
                 hand = _between(a.hand, b.hand, share)
+                renderer.bend(bent[step - 1] + share * (bent[step] - bent[step - 1]))
                 goal = task.mark(start, (step + share) * task.period)
                 frames.append(renderer.frame(hand, _between(a.fixture, b.fixture, share), goal))
         frames += [frames[-1]] * round(STILL * FRAMES_PER_STEP / task.period)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from handlab_core.fixtures import Fixture
 from handlab_core.hands import Hand
-from handlab_core.types import JointState
+from handlab_core.types import Array, JointState
 from handlab_sim.decor import CAMERA, GOAL_SIZE, goal_position
 from handlab_sim.scene import COLLISION_GROUP, SITE_GROUP, SceneConfig, build_spec
 
@@ -30,6 +30,7 @@ class StationRenderer:
         self.model = build_spec(hand, fixture, SceneConfig(visuals=True)).compile()
         self.data = mujoco.MjData(self.model)
         self._at = [self.model.joint(j).qposadr[0] for j in (*hand.joints, fixture.joint)]
+        self._sprung_at = np.setdiff1d(np.arange(self.model.nq), self._at)
         self._fixture = fixture
         self._renderer = mujoco.Renderer(self.model, height, width)
         self._options = mujoco.MjvOption()
@@ -53,6 +54,10 @@ class StationRenderer:
             self._mark(goal)
         picture: NDArray[np.uint8] = self._renderer.render()
         return picture
+
+    def bend(self, sprung: Array) -> None:
+        """Draw soft parts bent so from now on, (s,) rad as of `Worlds.sprung`; first straight."""
+        self.data.qpos[self._sprung_at] = sprung
 
     def _mark(self, goal: float) -> None:
         scene = self._renderer.scene

@@ -66,6 +66,7 @@ class Worlds:
         joints = [self.model.joint(name) for name in (*hand.joints, fixture.joint)]
         self._qpos_at = np.array([joint.qposadr[0] for joint in joints])
         self._qvel_at = np.array([joint.dofadr[0] for joint in joints])
+        self._sprung_at = np.setdiff1d(np.arange(self.model.nq), self._qpos_at)
         self._time_ns = np.zeros(worlds, dtype=np.int64)
         self._place(np.arange(worlds), 0.0)
 
@@ -120,6 +121,12 @@ class Worlds:
     def read(self) -> Reading:
         """Return the newest reading of all worlds."""
         return self._reading(EVERYONE)
+
+    @property
+    def sprung(self) -> Array:
+        """Angles of what only springs hold, (N, s) rad; no sensor of a real rig sees them."""
+        sprung: Array = self._qpos[:, self._sprung_at]
+        return sprung
 
     def close(self) -> None:
         """Nothing to release."""
