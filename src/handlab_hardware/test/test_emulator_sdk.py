@@ -181,7 +181,8 @@ def test_a_corrupted_packet_is_never_taken_for_a_good_one(served, port, packets)
     assert results[3] == sdk.COMM_SUCCESS
 
 
-def test_a_late_packet_is_a_timeout(served, port, packets):
+def test_a_late_packet_is_a_timeout(served, port, packets, monkeypatch):
+    monkeypatch.setattr("dynamixel_sdk.port_handler.LATENCY_TIMER", 16)
     served.inject(Fault("delay", id=10, count=1, seconds=0.1))
     assert packets.ping(port, 10)[1] == sdk.COMM_RX_TIMEOUT
     time.sleep(0.1)

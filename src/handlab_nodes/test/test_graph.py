@@ -86,8 +86,8 @@ def policy(version=3, task=TASK):
     )  # fmt: skip
 
 
-def local_env(estimator="encoder"):
-    return Env(TASK, LocalStation(TASK, Worlds(TASK.hand, TASK.fixture), estimator))
+def local_env(task=TASK, estimator="encoder"):
+    return Env(task, LocalStation(task, Worlds(task.hand, task.fixture), estimator))
 
 
 def assert_same(a, b):
@@ -110,7 +110,7 @@ def test_the_graph_gives_the_episodes_of_the_process_bit_for_bit(name):
 def test_with_a_camera_too_the_graph_gives_the_episodes_of_the_process():
     with graph(*RING, "camera", "runner", estimator={"estimator": "camera"}) as (_, node, spinner):
         got = GraphSampler(node, spinner, TASK).sample(policy(), 7, range(3))
-    env, sharp = local_env("camera"), local_env()
+    env, sharp = local_env(estimator="camera"), local_env()
     for number, episode in enumerate(got):
         assert_same(episode, rollout(env, policy(), 7, np.array([number]))[0])
         assert (episode.errors != rollout(sharp, policy(), 7, np.array([number]))[0].errors).any()
