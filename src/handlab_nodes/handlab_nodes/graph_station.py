@@ -112,6 +112,8 @@ class GraphStation:
                 self._spinner.wait(lambda: self._rewarded(stamp), "the reward of a step")
             else:
                 self._deadline += self._task.period
+                if self._deadline < time.monotonic():  # a step late: do not race to catch up
+                    self._deadline = time.monotonic() + self._task.period
                 while (left := self._deadline - time.monotonic()) > 0:
                     self._spinner.once(left)
             self._await(lambda: self._complete(stamp), "hand, object and reward after a step")
