@@ -24,6 +24,7 @@ from handlab_hardware.allegro.config import HAND, AllegroConfig
 from handlab_hardware.allegro.driver import HandDriver, Measurement
 from handlab_hardware.allegro.protocol import FINGER_NAMES, SIDES, Frame, HandInfo, Serial
 from handlab_hardware.allegro.wire import Wire, WireLost
+from handlab_hardware.clock import time_of_day, whole_ns
 from handlab_hardware.station_file import load_station, station_path
 
 POLL = 0.005
@@ -36,7 +37,6 @@ ENGAGE_TIMEOUT = 1.0
 """s, for whole sets of frames to come before the motors go on."""
 REOPEN_EVERY = 0.5
 """s, between attempts to open a bus that failed."""
-NS_PER_S = 1_000_000_000
 
 Clock = Callable[[], float]
 
@@ -177,7 +177,7 @@ class AllegroHand:
     # The driver's thread.
 
     def _now(self) -> float:
-        return round(self._clock() * NS_PER_S) / NS_PER_S
+        return whole_ns(self._clock())
 
     def _send(self, frame: Frame) -> None:
         assert self._wire is not None
@@ -327,5 +327,4 @@ def make_backend(hand: str, fixture: str, station: str | Path = "", port: str = 
     if port:
         interface, _, channel = port.rpartition(":")
         config = replace(config, interface=interface or config.interface, channel=channel)
-    since_boot = time.time() - time.monotonic()  # a clock that is set must not move the schedules
-    return AllegroHand(make_hand(hand), config, lambda: since_boot + time.monotonic())
+    return AllegroHand(make_hand(hand), config, time_of_day())

@@ -14,19 +14,19 @@ from handlab_core.fixtures import FIXTURES, Fixture
 from handlab_core.hands import Hand, make_hand
 from handlab_core.health import StationHealth
 from handlab_core.heat import Heat, Rest
+from handlab_core.lockstep import FIXTURE, HAND
 from handlab_core.types import Array, BoolArray, Command, IntArray, JointState, Reading
 from handlab_hardware.calibrate import calibrate
+from handlab_hardware.clock import time_of_day, whole_ns
 from handlab_hardware.dynamixel import report
 from handlab_hardware.dynamixel.arming import arm_all
 from handlab_hardware.dynamixel.bus import ServoBus
 from handlab_hardware.dynamixel.failures import REOPEN_PERIOD, WATCHDOG, PortGone
 from handlab_hardware.dynamixel.guardian import Guardian
-from handlab_hardware.dynamixel.layout import FIXTURE, GROUPS, HAND, Layout
+from handlab_hardware.dynamixel.layout import GROUPS, Layout
 from handlab_hardware.dynamixel.servos import Servos
 from handlab_hardware.dynamixel.wire import SYSFS
 from handlab_hardware.station_file import Servo, StationFile, load_station, station_path
-
-NS_PER_S = 1_000_000_000
 
 
 class DynamixelStation:
@@ -347,7 +347,7 @@ class DynamixelStation:
         return list(zip(self._servos.servos, values.tolist(), strict=True))
 
     def _stamp(self) -> float:
-        return round(self._clock() * NS_PER_S) / NS_PER_S
+        return whole_ns(self._clock())
 
     def _nothing(self, group: str) -> JointState:
         """The reading of a group of which nothing is known."""
@@ -369,7 +369,4 @@ def make_backend(
     facts = load_station(station or station_path(hand))
     if port and facts.dynamixel is not None:
         facts = replace(facts, dynamixel=replace(facts.dynamixel, port=port))
-    since_boot = time.time() - time.monotonic()  # a clock that is set must not move the schedules
-    return DynamixelStation(
-        make_hand(hand), FIXTURES.make(fixture), facts, lambda: since_boot + time.monotonic()
-    )
+    return DynamixelStation(make_hand(hand), FIXTURES.make(fixture), facts, time_of_day())

@@ -6,11 +6,13 @@ from handlab_core import safety
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.fixtures import Fixture
 from handlab_core.hands import Hand
+from handlab_core.lockstep import FIXTURE, HAND
 from handlab_core.types import Array, Command
 from handlab_hardware.dynamixel.arming import Plan, make_plan
 from handlab_hardware.station_file import DynamixelSection, StationFile
 
-HAND, FIXTURE = GROUPS = ("hand", "fixture")
+GROUPS = (HAND, FIXTURE)
+"""In the order of the servos."""
 
 
 class Layout:
