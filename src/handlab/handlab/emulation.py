@@ -140,7 +140,7 @@ class FixtureMotor:
 
     def __init__(self, world: TorqueWorld, zero: float, direction: int, stall: float) -> None:
         self._world, self._zero, self._direction, self._stall = world, zero, direction, stall
-        self._torque = 0.0
+        self._torque, self._stiffness = 0.0, SceneConfig().fixture_stiffness
 
     def read(self) -> Motion:
         """See `Physics.read`."""
@@ -153,7 +153,7 @@ class FixtureMotor:
     def advance(self, goals: Goals) -> Motion:
         """See `Physics.advance`."""
         target = self._direction * (float(goals.position[0]) - self._zero)
-        wanted = SceneConfig().fixture_stiffness * (target - self._world.object_angle)
+        wanted = self._stiffness * (target - self._world.object_angle)
         most = float(goals.max_torque[0])
         self._torque = min(max(wanted, -most), most)
         self._world.drive_object(self._torque)
