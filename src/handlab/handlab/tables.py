@@ -41,18 +41,13 @@ def read_results(folder: Path) -> dict[str, dict[str, Any]]:
 def figures_table(results: Results) -> str:
     """The table of figures; a figure that was not measured is not in it."""
     rows = ["| figure | asked | measured | command |", "|---|---|---|---|"]
-    for name, asked, measured in _figures(results):
-        rows.append(f"| {name[0]} | {asked} | {measured} | `{results[name[1]]['command']}` |")
+    rows += (
+        f"| {row.what} | {row.asked} | {row.measured(r)} | `{r['command']}` |"
+        for row in ROWS
+        if (r := results.get(row.bench)) is not None
+    )
     machines = "; ".join(sorted({r["machine"] for r in results.values()}))
     return "\n".join([*rows, "", f"Measured on: {machines}."]) if results else "Not measured yet."
-
-
-def _figures(results: Results) -> list[tuple[tuple[str, str], str, str]]:
-    return [
-        ((row.what, row.bench), row.asked, row.measured(results[row.bench]))
-        for row in ROWS
-        if row.bench in results
-    ]
 
 
 def _valve(r: Result) -> str:
