@@ -16,11 +16,11 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from handlab_core.env import Env, Step
+from handlab_core.env import Env
 from handlab_core.errors import UnknownName
 from handlab_core.station import LocalStation
 from handlab_core.tasks import TASKS, Task, make_task
-from handlab_core.types import Array, JointState
+from handlab_core.types import Array, JointState, Reward
 from handlab_learning.run_config import BACKENDS
 
 
@@ -103,9 +103,9 @@ class HandlabEnv(gymnasium.Env[Array, Array]):
         """Act for one control period."""
         step = self._env.step(np.asarray(action, dtype=np.float64)[None, :])
         self._shown = step.sample.hand, float(step.sample.object.angle[0])
-        info = {key: value[0] for key, value in _info(self._task, step).items()}
-        reward = float(step.reward[0])
-        return step.observation[0], reward, step.terminated, step.truncated, info
+        reward = self._env.reward(step)
+        info = {key: value[0] for key, value in _info(self._task, reward).items()}
+        return step.observation[0], float(reward.total[0]), step.terminated, step.truncated, info
 
     def render(self) -> NDArray[np.uint8] | None:
         """Draw the station, if the environment was made with `rgb_array`."""
@@ -218,16 +218,16 @@ class HandlabVectorEnv(VectorEnv[Array, Array, Array]):
         step = self._env.step(np.asarray(actions, dtype=np.float64))
         self._over = step.truncated or step.terminated
         ends = nobody | step.terminated, nobody | step.truncated
-        return step.observation, step.reward, *ends, _info(self._task, step)
+        reward = self._env.reward(step)
+        return step.observation, reward.total, *ends, _info(self._task, reward)
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the worlds."""
         self._env.close()
 
 
-def _info(task: Task, step: Step) -> dict[str, Array]:
+def _info(task: Task, reward: Reward) -> dict[str, Array]:
     """Facts about a step that no reward contains; success is not for learners to see."""
-    reward = step.sample.reward
     terms = {
         f"reward/{term.name}": reward.terms[:, i]
         for i, term in enumerate(task.rewards[task.reward])

@@ -6,15 +6,14 @@ import numpy as np
 
 from handlab_core.station import ResetResult, Station, start_request
 from handlab_core.tasks import Task
-from handlab_core.types import Array, IntArray, JointState, ObjectEstimate, Sample
+from handlab_core.types import Array, IntArray, JointState, ObjectEstimate, Reward, Sample
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step gave."""
+    """What one step gave; its reward is asked for apart."""
 
     observation: Array  # (N, O)
-    reward: Array  # (N,)
     terminated: bool  # the task is over; the tasks so far never are
     truncated: bool  # the time is over
     sample: Sample
@@ -56,7 +55,11 @@ class Env:
         sample = self.station.step(self.hand.target(self._action))
         self._left -= 1
         observation = self._observe(sample.hand, sample.object)
-        return Step(observation, sample.reward.total, False, self._left == 0, sample)
+        return Step(observation, False, self._left == 0, sample)
+
+    def reward(self, step: Step) -> Reward:
+        """The reward of a step, of this episode's newest two; see `Station.reward`."""
+        return self.station.reward(step.sample)
 
     def close(self) -> None:
         """Close the station."""

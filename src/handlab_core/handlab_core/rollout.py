@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from handlab_core.env import Env, Step
+from handlab_core.env import Env
 from handlab_core.episode import Episode
 from handlab_core.errors import HandWarm
 from handlab_core.policy import GaussianPolicy
 from handlab_core.station import ResetResult
 from handlab_core.tasks.task import NOISE_STREAM, episode_rng
-from handlab_core.types import Array, IntArray
+from handlab_core.types import Array, IntArray, Reward
 
 
 def rollout(
@@ -46,7 +46,8 @@ def rollout(
         try:
             observation, start = env.reset(seed, episodes)
             spent = float(start.duration.max())
-            observations, actions, results = [observation], [], []
+            observations, actions, rewards = [observation], [], []
+            before = None
             for t in range(steps):
                 action = policy.act(observation, None if deterministic else noise[t])
                 spent += env.task.period
@@ -54,13 +55,16 @@ def rollout(
                 observation = step.observation
                 actions.append(action)
                 observations.append(observation)
-                results.append(step)
+                if before is not None:  # a step behind: see `Station.reward`
+                    rewards.append(env.reward(before))
+                before = step
                 if on_step is not None:
                     on_step(t + 1)
+            rewards.append(env.reward(step))
         except HandWarm:
             cooling += spent + env.station.rest()
             continue
-        made = observations, actions, results
+        made = observations, actions, rewards, step.terminated
         return _episodes(env, policy, seed, episodes, deterministic, *made, start, cooling)
 
 
@@ -72,13 +76,14 @@ def _episodes(
     deterministic: bool,
     observations: list[Array],
     actions: list[Array],
-    results: list[Step],
+    results: list[Reward],
+    terminated: bool,
     start: ResetResult,
     cooling: float,
 ) -> list[Episode]:
-    errors = np.stack([step.sample.reward.error for step in results])
-    rewards = np.stack([step.reward for step in results])
-    terms = np.stack([step.sample.reward.terms for step in results])
+    errors = np.stack([reward.error for reward in results])
+    rewards = np.stack([reward.total for reward in results])
+    terms = np.stack([reward.terms for reward in results])
     temperatures = env.station.temperatures()
     verdicts = [env.task.succeeded(errors[:, i]) for i in range(env.worlds)]
     return [
@@ -92,7 +97,7 @@ def _episodes(
             rewards=rewards[:, i].copy(),
             reward_terms=terms[:, i].copy(),
             errors=errors[:, i].copy(),
-            terminated=results[-1].terminated,
+            terminated=terminated,
             success=verdicts[i][0],
             strict_success=verdicts[i][1],
             goal_angle=start.goal.angle[i].copy(),

@@ -25,6 +25,7 @@ from handlab_core.types import (
     JointState,
     ObjectEstimate,
     Reading,
+    Reward,
     Sample,
 )
 
@@ -66,10 +67,19 @@ class Station(Protocol):
         ...
 
     def step(self, q: Array) -> Sample:
-        """Send position targets [rad], (N, n), and return what is known one period later.
+        """Send position targets [rad], (N, n), and return hand and object one period later.
 
         Raises:
             HandWarm: the step was made, and no other may be before `rest`.
+        """
+        ...
+
+    def reward(self, sample: Sample) -> Reward:
+        """The reward of one of the newest two states that `step` gave in this episode.
+
+        No action depends on it. So where another process computes it, that may go on while the
+        next step is under way; who asks after each step for the reward of the step before never
+        waits long, and never runs ahead of a reward that does not come.
         """
         ...
 
@@ -139,8 +149,11 @@ class LocalStation:
     def step(self, q: Array) -> Sample:
         """See `Station.step`."""
         hand = self._advance(Command(q, self._full), None, range(self.worlds)).hand
-        obj = self._object()
-        return Sample(hand, obj, self.computer.compute(hand, obj, self._goal))
+        return Sample(hand, self._object())
+
+    def reward(self, sample: Sample) -> Reward:
+        """See `Station.reward`."""
+        return self.computer.compute(sample.hand, sample.object, self._goal)
 
     def rest(self) -> float:
         """See `Station.rest`; what runs in this process has no heat."""

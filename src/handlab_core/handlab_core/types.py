@@ -87,8 +87,7 @@ class Reward:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Everything that is known at one stamp."""
+    """Hand and object at one stamp."""
 
     hand: JointState
     object: ObjectEstimate
-    reward: Reward

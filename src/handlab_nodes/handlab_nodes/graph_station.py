@@ -1,10 +1,12 @@
 """A station whose hand, estimator, reward and reset are nodes of the graph.
 
-Lockstep: a step is over when hand, object and reward of the same new stamp are there.
+Lockstep: a step is over when hand and object of the same new stamp are there.
 Real pace: a step is over when the control period is; the newest values are taken.
+The reward is computed while the next action is chosen and carried out.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -16,7 +18,15 @@ from handlab_core import safety
 from handlab_core.errors import BadConfig, HandWarm, ResetFailed, StationTimeout
 from handlab_core.station import ResetRequest, ResetResult
 from handlab_core.tasks import Task
-from handlab_core.types import SAME_TIME, Array, Goal, JointState, ObjectEstimate, Sample
+from handlab_core.types import (
+    SAME_TIME,
+    Array,
+    Goal,
+    JointState,
+    ObjectEstimate,
+    Reward,
+    Sample,
+)
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Reset
 from handlab_nodes import codec, convert, qos, topics
@@ -56,7 +66,7 @@ class GraphStation:
         self._objects, self._rewards = codec.ObjectStates(), codec.Rewards(terms)
         self._hand: JointState | None = None
         self._object: ObjectEstimate | None = None
-        self._reward: bytes | None = None
+        self._heard: deque[tuple[float, bytes]] = deque(maxlen=qos.DEPTH)  # rewards by stamp [s]
         self._goal: Goal | None = None
         self._deadline = 0.0
         self._warm, self._temperatures = False, np.full(len(joints), np.nan)
@@ -66,11 +76,11 @@ class GraphStation:
         self._goals = node.create_publisher(wire.EpisodeGoal, topics.GOAL, qos.LATCHED)
         self._listener = Listener(node)
         self._listener.listen(JointStateMsg, topics.HAND_STATES, self._on_hand, qos.STREAM)
-        # The object comes while the reward is still being computed: time to take it and the hand.
+        self._listener.listen(wire.Reward, topics.REWARD, self._on_reward, qos.STREAM)
+        # Of what the next action depends on the object comes last: it is what the node wakes for.
         node.create_subscription(
             wire.ObjectState, topics.OBJECT_STATE, self._on_object, qos.STREAM, raw=True
         )
-        node.create_subscription(wire.Reward, topics.REWARD, self._on_reward, qos.STREAM, raw=True)
         self._reset = Asker(node, spinner, Reset, topics.RESET)
 
     def reset(self, request: ResetRequest) -> ResetResult:
@@ -96,6 +106,7 @@ class GraphStation:
         hand, obj = self._hand, self._object
         assert hand is not None and obj is not None
         self._goal = Goal(request.episode, hand.stamp, request.goal_angle, request.goal_velocity)
+        self._heard.clear()
         self._goals.publish(convert.goal_msg(self._goal))
         self._deadline = time.monotonic()
         duration = hand.stamp - began
@@ -105,23 +116,35 @@ class GraphStation:
         """See `Station.step`."""
         assert self._hand is not None and self._goal is not None
         stamp = float(self._hand.stamp[0])
+        due = stamp + SAME_TIME  # what is newer than that is another state
         self._spinner.wait(self._output.heard, f"somebody to listen to {self._output.topic}")
         self._output.send(q, stamp)
         try:
             if self._lockstep:
-                self._spinner.wait(lambda: self._rewarded(stamp), "the reward of a step")
+                self._spinner.wait(lambda: self._seen(due), "the object's state after a step")
             else:
                 self._deadline += self._task.period
                 if self._deadline < time.monotonic():  # a step late: do not race to catch up
                     self._deadline = time.monotonic() + self._task.period
                 while (left := self._deadline - time.monotonic()) > 0:
                     self._spinner.once(left)
-            self._await(lambda: self._complete(stamp), "hand, object and reward after a step")
+            self._await(lambda: self._together(due), "hand and object after a step")
         except StationTimeout as error:
             raise StationTimeout(f"{error}; {self._newest()}") from None
         self._check_warmth()
-        assert self._object is not None and self._reward is not None
-        return Sample(self._hand, self._object, self._rewards.unpack(self._reward))
+        assert self._object is not None
+        return Sample(self._hand, self._object)
+
+    def reward(self, sample: Sample) -> Reward:
+        """See `Station.reward`."""
+        stamp = float(sample.object.stamp[0])
+        try:
+            self._await(lambda: self._verdict(stamp) is not None, "the reward of a step")
+        except StationTimeout as error:
+            raise StationTimeout(f"{error}; {self._newest()}") from None
+        verdict = self._verdict(stamp)
+        assert verdict is not None
+        return self._rewards.unpack(verdict)
 
     def rest(self) -> float:
         """See `Station.rest`; the driver says when the hand is warm, and when it has cooled."""
@@ -167,16 +190,21 @@ class GraphStation:
         self._listener.take()
 
     def _on_reward(self, data: bytes) -> None:
-        self._reward, self._reward_of = data, self._rewards.key(data)
+        episode, stamp = self._rewards.key(data)
+        if self._goal is not None and episode == self._goal.episode[0]:
+            self._heard.append((stamp, data))
 
     def _newest(self) -> str:
         """What has arrived, for an error that tells which node is silent."""
-        reward = "none" if self._reward is None else f"{self._reward_of[1]:.3f} s"
+        reward = f"{self._heard[-1][0]:.3f} s" if self._heard else "none"
         hand, obj = (
             "none" if state is None else f"{state.stamp[0]:.3f} s"
             for state in (self._hand, self._object)
         )
         return f"newest stamps: hand {hand}, object {obj}, reward {reward}"
+
+    def _seen(self, since: float) -> bool:
+        return self._object is not None and bool(self._object.stamp[0] >= since)
 
     def _together(self, since: float) -> bool:
         hand, obj = self._hand, self._object
@@ -184,19 +212,9 @@ class GraphStation:
             return False
         return bool(hand.stamp[0] >= since)
 
-    def _rewarded(self, after: float) -> bool:
-        """A reward of this episode, newer than that, is there."""
-        if self._reward is None or self._goal is None:
-            return False
-        episode, stamp = self._reward_of
-        return bool(episode == self._goal.episode[0]) and stamp > after
-
-    def _complete(self, after: float) -> bool:
-        """Hand, object and reward of one stamp are there, and newer than that."""
-        if not self._rewarded(after) or not self._together(after):
-            return False
-        assert self._hand is not None
-        return bool(abs(self._reward_of[1] - self._hand.stamp[0]) <= SAME_TIME)
+    def _verdict(self, stamp: float) -> bytes | None:
+        """The reward of the object's state of that stamp [s], if it is there."""
+        return next((data for of, data in reversed(self._heard) if of == stamp), None)
 
     def _await(self, done: Callable[[], bool], what: str) -> None:
         if not done():

@@ -1,4 +1,4 @@
-"""Reward computer: hand, object and goal of one stamp in, the reward of that stamp out.
+"""Reward computer: hand, object and goal in, the reward of every state of the object out.
 
 The object's state is the last of them to come, so it is what the node wakes for.
 """
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
 
+from handlab_core.rewards.judge import Judge
 from handlab_core.tasks import make_task
-from handlab_core.types import SAME_TIME, Goal, JointState, ObjectEstimate
 from handlab_interfaces import msg as wire
 from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.diagnostics import OK, Diagnostics
@@ -27,20 +27,17 @@ class RewardParams:
 
 
 class RewardNode(Node):
-    """Computes whenever hand and object of the same stamp are there, and again for a newer goal."""
+    """Computes whenever hand and object of the same stamp are there; see `Judge`."""
 
     def __init__(self) -> None:
         super().__init__("reward")
         params = read_params(self, RewardParams())
         task = make_task(params.task)
         self._hands, self._objects = codec.JointStates(task.hand.joints), codec.ObjectStates()
-        self._computer = task.with_reward(params.reward or task.reward).reward_computer()
-        self._hand: JointState | None = None
-        self._object: ObjectEstimate | None = None
-        self._goal: Goal | None = None
-        self._due = False
+        computer = task.with_reward(params.reward or task.reward).reward_computer()
+        self._judge = Judge(computer)
         self._count = 0
-        self._rewards = codec.Rewards(len(self._computer.terms))
+        self._rewards = codec.Rewards(len(computer.terms))
         self._publisher = self.create_publisher(wire.Reward, topics.REWARD, qos.STREAM)
         self._listener = Listener(self)
         self._listener.listen(JointStateMsg, topics.HAND_STATES, self._on_hand, qos.STREAM)
@@ -51,35 +48,22 @@ class RewardNode(Node):
         self._diagnostics = Diagnostics(self)
 
     def _on_hand(self, data: bytes) -> None:
-        self._hand = self._hands.unpack(data)
+        self._judge.take_hand(self._hands.unpack(data))
 
     def _on_object(self, data: bytes) -> None:
-        self._object, self._due = self._objects.unpack(data), True
+        self._judge.take_object(self._objects.unpack(data))
 
     def _on_goal(self, message: wire.EpisodeGoal) -> None:
-        self._goal, self._due = convert.goal(message), True
+        self._judge.take_goal(convert.goal(message))
 
     def work(self, spinner: Spinner) -> None:
-        """Compute, if there is something new and a goal to judge it by."""
-        if not self._due or self._object is None or self._goal is None:
-            return
-        self._due = False
-        self._listener.wait(
-            spinner, self._hand_caught_up, f"the hand's state on {topics.HAND_STATES}"
-        )
-        hand, obj, goal = self._hand, self._object, self._goal
-        # If the hand is ahead, the object will come.
-        if hand is None or abs(hand.stamp[0] - obj.stamp[0]) > SAME_TIME:
-            return
-        reward = self._computer.compute(hand, obj, goal)
-        self._publisher.publish(self._rewards.pack(reward, int(goal.episode[0]), obj.stamp))
-        self._count += 1
-
-    def _hand_caught_up(self) -> bool:
-        assert self._object is not None
-        return self._hand is not None and bool(
-            self._hand.stamp[0] >= self._object.stamp[0] - SAME_TIME
-        )
+        """Compute what is due."""
+        if self._judge.waiting:
+            what = f"the hand's state on {topics.HAND_STATES}"
+            self._listener.wait(spinner, lambda: not self._judge.waiting, what)
+        for goal, obj, reward in self._judge.due():
+            self._publisher.publish(self._rewards.pack(reward, int(goal.episode[0]), obj.stamp))
+            self._count += 1
 
     def report(self) -> None:
         """Tell how many rewards went out."""

@@ -45,7 +45,7 @@ def _pair(task: Task, seed: int) -> tuple[float, float]:
     ctrl = batch.bind("ctrl")
     began = time.perf_counter()
     for action in actions:
-        env.step(action)
+        env.reward(env.step(action))
         controls.append(ctrl.copy())
     whole = time.perf_counter() - began
     batch.state[:] = start
