@@ -93,6 +93,7 @@ class GraphStation:
         assert self._hand is not None
         began = self._hand.stamp
         goal = Reset.Goal(object_angle=float(request.object_angle[0]), teleport=request.teleport)
+        goal.since = convert.to_stamp(began[0])
         while (answer := self._reset.ask(goal, RESET_TIMEOUT)) is None:
             self._node.get_logger().warning("the reset node was replaced; asking the new one")
         if not answer.success:

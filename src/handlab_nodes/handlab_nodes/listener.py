@@ -19,11 +19,12 @@ class Listener:
     Args:
         owner: the node they belong to; a second node, which is not spun, holds them, and is
             destroyed with the first.
+        role: of this listener, where the owner has several.
     """
 
-    def __init__(self, owner: Node) -> None:
+    def __init__(self, owner: Node, role: str = "listener") -> None:
         self.node = Node(
-            f"{owner.get_name()}_listener",
+            f"{owner.get_name()}_{role}",
             namespace=owner.get_namespace(),
             context=owner.context,
             use_global_arguments=False,
@@ -37,11 +38,6 @@ class Listener:
     ) -> None:
         """Subscribe to serialised messages; the callback is called by `take` and `wait` only."""
         self.node.create_subscription(kind, topic, callback, qos, raw=True)
-
-    def forget(self) -> None:
-        """End all subscriptions."""
-        for subscription in list(self.node.subscriptions):
-            self.node.destroy_subscription(subscription)
 
     def take(self) -> None:
         """Call the callbacks for everything that has arrived."""

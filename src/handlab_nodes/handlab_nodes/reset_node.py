@@ -81,7 +81,7 @@ class ResetNode(Node):
             return self._place(handle.request.object_angle, spinner)
         procedure = MotorReset(self._hand, self._fixture, handle.request.object_angle)
         self._set_torque(topics.FIXTURE_TORQUE, True, spinner)
-        reading = self._readings.next(spinner, after=-1.0)
+        reading = self._readings.next(spinner, convert.from_stamp(handle.request.since))
         began = reading.hand.stamp[0]
         stage = None
         self._hand_over(True, spinner)
@@ -94,7 +94,9 @@ class ResetNode(Node):
                 break
             self._send(tick, float(reading.hand.stamp[0]))
             self._send_controllers_home()  # who are not heard now
-            reading = self._readings.next(spinner, float(reading.hand.stamp[0]), self._period)
+            # Stamps of a machine's clock never are exactly a period apart.
+            due = float(reading.hand.stamp[0]) + 0.999 * self._period
+            reading = self._readings.next(spinner, due)
         success = tick.stage == "done"
         self._hand_over(success, spinner)
         self._set_torque(topics.FIXTURE_TORQUE, False, spinner)
@@ -151,44 +153,47 @@ class ResetNode(Node):
 
 
 class Readings:
-    """Hears hand and fixture while a reset runs; in between it is deaf, which costs nothing.
+    """Hears hand and fixture, and wakes for them only while a reset runs.
 
-    It also waits until the object's estimate has followed, though it does not read it: during a
-    reset nobody else does, and a filter that was left behind would miss readings and estimate
-    differently.
+    The subscriptions stay: a new one would have to wait for what is latched, longer than many steps
+    take. What wakes the node is the object's estimate, though it is not read: it comes last, and a
+    filter that was left behind would miss readings and estimate differently.
     """
 
     def __init__(self, owner: Node, task: Task) -> None:
-        self._listener = Listener(owner)
+        self._quiet, self._waking = Listener(owner), Listener(owner, "waking")
         self._hands = codec.JointStates(task.hand.joints)
         self._fixtures = codec.JointStates([task.fixture.joint])
+        self._objects = codec.ObjectStates()
         self._hand: JointState | None = None
         self._fixture: JointState | None = None
-        self._objects, self._estimated = codec.ObjectStates(), -1.0
+        self._estimated = -1.0
+        self._quiet.listen(JointStateMsg, topics.HAND_STATES, self._on_hand, qos.LATCHED)
+        self._quiet.listen(JointStateMsg, topics.FIXTURE_STATES, self._on_fixture, qos.LATCHED)
+        self._waking.listen(ObjectState, topics.OBJECT_STATE, self._on_object, qos.LATCHED)
 
     @contextmanager
     def listening(self, spinner: Spinner) -> Iterator[None]:
-        """Within it, readings are received; the newest one at once, since streams are latched."""
-        self._hand, self._fixture, self._estimated = None, None, -1.0
-        self._listener.listen(JointStateMsg, topics.HAND_STATES, self._on_hand, qos.STREAM)
-        self._listener.listen(JointStateMsg, topics.FIXTURE_STATES, self._on_fixture, qos.STREAM)
-        self._listener.listen(ObjectState, topics.OBJECT_STATE, self._on_object, qos.STREAM)
-        spinner.executor.add_node(self._listener.node)
+        """Within it, the node wakes for what arrives; what has arrived before is known at once."""
+        spinner.executor.add_node(self._waking.node)
+        spinner.once(0.0)  # from its next turn on the executor knows the node
         try:
             yield
         finally:
-            spinner.executor.remove_node(self._listener.node)
-            self._listener.forget()
+            spinner.executor.remove_node(self._waking.node)
 
-    def next(self, spinner: Spinner, after: float, gap: float = 0.0) -> Reading:
-        """Wait for a reading of both groups that is `gap` [s] newer than the stamp `after` [s]."""
-        due = after + gap * 0.999  # stamps of a machine's clock never are exactly a period apart
+    def next(self, spinner: Spinner, since: float) -> Reading:
+        """Wait for a reading of both groups that is not older than a stamp [s]."""
 
         def there() -> bool:
+            self._waking.take()
+            if self._estimated < since:
+                return False
+            self._quiet.take()
             hand, fixture = self._hand, self._fixture
             if hand is None or fixture is None or abs(hand.stamp[0] - fixture.stamp[0]) > SAME_TIME:
                 return False
-            return bool(due <= hand.stamp[0] > after and self._estimated >= fixture.stamp[0])
+            return bool(hand.stamp[0] >= since and self._estimated >= fixture.stamp[0])
 
         named = f"{topics.HAND_STATES}, {topics.FIXTURE_STATES} and {topics.OBJECT_STATE}"
         spinner.wait(there, f"the same stamp on {named}")
