@@ -68,6 +68,7 @@ class Worlds:
         self._qvel_at = np.array([joint.dofadr[0] for joint in joints])
         self._sprung_at = np.setdiff1d(np.arange(self.model.nq), self._qpos_at)
         self._time_ns = np.zeros(worlds, dtype=np.int64)
+        self._timestep = float(self.model.opt.timestep)
         self._place(np.arange(worlds), 0.0)
 
     def reset(self, worlds: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
@@ -132,17 +133,17 @@ class Worlds:
         """Nothing to release."""
 
     def _substeps(self, period: float) -> int:
-        timestep = float(self.model.opt.timestep)
-        substeps = round(period / timestep)
-        if substeps < 1 or abs(substeps * timestep - period) > 1e-9:
+        substeps = round(period / self._timestep)
+        if substeps < 1 or abs(substeps * self._timestep - period) > 1e-9:
             raise BadConfig(
-                f"a period of {period} s is not a whole number of steps of {timestep} s"
+                f"a period of {period} s is not a whole number of steps of {self._timestep} s"
             )
         return substeps
 
     def _reading(self, rows: IntArray | slice) -> Reading:
         stamp = self._time_ns[rows] / NS_PER_S
-        q, qd = self._qpos[rows][:, self._qpos_at], self._qvel[rows][:, self._qvel_at]
+        q = self._qpos[rows].take(self._qpos_at, axis=1)
+        qd = self._qvel[rows].take(self._qvel_at, axis=1)
         force = self._force[rows].copy()
         return Reading(
             hand=JointState(stamp, q[:, :-1], qd[:, :-1], force[:, :-1]),

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from handlab.benches.result import Result
 from handlab.domain import Domain
-from handlab.graph import GraphConfig
+from handlab.graph import GraphConfig, build_graph
 from handlab.up import BackgroundGraph
+from handlab_core.errors import StationFault
 from handlab_core.tasks import Task, make_task
 from handlab_learning.algorithms.npg import Npg, NpgConfig
 from handlab_nodes.graph_sampler import GraphSampler
@@ -59,6 +60,12 @@ def running_sampler(task: Task, learner: bool = False) -> Iterator[GraphSampler]
             BackgroundGraph(config, Path(scratch, "nodes.log")) as graph,
             guest("bench", graph.domain) as (node, spinner),
         ):
+            # A node that still starts would take a core from those that run.
+            expected = {node.name for node in build_graph(config)}
+            while missing := expected - set(node.get_node_names()):
+                spinner.once()
+                if (obituary := graph.obituary()) is not None:
+                    raise StationFault(f"without {', '.join(sorted(missing))}: {obituary}")
             yield GraphSampler(node, spinner, task)
 
 

@@ -1,6 +1,7 @@
 """What the rest of handlab knows of a hand."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -56,12 +57,18 @@ class Hand:
 
     def target(self, action: Array) -> Array:
         """Position targets for actions in [-1, 1]: the middle of the range is 0. (..., n) rad."""
-        middle, half = (self.upper + self.lower) / 2, (self.upper - self.lower) / 2
-        return middle + half * np.clip(action, -1.0, 1.0)
+        middle, half = self._middle_and_half
+        return middle + half * np.minimum(np.maximum(action, -1.0), 1.0)
 
     def normalise(self, q: Array) -> Array:
         """The inverse of `target`: joint positions in units of the commanded range. (..., n)."""
-        return (q - (self.upper + self.lower) / 2) / ((self.upper - self.lower) / 2)
+        middle, half = self._middle_and_half
+        return (q - middle) / half
+
+    @cached_property
+    def _middle_and_half(self) -> tuple[Array, Array]:
+        """Of the commanded range, (n,) rad each."""
+        return (self.upper + self.lower) / 2, (self.upper - self.lower) / 2
 
 
 HANDS: Registry[Hand] = Registry("hand")
