@@ -22,6 +22,7 @@ from handlab_core.errors import BadConfig, HandlabError, StationFault
 from handlab_core.guard import GuardedBackend
 from handlab_core.health import StationHealth
 from handlab_core.lockstep import FIXTURE, HAND, PACES
+from handlab_core.priority import hurry
 from handlab_core.tasks import make_task
 from handlab_core.types import Reading
 from handlab_interfaces.srv import Calibrate, JointTorque, Reboot, Teleport
@@ -67,6 +68,8 @@ class DriverNode(LifecycleNode):
         self.params = params = read_params(self, DriverParams())
         if params.pace not in PACES:
             raise BadConfig(f"pace is {params.pace!r}; it can be {' or '.join(PACES)}")
+        if params.hardware != "mujoco":
+            hurry()  # with all threads that it will start: one interpreter runs them all
         if not params.groups or not set(params.groups) <= set(COMMANDS):
             raise BadConfig(f"groups are {list(params.groups)}; they can be {', '.join(COMMANDS)}")
         self._task = make_task(params.task)
