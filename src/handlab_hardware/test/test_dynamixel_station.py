@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from handlab_core.errors import BadConfig, StationFault, UnknownName
+from handlab_core.guard import GuardedBackend
 from handlab_core.types import Command
 from handlab_hardware.dynamixel.failures import (
     HEALTH_PERIOD,
@@ -222,14 +223,17 @@ def test_current_based_mode_limits_the_current(make_rig):
 
 
 def test_torque_can_be_kept_off_by_joint(live):
-    live.station.set_torque(["FFJ10", "THJ32"], False)
-    live.step(cycles=2)
+    live.station = guard = GuardedBackend(live.hand, live.fixture, live.station)
+    for joint in ("FFJ10", "THJ32", "valve"):
+        guard.loosen(joint, True)
+    live.step(cycles=2, fixture=PULL)
     assert torque(live) == {11, 12, 20, 21, 22, 30, 31}
-    live.station.set_torque(["FFJ10"], True)
-    live.step()
-    assert torque(live) == {10, 11, 12, 20, 21, 22, 30, 31}
+    guard.loosen("FFJ10", False)
+    guard.loosen("valve", False)
+    live.step(fixture=PULL)
+    assert torque(live) == {10, 11, 12, 20, 21, 22, 30, 31, 50}
     with pytest.raises(UnknownName, match="FFJ10"):
-        live.station.set_torque(["thumb"], False)
+        guard.loosen("thumb", True)
 
 
 def test_wrong_commands_raise(live):

@@ -1,7 +1,7 @@
 """A policy on a hand that is emulated down to the wire, in real time, beside MuJoCo alone.
 
-Both hands: the claw on its servo bus, the Allegro hand on CAN with the valve's servo on a bus of its
-own.
+Both hands: the claw on its servo bus, the Allegro hand on CAN with the valve's servo on a bus of
+its own.
 """
 
 import tempfile
