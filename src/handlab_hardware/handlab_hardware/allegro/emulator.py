@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from handlab_core.hands import make_hand
+from handlab_core.priority import hurry
 from handlab_hardware.allegro.physics import MotorHeat, SecondOrder, TorquePhysics
 from handlab_hardware.allegro.protocol import (
     DEVICES,
@@ -220,6 +221,7 @@ def serve(
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Run a hand at real time until `stop` is set; WireLost if the bus goes."""
+    hurry()
     while not stop.is_set():
         frame = wire.receive(STEP_MS * MS)
         while frame is not None:
