@@ -55,6 +55,9 @@ def train(
     ] = "",
     algorithm: Annotated[str, typer.Option(help="npg")] = "npg",
     backend: Annotated[str, typer.Option(help="graph: the ROS nodes; sim: this process")] = "graph",
+    hardware: Hardware = "mujoco",
+    station: StationFile = "",
+    port: Port = "",
     estimator: Estimator = "encoder",
     reward: Annotated[str, typer.Option(help="Reward variant; default: the task's own")] = "",
     max_hours: Annotated[float, typer.Option(help="Robot-hours, resets counted")] = 6.0,
@@ -79,7 +82,8 @@ def train(
         raise BadConfig("name a task (see `handlab tasks`), or a run folder with --resume")
     config = RunConfig(
         task, reward, algorithm, backend, estimator, seed, max_hours, until=until,
-        vary=vary or [], settings=parse_settings(settings or []),
+        hardware=hardware, station=station, port=port, vary=vary or [],
+        settings=parse_settings(settings or []),
     )  # fmt: skip
     _train(config, as_json, None, worlds, viewer)
 

@@ -15,6 +15,7 @@ from handlab.up import BackgroundGraph
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.fixtures import FIXTURES
 from handlab_core.hands import make_hand
+from handlab_core.priority import hurry
 from handlab_core.tasks import make_task
 from handlab_hardware.allegro.config import AllegroConfig
 from handlab_hardware.allegro.emulator import EmulatedHand
@@ -230,6 +231,7 @@ def serve(emulated: Emulated) -> None:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
+    hurry()
     emulated.start()
     try:
         ended.wait()

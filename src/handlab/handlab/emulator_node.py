@@ -10,6 +10,7 @@ from rclpy.node import Node
 
 from handlab.emulation import make_emulated
 from handlab_core.errors import BadConfig
+from handlab_core.priority import hurry
 from handlab_core.tasks import make_task
 from handlab_hardware.station_file import station_path
 from handlab_nodes.diagnostics import OK, Diagnostics
@@ -56,7 +57,8 @@ class EmulatorNode(Node):
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the node."""
+    """Run the node: what is emulated does not wait for other programs."""
+    hurry()
     run(EmulatorNode, args)
 
 

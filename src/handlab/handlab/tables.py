@@ -88,8 +88,11 @@ def _soak(r: Result) -> str:
 
 
 def _emulated(r: Result) -> str:
-    alone, wire = (r[key]["success_rate"] for key in ("simulated", "emulated"))
-    return f"**{r['value']:.0f}** ({wire:.0%} beside {alone:.0%})"
+    return ", ".join(
+        f"`{hand['task']}` **{hand['points']:.0f}** ({hand['emulated']['success_rate']:.0%} beside "
+        f"{hand['simulated']['success_rate']:.0%})"
+        for hand in r["hardware"].values()
+    )
 
 
 def _resets(r: Result) -> str:
@@ -116,7 +119,7 @@ ROWS = (
     Row("loop", "the driver's period error at 100 Hz beside a bare sleeping loop, 99th percentile",
         "ratio at most 2", _loop),
     Row("soak", "an hour of faults on an emulated claw: what must not be", "0", _soak),
-    Row("emulated", "the valve on a hand emulated to the wire: points of success from MuJoCo",
+    Row("emulated", "policies on hands emulated to the wire: points of success from MuJoCo",
         "within 10 over 30 episodes", _emulated),
     Row("resets", "resets by motor that succeed, from wherever hands are left; the worst task",
         "at least 99.5 %", _resets),

@@ -4,7 +4,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from handlab.graph import GraphConfig
+from handlab.graph import GraphConfig, on_machine
 from handlab.graph_client import GraphClient
 from handlab.progress import TrainingDisplay
 from handlab.sampling import local_sampler
@@ -52,6 +52,8 @@ def train(
             bag=str(folder.bag),
             viewer=viewer,
             estimator=config.estimator,
+            pace="lockstep" if config.hardware == "mujoco" else "real",
         )
+        graph = on_machine(graph, config.hardware, config.station, config.port)
         with BackgroundGraph(graph, folder.path / NODE_LOG) as nodes, GraphClient(nodes) as client:
             return client.train(str(folder.path), resume, display.update)

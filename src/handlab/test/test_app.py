@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 import pytest
 from gymnasium.utils.env_checker import check_env
+from matplotlib.image import imread
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 from rosbags.highlevel import AnyReader
@@ -19,7 +20,7 @@ from rosbags.highlevel import AnyReader
 import handlab.gym
 from handlab import evaluation, report, tables, training
 from handlab.domain import Domain
-from handlab.graph import GraphConfig, build_graph
+from handlab.graph import EMULATED, GraphConfig, build_graph
 from handlab_core.errors import UnknownName
 from handlab_core.paths import share
 from handlab_core.tasks import TASKS
@@ -121,6 +122,20 @@ def test_an_evaluation_through_the_graph_is_that_of_the_process(graph_run):
     through = evaluation.evaluate(folder.path, 3, 5, GraphConfig())
     alone = evaluation.evaluate(folder.path, 3, 5, worlds=1, threads=1)
     assert through == alone and through["episodes"] == 3
+
+
+@pytest.mark.timeout(300)
+def test_a_run_on_motors_goes_by_the_clock_and_its_report_plots_their_heat(tmp_path):
+    motors = {"hardware": "dynamixel", "port": EMULATED}
+    folder = small_run(tmp_path, **motors, max_hours=0.002, evaluate_every=1, evaluation_episodes=1)
+    began = time.monotonic()
+    summary = training.train(folder, resume=False)
+    assert time.monotonic() - began > summary["experience_s"]
+    for row in folder.metrics():
+        assert np.shape(row["temperatures"]) == (9,) and min(row["temperatures"]) > 20.0
+    report.plot(folder.metrics(), summary, tmp_path / "curve.png")
+    height, width = imread(tmp_path / "curve.png").shape[:2]
+    assert height > 0.8 * width  # a third plot below the two of every run
 
 
 @pytest.mark.timeout(300)

@@ -5,14 +5,23 @@ import time
 
 import numpy as np
 import pytest
+from sensor_msgs.msg import JointState
 
+from handlab.graph import EMULATED, GraphConfig, on_machine
+from handlab.up import BackgroundGraph
 from handlab_core.fixtures import FIXTURES
 from handlab_core.hands import make_hand
+from handlab_core.reset.motor import ResetConfig
+from handlab_core.tasks import make_task
 from handlab_core.types import Command
 from handlab_hardware.allegro.backend import AllegroHand
 from handlab_hardware.allegro.config import AllegroConfig
 from handlab_hardware.allegro.emulator import EmulatedHand, serve
 from handlab_hardware.allegro.wire import Wire
+from handlab_interfaces.action import Reset
+from handlab_nodes import qos, topics
+from handlab_nodes.asking import Asker
+from handlab_nodes.spinner import guest
 from handlab_sim.torque_world import TorqueWorld
 from handlab_sim.worlds import Worlds
 
@@ -49,3 +58,23 @@ def test_a_pose_is_held_as_in_the_world_that_policies_learn_in(backend):
         time.sleep(0.01)
     assert worst <= np.deg2rad(1.0)
     assert np.abs(measured.q - target).max() < np.deg2rad(3.0)
+
+
+def test_hand_and_fixture_go_home_together_through_the_graph_and_both_wires(tmp_path):
+    """Two drivers, on CAN and on a serial port, and a reset that needs both."""
+    task, angle = make_task("allegro_valve"), []
+    start = task.start(0, 0).object_angle
+    config = GraphConfig(task.name, pace="real", runner=False, learner=False)
+    config = on_machine(config, "allegro", port=EMULATED)
+    with (
+        BackgroundGraph(config, tmp_path / "nodes.log") as graph,
+        guest("learner", graph.domain) as (node, spinner),
+    ):
+        node.create_subscription(
+            JointState, topics.FIXTURE_STATES, lambda m: angle.append(m.position[0]), qos.STREAM
+        )
+        spinner.wait(lambda: len(angle) > 0, "the fixture")
+        assert abs(angle[-1] - start) > 1.0  # it has a way to go
+        result = Asker(node, spinner, Reset, topics.RESET).ask(Reset.Goal(object_angle=start), 90.0)
+    assert result.success, result.message
+    assert abs(angle[-1] - start) < ResetConfig().tolerance + np.deg2rad(1.0)

@@ -175,6 +175,20 @@ def test_a_silent_finger_is_reported_and_its_hand_comes_back(emulate, opened):
     assert backend.health.counts["lost_fingers"] >= 1
 
 
+def test_frames_that_waited_are_as_old_as_their_arrival(emulate, opened):
+    emulated, channel = emulate()
+    backend = opened(channel)
+    backend._stop.set()  # as when the machine lets the thread wait
+    backend._thread.join()
+    time.sleep(0.05)
+    emulated.faults.unplugged = True
+    time.sleep(0.1)
+    unplugged = time.monotonic() - 0.1
+    for _ in range(3):
+        backend._pump()
+    assert unplugged - 0.05 < backend.read().hand.stamp[0] <= unplugged + 0.01
+
+
 def test_activate_says_why_it_cannot(emulate, opened):
     emulated, channel = emulate()
     backend = opened(channel)

@@ -94,6 +94,14 @@ def test_no_setpoint_is_faster_than_allowed(targets, gaps):
             before = setpoint
 
 
+def test_a_time_that_goes_back_moves_nothing():
+    interpolator = Interpolator(np.zeros(1), np.array([3.5]))
+    interpolator.aim(np.array([0.2]), now=1.0, period=0.1)
+    there = interpolator.at(1.05)
+    assert interpolator.at(1.02) == there and interpolator.at(1.05) == there
+    assert interpolator.at(1.06) == pytest.approx(0.12)
+
+
 def test_a_released_joint_does_not_jump_when_it_is_engaged():
     interpolator = Interpolator(np.zeros(2), np.full(2, 3.5))
     interpolator.aim(np.array([1.0, 1.0]), 0.0, 0.1)

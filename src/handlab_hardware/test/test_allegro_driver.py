@@ -178,12 +178,15 @@ def test_a_finger_that_stays_silent_turns_the_motors_off(bench):
     assert off - silent == pytest.approx(ladder.FINGER_LOST, abs=0.005)
 
 
-def test_a_finger_that_comes_back_in_time_is_as_if_nothing_was(bench):
-    bench.emulated.faults.silent_fingers = {MIDDLE}
+@pytest.mark.parametrize("silent", [{0}, {MIDDLE}, {3}, {0, 2}, {1, 2, 3}, {0, 1, 2, 3}])
+def test_fingers_that_come_back_in_time_are_as_if_nothing_was(bench, silent):
+    bench.emulated.faults.silent_fingers = silent
     bench.run(0.05)
+    assert bench.now - bench.driver.measurement.stamp > 0.04
     bench.emulated.faults.silent_fingers = set()
     target = np.clip(bench.hand.nominal + 0.2, bench.hand.lower, bench.hand.upper)
     bench.run(1.0, before_each=lambda: bench.aim(target))
+    assert bench.now - bench.driver.measurement.stamp < 0.005
     assert bench.messages().count(Message.SYSTEM_OFF) == 1  # of the start-up
     assert np.abs(bench.emulated.q - target).max() < 0.003
 

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from handlab_core.errors import BadConfig, StationFault, UnknownName
+from handlab_core.guard import GuardedBackend
 from handlab_core.types import Command
 from handlab_hardware.dynamixel.failures import (
     HEALTH_PERIOD,
+    PROBE_PERIOD,
     REOPEN_PERIOD,
     SILENT_CYCLES,
     WATCHDOG,
@@ -17,6 +19,7 @@ from handlab_hardware.dynamixel.failures import (
     ServoRefused,
 )
 
+PERIOD = 0.01  # s, of a cycle
 PULL = Command(np.array([[0.5]]), np.array([[1.0]]))
 
 
@@ -222,14 +225,17 @@ def test_current_based_mode_limits_the_current(make_rig):
 
 
 def test_torque_can_be_kept_off_by_joint(live):
-    live.station.set_torque(["FFJ10", "THJ32"], False)
-    live.step(cycles=2)
+    live.station = guard = GuardedBackend(live.hand, live.fixture, live.station)
+    for joint in ("FFJ10", "THJ32", "valve"):
+        guard.loosen(joint, True)
+    live.step(cycles=2, fixture=PULL)
     assert torque(live) == {11, 12, 20, 21, 22, 30, 31}
-    live.station.set_torque(["FFJ10"], True)
-    live.step()
-    assert torque(live) == {10, 11, 12, 20, 21, 22, 30, 31}
+    guard.loosen("FFJ10", False)
+    guard.loosen("valve", False)
+    live.step(fixture=PULL)
+    assert torque(live) == {10, 11, 12, 20, 21, 22, 30, 31, 50}
     with pytest.raises(UnknownName, match="FFJ10"):
-        live.station.set_torque(["thumb"], False)
+        guard.loosen("thumb", True)
 
 
 def test_wrong_commands_raise(live):
@@ -332,6 +338,21 @@ def test_a_silent_servo_is_reported_after_some_cycles_and_its_group_holds(live):
     assert not live.station.health.problems
     live.until(lambda: np.abs(live.station.read().hand.q - 0.4).max() < 0.01, q=0.4)
     assert live.station.health.counts["silent_servos"] == 1
+
+
+def test_servos_that_fell_silent_together_come_back_together(live):
+    """Their answers were lost, they were not: nobody need be set up anew, or waited for."""
+    live.step(cycles=3)
+    live.fault("drop")
+    live.until(lambda: live.station.health.hand.silent.all(), cycles=3 * SILENT_CYCLES)
+    live.fault("clear")
+    writes, before = sent(live), torque(live)
+    period = round(PROBE_PERIOD / PERIOD)
+    live.until(lambda: not live.station.health.problems, cycles=3 * period)
+    assert torque(live) == before and len(before) == 9
+    assert sent(live) - writes < 3 * period * CYCLE, "no servo is set up anew"
+    live.step()
+    assert live.station.read().hand.stamp[0] == live.clock.now
 
 
 def test_a_release_reaches_a_hand_that_holds(live):

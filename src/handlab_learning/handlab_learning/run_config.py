@@ -7,6 +7,7 @@ from typing import Any, get_type_hints
 
 import yaml
 
+from handlab_core.backend import BACKENDS as HARDWARE
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.estimation.follower import ENCODER, check_estimator
 from handlab_core.tasks import Task, make_task
@@ -29,6 +30,12 @@ class RunConfig:
     backend: str = "graph"
     estimator: str = ENCODER
     """What follows the object: `encoder` or `camera`."""
+    hardware: str = "mujoco"
+    """What moves the hand, a name in `handlab_core.backend`; anything else needs the graph."""
+    station: str = ""
+    """Path of the station file; empty: the one that comes with handlab."""
+    port: str = ""
+    """In the place of the station file's; empty: that one."""
     seed: int = 0
     max_hours: float = 6.0
     """Robot-hours, resets counted; the run ends there at the latest."""
@@ -54,10 +61,13 @@ class RunConfig:
         check_estimator(self.estimator)
         for name, allowed in (
             ("backend", BACKENDS),
+            ("hardware", HARDWARE),
             ("until", ("success", "strict", "hours")),
         ):
             if getattr(self, name) not in allowed:
                 raise UnknownName(name, getattr(self, name), allowed)
+        if self.hardware != "mujoco" and self.backend != "graph":
+            raise BadConfig(f"hardware {self.hardware} is moved by the graph: add --backend graph")
         if self.max_hours <= 0 or self.evaluate_every < 1 or self.evaluation_episodes < 1:
             raise BadConfig("max_hours, evaluate_every and evaluation_episodes must be positive")
         if self.vary and self.backend != "sim":

@@ -169,6 +169,12 @@ def test_config_yaml_is_the_resolved_configuration(tmp_path, config):
         ({"settings": {"gamma.x": 1.0}}, BadConfig, "gamma is one setting"),
         ({"max_hours": 0}, BadConfig, "positive"),
         ({"vary": ["object.mass=2"]}, BadConfig, "--backend sim"),
+        (
+            {"hardware": "x"},
+            UnknownName,
+            "unknown hardware 'x'; there is: allegro, dynamixel, mujoco",
+        ),
+        ({"hardware": "allegro", "backend": "sim"}, BadConfig, "add --backend graph"),
         ({"estimator": "x"}, UnknownName, "unknown estimator 'x'; there is: camera, encoder"),
     ],
 )

@@ -20,15 +20,15 @@ from std_srvs.srv import SetBool
 from handlab_core.backend import Hardware, make_backend
 from handlab_core.errors import BadConfig, HandlabError, StationFault
 from handlab_core.guard import GuardedBackend
-from handlab_core.health import StationHealth
 from handlab_core.lockstep import FIXTURE, HAND, PACES
+from handlab_core.priority import hurry
 from handlab_core.tasks import make_task
 from handlab_core.types import Reading
 from handlab_interfaces.srv import Calibrate, JointTorque, Reboot, Teleport
 from handlab_nodes import codec, convert, qos, topics
-from handlab_nodes.diagnostics import ERROR, OK, WARN, Diagnostics, strangers_among
+from handlab_nodes.driver_report import DriverReport
 from handlab_nodes.driver_wire import DriverWire
-from handlab_nodes.pace import LockstepPace, Pace, RealPace, percentile_ms
+from handlab_nodes.pace import LockstepPace, Pace, RealPace
 from handlab_nodes.params import read_params
 from handlab_nodes.spinner import run
 
@@ -36,9 +36,6 @@ COMMANDS = {HAND: topics.HAND_COMMANDS, FIXTURE: topics.FIXTURE_COMMANDS}
 TORQUE = {HAND: topics.HAND_TORQUE, FIXTURE: topics.FIXTURE_TORQUE}
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
-
-NEWS_PERIOD = 0.1
-"""s. So often at most news of the motors are told, beside the report of every second."""
 
 RETRY_PERIOD = 2.0
 """s. So often a driver that starts by itself tries to open hardware that is not there yet."""
@@ -67,6 +64,8 @@ class DriverNode(LifecycleNode):
         self.params = params = read_params(self, DriverParams())
         if params.pace not in PACES:
             raise BadConfig(f"pace is {params.pace!r}; it can be {' or '.join(PACES)}")
+        if params.hardware != "mujoco":
+            hurry()  # with all threads that it will start: one interpreter runs them all
         if not params.groups or not set(params.groups) <= set(COMMANDS):
             raise BadConfig(f"groups are {list(params.groups)}; they can be {', '.join(COMMANDS)}")
         self._task = make_task(params.task)
@@ -76,10 +75,7 @@ class DriverNode(LifecycleNode):
         self._pace: Pace | None = None
         self._malformed, self._next_try, self._why_closed = 0, 0.0, ""
         self._autostart = params.autostart
-        self._told: tuple[str, ...] = ()
-        self._counted: dict[str, int] = {}
-        self._told_at = 0.0
-        self._diagnostics = Diagnostics(self)
+        self._report = DriverReport(self, params.command_sources)
         self._wire = DriverWire(self, names, params.groups)
         for group in params.groups:
             receiver = self._receiver(group, codec.Commands(names[group]))
@@ -194,11 +190,8 @@ class DriverNode(LifecycleNode):
     def _publish(self, reading: Reading) -> None:
         assert self._backend is not None
         self._wire.publish(reading, self._backend, self._hardware is None)
-        if self._hardware is not None:
-            health, now = self._hardware.health, time.monotonic()
-            news = health.problems != self._told or dict(health.counts) != self._counted
-            if news and now - self._told_at >= NEWS_PERIOD:
-                self.report()  # it cannot wait for the next second
+        if self._hardware is not None and self._report.has_news(self._hardware.health):
+            self.report()
 
     # Services.
 
@@ -277,53 +270,13 @@ class DriverNode(LifecycleNode):
                 self.trigger_activate()
 
     def report(self) -> None:
-        """Tell the health of the station, and who else sends commands."""
+        """Tell how the station is."""
         if self._backend is None or self._pace is None:
-            level = ERROR if self._why_closed else WARN
-            self._diagnostics.publish(level, self._why_closed or "not active", {})
+            self._report.tell_idle(self._why_closed)
             return
         health = None if self._hardware is None else self._hardware.health
-        reading = self._backend.read()
-        counts = self._counts(health)
-        strangers = str(counts["strange_command_sources"])
-        self._told_at = time.monotonic()
-        self._told = () if health is None else health.problems
-        self._counted = {} if health is None else dict(health.counts)
-        if self._told:
-            self._diagnostics.publish(ERROR, "; ".join(self._told), counts)
-        elif strangers:
-            message = f"commands also come from {strangers}"
-            self.get_logger().warning(message, throttle_duration_sec=10.0)
-            self._diagnostics.publish(WARN, message, counts)
-        elif isinstance(self._pace, RealPace) and (silence := self._pace.silence()):
-            message = (
-                f"the controllers sent no command for {silence:.1f} s and the hand is held, then "
-                "let go: set trigger_joint_command_threshold to -1, or restart them"
-            )
-            self.get_logger().warning(message, throttle_duration_sec=10.0)
-            self._diagnostics.publish(WARN, message, counts)
-        else:
-            notes = health.notes if health is not None else ()
-            self._diagnostics.publish(WARN if notes else OK, "; ".join(notes) or "driving", counts)
-        self._wire.publish_status(reading, self._backend, health, self._malformed)
-
-    def _counts(self, health: StationHealth | None) -> dict[str, object]:
-        assert self._backend is not None and self._pace is not None
-        infos = self.get_publishers_info_by_topic(self.resolve_topic_name(topics.HAND_COMMANDS))
-        senders = [info.node_name for info in infos]
-        strangers = strangers_among(senders, self.params.command_sources)
-        counts: dict[str, object] = {
-            "commands_clamped": self._backend.clamped,
-            "targets_dropped": self._backend.dropped,
-            "commands_malformed": self._malformed,
-            "commands_stale": self._pace.stale,
-            "strange_command_sources": ", ".join(strangers),
-        }
-        if isinstance(self._pace, RealPace):
-            late = percentile_ms(self._pace.period_errors(), 99)
-            counts["period_error_p99_ms"] = f"{late:.3f}"
-            counts["commands_overruled"] = self._pace.overruled
-        return counts | dict(health.counts if health is not None else {})
+        self._report.tell(self._backend, self._pace, health, self._malformed)
+        self._wire.publish_status(self._backend.read(), self._backend, health, self._malformed)
 
 
 def main(args: list[str] | None = None) -> None:

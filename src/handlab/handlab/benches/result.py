@@ -49,10 +49,12 @@ def run_bench(
     """
     if name not in benches:
         raise UnknownName("bench", name, benches)
+    made = origin(name)  # before: a long bench should not name a commit that came meanwhile
     result = benches[name](seed)
     plain = result.plain()
     if write:
-        write_atomically(results() / f"{name}.json", as_text(plain | origin(name)))
+        made["load"] = round(os.getloadavg()[1], 1)  # of five minutes: what else ran shows here
+        write_atomically(results() / f"{name}.json", as_text(plain | made))
         if result.draw is not None:
             result.draw()
         rewrite_readme()

@@ -9,6 +9,7 @@ import os
 import tempfile
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from handlab_core.errors import StationFault, StationTimeout
 from handlab_core.tasks import make_task
 from handlab_core.thermal import ThermalModel
 from handlab_core.types import Array
+from handlab_hardware.clock import time_of_day
 from handlab_hardware.dynamixel.emulator import EmulatedPort, Fault
 from handlab_hardware.dynamixel.emulator.loop import LoopConfig
 from handlab_hardware.dynamixel.emulator.physics import Goals, Motion, Physics
@@ -41,9 +43,9 @@ MINUTES = "HANDLAB_SOAK_MINUTES"
 PAUSE = (2.0, 6.0)  # s, from one fault's end to the next
 REPORT_LIMIT = 1.0  # s, from a fault to its report
 RECOVERY_LIMIT = 20.0  # s, from the end of a fault until all is well
-AGE_LIMIT = 0.02
-"""s, that a sample may be older than its stamp: two steps of the emulated world. Newer it may be by
-what reading took: the stamp is taken before."""
+CLOCKS = 0.001
+"""s, by which the clocks of driver and bench may differ. A sample must tell what was the truth at
+its stamp or later: newer it may be by what reading took, as the stamp is taken before."""
 FRESH = (
     2.5 * RAD_PER_TICK
 )  # rad between a sample and the truth: the encoder, and the goal's rounding
@@ -77,9 +79,9 @@ class Verdict:
 
     seed: int
     samples: int = 0
-    stale: int = 0
     beyond: int = 0
     faults: Counter[str] = field(default_factory=Counter)
+    stale: list[str] = field(default_factory=list)
     untold: list[str] = field(default_factory=list)
     not_recovered: list[str] = field(default_factory=list)
     report_s: list[float] = field(default_factory=list)
@@ -88,15 +90,21 @@ class Verdict:
     @property
     def violations(self) -> int:
         """All that must not be."""
-        return self.stale + self.beyond + len(self.untold) + len(self.not_recovered)
+        return len(self.stale) + self.beyond + len(self.untold) + len(self.not_recovered)
 
 
 class Remembering:
-    """Physics that keeps what it was, with the time of day."""
+    """Physics that keeps what it was, and since when.
 
-    def __init__(self, physics: Physics) -> None:
-        self._physics, self.period = physics, physics.period
-        self.past: deque[tuple[float, Array]] = deque(maxlen=REMEMBERED)
+    Args:
+        physics: what moves.
+        clock: s, that of the samples' stamps.
+    """
+
+    def __init__(self, physics: Physics, clock: Callable[[], float]) -> None:
+        self._physics, self._clock, self.period = physics, clock, physics.period
+        began = (clock(), physics.read().position.copy())
+        self._past = deque([began], maxlen=REMEMBERED)
 
     def read(self) -> Motion:
         """See `Physics.read`."""
@@ -105,8 +113,23 @@ class Remembering:
     def advance(self, goals: Goals) -> Motion:
         """See `Physics.advance`."""
         motion = self._physics.advance(goals)
-        self.past.append((time.time(), motion.position.copy()))
+        self._past.append((self._clock(), motion.position.copy()))
         return motion
+
+    def since(self, stamp: float) -> Array:
+        """All positions [rad] that were the newest at some time from `stamp` [s] on, (k, m).
+
+        A world that a busy machine lets stand still is as it was, however long ago that began.
+        """
+        past = list(self._past)
+        ends = [began for began, _ in past[1:]] + [np.inf]
+        return np.array([q for (_, q), end in zip(past, ends, strict=True) if end >= stamp])
+
+    def age(self, position: Array, stamp: float) -> float:
+        """How long before `stamp` [s] the world last was nearest to a position [rad], (m,)."""
+        past = list(self._past)
+        nearest = np.argmin([np.abs(q[: len(position)] - position).max() for _, q in past])
+        return stamp - past[int(nearest)][0]
 
 
 class Soak:
@@ -121,10 +144,12 @@ class Soak:
         self._servos = [servo for servo in section.servos if servo.joint in self._hand.joints]
         self._zero = np.array([servo.zero for servo in self._servos])
         self._direction = np.array([servo.direction for servo in self._servos])
-        self._world = Remembering(port.bus.loop.physics)
+        self._clock = time_of_day()
+        self._world = Remembering(port.bus.loop.physics, self._clock)
         port.bus.loop.physics = self._world
         self._problem, self._counts = "starting", Counter[str]()
         self._stamp, self._began, self._told_at = 0.0, time.monotonic(), 0.0
+        self._newest, self._struck = "the start", self._clock()
         self._commands = node.create_publisher(JointState, topics.HAND_COMMANDS, qos.COMMAND)
         self._reboot = node.create_client(Reboot, "driver/reboot")
         node.create_subscription(JointState, topics.HAND_STATES, self._on_state, qos.STREAM)
@@ -133,7 +158,7 @@ class Soak:
 
     def well(self) -> bool:
         """No problem is told, and states come."""
-        return self._problem == "" and time.time() - self._stamp < 0.5
+        return self._problem == "" and self._clock() - self._stamp < 0.5
 
     def strike(self) -> None:
         """Let one thing go wrong, and see that it is told and mended."""
@@ -143,6 +168,7 @@ class Soak:
         self.verdict.faults[kind] += 1
         before = self._counts.copy()
         self._port.inject(fault)
+        self._newest, self._struck = str(fault), self._clock()
         began = time.monotonic()
         try:
             self._spinner.wait(lambda: self._told(before), f"a report of {fault}", 5.0)
@@ -200,11 +226,17 @@ class Soak:
     def _on_state(self, message: JointState) -> None:
         stamp = from_stamp(message.header.stamp)
         self.verdict.samples += 1
-        near = [p for t, p in list(self._world.past) if t >= stamp - AGE_LIMIT]
+        if stamp <= self._stamp:
+            self.verdict.stale.append(f"a stamp {self._stamp - stamp:.4f} s before the last one")
         horn = self._zero + self._direction * np.array(message.position)
-        apart = [np.abs(p[: self._hand.n] - horn) for p in near]
-        fresh = not near or bool((np.min(apart, axis=0) <= FRESH).all())
-        self.verdict.stale += stamp <= self._stamp or not fresh
+        apart = np.abs(self._world.since(stamp - CLOCKS)[:, : self._hand.n] - horn).min(axis=0)
+        if (apart > FRESH).any():
+            joint, age = int(np.argmax(apart)), self._world.age(horn, stamp)
+            self.verdict.stale.append(
+                f"{self._hand.joints[joint]} {apart[joint] / RAD_PER_TICK:.1f} counts from what it "
+                f"was, as {age:.3f} s before the stamp, {stamp - self._struck:.3f} s after "
+                f"{self._newest}"
+            )
         self._stamp = stamp
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:

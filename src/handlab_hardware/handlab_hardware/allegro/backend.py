@@ -176,8 +176,8 @@ class AllegroHand:
 
     # The driver's thread.
 
-    def _now(self) -> float:
-        return whole_ns(self._clock())
+    def _now(self, ago: float = 0.0) -> float:
+        return whole_ns(self._clock() - ago)
 
     def _send(self, frame: Frame) -> None:
         assert self._wire is not None
@@ -186,13 +186,14 @@ class AllegroHand:
     def _pump(self) -> None:
         """Take the frames that are there, and then let the driver look at the time.
 
-        In this order: frames that waited while this thread did not run are not late.
+        In this order: frames that waited while this thread did not run are not late. They count
+        from when they arrived, so that what they tell is not told as newer than it is.
         """
         assert self._wire is not None
         frame, taken = self._wire.receive(POLL), 0
         while frame is not None:
             with self._lock:
-                self._driver.receive(frame, self._now())
+                self._driver.receive(frame, self._now(frame.waited))
             taken += 1
             frame = self._wire.receive(0.0) if taken < BURST else None
         with self._lock:

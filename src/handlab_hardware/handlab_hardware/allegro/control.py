@@ -84,10 +84,10 @@ class Interpolator:
         self._rate = np.minimum(np.abs(target - self._setpoint) / duration, self._max_rate)
 
     def at(self, now: float) -> Array:
-        """The setpoint [rad] at a time [s], which must not go back."""
+        """The setpoint [rad] at a time [s]; at an earlier one than before it is where it is."""
         reach = self._rate * min(max(now - self._now, 0.0), LONGEST_MOVE)
         self._setpoint = self._setpoint + np.clip(self._target - self._setpoint, -reach, reach)
-        self._now = now
+        self._now = max(self._now, now)
         return self._setpoint.copy()
 
     def follow(self, q: Array, joints: BoolArray) -> None:

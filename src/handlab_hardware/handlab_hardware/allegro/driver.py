@@ -170,11 +170,12 @@ class HandDriver:
     def _take_pose(self, finger: int, data: bytes, now: float) -> None:
         self._angle[_joints(finger)] = rad_from_counts(unpack_counts(data), self._version)
         self._seen[finger], self._fresh[finger] = now, True
+        heard = ~self._late
         if self._fresh.all():
             self._fresh[:] = False
             self._complete(now)
-        elif self.engaged and self._late.any() and (self._fresh | self._late).all():
-            self._fresh[:] = False
+        elif self.engaged and heard[finger] and self._fresh[heard].all():
+            self._fresh[heard] = False  # but a finger that is back waits for a whole set
             self._control(now)
 
     def _complete(self, now: float) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from handlab_core.hands import make_hand
+from handlab_core.priority import hurry
 from handlab_hardware.allegro.physics import MotorHeat, SecondOrder, TorquePhysics
 from handlab_hardware.allegro.protocol import (
     DEVICES,
@@ -48,8 +49,9 @@ from handlab_hardware.allegro.wire import Wire, WireLost
 STEP_MS = 1
 """ms, of the emulation; SET_PERIOD counts in it."""
 MS = 1e-3  # s
-LONGEST_CATCH_UP = 0.1
-"""s. An emulator that was stopped for longer does not race through what it missed."""
+LONGEST_CATCH_UP = 0.02
+"""s. Where the machine could not follow for longer, the hand's time stands still: else it would go
+on with torques that were meant for milliseconds."""
 HIGH_TEMPERATURE = 80.0
 """degrees Celsius at which the firmware faults, and its motors go off. Chosen, as in the driver."""
 HARDWARE, FIRMWARE = 0x0400, 0x0103  # chosen; nothing reads them
@@ -219,6 +221,7 @@ def serve(
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Run a hand at real time until `stop` is set; WireLost if the bus goes."""
+    hurry()
     while not stop.is_set():
         frame = wire.receive(STEP_MS * MS)
         while frame is not None:

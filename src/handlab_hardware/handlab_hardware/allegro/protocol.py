@@ -18,7 +18,7 @@ What the hand sends can also be asked for at any time by a remote frame of the s
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 
 import numpy as np
@@ -62,6 +62,8 @@ class Frame:
     id: int
     data: bytes = b""
     remote: bool = False
+    waited: float = field(default=0.0, compare=False)
+    """s, from its arrival until it was read; 0 where the interface does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """A CAN bus for frames of the Allegro hand; the only module here that knows python-can."""
 
+import time
+
 import can
 
 from handlab_core.errors import StationFault
@@ -7,6 +9,10 @@ from handlab_hardware.allegro.protocol import BITRATE, Frame
 
 BRING_UP = f"ip link set {{channel}} up type can bitrate {BITRATE}"
 STANDARD_ID_END = 1 << 11
+
+LONGEST_WAIT = 1.0
+"""s. A frame whose stamp says that it waited for longer has a stamp of another clock: python-can's
+socketcan, udp_multicast and virtual give the time of day, some adapters a time of their own."""
 
 
 class WireLost(StationFault):
@@ -60,7 +66,9 @@ class Wire:
             return None
         known = not message.is_error_frame and not message.is_extended_id
         number = message.arbitration_id if known else STANDARD_ID_END | message.arbitration_id
-        return Frame(number, bytes(message.data), message.is_remote_frame)
+        waited = time.time() - message.timestamp
+        waited = waited if 0.0 <= waited <= LONGEST_WAIT else 0.0
+        return Frame(number, bytes(message.data), message.is_remote_frame, waited)
 
     def flush(self) -> None:
         """Throw away what has arrived."""

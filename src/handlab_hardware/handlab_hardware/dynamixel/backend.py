@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -62,7 +62,6 @@ class DynamixelStation:
         self._layout = layout = Layout(hand, fixture, station)
         self._clock, self._sysfs = clock, sysfs
         self._servos = Servos(layout.plans, layout.max_rate)
-        self._allowed = np.ones(layout.n, dtype=bool)
         limit = layout.temperature_limit
         self._heat = {group: Heat(limit[layout.places[group]]) for group in GROUPS}
         self._rest: dict[str, Rest] = {}
@@ -144,7 +143,7 @@ class DynamixelStation:
         hand[layout.places[HAND]] = True
         try:
             servos.examine_all(bus)
-            wanted = hand & self._allowed & ~self._hot()
+            wanted = hand & ~self._hot()
             servos.engage(bus, wanted & ~servos.locked, layout.max_effort)
             failed = [str(s) for s, ok in self._each(servos.engaged | ~wanted) if not ok]
             if failed:
@@ -166,14 +165,6 @@ class DynamixelStation:
         self._dismiss()
 
     # Maintenance, by the thread that steps, between steps.
-
-    def set_torque(self, joints: Iterable[str], on: bool) -> None:
-        """Keep joints released whatever is commanded, or let them follow again; UnknownName."""
-        which = np.zeros(self._layout.n, dtype=bool)
-        which[[self._layout.place(joint) for joint in joints]] = True
-        self._allowed[which] = on
-        if not on:
-            self._release(which)
 
     def reboot(self, joint: str) -> None:
         """Restart one servo, which clears its error; it is armed when it answers again.
@@ -247,7 +238,7 @@ class DynamixelStation:
         self._last_cycle = now
         for group, q in self._held.items():
             target[self._layout.places[group]] = q
-        free = self._allowed & ~self._hot() if self._active else np.zeros_like(self._allowed)
+        free = ~self._hot() & self._active
         servos.command(bus, target, np.where(free, effort, 0.0), period)
         stamp = self._stamp()
         servos.read(bus)

@@ -27,11 +27,16 @@ STATUS = 11  # bytes of a status packet without data
 IDENTITY = 3  # bytes of data of an answer to a ping
 MS_PER_S = 1000.0
 
-WARY = 0.1
+WARY = 1.0
 """s after a loss, in which an answer that is late may still come."""
 
 LISTEN = 0.002
 """s, while wary, to wait for a second answer behind the first: more than an adapter holds back."""
+
+TAGS = 11
+"""So many common reads in a row ask for different numbers of bytes, while wary; at 100 Hz that is a
+tenth of a second. A status packet says not which instruction it answers, but it has a length. So
+many bytes must follow those that are asked for: behind the present position there are 12."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ class ServoBus:
         self.fast_works = False
         """Whether one has ever been answered."""
         self._fast_failures = 0
-        self._wary_until = 0.0
+        self._wary_until, self._tag = 0.0, 0
         self._port = Port(port, baud, (1 if latency is None else latency) / MS_PER_S)
         self._packets = Packets()
 
@@ -131,10 +136,16 @@ class ServoBus:
         """Read the same bytes of many servos: one try, one retry; who is silent is left out.
 
         The first try is a fast sync read if `fast`. Who does not answer the plain one is asked
-        alone, since a servo may wait for the one before it.
+        alone, since a servo may wait for the one before it. No answer to an earlier call is taken:
+        for WARY after a loss each call asks for up to TAGS bytes more, another number each time.
         """
         if not servos:
             return {}
+        self._tag = self._tag % TAGS + 1 if self._wary else 0
+        answers = self._read_all(servos, address, size + self._tag)
+        return {servo: Answer(a.data[:size], a.alert) for servo, a in answers.items()}
+
+    def _read_all(self, servos: Sequence[int], address: int, size: int) -> dict[int, Answer]:
         if self.fast:
             answers = self._fast_sync_read(servos, address, size)
             if len(answers) == len(servos):
@@ -159,10 +170,12 @@ class ServoBus:
     def _fast_sync_read(self, servos: Sequence[int], address: int, size: int) -> dict[int, Answer]:
         """All servos' data in one status packet, which is lost as a whole."""
         self._packets.syncReadTx(self._port, address, size, list(servos), len(servos), True)
-        packet, result = self._receive(fast=True)
         stride = size + FAST_OVERHEAD
-        if result != COMM_SUCCESS or len(packet) != ERROR + stride * len(servos):
-            return {}
+        packet: list[int] = []
+        while len(packet) != ERROR + stride * len(servos):
+            packet, result = self._receive(fast=True, alone=False)
+            if result != COMM_SUCCESS:
+                return {}
         answers = {}
         for servo, begin in zip(servos, range(ERROR, len(packet), stride), strict=True):
             error, answered = packet[begin : begin + 2]
@@ -176,14 +189,16 @@ class ServoBus:
         # Not the SDK's group read: waiting for one id, it throws the answers of others away.
         self._packets.syncReadTx(self._port, address, size, list(servos), len(servos), False)
         answers: dict[int, Answer] = {}
-        came = 0
-        for _ in servos:
+        came = heard = 0
+        while heard < len(servos):
             packet, result = self._receive(came=came, alone=False)
             if result != COMM_SUCCESS:
                 break
-            came += len(packet)
-            answer = _answer(packet)
-            if packet[4] in servos and not packet[ERROR] & ~ALERT and len(answer.data) == size:
+            answer, error = _answer(packet), packet[ERROR] & ~ALERT
+            if packet[4] not in servos or not (error or len(answer.data) == size):
+                continue  # to an earlier question
+            came, heard = came + len(packet), heard + 1
+            if not error:
                 answers[packet[4]] = answer
         return answers
 
@@ -214,12 +229,13 @@ class ServoBus:
         """The next status packet that can be an answer to what was sent last.
 
         After a loss an answer may come late, and then look like the next one's: it betrays itself
-        by being there before the wire can have carried both packets, or by another behind it.
+        by being there before the wire can have carried both packets, or by another behind it (and
+        to a common read by its length).
 
         Args:
             fast: it is the common answer to a fast sync read.
             came: bytes of the answer that came before.
-            alone: no other packet follows.
+            alone: no other packet follows, and its length tells nothing.
         """
         while True:
             packet, result = self._packets.rxPacket(self._port, fast)
@@ -230,9 +246,12 @@ class ServoBus:
             if self._port.too_early(came + len(packet)):
                 self.counts["late_packets"] += 1
                 continue
-            wary = alone and time.monotonic() < self._wary_until
-            if not wary or not self._port.more_comes(LISTEN):
+            if not (alone and self._wary and self._port.more_comes(LISTEN)):
                 return packet, result
+
+    @property
+    def _wary(self) -> bool:
+        return time.monotonic() < self._wary_until
 
 
 def _answer(packet: list[int]) -> Answer:

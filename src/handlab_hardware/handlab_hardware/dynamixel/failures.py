@@ -8,7 +8,8 @@
 |                                            | again after FAST_AGAIN if they ever worked          |
 | a servo is missing in a cycle              | its group keeps the last reading and the old stamp  |
 | ... in SILENT_CYCLES cycles in a row       | reported; its group holds the last position; it is  |
-|                                            | asked every PROBE_PERIOD, and armed when it is back |
+|                                            | asked every PROBE_PERIOD; where one is back, the    |
+|                                            | others are asked at once                            |
 | the alert bit of a status packet           | the hardware error is read at once and named;       |
 |                                            | a servo that shut down waits for `reboot`           |
 | a servo restarted by itself (brown-out)    | armed anew; engages from where it is                |

@@ -220,8 +220,7 @@ class Servos:
             if not self.absent[self._turn]:
                 self._attempt(self._turn, self.examine, bus, self._turn)
         if self.absent.any() and now >= self._next_probe:
-            self._next_probe = now + PROBE_PERIOD
-            self._probe(bus)
+            self._probe(bus, now)
         if bus.fast or not bus.fast_works:
             self._next_fast = now + FAST_AGAIN
         elif now >= self._next_fast:
@@ -234,8 +233,7 @@ class Servos:
 
     def examine(self, bus: ServoBus, i: int) -> None:
         """Read the health of one servo, and set right what is not as it was left."""
-        data = bus.read_block(self.ids[i], *UPKEEP).data
-        value = {name: units.from_bytes(data[r.address - UPKEEP[0] :], r) for name, r in HEALTH}
+        value = self._upkeep(bus, i)
         self.temperature[i] = value["present_temperature"]
         self.voltage[i] = units.counts_to_volts(value["present_input_voltage"])
         self.errors[i] = value["hardware_error_status"]
@@ -252,6 +250,10 @@ class Servos:
             self.engaged[i] = False
         self._suspect[i] = False
 
+    def _upkeep(self, bus: ServoBus, i: int) -> dict[str, int]:
+        data = bus.read_block(self.ids[i], *UPKEEP).data
+        return {name: units.from_bytes(data[r.address - UPKEEP[0] :], r) for name, r in HEALTH}
+
     def reboot(self, bus: ServoBus, i: int, now: float) -> None:
         """Restart one servo, and look for it from now on.
 
@@ -265,17 +267,19 @@ class Servos:
         self.counts["reboots"] += 1
         self._next_probe = now + PROBE_PERIOD
 
-    def _probe(self, bus: ServoBus) -> None:
-        """Look for the next servo that is away, and take it back."""
+    def _probe(self, bus: ServoBus, now: float) -> None:
+        """Look for the next servo that is away, and take it back; then the others need no wait."""
         i = min(_places(self.absent), key=lambda place: (place <= self._probed, place))
         self._probed = i
-        self._attempt(i, self._take_back, bus, i)
+        there = self._attempt(i, self._take_back, bus, i)
+        self._next_probe = now if there else now + PROBE_PERIOD
 
     def _take_back(self, bus: ServoBus, i: int) -> None:
         bus.ping(self.ids[i], retries=0)
-        self._facts[i] = inspect(bus, self.plans[i])
-        arm(bus, self.plans[i])
-        self.engaged[i] = False
+        if self._upkeep(bus, i)["bus_watchdog"] != WATCHDOG_COUNTS:  # it is not as it was left
+            self._facts[i] = inspect(bus, self.plans[i])
+            arm(bus, self.plans[i])
+            self.engaged[i] = False
         self.examine(bus, i)
         self.absent[i] = self.rebooting[i] = False
         self._missed[i] = 0

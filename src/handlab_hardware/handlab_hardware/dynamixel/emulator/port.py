@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Self
 
 from handlab_core.errors import BadConfig, HandlabError, StationFault
+from handlab_core.priority import hurry
 from handlab_hardware.dynamixel.emulator.bus import Bus
 from handlab_hardware.dynamixel.emulator.control import ControlChannel
 from handlab_hardware.dynamixel.emulator.faults import Fault
@@ -36,7 +37,6 @@ IDLE_S = 2e-3  # s between looks at the servos while nothing happens
 MAX_LAG_S = 0.25  # s that the servos may be behind; more is not made up for
 UNPLUG_S = 1.0  # s, unless a fault says otherwise
 READ_SIZE = 4096
-NICENESS = -10
 
 TCGETS2 = 0x802C542A  # asm-generic/ioctls.h; gives the speed as a number, whatever it is
 TERMIOS2 = struct.Struct("4I20B2I")
@@ -132,7 +132,7 @@ class EmulatedPort:
 
     def serve(self) -> None:
         """Answer until `stop`."""
-        _hurry()
+        hurry()
         while self._running:
             if self._release():
                 self.bus.advance(self._keep_up())  # while the client thinks
@@ -234,12 +234,6 @@ class EmulatedPort:
         self._master = self._slave = -1
         self._replies.clear()
         self.bus.hang_up()
-
-
-def _hurry() -> None:
-    """Give this thread priority where that is allowed: servos do not wait for other programs."""
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def _link(link: Path, target: str) -> None:
