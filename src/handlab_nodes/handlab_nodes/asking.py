@@ -21,6 +21,11 @@ from handlab_nodes.spinner import Spinner
 PATIENCE = 600.0
 """s of wall time to wait for a node that is not there: long enough for a person to restart it."""
 
+RESULT_KEPT = 1.0
+"""s, that the result of a goal is kept for who has not asked for it yet. Every message of an
+action's status lists all goals that are kept; rclpy's 900 s are thousands of resets, and to read
+such a list takes longer than a reset."""
+
 
 def started(topic: str) -> str:
     """Topic on which the server of an action announces itself."""
@@ -57,6 +62,7 @@ class Worker:
             goal_callback=lambda _: GoalResponse.ACCEPT if free() else GoalResponse.REJECT,
             handle_accepted_callback=self._accept,
             cancel_callback=lambda _: CancelResponse.ACCEPT,
+            result_timeout=RESULT_KEPT,
         )
 
     def finish(self, result: Any, success: bool) -> None:
