@@ -34,17 +34,25 @@ class ObjectAim:
     repeats: int = 1
     """So often in a turn a policy sees the object in the same place: where its lobes stand matters
     to fingers, not which lobe is which. 1 tells them apart."""
+    fine: float | None = None
+    """rad. The policy sees the error once more, bent: in full within about so much of the goal, and
+    beyond it little but the sign. Where the goal is elsewhere in every episode nothing but the
+    error tells how near it is, and a tenth of a radian is lost among several whole ones."""
+    moving: bool = False
+    """The policy sees how fast the goal turns: which way it must be ready to follow."""
 
     def layout(self, joints: int) -> tuple[tuple[str, int], ...]:
         """See `Aim.layout`."""
         name = "object_cos_sin" if self.repeats == 1 else f"object_cos_sin_{self.repeats}"
-        return ((name, 2), ("error", 1))
+        fine = () if self.fine is None else (("fine_error", 1),)
+        return ((name, 2), ("error", 1), *fine, *((("goal_velocity", 1),) * self.moving))
 
     def parts(self, hand: JointState, obj: ObjectEstimate, goal: Goal) -> tuple[Array, ...]:
         """See `Aim.parts`; the error is not wrapped: turns count."""
         angle = obj.angle[:, None]
-        seen = self.repeats * angle
-        return np.cos(seen), np.sin(seen), angle - goal.at(obj.stamp)
+        seen, error = self.repeats * angle, angle - goal.at(obj.stamp)
+        fine = () if self.fine is None else (np.tanh(error / self.fine),)
+        return np.cos(seen), np.sin(seen), error, *fine, *((goal.velocity,) * self.moving)
 
     def error(self, hand: JointState, obj: ObjectEstimate, goal: Goal) -> Array:
         """See `Aim.error`."""

@@ -3,6 +3,7 @@
 | part        | what                                                                            |
 |-------------|---------------------------------------------------------------------------------|
 | observation | as `valve`, but the three lobes are alike: cos and sin of three times the angle |
+|             | and the error twice: as it is, and bent to be fine near the goal                |
 | action      | as `valve`                                                                      |
 | reward      | as `valve`                                                                      |
 | start, goal | +-60 degrees; 180 +-60 degrees: a way of 60 to 300 degrees                      |
@@ -16,6 +17,7 @@ from handlab_core.tasks.task import TASKS, Range, Task
 from handlab_core.tasks.valve import LOBES, REWARDS
 
 SPREAD = np.deg2rad(60.0)  # rad; robel/dclaw/turn.py @ 5b0fd37, DClawTurnRandom
+FINE = 0.25  # rad, where the wider prize of the reward begins
 
 
 @TASKS.register
@@ -28,7 +30,7 @@ def valve_random() -> Task:
         fixture_name="valve",
         rewards=REWARDS,
         reward="robel",
-        aim=ObjectAim(LOBES),
+        aim=ObjectAim(LOBES, fine=FINE),
         start_angle=Range(-SPREAD, SPREAD),
         goal_angle=Range(np.pi - SPREAD, np.pi + SPREAD),
     )

@@ -2,7 +2,7 @@
 
 | part        | what                                                                         |
 |-------------|------------------------------------------------------------------------------|
-| observation | as `valve_random`; the error is to where the goal is now                     |
+| observation | as `valve_random`, the error to where the goal is now; the goal's velocity   |
 | action      | as `valve`                                                                   |
 | reward      | as `valve`                                                                   |
 | start, goal | anywhere; the goal starts there too and turns by up to 0.75 rad/s either way |
@@ -19,6 +19,7 @@ from handlab_core.aim import ObjectAim
 from handlab_core.tasks.criteria import MeanError
 from handlab_core.tasks.task import TASKS, Range, Task
 from handlab_core.tasks.valve import LOBES, REWARDS
+from handlab_core.tasks.valve_random import FINE
 
 # robel/dclaw/screw.py @ 5b0fd37, DClawScrewRandom
 FASTEST = 0.75  # rad/s
@@ -36,7 +37,7 @@ def valve_tracking() -> Task:
         fixture_name="valve_turns",
         rewards=REWARDS,
         reward="robel",
-        aim=ObjectAim(LOBES),
+        aim=ObjectAim(LOBES, fine=FINE, moving=True),
         start_angle=Range(-np.pi, np.pi),
         goal_angle=Range(0.0, 0.0),
         goal_velocity=Range(-FASTEST, FASTEST),
