@@ -53,7 +53,12 @@ def train(
     task: Annotated[
         str, typer.Argument(help="See `handlab tasks`; not needed with --resume.")
     ] = "",
-    algorithm: Annotated[str, typer.Option(help="npg")] = "npg",
+    algorithm: Annotated[
+        str, typer.Option(help="npg: from nothing; bc, dapg: from demonstrations")
+    ] = "npg",
+    demos: Annotated[
+        str, typer.Option(help="A recorded bag, or a Minari dataset for adroit_*")
+    ] = "",
     backend: Annotated[str, typer.Option(help="graph: the ROS nodes; sim: this process")] = "graph",
     estimator: Estimator = "encoder",
     reward: Annotated[str, typer.Option(help="Reward variant; default: the task's own")] = "",
@@ -69,7 +74,7 @@ def train(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Learn a task from nothing."""
+    """Learn a task, from nothing or from demonstrations."""
     from handlab_learning.run_config import RunConfig, parse_settings
 
     if resume is not None:
@@ -79,7 +84,7 @@ def train(
         raise BadConfig("name a task (see `handlab tasks`), or a run folder with --resume")
     config = RunConfig(
         task, reward, algorithm, backend, estimator, seed, max_hours, until=until,
-        vary=vary or [], settings=parse_settings(settings or []),
+        vary=vary or [], demos=demos, settings=parse_settings(settings or []),
     )  # fmt: skip
     _train(config, as_json, None, worlds, viewer)
 
@@ -256,10 +261,11 @@ def view(task: TaskName = "valve") -> None:
 @app.command()
 def tasks() -> None:
     """List the tasks."""
+    from handlab_core.suite import SUITE, find_task
     from handlab_core.tasks import TASKS
 
-    for name, build in sorted(TASKS.items()):
-        task = build()
+    for name in [*sorted(TASKS), *SUITE]:
+        task = find_task(name)
         rewards = ", ".join(f"{r}*" if r == task.reward else r for r in task.rewards)
         print(f"{name:20} {task.description} ({task.hand_name}; rewards: {rewards})")
 

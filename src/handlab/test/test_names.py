@@ -37,6 +37,8 @@ OURS = {
 FOREIGN = {
     "rclpy": {"handlab_nodes", "handlab"},
     "mujoco": {"handlab_sim", "handlab"},
+    "gymnasium_robotics": {"handlab_sim"},
+    "minari": {"handlab_sim"},
     "torch": {"handlab_learning", "handlab"},
     "serial": {"handlab_hardware"},
     "can": {"handlab_hardware"},

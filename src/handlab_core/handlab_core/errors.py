@@ -6,6 +6,7 @@ HandlabError
 ├── BadRun            a run folder or checkpoint that is missing, truncated or foreign
 ├── BadDemonstration  a bag of another hand or task, or a recorded motion that shows no episode
 ├── BadConfig         a value that cannot be
+├── BadDemonstrations demonstrations that are not there, or of another task
 ├── StationFault      the robot (or its simulation) did not do what it must
 │   ├── HandWarm      the motors must rest before the next step
 │   └── ResetFailed   the reset gave up; names the joints
@@ -44,6 +45,10 @@ class BadDemonstration(HandlabError):
 
 class BadConfig(HandlabError):
     """A setting has a value that cannot be."""
+
+
+class BadDemonstrations(HandlabError):
+    """Demonstrations are missing, or cannot be learned from."""
 
 
 class StationFault(HandlabError):
