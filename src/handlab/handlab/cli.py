@@ -57,7 +57,7 @@ def train(
         str, typer.Option(help="npg: from nothing; bc, dapg: from demonstrations")
     ] = "npg",
     demos: Annotated[
-        str, typer.Option(help="A recorded bag, or a Minari dataset for adroit_*")
+        str, typer.Option(help="A bag (default: the task's own), or a Minari dataset for adroit_*")
     ] = "",
     backend: Annotated[str, typer.Option(help="graph: the ROS nodes; sim: this process")] = "graph",
     estimator: Estimator = "encoder",
@@ -75,6 +75,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Learn a task, from nothing or from demonstrations."""
+    from handlab.demonstrations import source
     from handlab_learning.run_config import RunConfig, parse_settings
 
     if resume is not None:
@@ -84,7 +85,8 @@ def train(
         raise BadConfig("name a task (see `handlab tasks`), or a run folder with --resume")
     config = RunConfig(
         task, reward, algorithm, backend, estimator, seed, max_hours, until=until,
-        vary=vary or [], demos=demos, settings=parse_settings(settings or []),
+        vary=vary or [], demos=source(task, algorithm, demos),
+        settings=parse_settings(settings or []),
     )  # fmt: skip
     _train(config, as_json, None, worlds, viewer)
 

@@ -3,8 +3,41 @@
 from pathlib import Path
 
 from handlab_core.episode import Episode
-from handlab_core.suite import SuiteTask
+from handlab_core.errors import BadDemonstrations
+from handlab_core.paths import share
+from handlab_core.suite import SUITE, SuiteTask
+from handlab_learning.algorithms import ALGORITHMS
 from handlab_learning.run_config import RunConfig
+
+REFERENCE = Path("demos")
+"""In the workspace: a folder for each task that has demonstrations of its own, a bag."""
+
+
+def source(task: str, algorithm: str, given: str) -> str:
+    """What a run learns from: what was given, or the reference demonstrations of its task.
+
+    Args:
+        task: name of it.
+        algorithm: name of it.
+        given: a bag or the name of a dataset; empty: nothing was.
+
+    Returns:
+        The name of a dataset, or a bag's absolute path; empty where none are needed.
+
+    Raises:
+        BadDemonstrations: nothing was given and the task has none of its own.
+    """
+    method = ALGORITHMS.get(algorithm)
+    if given or method is None or not method.demonstrations:
+        return given if task in SUITE or not given else str(Path(given).resolve())
+    reference = share() / REFERENCE / task
+    if not reference.exists():
+        there = sorted(path.name for path in reference.parent.glob("*"))
+        raise BadDemonstrations(
+            f"{task} has no demonstrations of its own (there are some of: "
+            f"{', '.join(there) or 'nothing'}); name some with --demos"
+        )
+    return str(reference)
 
 
 def demonstrations_of(config: RunConfig) -> list[Episode]:

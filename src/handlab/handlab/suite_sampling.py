@@ -1,10 +1,10 @@
 """Episodes of the Adroit suite, on all cores."""
 
 import multiprocessing
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
+from handlab.cores import processes
 from handlab_core.episode import Episode
 from handlab_core.policy import GaussianPolicy
 from handlab_core.suite import SuiteTask
@@ -13,9 +13,6 @@ from handlab_sim.adroit import AdroitWorld
 
 CHUNK = 5
 """Episodes a process is asked for at a time: few enough that all end at about the same time."""
-
-PROCESSES = "HANDLAB_PROCESSES"
-"""Environment variable: so many processes; without it there is one for each core."""
 
 
 class SuiteSampler:
@@ -26,20 +23,18 @@ class SuiteSampler:
 
     Args:
         task: of the suite.
-        processes: with one, episodes run in this process. None: as many as `PROCESSES` or the
-            machine says.
+        count: of the processes; with one, episodes run in this process. None: on all cores.
         variations: of the object, drawn anew for every episode.
     """
 
     def __init__(
         self,
         task: SuiteTask,
-        processes: int | None = None,
+        count: int | None = None,
         variations: Sequence[Variation] = (),
     ) -> None:
         self._make = (task, tuple(variations))
-        cores = len(os.sched_getaffinity(0))
-        self._processes = processes or int(os.environ.get(PROCESSES, cores))
+        self._count = count or processes()
         self._world: AdroitWorld | None = None
         self._pool: ProcessPoolExecutor | None = None
 
@@ -63,13 +58,13 @@ class SuiteSampler:
     def _chunks(
         self, policy: GaussianPolicy, seed: int, episodes: list[int], deterministic: bool
     ) -> "Sequence[list[Episode]] | map[list[Episode]]":
-        if self._processes == 1:
+        if self._count == 1:
             self._world = self._world or AdroitWorld(*self._make)
             return [_episodes(self._world, policy, seed, episodes, deterministic)]
         if self._pool is None:
             # Not forked: this process has threads of torch.
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._processes, context, _begin, self._make)
+            self._pool = ProcessPoolExecutor(self._count, context, _begin, self._make)
         chunks = [episodes[i : i + CHUNK] for i in range(0, len(episodes), CHUNK)]
         jobs = [self._pool.submit(_in_process, policy, seed, c, deterministic) for c in chunks]
         return [job.result() for job in jobs]

@@ -1,6 +1,7 @@
 """Measurements beside their limits, one file each; `./handlab bench NAME`."""
 
 from handlab.benches import (
+    adroit,
     bus,
     demo,
     emulated,
@@ -32,6 +33,7 @@ BENCHES = {
     "estimators": estimators.measure,
     "resets": resets.measure,
     "foam": foam.measure,
+    "adroit": adroit.measure,
 }
 """Name to the function that measures: seed in, result out."""
 
