@@ -41,6 +41,9 @@ NPG = {
 """hand_dapg/dapg/examples/*.txt, where a step size is twice a KL. There no step is taken back and
 the Fisher matrix is that of all 40000 steps; that of a quarter of them costs a quarter."""
 
+CLONING = {"cloning.epochs": 5, "cloning.units": True, "cloning.noise": 1.0}
+"""hand_dapg/dapg/examples/*.txt and job_script.py."""
+
 
 @dataclass(frozen=True)
 class Held:
@@ -75,8 +78,8 @@ class SuiteTask:
     settings: Mapping[str, Mapping[str, Any]] = field(
         default_factory=lambda: {
             "npg": NPG,
-            "bc": {"hidden": NPG["hidden"]},
-            "dapg": {f"npg.{name}": value for name, value in NPG.items()},
+            "bc": {"hidden": NPG["hidden"]} | CLONING,
+            "dapg": {f"npg.{name}": value for name, value in NPG.items()} | CLONING,
         }
     )
     """Of each algorithm, where they are not its defaults."""

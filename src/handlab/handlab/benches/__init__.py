@@ -4,6 +4,7 @@ from handlab.benches import (
     adroit,
     bus,
     demo,
+    demos,
     emulated,
     estimators,
     foam,
@@ -33,6 +34,7 @@ BENCHES = {
     "estimators": estimators.measure,
     "resets": resets.measure,
     "foam": foam.measure,
+    "demos": demos.measure,
     "adroit": adroit.measure,
 }
 """Name to the function that measures: seed in, result out."""
