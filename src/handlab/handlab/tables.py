@@ -44,6 +44,7 @@ class Row:
     what: str
     asked: str
     measured: Callable[[Result], str]
+    """Empty: nothing of it was measured yet."""
 
 
 def read_results(folder: Path) -> dict[str, dict[str, Any]]:
@@ -55,9 +56,9 @@ def figures_table(results: Results) -> str:
     """The table of figures; a figure that was not measured is not in it."""
     rows = ["| figure | asked | measured | command |", "|---|---|---|---|"]
     rows += (
-        f"| {row.what} | {row.asked} | {row.measured(r)} | `{r['command']}` |"
+        f"| {row.what} | {row.asked} | {measured} | `{r['command']}` |"
         for row in ROWS
-        if (r := results.get(row.bench)) is not None
+        if (r := results.get(row.bench)) is not None and (measured := row.measured(r))
     )
     machines = "; ".join(sorted({r["machine"] for r in results.values()}))
     return "\n".join([*rows, "", f"Measured on: {machines}."]) if results else NOT_YET
@@ -121,7 +122,7 @@ def _demos(r: Result) -> str:
             hours = _hours(row["dapg"]["median_robot_hours_to_strict_success"])
             faster = f" ({r['speedups'][task]:.0f}x)" if task in r["speedups"] else ""
             told.append(f"`{task}` **{hours}**{faster}")
-    return f"{', '.join(told)}; [more](docs/learning.md)"
+    return f"{', '.join(told)}; [more](docs/learning.md)" if told else ""
 
 
 def _adroit(r: Result) -> str:
@@ -130,7 +131,7 @@ def _adroit(r: Result) -> str:
         for task, row in r["tasks"].items()
         if "dapg" in row
     ]
-    return f"{', '.join(told)}; [more](docs/learning.md)"
+    return f"{', '.join(told)}; [more](docs/learning.md)" if told else ""
 
 
 ROWS = (
@@ -240,17 +241,19 @@ def adroit_table(results: Results) -> str:
         "|---" * 9 + "|",
     ]
     for task, row in result["tasks"].items():
-        if (dapg := row.get("dapg")) is None:
+        if not row:
             continue
-        others = [
+        rates = [
             f"{row[name]['success_rate']:.0%}" if name in row else "not measured"
-            for name in ("bc", "npg")
+            for name in ("dapg", "bc", "npg")
         ]
-        cells = (
-            f"`{task}`", f"{result['asked'][task]:.0%}", f"**{dapg['success_rate']:.0%}**",
-            f"{dapg['iterations']}", f"{dapg['robot_hours']:.2f}",
-            f"{dapg['wall_s'] / 60:.0f} ({dapg['cpu_s'] / 60:.0f})", *others, dapg["dataset"],
-        )  # fmt: skip
+        spent = ["", "", ""]
+        if (dapg := row.get("dapg")) is not None:
+            minutes = f"{dapg['wall_s'] / 60:.0f} ({dapg['cpu_s'] / 60:.0f})"
+            spent = [f"{dapg['iterations']}", f"{dapg['robot_hours']:.2f}", minutes]
+        dataset = row.get("dapg", row.get("bc", {"dataset": ""}))["dataset"]
+        asked = f"{result['asked'][task]:.0%}"
+        cells = (f"`{task}`", asked, f"**{rates[0]}**", *spent, *rates[1:], dataset)
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join([*rows, "", f"Made by `{result['command']}`."])
 
