@@ -46,7 +46,11 @@ class DapgConfig:
     max_advantage: bool = True
     """Whether the weight has the factor max A, the best step's advantage."""
     cloning: CloningConfig = field(default_factory=CloningConfig)
-    npg: NpgConfig = field(default_factory=lambda: NpgConfig(episodes_per_iteration=10))
+    npg: NpgConfig = field(
+        default_factory=lambda: NpgConfig(episodes_per_iteration=10, max_kl_ratio=10.0)
+    )
+    """A step towards demonstrations far from the policy's own steps often has more than its KL,
+    which is measured on the latter; taking it back would leave the policy where it is for good."""
 
     def __post_init__(self) -> None:
         """Check that the settings can be."""
