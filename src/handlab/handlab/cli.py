@@ -53,7 +53,12 @@ def train(
     task: Annotated[
         str, typer.Argument(help="See `handlab tasks`; not needed with --resume.")
     ] = "",
-    algorithm: Annotated[str, typer.Option(help="npg")] = "npg",
+    algorithm: Annotated[
+        str, typer.Option(help="npg: from nothing; bc, dapg: from demonstrations")
+    ] = "npg",
+    demos: Annotated[
+        str, typer.Option(help="A bag (default: the task's own), or a Minari dataset for adroit_*")
+    ] = "",
     backend: Annotated[str, typer.Option(help="graph: the ROS nodes; sim: this process")] = "graph",
     hardware: Hardware = "mujoco",
     station: StationFile = "",
@@ -72,7 +77,8 @@ def train(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Learn a task from nothing."""
+    """Learn a task, from nothing or from demonstrations."""
+    from handlab.demonstrations import source
     from handlab_learning.run_config import RunConfig, parse_settings
 
     if resume is not None:
@@ -83,6 +89,7 @@ def train(
     config = RunConfig(
         task, reward, algorithm, backend, estimator, seed, max_hours, until=until,
         hardware=hardware, station=station, port=port, vary=vary or [],
+        demos=source(task, algorithm, demos),
         settings=parse_settings(settings or []),
     )  # fmt: skip
     _train(config, as_json, None, worlds, viewer)
@@ -260,10 +267,11 @@ def view(task: TaskName = "valve") -> None:
 @app.command()
 def tasks() -> None:
     """List the tasks."""
+    from handlab_core.suite import SUITE, find_task
     from handlab_core.tasks import TASKS
 
-    for name, build in sorted(TASKS.items()):
-        task = build()
+    for name in [*sorted(TASKS), *SUITE]:
+        task = find_task(name)
         rewards = ", ".join(f"{r}*" if r == task.reward else r for r in task.rewards)
         print(f"{name:20} {task.description} ({task.hand_name}; rewards: {rewards})")
 

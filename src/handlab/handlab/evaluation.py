@@ -12,7 +12,9 @@ from handlab.graph_client import GraphClient
 from handlab.progress import console
 from handlab.sampling import local_sampler
 from handlab.up import BackgroundGraph
+from handlab_core.errors import BadConfig
 from handlab_core.estimation.follower import ENCODER
+from handlab_core.suite import SuiteTask
 from handlab_learning import checkpoint as checkpoints
 from handlab_learning.evaluate import ON_REQUEST, judge
 
@@ -41,6 +43,8 @@ def evaluate(
     saved = checkpoints.load(path)
     task = saved.task()
     policy = saved.policy(task)
+    if graph is not None and isinstance(task, SuiteTask):
+        raise BadConfig(f"{task.name} has no graph: leave --backend and --hardware")
     if graph is None:
         numbers = range(ON_REQUEST, ON_REQUEST + episodes)
         sampler = local_sampler(task, worlds, threads, estimator)

@@ -67,13 +67,14 @@ class TrainingDisplay:
             self._live.update(self._table())
 
     def _say(self, row: Row, evaluation: Row) -> None:
-        print(
+        line = (
             f"iteration {row['iteration']:4d}  {row['robot_hours']:5.2f} robot-h  "
-            f"return {row['mean_return']:8.1f}  success {evaluation['success_rate']:4.0%}  "
-            f"strict {evaluation['strict_success_rate']:4.0%}  {row['steps_per_s']:6.0f} steps/s",
-            file=sys.stderr,
-            flush=True,
+            f"return {evaluation['mean_return']:8.1f}  success {evaluation['success_rate']:4.0%}  "
+            f"strict {evaluation['strict_success_rate']:4.0%}"
         )
+        if "steps_per_s" in row:
+            line += f"  {row['steps_per_s']:6.0f} steps/s"
+        print(line, file=sys.stderr, flush=True)
 
     def _table(self) -> Table:
         row, table = self._row, Table.grid(padding=(0, 2))
@@ -85,17 +86,18 @@ class TrainingDisplay:
         if not row:
             table.add_row("[dim]starting the graph, then the first episodes ...[/]")
             return table
+        shown = {"iteration": f"{row['iteration']}"}
+        if "mean_return" in row:  # else nothing acts: demonstrations are cloned
+            shown |= {
+                "return": f"{row['mean_return']:.0f}",
+                "training success": f"{row['training_success_rate']:.0%}",
+                "steps/s": f"{row['steps_per_s']:.0f}",
+            }
+        minutes = [f"{row[part] / 60:.1f} min" for part in ("experience_s", "reset_s")]
+        shown["robot time: steps, resets"] = ", ".join(minutes)
         figures = Table.grid(padding=(0, 3))
-        figures.add_row(
-            "iteration", "return", "training success", "steps/s", "robot time: steps, resets"
-        )
-        figures.add_row(
-            f"[bold]{row['iteration']}[/]",
-            f"[bold]{row['mean_return']:.0f}[/]",
-            f"[bold]{row['training_success_rate']:.0%}[/]",
-            f"[bold]{row['steps_per_s']:.0f}[/]",
-            f"[bold]{row['experience_s'] / 60:.1f} min, {row['reset_s'] / 60:.1f} min[/]",
-        )
+        figures.add_row(*shown)
+        figures.add_row(*(f"[bold]{text}[/]" for text in shown.values()))
         table.add_row(figures)
         if self._evaluations:
             bars = "".join(BARS[round(rate * (len(BARS) - 1))] for rate in self._evaluations[-60:])

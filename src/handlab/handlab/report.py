@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 
 from handlab import video
 from handlab_core.files import write_atomically
-from handlab_core.tasks import make_task
+from handlab_core.suite import SuiteTask, find_task
 from handlab_learning.run_folder import RunFolder
 
 INK, GREEN, BLUE, GREY, RED = "#1f2933", "#2f9e58", "#2b6cb0", "#9aa5b1", "#c53030"
@@ -68,7 +68,7 @@ def plot(rows: list[dict[str, Any]], summary: dict[str, Any], path: Path) -> Non
         len(heights), 1, figsize=(9, 2 * sum(heights) / 1.7), sharex=True, height_ratios=heights
     )
     top, bottom = axes_of[:2]
-    task = make_task(summary["task"])
+    task = find_task(summary["task"])
     judged = [(row["robot_hours"], row["evaluation"]) for row in rows if "evaluation" in row]
     hours = [h for h, _ in judged]
     top.plot(hours, [100 * e["success_rate"] for _, e in judged], color=GREEN, marker="o", ms=3,
@@ -80,9 +80,10 @@ def plot(rows: list[dict[str, Any]], summary: dict[str, Any], path: Path) -> Non
         top.annotate(f"learned: {reached:.2f} h ", (reached, 4), color=INK, ha="right")
     top.set(ylabel="evaluation episodes [%]", ylim=(-3, 103))
     top.legend(frameon=False, loc="upper left")
-    bottom.plot([r["robot_hours"] for r in rows], [r["mean_return"] for r in rows], color=INK, lw=1)
+    returns = [(row["robot_hours"], row["mean_return"]) for row in rows if "mean_return" in row]
+    bottom.plot([h for h, _ in returns], [value for _, value in returns], color=INK, lw=1)
     bottom.set(ylabel="mean return")
-    if warmth:
+    if warmth and not isinstance(task, SuiteTask):
         _plot_temperatures(axes_of[2], warmth, task.hand.joints)
     axes_of[-1].set(xlabel="robot-hours, resets counted")
     for axes in axes_of:

@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from handlab.suite_sampling import SuiteSampler
 from handlab_core.env import Env
 from handlab_core.episode import Episode
 from handlab_core.estimation.follower import ENCODER
 from handlab_core.policy import GaussianPolicy
 from handlab_core.rollout import rollout
 from handlab_core.station import LocalStation
+from handlab_core.suite import AnyTask, SuiteTask
 from handlab_core.tasks import Task
 from handlab_core.variation import (
     ObjectVariation,
@@ -24,7 +26,7 @@ from handlab_sim.worlds import Worlds
 
 
 def local_sampler(
-    task: Task,
+    task: AnyTask,
     worlds: int,
     threads: int,
     estimator: str = ENCODER,
@@ -35,10 +37,12 @@ def local_sampler(
     Args:
         task: what is to be done.
         worlds: side by side, at most.
-        threads: to simulate them on.
+        threads: to simulate them on. A task of the suite is run by processes on all cores instead.
         estimator: what follows the objects.
         variations: what is drawn anew for every episode.
     """
+    if isinstance(task, SuiteTask):
+        return SuiteSampler(task, variations=variations)
     task = vary_task(task, variations)
     if objects := of_object(variations):
         return VariedSampler(task, worlds, threads, estimator, objects)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from handlab_core.files import write_atomically
@@ -18,6 +19,18 @@ TASKS_BEGIN, TASKS_END = (
     "<!-- tasks:begin (made from results/tasks.json) -->",
     "<!-- tasks:end -->",
 )
+
+DEMOS_BEGIN, DEMOS_END = (
+    "<!-- demos:begin (made from results/demos.json) -->",
+    "<!-- demos:end -->",
+)
+
+ADROIT_BEGIN, ADROIT_END = (
+    "<!-- adroit:begin (made from results/adroit.json) -->",
+    "<!-- adroit:end -->",
+)
+
+NOT_YET = "Not measured yet."
 
 Result = Mapping[str, Any]
 Results = Mapping[str, Result]
@@ -31,6 +44,7 @@ class Row:
     what: str
     asked: str
     measured: Callable[[Result], str]
+    """Empty: nothing of it was measured yet."""
 
 
 def read_results(folder: Path) -> dict[str, dict[str, Any]]:
@@ -42,12 +56,12 @@ def figures_table(results: Results) -> str:
     """The table of figures; a figure that was not measured is not in it."""
     rows = ["| figure | asked | measured | command |", "|---|---|---|---|"]
     rows += (
-        f"| {row.what} | {row.asked} | {row.measured(r)} | `{r['command']}` |"
+        f"| {row.what} | {row.asked} | {measured} | `{r['command']}` |"
         for row in ROWS
-        if (r := results.get(row.bench)) is not None
+        if (r := results.get(row.bench)) is not None and (measured := row.measured(r))
     )
     machines = "; ".join(sorted({r["machine"] for r in results.values()}))
-    return "\n".join([*rows, "", f"Measured on: {machines}."]) if results else "Not measured yet."
+    return "\n".join([*rows, "", f"Measured on: {machines}."]) if results else NOT_YET
 
 
 def _valve(r: Result) -> str:
@@ -104,6 +118,25 @@ def _foam(r: Result) -> str:
     return f"**{r['value']:.0%}** ([curve](docs/objects.md))"
 
 
+def _demos(r: Result) -> str:
+    told = []
+    for task, row in r["tasks"].items():
+        if "dapg" in row:
+            hours = _hours(row["dapg"]["median_robot_hours_to_strict_success"])
+            faster = f" ({r['speedups'][task]:.0f}x)" if task in r["speedups"] else ""
+            told.append(f"`{task}` **{hours}**{faster}")
+    return f"{', '.join(told)}; [more](docs/learning.md)" if told else ""
+
+
+def _adroit(r: Result) -> str:
+    told = [
+        f"{task.removeprefix('adroit_')} **{row['dapg']['success_rate']:.0%}**"
+        for task, row in r["tasks"].items()
+        if "dapg" in row
+    ]
+    return f"{', '.join(told)}; [more](docs/learning.md)" if told else ""
+
+
 ROWS = (
     Row("valve", "robot-hours to turn the valve, resets counted, median of 5 seeds",
         "at most 3.5, each at most 6", _valve),
@@ -125,6 +158,10 @@ ROWS = (
         "at least 99.5 %", _resets),
     Row("foam", "a foam lobe's give in simulation beside a beam's of the same foam: difference",
         "at most 20 %", _foam),
+    Row("demos", "robot-hours to strict success with 20 demonstrations, median of 5 seeds "
+        "(times faster than from nothing)", "valve 0.4, flip 0.6; 8x", _demos),
+    Row("adroit", "the Adroit suite by DAPG: success of 100 episodes",
+        "90 % each, pen 80 %", _adroit),
 )  # fmt: skip
 """The README's figures, in its order."""
 
@@ -142,7 +179,7 @@ def filled(text: str, results: Results) -> str:
 def tasks_table(results: Results) -> str:
     """The table of the tasks that were learned from nothing."""
     if (result := results.get("tasks")) is None:
-        return "Not measured yet."
+        return NOT_YET
     rows = [
         "| task | hand | what | asked | robot-hours, median (seeds) | strict | post |",
         "|---|---|---|---|---|---|---|",
@@ -157,6 +194,73 @@ def tasks_table(results: Results) -> str:
     return "\n".join([*rows, "", f"Made by `{result['command']}`."])
 
 
+WAYS = {
+    "dapg": "cloning, then DAPG",
+    "bc": "cloning alone",
+    "bc_npg": "cloning, then natural gradient without their term",
+    "dapg_10": "DAPG, 10 demonstrations",
+    "dapg_5": "DAPG, 5 demonstrations",
+    "dapg_1": "DAPG, 1 demonstration",
+    "noisy": "DAPG, noisy ones",
+    "slow": "DAPG, slow ones",
+    "failing": "DAPG, partly failed ones",
+    "scratch": "from nothing, natural gradient",
+}
+"""What the variants of `handlab.benches.demos` are called."""
+
+
+def demos_table(results: Results) -> str:
+    """What demonstrations are worth, one row for each way to learn."""
+    if (result := results.get("demos")) is None:
+        return NOT_YET
+    tasks = result["tasks"]
+    head = [f"`{task}`: robot-hours, median (seeds) | strict success at the end" for task in tasks]
+    rows = [f"| 20 demonstrations, unless said otherwise | {' | '.join(head)} |"]
+    rows.append("|---" * (1 + 2 * len(tasks)) + "|")
+    for name, called in WAYS.items():
+        cells = [cell for task in tasks for cell in _way(tasks[task].get(name))]
+        if any(cells):
+            rows.append(f"| {called} | {' | '.join(cells)} |")
+    return "\n".join([*rows, "", f"Made by `{result['command']}`."])
+
+
+def _way(row: Result | None) -> tuple[str, str]:
+    if row is None:
+        return "", ""
+    strict = median(row["strict_success_rate"])
+    if row["algorithm"] == "bc":
+        return "0, no robot", f"{strict:.0%}"
+    seeds = ", ".join(_hours(hours) for hours in row["robot_hours_to_strict_success"])
+    return f"**{_hours(row['median_robot_hours_to_strict_success'])}** ({seeds})", f"{strict:.0%}"
+
+
+def adroit_table(results: Results) -> str:
+    """The suite, one row for each task."""
+    if (result := results.get("adroit")) is None:
+        return NOT_YET
+    rows = [
+        "| task | asked | DAPG | iterations | robot-hours | minutes (CPU) | cloning alone "
+        "| natural gradient from nothing | demonstrations |",
+        "|---" * 9 + "|",
+    ]
+    for task, row in result["tasks"].items():
+        if not row:
+            continue
+        rates = [
+            f"{row[name]['success_rate']:.0%}" if name in row else "not measured"
+            for name in ("dapg", "bc", "npg")
+        ]
+        spent = ["", "", ""]
+        if (dapg := row.get("dapg")) is not None:
+            minutes = f"{dapg['wall_s'] / 60:.0f} ({dapg['cpu_s'] / 60:.0f})"
+            spent = [f"{dapg['iterations']}", f"{dapg['robot_hours']:.2f}", minutes]
+        dataset = row.get("dapg", row.get("bc", {"dataset": ""}))["dataset"]
+        asked = f"{result['asked'][task]:.0%}"
+        cells = (f"`{task}`", asked, f"**{rates[0]}**", *spent, *rates[1:], dataset)
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*rows, "", f"Made by `{result['command']}`."])
+
+
 def between(text: str, begin: str, end: str, content: str) -> str:
     """A page with what is between two marks made anew."""
     head, _, rest = text.partition(begin)
@@ -164,7 +268,19 @@ def between(text: str, begin: str, end: str, content: str) -> str:
     return f"{head}{begin}\n{content}\n{end}{tail}"
 
 
-def rewrite_readme() -> None:
-    """Make README.md's table anew."""
-    path = share() / "README.md"
-    write_atomically(path, filled(path.read_text(), read_results(share() / "results")))
+def learning_page(text: str, results: Results) -> str:
+    """The page about demonstrations with its tables made anew."""
+    text = between(text, DEMOS_BEGIN, DEMOS_END, demos_table(results))
+    return between(text, ADROIT_BEGIN, ADROIT_END, adroit_table(results))
+
+
+PAGES = {"README.md": filled, "docs/learning.md": learning_page}
+"""Every page with tables, and how they are made anew."""
+
+
+def rewrite_pages() -> None:
+    """Make the tables of all pages anew."""
+    results = read_results(share() / "results")
+    for name, renew in PAGES.items():
+        path = share() / name
+        write_atomically(path, renew(path.read_text(), results))

@@ -4,6 +4,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from handlab.demonstrations import demonstrations_of
 from handlab.graph import GraphConfig, on_machine
 from handlab.graph_client import GraphClient
 from handlab.progress import TrainingDisplay
@@ -43,9 +44,11 @@ def train(
         folder.newest_checkpoint()  # say what is missing before anything starts
     with TrainingDisplay(config) as display:
         if config.backend == "sim":
-            varied = parse_variations(config.vary)
+            varied, demonstrations = parse_variations(config.vary), demonstrations_of(config)
             sampler = local_sampler(config.make_task(), worlds, threads, config.estimator, varied)
-            return Trainer(folder, sampler, resume, display.update).run()
+            return Trainer(
+                folder, sampler, resume, display.update, demonstrations=demonstrations
+            ).run()
         graph = GraphConfig(
             config.task,
             reward=config.reward,

@@ -10,10 +10,11 @@ matplotlib.use("Agg")  # no screen needed
 import matplotlib.pyplot as plt
 
 from handlab.sampling import fixed_sampler
+from handlab.suite_sampling import SuiteSampler
 from handlab_core.episode import Episode
 from handlab_core.estimation.follower import ENCODER
 from handlab_core.policy import GaussianPolicy
-from handlab_core.tasks import Task
+from handlab_core.suite import AnyTask, SuiteTask
 from handlab_core.variation import QUANTITIES, Variation, object_of, of_object, vary_task
 from handlab_learning import checkpoint as checkpoints
 from handlab_learning.evaluate import ON_REQUEST, judge
@@ -66,7 +67,7 @@ def evaluate_varied(
 
 
 def _episodes(
-    task: Task,
+    task: AnyTask,
     policy: GaussianPolicy,
     variation: Variation,
     episodes: int,
@@ -75,10 +76,12 @@ def _episodes(
     worlds: int,
     threads: int,
 ) -> list[Episode]:
+    numbers = range(ON_REQUEST, ON_REQUEST + episodes)
+    if isinstance(task, SuiteTask):
+        return SuiteSampler(task, variations=[variation]).sample(policy, seed, numbers, True)
     [value] = variation.values
     chosen = object_of({variation.name: value}) if of_object([variation]) else None
     sampler = fixed_sampler(vary_task(task, [variation]), worlds, threads, estimator, chosen)
-    numbers = range(ON_REQUEST, ON_REQUEST + episodes)
     return sampler.sample(policy, seed, numbers, deterministic=True)
 
 

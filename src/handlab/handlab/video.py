@@ -10,12 +10,19 @@ import sys
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
+from handlab_core.env import Env
+from handlab_core.rollout import rollout
+from handlab_core.station import LocalStation
+from handlab_core.suite import SuiteTask
+from handlab_core.tasks import Task
 from handlab_core.types import Array, JointState, Reading
+from handlab_learning.evaluate import AFTER_TRAINING
 
 BACKENDS = ("egl", "osmesa")
 """Ways to draw without a screen, best first."""
@@ -24,6 +31,10 @@ FRAMES_PER_STEP = 2
 """Between two control steps positions are interpolated."""
 
 EPISODES = 2
+SUITE_EPISODES, SUITE_STEPS = 3, 4
+"""Of a task of the suite, whose episodes are short and have 100 steps a second: so many, and a
+picture after so many steps."""
+
 STILL = 0.5
 """s, the last picture of an episode stays so long."""
 
@@ -72,19 +83,31 @@ def _between(a: JointState, b: JointState, share: float) -> JointState:
     return JointState(a.stamp, a.q + share * (b.q - a.q), a.qd, a.effort)
 
 
-def main() -> None:
-    """Run episodes of a checkpoint's policy and film them: CHECKPOINT OUTPUT SEED."""
-    from handlab_core.env import Env
-    from handlab_core.rollout import rollout
-    from handlab_core.station import LocalStation
-    from handlab_learning import checkpoint
-    from handlab_learning.evaluate import AFTER_TRAINING
+def _film_suite(saved: Any, task: SuiteTask, seed: int) -> list[NDArray[np.uint8]]:
+    """Film a task of the suite through the environment's own camera."""
+    from handlab_sim.adroit import AdroitWorld
+
+    world = AdroitWorld(task, render_mode="rgb_array")
+    frames: list[NDArray[np.uint8]] = []
+    steps = 0
+
+    def watch() -> None:
+        nonlocal steps
+        if steps % SUITE_STEPS == 0:
+            frames.append(world.env.render())
+        steps += 1
+
+    for number in range(AFTER_TRAINING, AFTER_TRAINING + SUITE_EPISODES):
+        world.episode(saved.policy(), seed, number, deterministic=True, on_step=watch)
+    world.env.close()
+    return frames
+
+
+def _film_station(saved: Any, task: Task, seed: int) -> list[NDArray[np.uint8]]:
+    """Film a station, with the goal where the task has one to show."""
     from handlab_sim.rendering import StationRenderer
     from handlab_sim.worlds import Worlds
 
-    source, output, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    saved = checkpoint.load(source)
-    task = saved.task()
     worlds = Worlds(task.hand, task.fixture)
     env = Env(task, LocalStation(task, worlds))
     renderer = StationRenderer(task.hand, task.fixture)
@@ -110,7 +133,21 @@ def main() -> None:
                 frames.append(renderer.frame(hand, _between(a.fixture, b.fixture, share), goal))
         frames += [frames[-1]] * round(STILL * FRAMES_PER_STEP / task.period)
     renderer.close()
-    _write(output, frames, FRAMES_PER_STEP / task.period)
+    return frames
+
+
+def main() -> None:
+    """Run episodes of a checkpoint's policy and film them: CHECKPOINT OUTPUT SEED."""
+    from handlab_learning import checkpoint
+
+    source, output, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    saved = checkpoint.load(source)
+    task = saved.task()
+    if isinstance(task, SuiteTask):
+        frames, rate = _film_suite(saved, task, seed), 1 / (SUITE_STEPS * task.period)
+    else:
+        frames, rate = _film_station(saved, task, seed), FRAMES_PER_STEP / task.period
+    _write(output, frames, rate)
 
 
 if __name__ == "__main__":

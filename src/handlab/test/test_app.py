@@ -310,6 +310,7 @@ def test_unknown_backends_of_the_environment_are_refused():
         gymnasium.make("handlab/ClawValve-v0", backend="x")
 
 
-def test_the_readmes_figures_are_those_of_the_results():
-    text = (share() / "README.md").read_text()
-    assert tables.filled(text, tables.read_results(share() / "results")) == text
+@pytest.mark.parametrize("page", list(tables.PAGES))
+def test_the_figures_of_a_page_are_those_of_the_results(page):
+    text = (share() / page).read_text()
+    assert tables.PAGES[page](text, tables.read_results(share() / "results")) == text

@@ -17,7 +17,7 @@ def kept(tmp_path, monkeypatch):
     row = {"asked": 3.5, "median_robot_hours_to_success": 7.0, "curves": [[[1.0, 0.5]]]}
     old = {"tasks": {"valve": row, "no_such_task": row}}
     (tmp_path / "tasks.json").write_text(json.dumps(old))
-    monkeypatch.setattr(tasks, "results", lambda: tmp_path)
+    monkeypatch.setattr("handlab.benches.kept.results", lambda: tmp_path)
     monkeypatch.setattr(tasks, "share", lambda: tmp_path)
     return tmp_path
 

@@ -36,6 +36,8 @@ class Fixture:
     upper: float  # rad
     max_rate: float  # rad/s, of the motor that resets the object
     max_effort: float  # N m
+    damping: float = 0.1  # N m s/rad, of the joint; as the URDF's
+    friction: float = 0.01  # N m; as the URDF's
     arguments: Mapping[str, str] = field(default_factory=dict)  # of the xacro
     softness: Softness | None = None  # None: rigid
     axis: tuple[float, float, float] = (0.0, 0.0, 1.0)  # of the joint, in the frame `world`

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handlab_core.errors import BadRun, LayoutMismatch
-from handlab_core.tasks import Task
+from handlab_core.suite import AnyTask
 from handlab_core.types import Array
 
 Layout = tuple[tuple[str, int], ...]
@@ -77,7 +77,7 @@ def layout_json(layout: Layout) -> str:
     return json.dumps([list(part) for part in layout])
 
 
-def check_layout(task: Task, layout: str, where: str) -> None:
+def check_layout(task: AnyTask, layout: str, where: str) -> None:
     """Refuse a policy that reads another observation than the task gives.
 
     Raises:

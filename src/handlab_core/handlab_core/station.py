@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from handlab_core import rows
+from handlab_core import rows, safety
 from handlab_core.backend import Backend
 from handlab_core.errors import ResetFailed
 from handlab_core.estimation.follower import ENCODER, ESTIMATORS, check_estimator
@@ -83,6 +83,10 @@ class Station(Protocol):
         """
         ...
 
+    def let_go(self) -> Sample:
+        """Leave the hands to whoever guides them for one control period; else as `step`."""
+        ...
+
     def rest(self) -> float:
         """Let the hands go until they have cooled; return the robot time it took [s]."""
         ...
@@ -148,8 +152,11 @@ class LocalStation:
 
     def step(self, q: Array) -> Sample:
         """See `Station.step`."""
-        hand = self._advance(Command(q, self._full), None, range(self.worlds)).hand
-        return Sample(hand, self._object())
+        return self._sample(Command(q, self._full))
+
+    def let_go(self) -> Sample:
+        """See `Station.let_go`."""
+        return self._sample(safety.release(self.backend.read().hand.q))
 
     def reward(self, sample: Sample) -> Reward:
         """See `Station.reward`."""
@@ -189,6 +196,10 @@ class LocalStation:
                 fixture = rows.stack([ticks[i].fixture for i in active])
                 self._advance(hand, fixture, active)
         return [ticks[i] for i in range(self.worlds)]
+
+    def _sample(self, command: Command) -> Sample:
+        hand = self._advance(command, None, range(self.worlds)).hand
+        return Sample(hand, self._object())
 
     def _advance(self, hand: Command, fixture: Command | None, worlds: Sequence[int]) -> Reading:
         """Step some robots, whose estimates follow; return the reading of these."""

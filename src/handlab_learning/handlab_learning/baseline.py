@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from handlab_core.episode import Episode
+from handlab_core.spaces import Spaces
 from handlab_core.types import Array
-from handlab_learning.networks import aligned, mlp
+from handlab_learning import adam
+from handlab_learning.networks import aligned, mlp, part
 
 TIME_POWERS = (1, 2, 3)
 
@@ -32,17 +34,14 @@ class Baseline:
     """Expected return of a state, in units of the returns' own mean and spread.
 
     Args:
-        observation_size: O.
-        steps: of an episode, the unit of the time feature.
+        spaces: size of the observation, and steps of an episode, the unit of the time feature.
         config: settings.
         seed: of the order of minibatches.
     """
 
-    def __init__(
-        self, observation_size: int, steps: int, config: BaselineConfig, seed: int
-    ) -> None:
-        self.config, self.steps = config, steps
-        self.net = mlp((observation_size + len(TIME_POWERS), *config.hidden, 1), nn.ReLU)
+    def __init__(self, spaces: Spaces, config: BaselineConfig, seed: int) -> None:
+        self.config, self.steps = config, spaces.steps
+        self.net = mlp((spaces.observation + len(TIME_POWERS), *config.hidden, 1), nn.ReLU)
         self.optimiser = torch.optim.Adam(
             self.net.parameters(), lr=config.rate, weight_decay=config.weight_decay
         )
@@ -87,8 +86,7 @@ class Baseline:
     def state_dict(self) -> dict[str, Tensor]:
         """Everything that learning goes on from."""
         state = {f"net.{name}": value for name, value in self.net.state_dict().items()}
-        for i, slots in self.optimiser.state_dict()["state"].items():
-            state |= {f"adam.{i}.{name}": torch.as_tensor(value) for name, value in slots.items()}
+        state |= {f"adam.{name}": value for name, value in adam.state_dict(self.optimiser).items()}
         for i, (features, returns) in enumerate(self._memory):
             state |= {
                 f"memory.{i}.features": features,
@@ -99,21 +97,12 @@ class Baseline:
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Go on from a saved state."""
-        groups: dict[str, dict[str, Tensor]] = {"net": {}, "adam": {}, "memory": {}}
-        for name, value in state.items():
-            group, _, rest = name.partition(".")
-            if group in groups:
-                groups[group][rest] = value
-        self.net.load_state_dict(groups["net"])
-        saved = self.optimiser.state_dict()
-        for name, value in groups["adam"].items():
-            index, _, slot = name.partition(".")
-            saved["state"].setdefault(int(index), {})[slot] = value
-        self.optimiser.load_state_dict(saved)
+        self.net.load_state_dict(part(state, "net"))
+        adam.load_state_dict(self.optimiser, part(state, "adam"))
+        memory = part(state, "memory")
         self._memory.clear()
-        for i in range(len(groups["memory"]) // 2):
-            pair = groups["memory"][f"{i}.features"], groups["memory"][f"{i}.returns"].numpy()
-            self._memory.append(pair)
+        for i in range(len(memory) // 2):
+            self._memory.append((memory[f"{i}.features"], memory[f"{i}.returns"].numpy()))
         self.shift, self.scale = (float(x) for x in state["scaling"])
         self._order.set_state(state["order"])
 

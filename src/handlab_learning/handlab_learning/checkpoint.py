@@ -17,7 +17,7 @@ from torch import Tensor
 from handlab_core.errors import BadRun
 from handlab_core.files import write_atomically
 from handlab_core.policy import GaussianPolicy, check_layout, layout_json
-from handlab_core.tasks import Task, make_task
+from handlab_core.suite import AnyTask, find_task
 
 FORMAT = 1
 """Of the manifest; rises when old ones can no longer be read."""
@@ -40,11 +40,11 @@ class Checkpoint:
         """The safetensors file."""
         return self.manifest_path.with_suffix(".safetensors")
 
-    def task(self) -> Task:
+    def task(self) -> AnyTask:
         """The task it was learned for, with the reward it was learned from."""
-        return make_task(self.manifest["task"]).with_reward(self.manifest["reward"])
+        return find_task(self.manifest["task"]).with_reward(self.manifest["reward"])
 
-    def policy(self, task: Task | None = None) -> GaussianPolicy:
+    def policy(self, task: AnyTask | None = None) -> GaussianPolicy:
         """The policy, for a task that gives the observation it reads (None: its own task).
 
         Raises:
@@ -73,7 +73,7 @@ class Checkpoint:
 def save(
     folder: Path,
     iteration: int,
-    task: Task,
+    task: AnyTask,
     policy: GaussianPolicy,
     state: Mapping[str, Tensor],
     progress: Mapping[str, Any],

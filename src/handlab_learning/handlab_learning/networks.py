@@ -1,6 +1,6 @@
 """The networks of policy and value, in double precision: they are small, and robots act in it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -8,10 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from handlab_core.policy import GaussianPolicy
+from handlab_core.spaces import Spaces
 from handlab_core.types import Array
 
 LAST_LAYER_SCALE = 0.01
 """The first policy acts close to the middle of the range; mjrl's gaussian_mlp.py."""
+
+CONSTANT = 1e-6
+"""A column of data whose standard deviation is below it is taken for constant."""
 
 
 def aligned(array: Array) -> Tensor:
@@ -36,37 +40,48 @@ def mlp(sizes: Sequence[int], activation: type[nn.Module]) -> nn.Sequential:
 class PolicyNet(nn.Module):
     """A diagonal Gaussian whose mean is a tanh network of the observation.
 
+    mean = out_shift + out_scale * net((observation - shift) / scale)
+
+    The four slots say in what units the network reads and speaks; they are no parameters, and
+    until `set_units` they change nothing (mjrl/utils/fc_network.py).
+
     Args:
-        observation_size: O.
-        action_size: A.
+        spaces: sizes of observation and action.
         hidden: sizes of the hidden layers.
         log_std: initial log standard deviation of every action.
-        scale: (O,) typical size of each observation; divides it. None: 1.
     """
 
+    shift: Tensor
     scale: Tensor
+    out_shift: Tensor
+    out_scale: Tensor
 
-    def __init__(
-        self,
-        observation_size: int,
-        action_size: int,
-        hidden: Sequence[int],
-        log_std: float,
-        scale: Array | None = None,
-    ) -> None:
+    def __init__(self, spaces: Spaces, hidden: Sequence[int], log_std: float) -> None:
         super().__init__()
-        self.mean = mlp((observation_size, *hidden, action_size), nn.Tanh)
-        self.log_std = nn.Parameter(torch.full((action_size,), log_std, dtype=torch.float64))
-        ones = np.ones(observation_size) if scale is None else scale
-        self.register_buffer("scale", torch.as_tensor(ones, dtype=torch.float64))
+        self.mean = mlp((spaces.observation, *hidden, spaces.action), nn.Tanh)
+        self.log_std = nn.Parameter(torch.full((spaces.action,), log_std, dtype=torch.float64))
+        for name, size in (("", spaces.observation), ("out_", spaces.action)):
+            self.register_buffer(f"{name}shift", torch.zeros(size, dtype=torch.float64))
+            self.register_buffer(f"{name}scale", torch.ones(size, dtype=torch.float64))
         with torch.no_grad():
             for parameter in self.mean[-1].parameters():
                 parameter.mul_(LAST_LAYER_SCALE)
 
+    def set_units(self, observations: Array, actions: Array) -> None:
+        """Read and speak in units of the means and spreads of some data.
+
+        Args:
+            observations: (B, O).
+            actions: (B, A).
+        """
+        for name, data in (("", observations), ("out_", actions)):
+            getattr(self, f"{name}shift").copy_(aligned(data.mean(axis=0)))
+            getattr(self, f"{name}scale").copy_(aligned(spread(data)))
+
     def forward(self, observation: Tensor) -> Tensor:
         """Mean action, (B, A)."""
-        mean: Tensor = self.mean(observation / self.scale)
-        return mean
+        mean: Tensor = self.mean((observation - self.shift) / self.scale)
+        return self.out_shift + self.out_scale * mean
 
     def log_prob(self, observation: Tensor, action: Tensor) -> Tensor:
         """Log density of actions, (B,)."""
@@ -75,13 +90,33 @@ class PolicyNet(nn.Module):
         return -0.5 * z.square().sum(-1) - constant
 
     def to_numpy(self, version: int) -> GaussianPolicy:
-        """The same policy without torch."""
+        """The same policy without torch; the units it speaks in become part of the last layer."""
         layers = [layer for layer in self.mean if isinstance(layer, nn.Linear)]
+        weights = [layer.weight.detach().numpy().T.copy() for layer in layers]
+        biases = [layer.bias.detach().numpy().copy() for layer in layers]
+        unit = self.out_scale.numpy()
+        weights[-1], biases[-1] = weights[-1] * unit, self.out_shift.numpy() + biases[-1] * unit
         return GaussianPolicy(
-            tuple(layer.weight.detach().numpy().T.copy() for layer in layers),
-            tuple(layer.bias.detach().numpy().copy() for layer in layers),
+            tuple(weights),
+            tuple(biases),
             self.log_std.detach().numpy().copy(),
-            np.zeros(len(self.scale)),
+            self.shift.numpy().copy(),
             self.scale.numpy().copy(),
             version,
         )
+
+
+def spread(data: Array) -> Array:
+    """Standard deviations of the columns, (n,); 1 for a column that says nothing.
+
+    mjrl adds 1e-8 in place of that, so that a number which demonstrations never vary is multiplied
+    by 1e8 as soon as it does.
+    """
+    deviation: Array = data.std(axis=0)
+    return np.where(deviation < CONSTANT, 1.0, deviation)
+
+
+def part(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The tensors of a saved state whose names begin with `<name>.`, without that."""
+    prefix = f"{name}."
+    return {n.removeprefix(prefix): tensor for n, tensor in state.items() if n.startswith(prefix)}

@@ -10,8 +10,8 @@ import yaml
 from handlab_core.backend import BACKENDS as HARDWARE
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.estimation.follower import ENCODER, check_estimator
-from handlab_core.tasks import Task, make_task
-from handlab_core.variation import parse_variations, vary_task
+from handlab_core.suite import AnyTask, SuiteTask, find_task
+from handlab_core.variation import of_object, parse_variations, vary_task
 from handlab_learning.algorithms import ALGORITHMS
 from handlab_learning.algorithms.algorithm import known_algorithm
 
@@ -51,12 +51,14 @@ class RunConfig:
     strict criterion too; `hours`, nothing."""
     vary: list[str] = field(default_factory=list)
     """What is drawn anew for every episode, also of evaluations; see `handlab_core.variation`."""
+    demos: str = ""
+    """What to learn from: a recorded bag, or for the suite the name of a Minari dataset."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Of the algorithm, where they differ from its defaults; nested names with dots."""
 
     def __post_init__(self) -> None:
         """Check names and values."""
-        make_task(self.task).with_reward(self.reward or make_task(self.task).reward)
+        task = self.make_task()
         known_algorithm(self.algorithm)
         check_estimator(self.estimator)
         for name, allowed in (
@@ -72,18 +74,36 @@ class RunConfig:
             raise BadConfig("max_hours, evaluate_every and evaluation_episodes must be positive")
         if self.vary and self.backend != "sim":
             raise BadConfig("what varies is simulated in this process: add --backend sim")
-        vary_task(make_task(self.task), parse_variations(self.vary))
+        variations = parse_variations(self.vary)
+        if isinstance(task, SuiteTask):
+            self._check_suite(len(of_object(variations)) == len(variations))
+        else:
+            vary_task(task, variations)
+        needs = ALGORITHMS[self.algorithm].demonstrations
+        if needs and not self.demos:
+            raise BadConfig(f"{self.algorithm} learns from demonstrations: name some with --demos")
+        if self.demos and not needs:
+            raise BadConfig(f"{self.algorithm} learns without demonstrations: leave --demos")
         self.algorithm_config()
 
-    def make_task(self) -> Task:
+    def _check_suite(self, only_objects: bool) -> None:
+        if self.backend != "sim" or self.estimator != ENCODER:
+            raise BadConfig(
+                f"{self.task} has no graph and no camera: add --backend sim, leave --estimator"
+            )
+        if not only_objects:
+            raise BadConfig(f"of {self.task} only the object varies: object.mass and its kin")
+
+    def make_task(self) -> AnyTask:
         """The task with the chosen reward."""
-        task = make_task(self.task)
+        task = find_task(self.task)
         return task.with_reward(self.reward or task.reward)
 
     def algorithm_config(self) -> Any:
         """The algorithm's configuration with this run's settings."""
-        config = ALGORITHMS[self.algorithm][0]()
-        for name, value in self.settings.items():
+        config, task = ALGORITHMS[self.algorithm].config(), find_task(self.task)
+        own = task.settings.get(self.algorithm, {}) if isinstance(task, SuiteTask) else {}
+        for name, value in {**own, **self.settings}.items():
             config = with_setting(config, name, value)
         return config
 

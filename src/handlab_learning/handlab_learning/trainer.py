@@ -1,7 +1,7 @@
 """The training loop: sample, learn, evaluate, write. It knows neither ROS nor MuJoCo."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -65,6 +65,7 @@ class Trainer:
         folder: of the run; its config.yaml says what to do.
         sampler: where episodes come from.
         resume: go on from the newest checkpoint.
+        demonstrations: to learn from, if the algorithm does.
         on_row: called with each row of metrics.
         on_episode: called with each finished episode.
         recording: context of the final evaluation.
@@ -77,6 +78,8 @@ class Trainer:
         sampler: Sampler,
         resume: bool = False,
         on_row: Callable[[Row], None] = lambda row: None,
+        *,
+        demonstrations: Sequence[Episode] = (),
         on_episode: Callable[[Episode], None] | None = None,
         recording: AbstractContextManager[Any] | None = None,
         stop: Callable[[], bool] = lambda: False,
@@ -85,7 +88,9 @@ class Trainer:
         self.config: RunConfig = folder.config()
         self.task = self.config.make_task()
         settings, seed = self.config.algorithm_config(), self.config.seed
-        self.algorithm = make_algorithm(self.config.algorithm, self.task, settings, seed)
+        self.algorithm = make_algorithm(
+            self.config.algorithm, self.task.spaces, settings, seed, demonstrations
+        )
         self.progress = Progress()
         self._on_row, self._on_episode, self._stop = on_row, on_episode, stop
         self._recording = recording or nullcontext()
@@ -105,15 +110,18 @@ class Trainer:
 
     def _iterate(self) -> Row:
         began = time.monotonic()
-        n = self.algorithm.config.episodes_per_iteration
+        n = self.algorithm.episodes_per_iteration
         first = self.progress.iteration * n
         policy, seed = self.algorithm.policy(), self.config.seed
         numbers = range(first, first + n)
-        episodes = self.sampler.sample(policy, seed, numbers, on_episode=self._on_episode)
+        episodes: list[Episode] = []
+        if n:
+            episodes = self.sampler.sample(policy, seed, numbers, on_episode=self._on_episode)
         sampled = time.monotonic()
         row = self._learn(episodes)
-        row["steps_per_s"] = sum(e.steps for e in episodes) / (sampled - began)
         row["learn_s"] = time.monotonic() - sampled
+        if episodes:
+            row["steps_per_s"] = sum(e.steps for e in episodes) / (sampled - began)
         if self.progress.iteration % self.config.evaluate_every == 0:
             row["evaluation"] = self._evaluate()
         wall = self.progress.wall_s + time.monotonic() - began
@@ -136,11 +144,8 @@ class Trainer:
             "experience_s": self.progress.experience_s,
             "reset_s": self.progress.reset_s,
             "cooling_s": self.progress.cooling_s,
-            "mean_return": float(np.mean([e.episode_return for e in episodes])),
-            "training_success_rate": float(np.mean([e.success for e in episodes])),
-            "reset_attempts": int(sum(e.reset_attempts for e in episodes)),
             "learner": metrics,
-        } | _temperatures(episodes)
+        } | (_sampled(episodes) if episodes else {})
 
     def _evaluate(self) -> Row:
         """Judge the present policy and count the streaks."""
@@ -187,7 +192,9 @@ class Trainer:
         return episodes
 
     def _ended(self) -> bool:
-        if self._stop() or self.progress.robot_hours >= self.config.max_hours:
+        if self._stop() or self.algorithm.finished:
+            return True
+        if self.progress.robot_hours >= self.config.max_hours:
             return True
         success, strict = self.progress.success, self.progress.strict
         wanted = {"success": [success], "strict": [success, strict], "hours": []}
@@ -254,6 +261,15 @@ def _flat(row: Row, prefix: str = "") -> list[tuple[str, float]]:
         elif isinstance(value, int | float):
             pairs.append((f"{prefix}{name}", float(value)))
     return pairs
+
+
+def _sampled(episodes: list[Episode]) -> Row:
+    """What there is to say of the episodes of an iteration."""
+    return {
+        "mean_return": float(np.mean([e.episode_return for e in episodes])),
+        "training_success_rate": float(np.mean([e.success for e in episodes])),
+        "reset_attempts": int(sum(e.reset_attempts for e in episodes)),
+    } | _temperatures(episodes)
 
 
 def _temperatures(episodes: list[Episode]) -> Row:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from handlab_core.errors import BadConfig
+from handlab_core.spaces import Spaces
 from handlab_core.tasks import make_task
 from handlab_learning.algorithms.npg import Npg, NpgConfig, conjugate_gradient, mean_kl
 from handlab_learning.networks import PolicyNet, aligned
@@ -47,7 +48,7 @@ def test_kl_of_one_dimensional_gaussians_by_hand():
 
 @pytest.fixture
 def learner():
-    return Npg(make_task("valve"), NpgConfig(hidden=(6,), damping=0.0), seed=0)
+    return Npg(make_task("valve").spaces, NpgConfig(hidden=(6,), damping=0.0), seed=0)
 
 
 def test_the_fisher_product_is_the_covariance_of_the_score(learner):
@@ -71,7 +72,7 @@ def test_the_fisher_product_is_the_covariance_of_the_score(learner):
 
 def test_a_step_has_the_size_it_aims_at():
     """The measured KL of a small step is the one asked for, to second order."""
-    learner = Npg(make_task("valve"), NpgConfig(hidden=(6,), damping=0.0, kl=1e-5), seed=0)
+    learner = Npg(make_task("valve").spaces, NpgConfig(hidden=(6,), damping=0.0, kl=1e-5), seed=0)
     rng = np.random.default_rng(0)
     x = torch.from_numpy(rng.normal(size=(400, 21)))
     action = learner.net(x).detach() + 0.5 * torch.from_numpy(rng.normal(size=(400, 9)))
@@ -82,7 +83,9 @@ def test_a_step_has_the_size_it_aims_at():
 
 
 def test_a_step_that_went_too_far_is_taken_back():
-    learner = Npg(make_task("valve"), NpgConfig(hidden=(6,), kl=0.05, max_kl_ratio=1e-6), seed=0)
+    learner = Npg(
+        make_task("valve").spaces, NpgConfig(hidden=(6,), kl=0.05, max_kl_ratio=1e-6), seed=0
+    )
     rng = np.random.default_rng(0)
     x, action = (
         torch.from_numpy(rng.normal(size=(50, 21))),
@@ -97,9 +100,10 @@ def test_a_step_that_went_too_far_is_taken_back():
 
 def test_torch_and_numpy_act_alike():
     torch.manual_seed(0)
-    scale = np.linspace(0.5, 2, 21)
-    net = PolicyNet(21, 9, (64, 64), -0.5, scale)
-    x = np.random.default_rng(0).normal(size=(7, 21))
+    rng = np.random.default_rng(0)
+    net = PolicyNet(Spaces(21, 9, 60), (64, 64), -0.5)
+    net.set_units(rng.normal(3, np.linspace(0.5, 2, 21), (50, 21)), rng.normal(0.2, 0.4, (50, 9)))
+    x = rng.normal(size=(7, 21))
     with torch.no_grad():
         expected = net(torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(net.to_numpy(0).act(x), expected, rtol=1e-12)
@@ -117,7 +121,7 @@ def test_tensors_begin_where_a_cache_line_does():
 def test_it_finds_the_best_action_of_a_bandit(episodes_of):
     """One state, reward -|a - 0.5|^2: the mean must come close to 0.5 in every dimension."""
     task = make_task("valve")
-    learner = Npg(task, NpgConfig(hidden=(8,), gamma=0.5, lam=0.0), seed=0)
+    learner = Npg(task.spaces, NpgConfig(hidden=(8,), gamma=0.5, lam=0.0), seed=0)
     rng = np.random.default_rng(0)
     for _ in range(60):
         learner.update(
@@ -129,15 +133,15 @@ def test_it_finds_the_best_action_of_a_bandit(episodes_of):
 
 def test_resumed_is_uninterrupted(episodes_of):
     task, rng = make_task("valve"), np.random.default_rng(0)
-    one = Npg(task, NpgConfig(hidden=(8,)), seed=5)
+    one = Npg(task.spaces, NpgConfig(hidden=(8,)), seed=5)
     batches = []
     for _ in range(4):
         batches.append(episodes_of(task, one.policy(), rng, lambda a: -np.abs(a).sum(-1)))
         one.update(batches[-1])
-    two = Npg(task, NpgConfig(hidden=(8,)), seed=5)
+    two = Npg(task.spaces, NpgConfig(hidden=(8,)), seed=5)
     for batch in batches[:2]:
         two.update(batch)
-    three = Npg(task, NpgConfig(hidden=(8,)), seed=99)
+    three = Npg(task.spaces, NpgConfig(hidden=(8,)), seed=99)
     three.load_state_dict({k: v.clone() for k, v in two.state_dict().items()})
     for batch in batches[2:]:
         three.update(batch)
@@ -148,7 +152,7 @@ def test_resumed_is_uninterrupted(episodes_of):
 
 def test_the_baseline_explains_what_can_be_explained(episodes_of):
     """Rewards that depend on the observation alone are foreseen after a few fits."""
-    learner = Npg(make_task("valve"), NpgConfig(gamma=0.1), seed=0)
+    learner = Npg(make_task("valve").spaces, NpgConfig(gamma=0.1), seed=0)
     task, rng = make_task("valve"), np.random.default_rng(0)
     for _ in range(15):
         batch = episodes_of(

@@ -11,6 +11,7 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 from std_srvs.srv import SetBool
 
+from handlab_core.episode import Episode
 from handlab_core.errors import HandlabError, StationFault
 from handlab_core.tasks import make_task
 from handlab_interfaces.action import Evaluate, Train
@@ -76,15 +77,25 @@ class LearnerNode(Node):
             handle.publish_feedback(Train.Feedback(metrics=json.dumps(row)))
 
         assert self._sampler is not None
+        folder = RunFolder(Path(handle.request.run_dir))
         trainer = Trainer(
-            RunFolder(Path(handle.request.run_dir)),
+            folder,
             self._sampler,
             handle.request.resume,
             on_row,
+            demonstrations=self._demonstrations(folder.config().demos),
             recording=self._recording(spinner),
             stop=lambda: handle.is_cancel_requested,
         )
         return trainer.run()
+
+    def _demonstrations(self, bag: str) -> list[Episode]:
+        """Read what the run shall learn from, if it names something."""
+        if not bag:
+            return []
+        from handlab_nodes.demonstration_bag import read_demonstrations
+
+        return read_demonstrations(Path(bag), make_task(self._params.task))
 
     def _evaluate(self, handle: ServerGoalHandle, spinner: Spinner) -> dict[str, Any]:
         goal = handle.request

@@ -66,6 +66,8 @@ class Worlds:
         joints = [self.model.joint(name) for name in (*hand.joints, fixture.joint)]
         self._qpos_at = np.array([joint.qposadr[0] for joint in joints])
         self._qvel_at = np.array([joint.dofadr[0] for joint in joints])
+        self._joint_at = np.array([joint.id for joint in joints])
+        self._springs: tuple[Array, Array] | None = None  # of the joints, when somebody guides
         self._sprung_at = np.setdiff1d(np.arange(self.model.nq), self._qpos_at)
         self._time_ns = np.zeros(worlds, dtype=np.int64)
         self._timestep = float(self.model.opt.timestep)
@@ -128,6 +130,22 @@ class Worlds:
         """Angles of what only springs hold, (N, s) rad; no sensor of a real rig sees them."""
         sprung: Array = self._qpos[:, self._sprung_at]
         return sprung
+
+    def guide(self, q: Array, stiffness: Array, worlds: IntArray | None = None) -> None:
+        """Hold the hand's joints from outside by springs, as a person does who guides them.
+
+        Args:
+            q: where the springs rest, one row for each of `worlds`; rad.
+            stiffness: of each spring, of the same shape; N m/rad. 0 lets the joint go.
+            worlds: which robots. None: all.
+        """
+        rows = EVERYONE if worlds is None else worlds
+        if self._springs is None:
+            self._springs = self.batch.expand("jnt_stiffness"), self.batch.expand("qpos_spring")
+        stiffnesses, rest = self._springs
+        joints = np.arange(self.worlds)[rows][:, None], self._joint_at[None, :-1]
+        stiffnesses[joints] = stiffness
+        rest[np.arange(self.worlds)[rows][:, None], self._qpos_at[None, :-1]] = q
 
     def close(self) -> None:
         """Nothing to release."""

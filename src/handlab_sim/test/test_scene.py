@@ -201,3 +201,12 @@ def test_a_valve_can_have_other_lobes(lobes):
     valve = replace(FIXTURES.make("valve"), arguments={"lobes": str(lobes)})
     model = build_spec(make_hand("claw"), valve, SceneConfig()).compile()
     assert sum(model.geom(i).name.startswith("lobe") for i in range(model.ngeom)) == lobes
+
+
+def test_the_core_knows_what_joints_lose(station, model):
+    """A passive finger and the object are slowed by what the URDF says, as demonstrations infer."""
+    hand, fixture = station
+    losses = [model.joint(name).damping[0] for name in hand.joints]
+    np.testing.assert_array_equal(hand.losses, losses)
+    joint = model.joint(fixture.joint)
+    assert (fixture.damping, fixture.friction) == (joint.damping[0], joint.frictionloss[0])

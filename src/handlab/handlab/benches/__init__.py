@@ -1,8 +1,10 @@
 """Measurements beside their limits, one file each; `./handlab bench NAME`."""
 
 from handlab.benches import (
+    adroit,
     bus,
     demo,
+    demos,
     emulated,
     estimators,
     foam,
@@ -32,6 +34,8 @@ BENCHES = {
     "estimators": estimators.measure,
     "resets": resets.measure,
     "foam": foam.measure,
+    "demos": demos.measure,
+    "adroit": adroit.measure,
 }
 """Name to the function that measures: seed in, result out."""
 

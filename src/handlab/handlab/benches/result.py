@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from handlab.tables import rewrite_readme
+from handlab.tables import rewrite_pages
 from handlab_core.errors import UnknownName
 from handlab_core.files import write_atomically
 from handlab_core.paths import share
@@ -57,7 +57,7 @@ def run_bench(
         write_atomically(results() / f"{name}.json", as_text(plain | made))
         if result.draw is not None:
             result.draw()
-        rewrite_readme()
+        rewrite_pages()
     return plain
 
 

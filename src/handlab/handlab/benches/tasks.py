@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from handlab import training
-from handlab.benches.result import Result, origin, results
+from handlab.benches.kept import chosen, kept
+from handlab.benches.result import Result, origin
 from handlab.compare import median_or_never
 from handlab.curves import Curve, side_by_side
-from handlab_core.errors import UnknownName
 from handlab_core.paths import share
 from handlab_core.tasks import TASKS
 from handlab_learning.run_config import RunConfig
@@ -59,12 +59,9 @@ ASKED = {
 
 def measure(seed: int) -> Result:
     """Learn the tasks and give the worst ratio of robot-hours to those that are asked for."""
-    chosen = [name for name in os.environ.get(ONLY, "").split(",") if name] or list(TASKS)
-    for name in chosen:
-        if name not in TASKS:
-            raise UnknownName(f"task in {ONLY}", name, TASKS)
-    kept = {name: old for name, old in _kept().items() if name in TASKS}
-    measured = kept | _learn_all(chosen, range(seed, seed + SEEDS))
+    names = chosen(ONLY, TASKS)
+    old = {name: row for name, row in kept("tasks", "tasks").items() if name in TASKS}
+    measured = old | _learn_all(names, range(seed, seed + SEEDS))
     tasks = {name: measured[name] for name in TASKS if name in measured}
     ratios = [ratio for row in tasks.values() if (ratio := _ratio(row)) is not None]
     worst = max(ratios, default=0.0)
@@ -83,14 +80,6 @@ def _ratio(row: Mapping[str, Any]) -> float | None:
         return None
     median = row["median_robot_hours_to_success"]
     return float("inf") if median is None else float(median) / float(row["asked"])
-
-
-def _kept() -> dict[str, Any]:
-    try:
-        kept: dict[str, Any] = json.loads((results() / "tasks.json").read_text())["tasks"]
-    except OSError:
-        return {}
-    return kept
 
 
 def _learn_all(names: list[str], seeds: range) -> dict[str, Any]:

@@ -28,6 +28,7 @@ PWM_STIFFNESS = (4000,) * 16
 PWM_DAMPING = (150, 200, 150, 150) * 3 + (300, 200, 200, 150)
 """Counts per rad and per rad/s; the vendor's PD controller, gains_pd.yaml of its V4 ROS driver."""
 MAX_RATE = 3.5  # rad/s, half of the velocity limit in the vendor's URDF
+LOSSES = 0.1  # N m s/rad, joint damping; urdf/SOURCE.md
 
 STRAIGHT = 0.0  # rad
 
@@ -48,6 +49,7 @@ def allegro() -> Hand:
         max_effort=torque * np.array(PWM_CLIP),
         stiffness=torque * np.array(PWM_STIFFNESS),
         damping=torque * np.array(PWM_DAMPING),
+        losses=np.full(16, LOSSES),
         fingertips=("ff_tip", "mf_tip", "rf_tip", "th_tip"),
         # Sideways the fingers give way to the object; the other joints lift them off it.
         release=tuple(finger[0] for finger in LONG_FINGERS),

@@ -15,6 +15,7 @@ DISENTANGLE_TOP = np.pi / 4  # rad; robel/dclaw/scripted_reset.py, cut to RANGE 
 MAX_RATE = 2 * np.pi / 3 * 2  # rad/s, about half of what an XM430-W210 turns without load (77 rpm)
 MAX_EFFORT = 3.0  # N m, XM430-W210 stall torque at 12 V, vendor's e-manual
 STIFFNESS = 2.0  # N m/rad, position gain of the servos in ROBEL's simulation, which has no other
+LOSSES = 0.1  # N m s/rad, joint damping; robel-scenes, urdf/SOURCE.md
 
 
 @HANDS.register
@@ -31,6 +32,7 @@ def claw() -> Hand:
         max_effort=np.full(9, MAX_EFFORT),
         stiffness=np.full(9, STIFFNESS),
         damping=np.zeros(9),
+        losses=np.full(9, LOSSES),
         fingertips=("first_tip", "middle_tip", "thumb_tip"),
         release=TOP + BOTTOM,
         disentangle=(

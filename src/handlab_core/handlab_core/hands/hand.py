@@ -24,6 +24,7 @@ class Hand:
     max_effort: Array  # (n,) N m, the most a joint may push
     stiffness: Array  # (n,) N m/rad, how a joint's own controller answers an error of position
     damping: Array  # (n,) N m s/rad, and how it answers velocity
+    losses: Array  # (n,) N m s/rad, what a joint loses by turning, let go or not; as the URDF
     fingertips: tuple[str, ...]  # links
     release: tuple[str, ...]  # joints that let go first when a reset starts
     disentangle: tuple[tuple[tuple[str, float], ...], ...]  # stages: (joint, rad) to go to in turn
@@ -33,7 +34,7 @@ class Hand:
     def __post_init__(self) -> None:
         """Freeze the arrays; BadConfig if a shape or the nominal pose is impossible."""
         for field in (
-            "lower", "upper", "nominal", "max_rate", "max_effort", "stiffness", "damping"
+            "lower", "upper", "nominal", "max_rate", "max_effort", "stiffness", "damping", "losses"
         ):  # fmt: skip
             value = getattr(self, field)
             if value.shape != (self.n,):

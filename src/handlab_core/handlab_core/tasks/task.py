@@ -11,6 +11,7 @@ from handlab_core.fixtures import FIXTURES, Fixture
 from handlab_core.hands import Hand, make_hand
 from handlab_core.registry import Registry
 from handlab_core.rewards.reward import RewardComputer, Term
+from handlab_core.spaces import Spaces
 from handlab_core.tasks.criteria import Criterion, LastFifth, MeanOfLastFifth
 from handlab_core.types import Array, Goal, JointState, ObjectEstimate
 
@@ -117,6 +118,11 @@ class Task:
     def observation_size(self) -> int:
         """Numbers in one observation."""
         return sum(size for _, size in self.layout)
+
+    @property
+    def spaces(self) -> Spaces:
+        """The sizes that learning needs."""
+        return Spaces(self.observation_size, self.hand.n, self.steps)
 
     def with_reward(self, name: str) -> "Task":
         """The same task under another reward variant."""

@@ -1,6 +1,7 @@
 """What the trainer needs of a learning algorithm."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -8,14 +9,25 @@ from torch import Tensor
 from handlab_core.episode import Episode
 from handlab_core.errors import UnknownName
 from handlab_core.policy import GaussianPolicy
-from handlab_core.tasks import Task
+from handlab_core.spaces import Spaces
+from handlab_learning.demonstrations import check_demonstrations
 
 
 class Algorithm(Protocol):
     """Episodes in, a better policy out."""
 
     config: Any
-    """A frozen dataclass; `episodes_per_iteration` among its fields."""
+    """A frozen dataclass."""
+
+    @property
+    def episodes_per_iteration(self) -> int:
+        """How many `update` is given; none, if it learns from demonstrations alone."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to learn."""
+        ...
 
     def policy(self) -> GaussianPolicy:
         """The present policy; its version counts the updates."""
@@ -34,24 +46,42 @@ class Algorithm(Protocol):
         ...
 
 
-ALGORITHMS: dict[str, tuple[type, Callable[[Task, Any, int], Algorithm]]] = {}
-"""Name to configuration class and builder (task, configuration, seed)."""
+@dataclass(frozen=True)
+class Method:
+    """How an algorithm is made."""
+
+    config: type
+    """Its configuration class."""
+    build: Callable[[Spaces, Any, int, Sequence[Episode]], Algorithm]
+    """From spaces, configuration, seed and demonstrations."""
+    demonstrations: bool
+    """Whether it learns from demonstrations; if not, it is given none."""
 
 
-def algorithm(config: type, build: Callable[[Task, Any, int], Algorithm], name: str) -> None:
+ALGORITHMS: dict[str, Method] = {}
+"""By name."""
+
+
+def algorithm(name: str, method: Method) -> None:
     """Register an algorithm; a taken name raises KeyError."""
     if name in ALGORITHMS:
         raise KeyError(f"algorithm {name!r} is already defined")
-    ALGORITHMS[name] = (config, build)
+    ALGORITHMS[name] = method
 
 
-def make_algorithm(name: str, task: Task, config: Any, seed: int) -> Algorithm:
-    """Build the algorithm called `name` for a task.
+def make_algorithm(
+    name: str, spaces: Spaces, config: Any, seed: int, demonstrations: Sequence[Episode] = ()
+) -> Algorithm:
+    """Build the algorithm called `name` for a task of these sizes.
 
     Raises:
         UnknownName: there is none; the message lists what there is.
+        BadDemonstrations: it needs some and there are none, or they are of other sizes.
     """
-    return ALGORITHMS[known_algorithm(name)][1](task, config, seed)
+    method = ALGORITHMS[known_algorithm(name)]
+    if method.demonstrations:
+        check_demonstrations(demonstrations, spaces)
+    return method.build(spaces, config, seed, demonstrations)
 
 
 def known_algorithm(name: str) -> str:

@@ -19,12 +19,15 @@ from torch import Tensor
 from handlab_core.episode import Episode
 from handlab_core.errors import BadConfig
 from handlab_core.policy import GaussianPolicy
-from handlab_core.tasks import Task
+from handlab_core.spaces import Spaces
 from handlab_core.types import Array
-from handlab_learning.algorithms.algorithm import algorithm
+from handlab_learning.algorithms.algorithm import Method, algorithm
 from handlab_learning.baseline import Baseline, BaselineConfig
-from handlab_learning.networks import PolicyNet, aligned
+from handlab_learning.networks import PolicyNet, aligned, part
 from handlab_learning.returns import discounted, gae
+
+Augmentation = Callable[[Tensor], Tensor]
+"""From whitened advantages, (B,), to a scalar whose gradient is added to the surrogate's."""
 
 
 @dataclass(frozen=True)
@@ -47,43 +50,65 @@ class NpgConfig:
     cg_steps: int = 10
     cg_tolerance: float = 1e-10
     damping: float = 1e-4
+    fisher_every: int = 1
+    """The Fisher matrix is that of every so manieth step; `hvp_sample_frac` in mjrl, 1 there."""
     baseline: BaselineConfig = field(default_factory=BaselineConfig)
 
     def __post_init__(self) -> None:
         """Check that the settings can be."""
         if not (0 < self.gamma <= 1 and 0 <= self.lam <= 1):
             raise BadConfig(f"gamma {self.gamma} and lam {self.lam} must be in (0, 1] and [0, 1]")
-        if self.kl <= 0 or self.episodes_per_iteration < 2:
-            raise BadConfig("kl must be positive, and an iteration needs 2 episodes at least")
+        if self.kl <= 0 or self.episodes_per_iteration < 2 or self.fisher_every < 1:
+            raise BadConfig(
+                "kl and fisher_every must be positive, and an iteration needs 2 episodes at least"
+            )
 
 
 class Npg:
     """Natural gradient on whole episodes of the present policy."""
 
-    def __init__(self, task: Task, config: NpgConfig, seed: int) -> None:
+    def __init__(
+        self, spaces: Spaces, config: NpgConfig, seed: int, _: Sequence[Episode] = ()
+    ) -> None:
         torch.set_num_threads(1)  # the networks are too small for more to help
         torch.manual_seed(seed)
         self.config = config
-        self.net = PolicyNet(task.observation_size, task.hand.n, config.hidden, config.log_std)
-        self.baseline = Baseline(task.observation_size, task.steps, config.baseline, seed)
+        self.net = PolicyNet(spaces, config.hidden, config.log_std)
+        self.baseline = Baseline(spaces, config.baseline, seed)
         self.version = 0
+
+    @property
+    def episodes_per_iteration(self) -> int:
+        """See `Algorithm.episodes_per_iteration`."""
+        return self.config.episodes_per_iteration
+
+    @property
+    def finished(self) -> bool:
+        """Never; it is ended from outside."""
+        return False
 
     def policy(self) -> GaussianPolicy:
         """The present policy."""
         return self.net.to_numpy(self.version)
 
-    def update(self, episodes: Sequence[Episode]) -> dict[str, float]:
+    def update(
+        self, episodes: Sequence[Episode], augmentation: Augmentation | None = None
+    ) -> dict[str, float]:
         """One step of the natural gradient, then one fit of the baseline."""
         observation = aligned(np.concatenate([e.observations[:-1] for e in episodes]))
         action = aligned(np.concatenate([e.actions for e in episodes]))
         advantage, returns = self._judge(episodes)
-        metrics = self.update_policy(observation, action, advantage)
+        metrics = self.update_policy(observation, action, advantage, augmentation)
         metrics |= self.baseline.fit(episodes, returns)
         self.version += 1
         return metrics
 
     def update_policy(
-        self, observation: Tensor, action: Tensor, advantage: Tensor
+        self,
+        observation: Tensor,
+        action: Tensor,
+        advantage: Tensor,
+        augmentation: Augmentation | None = None,
     ) -> dict[str, float]:
         """Follow the natural gradient of the surrogate for one normalised step.
 
@@ -91,6 +116,7 @@ class Npg:
             observation: (B, O).
             action: (B, A), by the present policy.
             advantage: (B,).
+            augmentation: what else to climb; the Fisher matrix remains that of these samples.
         """
         with torch.no_grad():
             old_mean, old_log_std = self.net(observation), self.net.log_std.clone()
@@ -100,13 +126,15 @@ class Npg:
             ratio = (self.net.log_prob(observation, action) - old_log_prob).exp()
             return (ratio * advantage).mean()
 
-        def kl() -> Tensor:
-            return mean_kl(old_mean, old_log_std, self.net(observation), self.net.log_std)
+        def kl(every: int = 1) -> Tensor:
+            new = self.net(observation[::every]), self.net.log_std
+            return mean_kl(old_mean[::every], old_log_std, *new)
 
         before = surrogate()
-        gradient = self._flat_gradient(before)
+        target = before if augmentation is None else before + augmentation(advantage)
+        gradient = self._flat_gradient(target)
         direction = conjugate_gradient(
-            lambda v: self._fisher_vector(kl(), v),
+            lambda v: self._fisher_vector(kl(self.config.fisher_every), v),
             gradient,
             self.config.cg_steps,
             self.config.cg_tolerance,
@@ -135,13 +163,8 @@ class Npg:
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """See `Algorithm.load_state_dict`."""
-        parts: dict[str, dict[str, Tensor]] = {"policy": {}, "baseline": {}}
-        for name, value in state.items():
-            if name != "version":
-                part, _, rest = name.partition(".")
-                parts[part][rest] = value
-        self.net.load_state_dict(parts["policy"])
-        self.baseline.load_state_dict(parts["baseline"])
+        self.net.load_state_dict(part(state, "policy"))
+        self.baseline.load_state_dict(part(state, "baseline"))
         self.version = int(state["version"])
 
     def _judge(self, episodes: Sequence[Episode]) -> tuple[Tensor, list[Array]]:
@@ -204,4 +227,4 @@ def conjugate_gradient(
     return x
 
 
-algorithm(NpgConfig, Npg, "npg")
+algorithm("npg", Method(NpgConfig, Npg, demonstrations=False))

@@ -1,0 +1,114 @@
+"""The Adroit suite: success of DAPG beside cloning alone and natural gradient from nothing.
+
+A run has 60 iterations of 200 trajectories, or fewer: it ends when two evaluations of 100 episodes
+in a row are as good as is asked. What counts is another 100 episodes, without noise, by the
+published rule (`handlab_core.suite`).
+"""
+
+import json
+import os
+import resource
+import sys
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from handlab import training
+from handlab.benches.kept import chosen, kept
+from handlab.benches.result import Result, origin
+from handlab.curves import Curve
+from handlab_core.errors import BadConfig
+from handlab_core.suite import NPG, SUITE
+from handlab_learning.run_config import RunConfig
+
+ITERATIONS = 60
+
+TASKS_ONLY, METHODS_ONLY = "HANDLAB_TASKS", "HANDLAB_METHODS"
+"""Environment variables: what to measure, with commas; the rest is kept."""
+
+DATASETS = "HANDLAB_DATASETS"
+"""Environment variable: other demonstrations, as adroit_door=NAME,adroit_pen=NAME."""
+
+METHODS = ("dapg", "bc", "npg")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a task is measured by, and from what it is learned."""
+
+    success: float
+    dataset: str
+
+
+ASKED = {
+    "adroit_door": Asked(0.9, "D4RL/door/human-v2"),
+    "adroit_hammer": Asked(0.9, "D4RL/hammer/human-v2"),
+    "adroit_pen": Asked(0.8, "D4RL/pen/human-v2"),
+    "adroit_relocate": Asked(0.9, "D4RL/relocate/human-v2"),
+}
+
+
+def measure(seed: int) -> Result:
+    """Learn the suite and give the worst ratio of success to what is asked for."""
+    tasks, methods = chosen(TASKS_ONLY, ASKED), chosen(METHODS_ONLY, METHODS)
+    others = _datasets()
+    rows: dict[str, dict[str, Any]] = {task: {} for task in ASKED} | kept("adroit", "tasks")
+    for task in tasks:
+        for method in methods:
+            rows[task][method] = _learn(task, method, others.get(task, ASKED[task].dataset), seed)
+    shares = [
+        row["dapg"]["success_rate"] / ASKED[task].success
+        for task, row in rows.items()
+        if "dapg" in row
+    ]
+    asked = {task: limits.success for task, limits in ASKED.items()}
+    details = {"asked": asked, "iterations": ITERATIONS, "tasks": rows}
+    return Result(min(shares, default=0.0), 1.0, "of the success asked for", details)
+
+
+def _datasets() -> dict[str, str]:
+    pairs = [pair for pair in os.environ.get(DATASETS, "").split(",") if pair]
+    named = dict(pair.partition("=")[::2] for pair in pairs)
+    if not set(named) <= set(ASKED) or not all(named.values()):
+        raise BadConfig(f"{DATASETS} must be TASK=NAME,..., tasks of {', '.join(ASKED)}")
+    return named
+
+
+def _learn(task: str, method: str, dataset: str, seed: int) -> dict[str, Any]:
+    """One run in a process of its own, so that its CPU time is known."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with tempfile.TemporaryDirectory(prefix="handlab-") as root, ProcessPoolExecutor(1) as pool:
+        row = pool.submit(_run, root, task, method, dataset, seed).result()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    row["cpu_s"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    made = origin("adroit")
+    row |= {"commit": made["commit"], "date": made["date"]}
+    told = {"task": task, "method": method} | {k: v for k, v in row.items() if k != "curve"}
+    print(json.dumps(told), file=sys.stderr, flush=True)
+    return row
+
+
+def _run(root: str, task: str, method: str, dataset: str, seed: int) -> dict[str, Any]:
+    limits, suite_task = ASKED[task], SUITE.make(task)
+    steps = (ITERATIONS * NPG["episodes_per_iteration"] - 1) * suite_task.steps
+    config = RunConfig(
+        task, algorithm=method, backend="sim", seed=seed, evaluation_episodes=100, streak=2,
+        success_rate=limits.success, demos="" if method == "npg" else dataset,
+        until="hours" if method == "bc" else "success",
+        max_hours=steps * suite_task.period / 3600,
+    )  # fmt: skip
+    folder = training.new_run(config, Path(root))
+    summary = training.train(folder, resume=False)
+    return {
+        "dataset": config.demos,
+        "seed": seed,
+        "success_rate": summary["success_rate"],
+        "episodes": summary["evaluation_episodes"],
+        "iterations": summary["iterations"] if method != "bc" else 0,
+        "robot_hours": summary["robot_hours"],
+        "robot_hours_to_success": summary["robot_hours_to_success"],
+        "wall_s": summary["wall_s"],
+        "curve": Curve.of_rows(folder.metrics()).pairs(),
+    }

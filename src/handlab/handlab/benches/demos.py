@@ -1,0 +1,172 @@
+"""What demonstrations are worth: robot-hours until the claw has learned, strictly, with them.
+
+The scripted teacher leads the fingers, cloning and DAPG learn from what was recorded. Beside it in
+the same run: cloning alone, cloning followed by natural gradient without the demonstrations' term,
+and natural gradient from nothing; fewer demonstrations, and worse ones. Each seed has
+demonstrations of its own. Robot time of showing them is told apart; it is not in the hours.
+"""
+
+import json
+import sys
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from handlab.benches.kept import chosen, kept
+from handlab.benches.result import Result, origin
+from handlab.compare import median_or_never
+from handlab.cores import processes
+from handlab.sampling import local_sampler
+from handlab.teaching import demonstrate
+from handlab_core.demos.gait import Manner, load_gait
+from handlab_core.demos.motion import to_episode
+from handlab_core.episode import Episode
+from handlab_core.tasks import make_task
+from handlab_learning.run_config import RunConfig
+from handlab_learning.run_folder import RunFolder
+from handlab_learning.trainer import Trainer
+
+SEEDS = 5
+
+TASKS_ONLY, VARIANTS_ONLY = "HANDLAB_TASKS", "HANDLAB_VARIANTS"
+"""Environment variables: what to measure, with commas; the rest is kept."""
+
+LIMITS = {"valve": 0.4, "flip": 0.6}
+"""Robot-hours, median, that are asked for with twenty demonstrations."""
+
+RATIO = 8.0
+"""Times fewer robot-hours than from nothing that are asked for."""
+
+MAIN, SCRATCH = "dapg", "scratch"
+
+WORLDS = 10
+"""Side by side: as many as an iteration has episodes."""
+
+TEACHER = Manner(noise=0.02)
+"""Of all variants that say nothing else: a hand that leads as well as it can."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to learn."""
+
+    algorithm: str = "dapg"
+    demonstrations: int = 20
+    manner: Manner = TEACHER
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    give_up: float = 2.0
+    """Robot-hours."""
+
+
+VARIANTS = {
+    MAIN: Variant(),
+    "bc": Variant("bc"),
+    "bc_npg": Variant(settings={"lambda0": 0.0}),
+    "dapg_10": Variant(demonstrations=10),
+    "dapg_5": Variant(demonstrations=5),
+    "dapg_1": Variant(demonstrations=1),
+    "noisy": Variant(manner=Manner(noise=0.05)),
+    "slow": Variant(manner=Manner(speed=0.6, noise=0.02)),
+    "failing": Variant(manner=Manner(noise=0.02, failures=0.3)),
+    SCRATCH: Variant("npg", demonstrations=0, give_up=9.0),
+}
+"""By name; what they are called in tables stands in `handlab.tables`."""
+
+
+def measure(seed: int) -> Result:
+    """Learn both tasks in every way and give the worst ratio of robot-hours to those asked for."""
+    tasks, variants = chosen(TASKS_ONLY, LIMITS), chosen(VARIANTS_ONLY, VARIANTS)
+    rows: dict[str, dict[str, Any]] = {task: {} for task in LIMITS} | kept("demos", "tasks")
+    for task in tasks:
+        fresh = _learn_all(task, variants, list(range(seed, seed + SEEDS)))
+        measured = rows[task] | fresh
+        rows[task] = {name: measured[name] for name in VARIANTS if name in measured}
+    shares = [
+        _hours(row[MAIN]) / LIMITS[task] for task, row in rows.items() if MAIN in row
+    ]  # fmt: skip
+    details = {"limits": LIMITS, "speedups": speedups(rows), "asked_speedup": RATIO, "tasks": rows}
+    return Result(max(shares, default=0.0), 1.0, "of the robot-hours asked for", details)
+
+
+def speedups(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Robot-hours from nothing over those with demonstrations, of tasks that have both.
+
+    Where nothing was learned from nothing, the hours after which it was given up stand for it.
+    """
+    found = {}
+    for task, row in rows.items():
+        if MAIN in row and SCRATCH in row and _hours(row[MAIN]) < float("inf"):
+            scratch = min(_hours(row[SCRATCH]), VARIANTS[SCRATCH].give_up)
+            found[task] = scratch / _hours(row[MAIN])
+    return found
+
+
+def _hours(row: Mapping[str, Any]) -> float:
+    median = row["median_robot_hours_to_strict_success"]
+    return float("inf") if median is None else float(median)
+
+
+def _learn_all(task: str, variants: list[str], seeds: list[int]) -> dict[str, Any]:
+    """Runs side by side: robot-hours do not depend on how fast the machine is."""
+    jobs = [(task, name, seed) for name in variants for seed in seeds]
+    with (
+        tempfile.TemporaryDirectory(prefix="handlab-") as scratch,
+        ProcessPoolExecutor(processes()) as pool,
+    ):
+        done = list(pool.map(_learn, [scratch] * len(jobs), *zip(*jobs, strict=True)))
+    return {
+        name: _row(VARIANTS[name], seeds, done[i * len(seeds) : (i + 1) * len(seeds)])
+        for i, name in enumerate(variants)
+    }
+
+
+def _row(variant: Variant, seeds: list[int], runs: list[dict[str, Any]]) -> dict[str, Any]:
+    made = origin("demos")
+    strict = [run["robot_hours_to_strict_success"] for run in runs]
+    return {
+        "algorithm": variant.algorithm,
+        "demonstrations": variant.demonstrations,
+        "given_up_after": variant.give_up,
+        "seeds": seeds,
+        "robot_hours_to_success": [run["robot_hours_to_success"] for run in runs],
+        "robot_hours_to_strict_success": strict,
+        "median_robot_hours_to_strict_success": median_or_never(strict),
+        "success_rate": [run["success_rate"] for run in runs],
+        "strict_success_rate": [run["strict_success_rate"] for run in runs],
+        "demonstrated_s": [run["demonstrated_s"] for run in runs],
+        "demonstrated_success_rate": [run["demonstrated_success_rate"] for run in runs],
+        "commit": made["commit"],
+        "date": made["date"],
+    }
+
+
+def _learn(root: str, name: str, variant_name: str, seed: int) -> dict[str, Any]:
+    variant = VARIANTS[variant_name]
+    demonstrations = _shown(name, variant, seed) if variant.demonstrations else []
+    config = RunConfig(
+        name, algorithm=variant.algorithm, backend="sim", seed=seed, max_hours=variant.give_up,
+        until="hours" if variant.algorithm == "bc" else "strict", settings=dict(variant.settings),
+        evaluate_every=2 if demonstrations else 5,
+        demos="shown by the scripted teacher" if demonstrations else "",
+    )  # fmt: skip
+    folder = RunFolder.create(Path(root, variant_name), config, datetime.now())
+    sampler = local_sampler(config.make_task(), WORLDS, 1)
+    summary = Trainer(folder, sampler, demonstrations=demonstrations).run()
+    summary["demonstrated_s"] = sum(e.robot_s for e in demonstrations)
+    strict = [e.strict_success for e in demonstrations]
+    summary["demonstrated_success_rate"] = sum(strict) / len(strict) if strict else None
+    keys = ("task", "seed", "robot_hours_to_strict_success", "strict_success_rate", "wall_s")
+    told = {"variant": variant_name} | {key: summary[key] for key in keys}
+    print(json.dumps(told), file=sys.stderr, flush=True)
+    return summary
+
+
+def _shown(name: str, variant: Variant, seed: int) -> list[Episode]:
+    task = make_task(name)
+    numbers = range(variant.demonstrations)
+    motions = demonstrate(task, load_gait(task), variant.manner, seed, numbers)
+    return [to_episode(motion, task) for motion in motions]

@@ -1,0 +1,91 @@
+"""Episodes of the Adroit suite, on all cores."""
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+
+from handlab.cores import processes
+from handlab_core.episode import Episode
+from handlab_core.policy import GaussianPolicy
+from handlab_core.suite import SuiteTask
+from handlab_core.variation import Variation
+from handlab_sim.adroit import AdroitWorld
+
+CHUNK = 5
+"""Episodes a process is asked for at a time: few enough that all end at about the same time."""
+
+
+class SuiteSampler:
+    """Implements `handlab_learning.sampler.Sampler` with processes, one environment each.
+
+    An episode depends on policy, seed and number alone, so that it does not matter which process
+    runs it, nor how many there are. The processes end with the sampler.
+
+    Args:
+        task: of the suite.
+        count: of the processes; with one, episodes run in this process. None: on all cores.
+        variations: of the object, drawn anew for every episode.
+    """
+
+    def __init__(
+        self,
+        task: SuiteTask,
+        count: int | None = None,
+        variations: Sequence[Variation] = (),
+    ) -> None:
+        self._make = (task, tuple(variations))
+        self._count = count or processes()
+        self._world: AdroitWorld | None = None
+        self._pool: ProcessPoolExecutor | None = None
+
+    def sample(
+        self,
+        policy: GaussianPolicy,
+        seed: int,
+        episodes: Sequence[int],
+        deterministic: bool = False,
+        on_episode: Callable[[Episode], None] | None = None,
+    ) -> list[Episode]:
+        """See `Sampler.sample`."""
+        done: list[Episode] = []
+        for chunk in self._chunks(policy, seed, list(episodes), deterministic):
+            for episode in chunk:
+                done.append(episode)
+                if on_episode is not None:
+                    on_episode(episode)
+        return done
+
+    def _chunks(
+        self, policy: GaussianPolicy, seed: int, episodes: list[int], deterministic: bool
+    ) -> "Sequence[list[Episode]] | map[list[Episode]]":
+        if self._count == 1:
+            self._world = self._world or AdroitWorld(*self._make)
+            return [_episodes(self._world, policy, seed, episodes, deterministic)]
+        if self._pool is None:
+            # Not forked: this process has threads of torch.
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._count, context, _begin, self._make)
+        chunks = [episodes[i : i + CHUNK] for i in range(0, len(episodes), CHUNK)]
+        jobs = [self._pool.submit(_in_process, policy, seed, c, deterministic) for c in chunks]
+        return [job.result() for job in jobs]
+
+
+_world: AdroitWorld
+"""Of a process of the pool."""
+
+
+def _begin(task: SuiteTask, variations: tuple[Variation, ...]) -> None:
+    global _world
+    _world = AdroitWorld(task, variations)
+
+
+def _in_process(
+    policy: GaussianPolicy, seed: int, episodes: list[int], deterministic: bool
+) -> list[Episode]:
+    return _episodes(_world, policy, seed, episodes, deterministic)
+
+
+def _episodes(
+    world: AdroitWorld, policy: GaussianPolicy, seed: int, episodes: list[int], deterministic: bool
+) -> list[Episode]:
+    return [world.episode(policy, seed, number, deterministic) for number in episodes]

@@ -1,0 +1,78 @@
+"""Demonstrations by the scripted teacher in this process: many hands side by side."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from handlab_core import rows
+from handlab_core.demos.gait import GRIP, Gait, Manner, Teacher, teacher_rng
+from handlab_core.demos.motion import Motion
+from handlab_core.station import LocalStation, ResetResult, start_request
+from handlab_core.tasks import Task
+from handlab_core.types import Goal, JointState, ObjectEstimate
+from handlab_sim.worlds import Worlds
+
+
+class Classroom:
+    """N simulated hands that let themselves be led.
+
+    Args:
+        task: what is taught.
+        worlds: so many hands.
+        threads: to simulate them on.
+    """
+
+    def __init__(self, task: Task, worlds: int, threads: int = 1) -> None:
+        self.task, self.count = task, worlds
+        self._worlds = Worlds(task.hand, task.fixture, worlds, threads)
+        self._station = LocalStation(task, self._worlds)
+
+    def demonstrate(
+        self, gait: Gait, manner: Manner, seed: int, episodes: Sequence[int]
+    ) -> list[Motion]:
+        """One demonstration on each hand, after a reset by motors, as long as an episode is."""
+        numbers = np.array(episodes)
+        start = self._station.reset(start_request(self.task, seed, numbers))
+        rngs = [teacher_rng(seed, number) for number in episodes]
+        teacher = Teacher(gait, manner, rngs, start.hand.q)
+        hands, objects = [start.hand], [start.object]
+        stiffness = np.full_like(start.hand.q, GRIP)
+        for _ in range(self.task.steps):
+            hand, obj = hands[-1], objects[-1]
+            error = self.task.aim.error(hand, obj, start.goal)
+            self._worlds.guide(teacher.tick(hand.q, error, self.task.period), stiffness)
+            sample = self._station.let_go()
+            hands.append(sample.hand)
+            objects.append(sample.object)
+        self._worlds.guide(hands[-1].q, np.zeros_like(stiffness))
+        return [_motion(hands, objects, start, seed, i) for i in range(self.count)]
+
+
+def _motion(
+    hands: list[JointState], objects: list[ObjectEstimate], start: ResetResult, seed: int, i: int
+) -> Motion:
+    hand = rows.stack([rows.take(state, [i]) for state in hands])
+    obj = rows.stack([rows.take(state, [i]) for state in objects])
+    goal: Goal = rows.take(start.goal, [i])
+    return Motion(
+        hand,
+        obj,
+        goal,
+        began=float(hand.stamp[0]),
+        ended=float(hand.stamp[-1]),
+        episode=int(goal.episode[0]),
+        seed=seed,
+        reset_s=float(start.duration[i]),
+        reset_attempts=int(start.attempts[i]),
+    )
+
+
+def demonstrate(
+    task: Task, gait: Gait, manner: Manner, seed: int, episodes: Sequence[int], worlds: int = 20
+) -> list[Motion]:
+    """Demonstrations with these numbers, so many side by side at most, each like one alone."""
+    motions: list[Motion] = []
+    for first in range(0, len(episodes), worlds):
+        part = episodes[first : first + worlds]
+        motions += Classroom(task, len(part)).demonstrate(gait, manner, seed, part)
+    return motions

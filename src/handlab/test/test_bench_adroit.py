@@ -1,0 +1,80 @@
+"""The bench of the suite, on runs of one iteration, with a learner that is a row of numbers."""
+
+import json
+
+import pytest
+
+from handlab import tables
+from handlab.benches import adroit
+from handlab.benches.result import as_text
+from handlab_core.errors import BadConfig, UnknownName
+
+ROW = {
+    "dataset": "a/b-v0", "seed": 0, "success_rate": 0.95, "episodes": 100, "iterations": 12,
+    "robot_hours": 1.3, "robot_hours_to_success": 1.1, "wall_s": 600.0, "cpu_s": 1100.0,
+}  # fmt: skip
+
+
+@pytest.fixture
+def learned(tmp_path, monkeypatch):
+    """What was asked of the learner, which always does as in `ROW`; the pen was measured before."""
+    old = {"tasks": {"adroit_pen": {"dapg": ROW | {"success_rate": 0.4}, "bc": ROW}}}
+    (tmp_path / "adroit.json").write_text(json.dumps(old))
+    monkeypatch.setattr("handlab.benches.kept.results", lambda: tmp_path)
+    asked = []
+
+    def learn(*what):
+        asked.append(what)
+        return dict(ROW)
+
+    monkeypatch.setattr(adroit, "_learn", learn)
+    return asked
+
+
+def test_the_chosen_part_is_measured_and_the_rest_kept(learned, monkeypatch):
+    monkeypatch.setenv(adroit.TASKS_ONLY, "adroit_door")
+    monkeypatch.setenv(adroit.METHODS_ONLY, "dapg,npg")
+    monkeypatch.setenv(adroit.DATASETS, "adroit_door=some/door-v0")
+    result = adroit.measure(seed=3)
+    assert learned == [
+        ("adroit_door", "dapg", "some/door-v0", 3), ("adroit_door", "npg", "some/door-v0", 3)
+    ]  # fmt: skip
+    assert result.value == pytest.approx(0.4 / 0.8)  # the pen is the worst
+    whole = {"adroit": json.loads(as_text(result.plain())) | {"command": "x", "machine": "m"}}
+    table = tables.adroit_table(whole)
+    assert "| `adroit_door` | 90% | **95%** | 12 | 1.30 | 10 (18) | not measured | 95% |" in table
+    assert "| `adroit_pen` | 80% | **40%** |" in table and "adroit_hammer" not in table
+    assert "door **95%**, pen **40%**" in tables.figures_table(whole)
+
+
+def test_what_is_not_there_is_named(learned, monkeypatch):
+    monkeypatch.setenv(adroit.METHODS_ONLY, "dapg,sac")
+    with pytest.raises(UnknownName, match="sac"):
+        adroit.measure(0)
+    monkeypatch.delenv(adroit.METHODS_ONLY)
+    monkeypatch.setenv(adroit.DATASETS, "door=some/door-v0")
+    with pytest.raises(BadConfig, match=r"TASK=NAME.*adroit_door"):
+        adroit.measure(0)
+
+
+def test_a_run_of_the_bench_ends_after_its_iterations(monkeypatch, tmp_path):
+    """Sixty of two hundred trajectories, not one more."""
+    seen = []
+
+    def train(folder, resume):
+        config = folder.config()
+        seen.append(config)
+        summary = {
+            "success_rate": 0.0, "evaluation_episodes": 100, "iterations": 60, "robot_hours": 6.7,
+            "robot_hours_to_success": None, "wall_s": 1.0,
+        }  # fmt: skip
+        folder.append({"iteration": 60, "robot_hours": 6.7, "evaluation": {"success_rate": 0.0}})
+        return summary
+
+    monkeypatch.setattr(adroit.training, "train", train)
+    row = adroit._run(str(tmp_path), "adroit_pen", "npg", "a/b-v0", 0)
+    [config] = seen
+    per_iteration = 200 * 100 * 0.01 / 3600
+    assert 59 * per_iteration < config.max_hours < 60 * per_iteration
+    assert config.demos == "" and config.success_rate == 0.8 and config.evaluation_episodes == 100
+    assert row["success_rate"] == 0.0 and row["curve"] == [[6.7, 0.0]]

@@ -1,0 +1,84 @@
+"""A run of the claw that begins with a bag, and what a bag may be."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from handlab import demonstrations, training
+from handlab.teaching import demonstrate
+from handlab_core.demos.gait import Manner, load_gait
+from handlab_core.demos.motion import to_episode
+from handlab_core.errors import BadConfig, BadDemonstrations
+from handlab_core.tasks import make_task
+from handlab_learning.run_config import RunConfig
+
+SMALL = {"npg.hidden": [8], "npg.baseline.hidden": [8], "npg.episodes_per_iteration": 2}
+
+
+@pytest.fixture
+def bag(tmp_path, monkeypatch):
+    """A bag whose reader gives two demonstrations of the scripted teacher."""
+    asked = []
+
+    def read(path, task):
+        asked.append((path, task.name))
+        motions = demonstrate(task, load_gait(task), Manner(), 0, range(2))
+        return [to_episode(motion, task) for motion in motions]
+
+    reader = SimpleNamespace(read_demonstrations=read)
+    monkeypatch.setitem(sys.modules, "handlab_nodes.demonstration_bag", reader)
+    path = tmp_path / "bag"
+    path.mkdir()
+    return path, asked
+
+
+def test_a_resumed_run_reads_its_bag_again_and_goes_on(bag, tmp_path):
+    """Ended after one iteration of two, with the checkpoint that a crash would have left."""
+    path, asked = bag
+    hours = [2 * 7.0 / 3600, 4 * 6.0 / 3600]
+    runs = []
+    for name, limits in (("whole", hours[1:]), ("halves", hours)):
+        config = RunConfig(
+            algorithm="dapg", backend="sim", demos=str(path), max_hours=limits[0], until="hours",
+            evaluate_every=9, evaluation_episodes=1, settings=SMALL | {"cloning.epochs": 1},
+        )  # fmt: skip
+        folder = training.new_run(config, tmp_path / name)
+        training.train(folder, resume=False, worlds=1, threads=1)
+        if len(limits) > 1:
+            text = folder.config_path.read_text()
+            folder.config_path.write_text(
+                text.replace(f"max_hours: {limits[0]}", f"max_hours: {limits[1]}")
+            )
+            training.train(folder, resume=True, worlds=1, threads=1)
+        runs.append(folder)
+    assert asked == [(path, "valve")] * 3
+    whole, halves = ([row["learner"] for row in folder.metrics()] for folder in runs)
+    assert len(whole) == len(halves) == 2
+    assert whole[0] == halves[0]  # the second begins from other states: its hand was not moved
+    assert halves[1]["demonstration_weight"] == pytest.approx(0.1 * 0.95)
+
+
+def test_what_is_given_comes_before_the_tasks_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(demonstrations, "share", lambda: tmp_path)
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / demonstrations.REFERENCE / "valve"
+    own.mkdir(parents=True)
+    assert demonstrations.source("valve", "dapg", "") == str(own)
+    assert demonstrations.source("valve", "dapg", "mine") == str(tmp_path / "mine")
+    assert demonstrations.source("valve", "npg", "") == ""
+    assert demonstrations.source("adroit_pen", "bc", "D4RL/pen/human-v2") == "D4RL/pen/human-v2"
+    with pytest.raises(BadDemonstrations, match=r"flip has no demonstrations.*valve.*--demos"):
+        demonstrations.source("flip", "bc", "")
+
+
+def test_demonstrations_and_algorithm_must_fit():
+    with pytest.raises(BadConfig, match="bc learns from demonstrations"):
+        RunConfig(algorithm="bc")
+    with pytest.raises(BadConfig, match="npg learns without"):
+        RunConfig(demos="somewhere")
+
+
+def test_a_task_without_demonstrations_is_not_cloned():
+    task = make_task("pose")
+    assert demonstrations.demonstrations_of(RunConfig(task.name)) == []

@@ -1,0 +1,50 @@
+"""The scripted teacher in this process: what it shows, and that a policy could have done it."""
+
+import numpy as np
+import pytest
+
+from handlab.teaching import demonstrate
+from handlab_core.demos.gait import Manner, load_gait
+from handlab_core.demos.motion import to_episode
+from handlab_core.tasks import make_task
+
+TAUGHT = ("flip", "valve")
+
+
+@pytest.fixture(params=TAUGHT)
+def task(request):
+    return make_task(request.param)
+
+
+def episodes(task, manner=None, seed=0, count=8, worlds=8):
+    gait = load_gait(task)
+    motions = demonstrate(task, gait, manner or Manner(noise=0.02), seed, range(count), worlds)
+    return [to_episode(motion, task) for motion in motions]
+
+
+def test_a_demonstration_is_an_episode_that_ends_at_the_goal_and_stays(task):
+    for episode in episodes(task):
+        assert episode.strict_success and np.abs(episode.errors[-6:]).max() < 0.1
+        assert episode.observations.shape == (task.steps + 1, task.observation_size)
+        assert episode.actions.shape == (task.steps, task.hand.n)
+        assert np.abs(episode.actions).max() <= 1.0
+        np.testing.assert_array_equal(episode.observations[1:, -task.hand.n :], episode.actions)
+        assert not episode.observations[0, -task.hand.n :].any()
+
+
+def test_demonstrations_differ_and_repeat(task):
+    one, again = episodes(task, count=2), episodes(task, count=2, worlds=1)
+    assert np.abs(one[0].actions - one[1].actions).max() > 0.01
+    np.testing.assert_array_equal(one[0].observations, again[0].observations)
+    other = episodes(task, seed=1, count=1)
+    assert np.abs(one[0].actions - other[0].actions).max() > 0.01
+
+
+def test_a_teacher_can_be_slow_and_break_off(task):
+    def moving(demonstrations):
+        return np.mean([(np.abs(e.errors) > 0.1).sum() for e in demonstrations])
+
+    assert moving(episodes(task, Manner(speed=0.7), count=3)) > moving(episodes(task, count=3)) + 3
+    broken = episodes(task, Manner(failures=0.5), count=16)
+    failed = sum(not episode.success for episode in broken)
+    assert 3 <= failed <= 13

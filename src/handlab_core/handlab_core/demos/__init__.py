@@ -1,0 +1,1 @@
+"""Demonstrations: a scripted teacher, and from recorded motion to a policy's actions."""

@@ -1,0 +1,123 @@
+"""From recorded motion to episodes: laws, and cases worked by hand."""
+
+import numpy as np
+import pytest
+
+from handlab_core.demos.gait import Gait, Manner, Teacher
+from handlab_core.demos.inference import Travel, loaded_servo, next_position, servo
+from handlab_core.demos.motion import Motion, to_episode
+from handlab_core.errors import BadConfig, BadDemonstration
+from handlab_core.tasks import make_task
+from handlab_core.types import Goal, JointState, ObjectEstimate
+
+TASK = make_task("valve")
+HAND, FIXTURE = TASK.hand, TASK.fixture
+N = HAND.n
+
+
+def recorded(rate=0.01, seconds=1.0, **changes):
+    """A hand and an object that move evenly, read at a rate."""
+    stamps = np.round(5.0 + np.arange(0.0, seconds + 0.3, rate), 9)
+    elapsed = stamps - 5.0
+    q = HAND.nominal + 0.1 * elapsed[:, None]
+    qd = np.full_like(q, 0.1)
+    hand = JointState(stamps, q, qd, np.zeros_like(q))
+    obj = ObjectEstimate(stamps, 0.5 * elapsed, np.full(len(stamps), 0.5))
+    goal = Goal(np.array([3]), np.array([5.0]), np.array([[np.pi]]), np.zeros((1, 1)))
+    values = {
+        "hand": hand, "object": obj, "goal": goal, "began": 5.0, "ended": 5.0 + seconds,
+        "episode": 3, "seed": 7, "reset_s": 2.0, "reset_attempts": 1,
+    }  # fmt: skip
+    return Motion(**(values | changes))
+
+
+def test_states_are_taken_one_control_period_apart():
+    episode = to_episode(recorded(), TASK)
+    assert episode.steps == 10 and episode.experience_s == pytest.approx(1.0)
+    np.testing.assert_allclose(episode.errors, 0.05 * np.arange(1, 11) - np.pi)
+    joints = HAND.normalise(HAND.nominal + 0.01 * np.arange(11)[:, None])
+    np.testing.assert_allclose(episode.observations[:, :N], joints, atol=1e-12)
+    assert (episode.episode, episode.seed, episode.reset_s) == (3, 7, 2.0)
+
+
+def test_faster_readings_show_the_same_episode():
+    fast, slow = to_episode(recorded(0.01), TASK), to_episode(recorded(0.1), TASK)
+    np.testing.assert_allclose(fast.observations, slow.observations, atol=1e-12)
+
+
+def test_a_stream_that_was_silent_shows_nothing():
+    motion = recorded()
+    kept = (motion.object.stamp < 5.4) | (motion.object.stamp > 5.8)
+    obj = ObjectEstimate(*(getattr(motion.object, n)[kept] for n in ("stamp", "angle", "velocity")))
+    with pytest.raises(BadDemonstration, match=r"the object was silent for 0\.2. s"):
+        to_episode(recorded(object=obj), TASK)
+    with pytest.raises(BadDemonstration, match=r"5 control periods"):
+        to_episode(recorded(seconds=0.3), TASK)
+    with pytest.raises(BadDemonstration, match=r"the hand was silent for 1\.00 s at 4\.00 s"):
+        to_episode(recorded(began=4.0), TASK)
+
+
+def test_a_free_servo_by_hand():
+    """Stiffness 2, losses 0.1, 0.1 s: a target moves the joint 1 - exp(-2) = 0.8647 of the way."""
+    travel = Travel(np.array([np.zeros(N), np.full(N, 0.1)]), np.zeros(2), 0.1)
+    np.testing.assert_allclose(servo(HAND, FIXTURE, travel), [[0.1 / 0.86466472] * N])
+    np.testing.assert_array_equal(next_position(HAND, FIXTURE, travel), [[0.1] * N])
+    np.testing.assert_array_equal(loaded_servo(HAND, FIXTURE, travel), servo(HAND, FIXTURE, travel))
+
+
+def test_what_the_object_takes_up_the_fingers_give():
+    """One joint moves by 0.1 rad and the valve by 0.2 in 0.1 s: (0.1 * 2 + 0.01) * 0.2 N m rad."""
+    moved = np.zeros(N)
+    moved[3] = 0.1
+    travel = Travel(np.array([np.zeros(N), moved]), np.array([0.0, -0.2]), 0.1)
+    load = loaded_servo(HAND, FIXTURE, travel) - servo(HAND, FIXTURE, travel)
+    assert load[0, 3] == pytest.approx(0.21 * 0.2 / 0.1 / HAND.stiffness[3], rel=1e-6)
+    assert not np.delete(load[0], 3).any()
+
+
+GAIT = Gait(np.array([[0.0, 0.0], [1.0, 0.5], [1.0, -0.5]]), np.array(2.0), np.array(0.5))
+
+
+def test_a_gait_goes_round_at_the_rate_of_its_fastest_joint():
+    """Ways of 1, 1 and 1 rad: straight between poses, and round again."""
+    along = np.array([0.0, 0.5, 1.0, 1.5, 2.5, 3.25])
+    expected = [[0, 0], [0.5, 0.25], [1, 0.5], [1, 0], [0.5, -0.25], [0.25, 0.125]]
+    np.testing.assert_allclose(GAIT.pose(along), expected, atol=1e-12)
+
+
+def teacher(manner=None, count=1):
+    rngs = [np.random.default_rng(i) for i in range(count)]
+    return Teacher(GAIT, manner or Manner(), rngs, np.zeros((count, 2)))
+
+
+def test_a_teacher_slows_down_stops_and_goes_back():
+    lead, q = teacher(), np.zeros((1, 2))
+    far = lead.tick(q, np.array([-3.0]), 0.1)
+    np.testing.assert_allclose(far, [[0.2, 0.1]])  # at full speed, 2 rad/s
+    np.testing.assert_allclose(lead.tick(q, np.array([-0.25]), 0.1), [[0.3, 0.15]])  # at half
+    rest = lead.tick(np.array([[0.28, 0.1]]), np.array([0.01]), 0.1)
+    np.testing.assert_array_equal(rest, [[0.28, 0.1]])  # no pressure is left
+    assert lead.there.all()
+    np.testing.assert_array_equal(lead.tick(q, np.array([0.05]), 0.1), rest)  # not worth it
+    np.testing.assert_allclose(lead.tick(q, np.array([0.25]), 0.1), [[0.2, 0.1]])  # back
+
+
+def test_a_teacher_that_fails_breaks_off_for_good():
+    lead, q = teacher(Manner(failures=1.0), 3), np.zeros((3, 2))
+    for error in np.linspace(-3.0, -0.3, 40):
+        rest = lead.tick(q, np.full(3, error), 0.1)
+    assert lead.there.all()
+    np.testing.assert_array_equal(lead.tick(q, np.full(3, -3.0), 0.1), rest)
+
+
+@pytest.mark.parametrize("wrong", [{"speed": 0.0}, {"noise": -1.0}, {"failures": 1.5}])
+def test_a_manner_that_cannot_be_is_refused(wrong):
+    with pytest.raises(BadConfig, match="speed must be positive"):
+        Manner(**wrong)
+
+
+def test_a_gait_that_cannot_be_is_refused():
+    with pytest.raises(BadConfig, match="two poses"):
+        Gait(np.zeros((1, 9)), np.array(1.0), np.array(1.0))
+    with pytest.raises(BadConfig, match="positive"):
+        Gait(np.zeros((2, 9)), np.array(0.0), np.array(1.0))

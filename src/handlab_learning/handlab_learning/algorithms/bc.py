@@ -1,0 +1,162 @@
+"""Behaviour cloning, as it comes before DAPG (Rajeswaran et al., arXiv:1709.10087, section V).
+
+    maximise  sum over demonstrations of log pi(a|s)
+
+With a fixed standard deviation that is the mean squared error of the mean, in the unit of the
+actions. The network may read and speak in units of the demonstrations, and what it explores with
+comes from the spread of their actions (hand_dapg/dapg/examples/job_script.py, mjrl's
+algos/behavior_cloning.py).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from handlab_core.episode import Episode
+from handlab_core.errors import BadConfig
+from handlab_core.policy import GaussianPolicy
+from handlab_core.spaces import Spaces
+from handlab_learning import adam
+from handlab_learning.algorithms.algorithm import Method, algorithm
+from handlab_learning.demonstrations import joined
+from handlab_learning.networks import PolicyNet, aligned, part
+
+
+@dataclass(frozen=True)
+class CloningConfig:
+    """Settings: what did best on the claw; the suite has the published ones of its own."""
+
+    epochs: int = 50
+    """Passes through the demonstrations; 5 in hand_dapg/dapg/examples/*.txt."""
+    batch: int = 32
+    """hand_dapg/dapg/examples/*.txt, as the next."""
+    rate: float = 1e-3
+    units: bool = False
+    """Set the network's units to those of the demonstrations, as published; on the claw such a
+    policy follows them less far, since what they hardly vary then counts as much as the rest."""
+    noise_of_demonstrations: bool = True
+    """Explore with the standard deviation of the demonstrations' actions, over all their steps."""
+    noise: float = 0.25
+    """Times that standard deviation; 1 as published, which the claw fails with."""
+
+    def __post_init__(self) -> None:
+        """Check that the settings can be."""
+        if self.epochs < 1 or self.batch < 1 or self.rate <= 0 or self.noise <= 0:
+            raise BadConfig("epochs, batch, rate and noise of cloning must be positive")
+
+
+class Cloning:
+    """Brings a policy's mean to the demonstrations' actions, epoch by epoch.
+
+    Args:
+        net: is changed in place.
+        demonstrations: at least one.
+        config: settings.
+        seed: of the order of minibatches.
+    """
+
+    def __init__(
+        self, net: PolicyNet, demonstrations: Sequence[Episode], config: CloningConfig, seed: int
+    ) -> None:
+        self.net, self.config, self.epochs = net, config, 0
+        observations, actions = joined(demonstrations)
+        self._observations, self._actions = aligned(observations), aligned(actions)
+        self._order = torch.Generator().manual_seed(seed)
+        if config.units:
+            net.set_units(observations, actions)
+        if config.noise_of_demonstrations:
+            noise = np.maximum(config.noise * actions.std(axis=0), 1e-12)
+            with torch.no_grad():
+                net.log_std.copy_(aligned(np.log(noise)))
+        self._optimiser = torch.optim.Adam(net.mean.parameters(), lr=config.rate)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done."""
+        return self.epochs >= self.config.epochs
+
+    def loss(self, rows: Tensor | None = None) -> Tensor:
+        """Mean squared error of the mean action over some steps; None: over all."""
+        chosen = slice(None) if rows is None else rows
+        error: Tensor = self.net(self._observations[chosen]) - self._actions[chosen]
+        return error.square().mean()
+
+    def epoch(self) -> dict[str, float]:
+        """Go through all demonstrations once."""
+        order = torch.randperm(len(self._actions), generator=self._order)
+        for rows in torch.split(order, self.config.batch):
+            loss = self.loss(rows)
+            self._optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._optimiser.step()
+        self.epochs += 1
+        with torch.no_grad():
+            return {"cloning_loss": float(self.loss())}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything that the next epoch needs, besides the network."""
+        state = {f"adam.{name}": value for name, value in adam.state_dict(self._optimiser).items()}
+        return state | {"order": self._order.get_state(), "epochs": torch.tensor(self.epochs)}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a saved state."""
+        adam.load_state_dict(self._optimiser, part(state, "adam"))
+        self._order.set_state(state["order"])
+        self.epochs = int(state["epochs"])
+
+
+@dataclass(frozen=True)
+class BcConfig:
+    """Settings."""
+
+    hidden: tuple[int, ...] = (64, 64)
+    log_std: float = -0.5
+    """Where `cloning.noise_of_demonstrations` is off."""
+    cloning: CloningConfig = field(default_factory=CloningConfig)
+
+
+class Bc:
+    """Cloning alone: an iteration is an epoch, and no robot is needed."""
+
+    def __init__(
+        self, spaces: Spaces, config: BcConfig, seed: int, demonstrations: Sequence[Episode]
+    ) -> None:
+        torch.set_num_threads(1)  # the networks are too small for more to help
+        torch.manual_seed(seed)
+        self.config = config
+        self.net = PolicyNet(spaces, config.hidden, config.log_std)
+        self.cloning = Cloning(self.net, demonstrations, config.cloning, seed)
+
+    @property
+    def episodes_per_iteration(self) -> int:
+        """None."""
+        return 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done."""
+        return self.cloning.finished
+
+    def policy(self) -> GaussianPolicy:
+        """The present policy."""
+        return self.net.to_numpy(self.cloning.epochs)
+
+    def update(self, _: Sequence[Episode]) -> dict[str, float]:
+        """One epoch."""
+        return self.cloning.epoch()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """See `Algorithm.state_dict`."""
+        state = {f"policy.{name}": value for name, value in self.net.state_dict().items()}
+        return state | {f"cloning.{name}": v for name, v in self.cloning.state_dict().items()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """See `Algorithm.load_state_dict`."""
+        self.net.load_state_dict(part(state, "policy"))
+        self.cloning.load_state_dict(part(state, "cloning"))
+
+
+algorithm("bc", Method(BcConfig, Bc, demonstrations=True))

@@ -1,0 +1,193 @@
+"""Episodes of the Adroit suite in the environments of gymnasium-robotics.
+
+An episode is a function of policy, seed and number alone: a reset clears MuJoCo's whole state, and
+what is drawn at random comes from seed and number.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
+from io import StringIO
+from typing import Any
+
+import numpy as np
+
+with redirect_stderr(StringIO()):  # Farama's notice about rewards, once for each process
+    from gymnasium_robotics.envs.adroit_hand.adroit_door import AdroitHandDoorEnv
+    from gymnasium_robotics.envs.adroit_hand.adroit_hammer import AdroitHandHammerEnv
+    from gymnasium_robotics.envs.adroit_hand.adroit_pen import AdroitHandPenEnv
+    from gymnasium_robotics.envs.adroit_hand.adroit_relocate import AdroitHandRelocateEnv
+
+from handlab_core.episode import Episode
+from handlab_core.policy import GaussianPolicy
+from handlab_core.suite import SuiteTask
+from handlab_core.tasks.task import NOISE_STREAM, START_STREAM, episode_rng
+from handlab_core.types import Array
+from handlab_core.variation import Variation, draw_all, object_of
+from handlab_sim.adroit_objects import AdroitObject
+
+ENVIRONMENTS: dict[str, type] = {
+    "AdroitHandDoor": AdroitHandDoorEnv,
+    "AdroitHandHammer": AdroitHandHammerEnv,
+    "AdroitHandPen": AdroitHandPenEnv,
+    "AdroitHandRelocate": AdroitHandRelocateEnv,
+}
+
+PALM_COST = 0.1
+"""A step, for each metre between palm and object; mj_envs/hand_manipulation_suite/*_v0.py."""
+
+
+def _between(data: Any, palm: int, other: Array) -> float:
+    return float(np.linalg.norm(data.site_xpos[palm] - other))
+
+
+# How far the palm is from what it shall hold, m; the pen lies in the hand from the beginning.
+PALM_DISTANCE: dict[str, Callable[[Any], float]] = {
+    "AdroitHandDoor": lambda env: _between(
+        env.data, env.grasp_site_id, env.data.site_xpos[env.handle_site_id]
+    ),
+    "AdroitHandHammer": lambda env: _between(
+        env.data, env.S_grasp_site_id, env.data.xpos[env.obj_body_id]
+    ),
+    "AdroitHandPen": lambda env: 0.0,
+    "AdroitHandRelocate": lambda env: _between(
+        env.data, env.S_grasp_site_id, env.data.xpos[env.obj_body_id]
+    ),
+}
+
+
+def _pen_error(env: Any) -> float:
+    data = env.data
+    axes = [
+        data.site_xpos[top] - data.site_xpos[bottom]
+        for top, bottom in (
+            (env.obj_t_site_id, env.obj_b_site_id),
+            (env.tar_t_site_id, env.tar_b_site_id),
+        )
+    ]
+    cosine = axes[0] @ axes[1] / (np.linalg.norm(axes[0]) * np.linalg.norm(axes[1]))
+    return float(np.arccos(np.clip(cosine, -1.0, 1.0)))
+
+
+# How far the object is from its goal: rad from the open stop; m of the nail; rad; m.
+ERROR: dict[str, Callable[[Any], float]] = {
+    "AdroitHandDoor": lambda env: np.pi / 2 - float(env.data.qpos[env.door_hinge_addrs]),
+    "AdroitHandHammer": lambda env: _between(
+        env.data, env.target_obj_site_id, env.data.site_xpos[env.goal_site_id]
+    ),
+    "AdroitHandPen": _pen_error,
+    "AdroitHandRelocate": lambda env: _between(
+        env.data, env.target_obj_site_id, env.data.xpos[env.obj_body_id]
+    ),
+}
+
+
+class AdroitWorld:
+    """One environment that runs whole episodes.
+
+    Args:
+        task: of the suite.
+        variations: of its object, drawn anew for every episode.
+        render_mode: of Gymnasium.
+    """
+
+    def __init__(
+        self,
+        task: SuiteTask,
+        variations: Sequence[Variation] = (),
+        render_mode: str | None = None,
+    ) -> None:
+        self.task = task
+        self.env: Any = ENVIRONMENTS[task.environment](render_mode=render_mode)
+        self._variations = variations
+        self._object = AdroitObject(task, self.env.model, self.env.data)
+        self._palm, self._error = PALM_DISTANCE[task.environment], ERROR[task.environment]
+
+    def episode(
+        self,
+        policy: GaussianPolicy,
+        seed: int,
+        number: int,
+        deterministic: bool = False,
+        on_step: Callable[[], None] = lambda: None,
+    ) -> Episode:
+        """Run one episode.
+
+        Args:
+            policy: acts.
+            seed: of the run.
+            number: of the episode.
+            deterministic: act with the mean.
+            on_step: called after each step.
+        """
+        task = self.task
+        noise = episode_rng(seed, number, NOISE_STREAM).standard_normal(
+            (task.steps, task.action_size)
+        )
+        observations = np.empty((task.steps + 1, task.observation_size))
+        actions = np.empty((task.steps, task.action_size))
+        rewards, errors = np.empty(task.steps), np.empty(task.steps)
+        reached = 0
+        observations[0] = self._reset(seed, number)
+        for t in range(task.steps):
+            one = None if deterministic else noise[t : t + 1]
+            actions[t] = policy.act(observations[t : t + 1], one)[0]
+            observations[t + 1], rewards[t], _, _, info = self.env.step(actions[t])
+            rewards[t] -= self._correction()
+            errors[t] = self._error(self.env)
+            reached += bool(info["success"])
+            on_step()
+        return episode_of(
+            task, (observations, actions, rewards, errors), reached,
+            (number, policy.version, seed, deterministic),
+        )  # fmt: skip
+
+    def _reset(self, seed: int, number: int) -> Array:
+        """Draw the object and place everything."""
+        if self._variations:
+            self._object.become(object_of(draw_all(self._variations, seed, number)))
+        start = int(episode_rng(seed, number, START_STREAM).integers(2**31))
+        observation, _ = self.env.reset(seed=start)
+        return np.asarray(observation)
+
+    def _correction(self) -> float:
+        """What makes the environment's reward the published one."""
+        return 2 * PALM_COST * self._palm(self.env) if self.task.reward == "published" else 0.0
+
+
+def episode_of(
+    task: SuiteTask,
+    arrays: tuple[Array, Array, Array, Array],
+    reached: int,
+    key: tuple[int, int, int, bool],
+) -> Episode:
+    """An episode as the learner gets it.
+
+    Args:
+        task: of the suite.
+        arrays: observations (T + 1, O), actions (T, A), rewards (T,), errors (T,).
+        reached: number of successful steps.
+        key: number of the episode, version of the policy, seed, whether it acted with the mean.
+    """
+    observations, actions, rewards, errors = arrays
+    number, version, seed, deterministic = key
+    success = task.success.met(reached)
+    return Episode(
+        episode=number,
+        policy_version=version,
+        seed=seed,
+        deterministic=deterministic,
+        observations=observations,
+        actions=actions,
+        rewards=rewards,
+        reward_terms=rewards[:, None].copy(),
+        errors=errors,
+        terminated=False,
+        success=success,
+        strict_success=success,
+        goal_angle=np.zeros(0),
+        experience_s=len(rewards) * task.period,
+        reset_s=0.0,
+        cooling_s=0.0,
+        reset_attempts=0,
+        temperatures=np.full(task.action_size, np.nan),
+    )
