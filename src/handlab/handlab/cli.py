@@ -175,6 +175,7 @@ def up(
     port: Port = "",
     estimator: Estimator = "encoder",
     pace: Annotated[str, typer.Option(help="real or lockstep")] = "real",
+    rate: Annotated[float, typer.Option(help="Hz, of the driver, in pace real")] = 100.0,
     reward: Annotated[str, typer.Option(help="Reward variant; default: the task's own")] = "",
     viewer: Annotated[bool, typer.Option(help="Serve the browser viewer")] = False,
     bag: Annotated[str, typer.Option(help="Folder for recordings")] = "",
@@ -186,7 +187,7 @@ def up(
     from handlab.up import run_nodes
 
     config = GraphConfig(
-        task, pace=pace, reward=reward, bag=bag, viewer=viewer, estimator=estimator
+        task, pace=pace, rate=rate, reward=reward, bag=bag, viewer=viewer, estimator=estimator
     )
     nodes = build_graph(on_machine(config, hardware, station, port))
     domain = Domain()

@@ -19,6 +19,9 @@ EMULATED = "emulated"
 """Name of the port that stands for motors that are emulated."""
 
 
+FASTEST = 1000.0
+"""Hz, of a driver. No bus of nine servos is much faster, and no loop in Python keeps it."""
+
 FIXTURE_BY = {"allegro": "dynamixel"}
 """What serves the fixture where a backend serves the hand alone."""
 
@@ -84,6 +87,8 @@ class GraphConfig:
         if self.pace not in PACES:
             raise UnknownName("pace", self.pace, PACES)
         check_estimator(self.estimator)
+        if not 0.0 < self.rate <= FASTEST:
+            raise BadConfig(f"a rate of {self.rate} Hz cannot be; give up to {FASTEST:g} Hz")
         if self.pace == "lockstep" and self.hardware != "mujoco":
             raise BadConfig(f"hardware {self.hardware} cannot wait; use --pace real")
         if self.hardware == "mujoco" and (self.station or self.port or self.emulate):

@@ -33,6 +33,8 @@ def task_launch(task_name: str) -> LaunchDescription:
                               description="In place of the station file's; emulated: no hand."),
         DeclareLaunchArgument("pace", default_value="real", choices=list(PACES),
                               description="real: by the clock; lockstep: a simulation that waits."),
+        DeclareLaunchArgument("rate", default_value=f"{GraphConfig.rate:g}",
+                              description="Hz, of the driver's readings, by the clock."),
         DeclareLaunchArgument("reward", default_value=task.reward, choices=sorted(task.rewards),
                               description="Variant of the reward."),
         DeclareLaunchArgument("estimator", default_value=ENCODER, choices=sorted(ESTIMATORS),
@@ -60,7 +62,8 @@ def _nodes(context: LaunchContext, task: Task) -> list[LaunchDescriptionEntity]:
     flags = {name: chosen[name] == "true" for name in ("learner", "viewer", "ros2_control")}
     texts = {name: chosen[name] for name in ("pace", "reward", "bag", "estimator")}
     machine = {name: chosen[name] for name in ("hardware", "station", "port")}
-    config = on_machine(GraphConfig(task.name, **texts, **flags), **machine)
+    config = GraphConfig(task.name, rate=float(chosen["rate"]), **texts, **flags)
+    config = on_machine(config, **machine)
     namespace = chosen["namespace"]
     nodes = [_action(node, namespace) for node in build_graph(config)]
     # Behind the driver: what it publishes first is what controllers start from.

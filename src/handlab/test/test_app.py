@@ -200,6 +200,7 @@ def children(process):
             "unknown hardware 'x'; there is: allegro, dynamixel, mujoco",
         ),
         (["up", "valve", "--pace", "x"], "unknown pace 'x'; there is: lockstep, real"),
+        (["up", "valve", "--rate", "0"], "a rate of 0.0 Hz cannot be; give up to 1000 Hz"),
         (["train", "--resume", "nowhere"], "no run folder"),
         (["evaluate", "nowhere"], "no checkpoint"),
         (["report", "nowhere"], "has no summary.json"),

@@ -30,15 +30,15 @@ class RunConfig:
     backend: str = "graph"
     estimator: str = ENCODER
     """What follows the object: `encoder` or `camera`."""
+    seed: int = 0
+    max_hours: float = 6.0
+    """Robot-hours, resets counted; the run ends there at the latest."""
     hardware: str = "mujoco"
     """What moves the hand, a name in `handlab_core.backend`; anything else needs the graph."""
     station: str = ""
     """Path of the station file; empty: the one that comes with handlab."""
     port: str = ""
     """In the place of the station file's; empty: that one."""
-    seed: int = 0
-    max_hours: float = 6.0
-    """Robot-hours, resets counted; the run ends there at the latest."""
     evaluate_every: int = 5
     """Iterations."""
     evaluation_episodes: int = 30

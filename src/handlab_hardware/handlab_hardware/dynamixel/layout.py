@@ -108,7 +108,8 @@ def _section(hand: Hand, fixture: Fixture, station: StationFile) -> DynamixelSec
     if (station.hand, station.fixture) != (hand.name, fixture.name):
         raise BadConfig(
             f"{station.path} is for {station.hand} and {station.fixture}, "
-            f"not for {hand.name} and {fixture.name}"
+            f"not for {hand.name} and {fixture.name}: say there what is mounted, or choose a task "
+            "for it"
         )
     if station.dynamixel is None:
         raise BadConfig(f"{station.path} names no servos: it has no section `dynamixel`")
