@@ -32,7 +32,7 @@ RING_SECONDS = 4.0
 def measure(seed: int) -> Result:
     """Alternate between ring and graph; the ratio is the median of the rounds' ratios."""
     task = make_task("valve")
-    policy = Npg(task, NpgConfig(), seed).policy()
+    policy = Npg(task.spaces, NpgConfig(), seed).policy()
     pairs = []
     with running_sampler(task, learner=True) as sampler:
         sampler.sample(policy, seed, [0])

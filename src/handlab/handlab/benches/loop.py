@@ -88,7 +88,7 @@ def _sleep_in_a_loop() -> list[float]:
 def _learn(stop: Event, seed: int) -> None:
     """Keep one core busy with the learner's own work."""
     task = make_task("valve")
-    learner = Npg(task, NpgConfig(), seed)
+    learner = Npg(task.spaces, NpgConfig(), seed)
     episodes = local_sampler(task, 1, 1).sample(learner.policy(), seed, range(20))
     while not stop.is_set():
         learner.update(episodes)

@@ -18,7 +18,7 @@ EPISODES = 20
 def measure(seed: int) -> Result:
     """Run the same episodes, with resets, both ways and count what differs in any bit."""
     task = make_task("valve")
-    policy = Npg(task, NpgConfig(), seed).policy()
+    policy = Npg(task.spaces, NpgConfig(), seed).policy()
     with running_sampler(task) as sampler:
         far = sampler.sample(policy, seed, range(EPISODES))
     env = Env(task, LocalStation(task, Worlds(task.hand, task.fixture)))
