@@ -28,6 +28,8 @@ setup(
             "reset_node = handlab_nodes.reset_node:main",
             "runner_node = handlab_nodes.runner_node:main",
             "learner_node = handlab_nodes.learner_node:main",
+            "demonstrator_node = handlab_nodes.demonstrator_node:main",
+            "teacher_node = handlab_nodes.teacher_node:main",
             "recorder_node = handlab_nodes.recorder_node:main",
         ],
     },

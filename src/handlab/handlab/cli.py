@@ -217,6 +217,40 @@ def emulate(
 
 
 @app.command()
+def gait(
+    task: TaskName,
+    poses: Annotated[int, typer.Option(help="In a cycle")] = 4,
+    alike: Annotated[bool, typer.Option(help="All fingers do the same, one after another")] = False,
+    generations: int = 150,
+    replay_weight: Annotated[float, typer.Option(help="Of what the engaged hand repeats")] = 0.5,
+    refine: Annotated[bool, typer.Option(help="Begin from the gait there is")] = False,
+    seed: Seed = 0,
+) -> None:
+    """Search the scripted teacher's gait for a task anew, and keep it in config/gaits/."""
+    from rich.progress import Progress
+
+    from handlab.gait_search import GaitSearch, SearchConfig, write_gait
+    from handlab.progress import console
+    from handlab_core.demos.gait import load_gait
+    from handlab_core.tasks import make_task
+
+    chosen = make_task(task)
+    start = load_gait(chosen) if refine else None
+    config = SearchConfig(
+        len(start.poses) if start else poses, alike, generations=generations, seed=seed,
+        spread=0.1 if refine else 0.6, replay_weight=replay_weight,
+    )  # fmt: skip
+    with Progress(console=console) as bar:
+        shown = bar.add_task("generations", total=generations)
+
+        def on_generation(number: int, cost: float) -> None:
+            bar.update(shown, completed=number + 1, description=f"cost {cost:.2f} rad")
+
+        found = GaitSearch(chosen, config, start).run(on_generation)
+    print(write_gait(chosen, found, config, ["./handlab", *sys.argv[1:]]))
+
+
+@app.command()
 def bench(name: str, as_json: AsJson = False, seed: Seed = 0, write: bool = False) -> None:
     """Measure something beside its limit, in one run."""
     from handlab.benches import BENCHES, run_bench

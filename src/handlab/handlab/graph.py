@@ -5,15 +5,20 @@
 
 import os
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from handlab_core.backend import BACKENDS
+from handlab_core.demos.gait import Manner
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.estimation.follower import CAMERA, ENCODER, check_estimator
 from handlab_core.hands import Hand
 from handlab_core.lockstep import PACES
 from handlab_core.tasks import make_task
+
+PERSON, SCRIPT = "person", "script"
+TEACHERS = (PERSON, SCRIPT)
+"""Who may guide a hand."""
 
 EMULATED = "emulated"
 """Name of the port that stands for motors that are emulated."""
@@ -76,6 +81,14 @@ class GraphConfig:
     estimator: str = ENCODER
     """What follows the object: `encoder`, or `camera`, whose detections are simulated with MuJoCo
     and on hardware come from a detector that is started beside the graph."""
+    teacher: str = ""
+    """Who demonstrates: `person` or `script`; empty: nobody, and no demonstrator."""
+    manner: dict[str, float] = field(default_factory=dict)
+    """Of the scripted teacher: fields of `handlab_core.demos.gait.Manner`."""
+    seed: int = 0
+    """Of the scripted teacher's trembling and failures."""
+    calibration: str = ""
+    """Of the station, as text; kept with demonstrations."""
     ros2_control: bool = False
     """Commands go through a controller; `handlab.controllers` lists what starts with it."""
 
@@ -95,10 +108,22 @@ class GraphConfig:
             raise BadConfig("MuJoCo has no station file and no port; choose --hardware too")
         if self.emulate and not self.port:
             raise BadConfig("what is emulated needs a port to be found at")
+        self._check_teacher()
         if self.ros2_control and self.pace != "real":
             raise BadConfig(
                 f"ros2_control runs by the clock, not in pace {self.pace}; choose pace real"
             )
+
+    def _check_teacher(self) -> None:
+        if self.teacher not in ("", *TEACHERS):
+            raise UnknownName("teacher", self.teacher, TEACHERS)
+        if self.teacher == SCRIPT and self.hardware != "mujoco":
+            raise BadConfig("the scripted teacher leads simulated hands; a person leads a real one")
+        if self.teacher == PERSON and self.pace == "lockstep":
+            raise BadConfig("a person cannot be waited for; use --pace real")
+        if self.teacher and self.ros2_control:
+            raise BadConfig("a controller cannot let a hand go; record without ros2_control")
+        Manner(**self.manner)
 
 
 def on_machine(
@@ -163,6 +188,8 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
     if config.emulate:
         ports = machine | {"fixture_port": config.fixture_port, "hardware": config.hardware}
         nodes.append(NodeSpec("emulator", task | ports, package="handlab"))
+    if config.teacher:
+        nodes += _teaching(config)
     if config.runner:
         nodes.append(NodeSpec("runner", task | pace | output))
     if config.learner:
@@ -171,4 +198,25 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
         nodes.append(NodeSpec("recorder", {"bag": config.bag}))
     if config.viewer:
         nodes.append(NodeSpec("viewer", task, package="handlab", executable="viewer"))
+    return nodes
+
+
+def _teaching(config: GraphConfig) -> list[NodeSpec]:
+    """What demonstrations need: who lets the hand go, and the scripted teacher."""
+    scripted = config.teacher == SCRIPT
+    manner = ", ".join(f"{name} {value:g}" for name, value in sorted(config.manner.items()))
+    demonstrator = {
+        "task": config.task,
+        "pace": config.pace,
+        "hardware": config.hardware,
+        "rate": config.rate,
+        "teacher": f"script {manner}".strip() if scripted else PERSON,
+        "guided": scripted,
+        "record": bool(config.bag),
+        "calibration": config.calibration,
+    }
+    nodes = [NodeSpec("demonstrator", demonstrator)]
+    if scripted:
+        own = {"task": config.task, "seed": config.seed}
+        nodes.append(NodeSpec("teacher", own | asdict(Manner(**config.manner))))
     return nodes

@@ -9,7 +9,7 @@ from handlab_core.demos.gait import GRIP, Gait, Manner, Teacher, teacher_rng
 from handlab_core.demos.motion import Motion
 from handlab_core.station import LocalStation, ResetResult, start_request
 from handlab_core.tasks import Task
-from handlab_core.types import Goal, JointState, ObjectEstimate
+from handlab_core.types import Array, Goal, JointState, ObjectEstimate
 from handlab_sim.worlds import Worlds
 
 
@@ -46,6 +46,14 @@ class Classroom:
             objects.append(sample.object)
         self._worlds.guide(hands[-1].q, np.zeros_like(stiffness))
         return [_motion(hands, objects, start, seed, i) for i in range(self.count)]
+
+    def replay(self, actions: Array, seed: int, episodes: Sequence[int]) -> Array:
+        """Give actions (T, N, A) to the engaged hands after a reset; the object's way (N, T + 1)."""
+        start = self._station.reset(start_request(self.task, seed, np.array(episodes)))
+        angles = [start.object.angle]
+        for action in actions:
+            angles.append(self._station.step(self.task.hand.target(action)).object.angle)
+        return np.stack(angles, axis=1)
 
 
 def _motion(

@@ -63,6 +63,21 @@ class Backend(Protocol):
 
 
 @runtime_checkable
+class Guidable(Backend, Protocol):
+    """A simulated backend whose hand can be led from outside, as a person does."""
+
+    def guide(self, q: Array, stiffness: Array, worlds: IntArray | None = None) -> None:
+        """Hold the hand's joints by springs, until told otherwise.
+
+        Args:
+            q: where the springs rest, one row for each of `worlds`; rad.
+            stiffness: of each spring, of the same shape; N m/rad. 0 lets the joint go.
+            worlds: which robots. None: all.
+        """
+        ...
+
+
+@runtime_checkable
 class Hardware(Backend, Protocol):
     """What a backend of real motors has beside the four verbs.
 

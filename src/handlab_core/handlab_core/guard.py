@@ -3,7 +3,8 @@
 import numpy as np
 
 from handlab_core import rows, safety
-from handlab_core.backend import Backend
+from handlab_core.backend import Backend, Guidable
+from handlab_core.errors import StationFault
 from handlab_core.fixtures import Fixture
 from handlab_core.hands import Hand
 from handlab_core.types import Array, Command, IntArray, Reading
@@ -52,6 +53,17 @@ class GuardedBackend:
     def read(self) -> Reading:
         """Return the newest reading of all robots."""
         return self._reading
+
+    def guide(self, guide: Command) -> None:
+        """Lead the hand from outside: springs at `q` of the stiffness [N m/rad] in `effort`.
+
+        Raises:
+            StationFault: only people lead real hands.
+        """
+        if not isinstance(self._backend, Guidable):
+            raise StationFault("only a simulated hand is led from outside; lead this one by hand")
+        known = np.isfinite(guide.q) & np.isfinite(guide.effort)
+        self._backend.guide(np.where(known, guide.q, 0.0), np.where(known, guide.effort, 0.0))
 
     def close(self) -> None:
         """Close the backend."""

@@ -2,7 +2,7 @@
 
 from handlab_core.types import Command
 
-HAND, FIXTURE = "hand", "fixture"
+HAND, FIXTURE, GUIDE = "hand", "fixture", "guide"
 
 PACES = ("lockstep", "real")
 """By the commands, or by the clock."""
@@ -12,11 +12,12 @@ class Lockstep:
     """Collects the commands of one control period.
 
     The hand is engaged from the start, the fixture only while the reset holds it; a group that is
-    not engaged need not be commanded.
+    not engaged need not be commanded. The guide, who leads a hand that is let go, is a third group
+    while somebody leads.
     """
 
     def __init__(self) -> None:
-        self._engaged = {HAND: True, FIXTURE: False}
+        self._engaged = {HAND: True, FIXTURE: False, GUIDE: False}
         self._commands: dict[str, Command] = {}
         self.stale = 0
         """Commands for another time or a group that is not engaged, or that came twice; they are
@@ -35,8 +36,8 @@ class Lockstep:
         self._commands[group] = command
         return all(group in self._commands for group, on in self._engaged.items() if on)
 
-    def take(self) -> tuple[Command | None, Command | None]:
-        """The commands for hand and fixture, to be applied for one period."""
+    def take(self) -> tuple[Command | None, Command | None, Command | None]:
+        """The commands for hand and fixture, and the guide's, to be applied for one period."""
         commands = self._commands
         self._commands = {}
-        return commands.get(HAND), commands.get(FIXTURE)
+        return commands.get(HAND), commands.get(FIXTURE), commands.get(GUIDE)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from handlab_core import rows, safety
+from handlab_core import rows
 from handlab_core.backend import Backend
 from handlab_core.errors import ResetFailed
 from handlab_core.estimation.follower import ENCODER, ESTIMATORS, check_estimator
@@ -83,8 +83,12 @@ class Station(Protocol):
         """
         ...
 
-    def let_go(self) -> Sample:
-        """Leave the hands to whoever guides them for one control period; else as `step`."""
+    def let_go(self, hold: float = 0.0) -> Sample:
+        """Leave the hands to whoever guides them for one control period; else as `step`.
+
+        Args:
+            hold: N m, with which joints resist being moved from where they are.
+        """
         ...
 
     def rest(self) -> float:
@@ -154,9 +158,10 @@ class LocalStation:
         """See `Station.step`."""
         return self._sample(Command(q, self._full))
 
-    def let_go(self) -> Sample:
+    def let_go(self, hold: float = 0.0) -> Sample:
         """See `Station.let_go`."""
-        return self._sample(safety.release(self.backend.read().hand.q))
+        q = self.backend.read().hand.q
+        return self._sample(Command(q, np.full_like(q, hold)))
 
     def reward(self, sample: Sample) -> Reward:
         """See `Station.reward`."""

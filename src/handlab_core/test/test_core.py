@@ -73,7 +73,7 @@ def test_the_world_waits_for_every_engaged_group_and_refuses_other_times():
     assert not gate.offer(HAND, command(2), stamp=0.2, now=0.2)
     assert not gate.offer(HAND, command(3), stamp=0.2, now=0.2)  # twice: the first one counts
     assert gate.offer(FIXTURE, command(4, 1), stamp=0.2, now=0.2)
-    hand, fixture = gate.take()
+    hand, fixture, _ = gate.take()
     assert hand.q[0, 0] == 2 and fixture.q[0, 0] == 4
 
 

@@ -1,17 +1,37 @@
-"""rosbag2 bags with MCAP storage, written without ROS's own recorder."""
+"""rosbag2 bags with MCAP storage, written without ROS's own recorder.
 
+On the disk a bag is complete at any time: behind the newest messages stands the end of an MCAP
+file, which the next ones overwrite. So whatever ends the writer, the file opens.
+"""
+
+import struct
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ament_index_python.packages import get_package_share_directory
-from rosbags.interfaces import Connection
+from rosbags.interfaces import (
+    Connection,
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
 from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2.storage_mcap import McapWriter
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 VERSION = 9
 """Of rosbag2's metadata; Jazzy's."""
+
+DATA_END = struct.pack("<BQI", 0x0F, 4, 0)
+FOOTER = struct.pack("<BQQQI", 0x02, 20, 0, 0, 0)
+MAGIC = b"\x89MCAP0\r\n"
+END = DATA_END + FOOTER + MAGIC
+"""Of an MCAP file without a summary; mcap.dev/spec. Shorter than any chunk, which replaces it."""
 
 
 @cache
@@ -32,6 +52,16 @@ def type_name(kind: type) -> str:
     return f"{package}/msg/{kind.__name__}"
 
 
+def offered_qos(latched: bool, depth: int) -> Qos:
+    """What a topic's publishers offer, so that `ros2 bag play` offers it, too."""
+    never = QosTime(sec=9223372036, nsec=854775807)  # as rosbag2 writes it
+    durability = QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE
+    return Qos(
+        QosHistory.KEEP_LAST, depth, QosReliability.RELIABLE, durability, never, never,
+        QosLiveliness.AUTOMATIC, never, False,
+    )  # fmt: skip
+
+
 class BagWriter:
     """Writes serialised messages; the bag is an ordinary one to `ros2 bag`."""
 
@@ -39,14 +69,38 @@ class BagWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._writer = Writer(path, version=VERSION, storage_plugin=StoragePlugin.MCAP)
         self._writer.open()
+        self._waiting = 0
 
-    def connect(self, topic: str, kind: type) -> Connection:
-        """Announce a topic and its type."""
-        return self._writer.add_connection(topic, type_name(kind), typestore=typestore())
+    def connect(
+        self, topic: str, kind: type | str, latched: bool = False, depth: int = 10
+    ) -> Connection:
+        """Announce a topic and its type, a class or a name."""
+        name = kind if isinstance(kind, str) else type_name(kind)
+        return self._writer.add_connection(
+            topic, name, typestore=typestore(), offered_qos_profiles=[offered_qos(latched, depth)]
+        )
+
+    def describe(self, facts: dict[str, str]) -> None:
+        """Add facts to the bag's metadata."""
+        for key, value in facts.items():
+            self._writer.set_custom_data(key, value)
 
     def write(self, connection: Connection, time_ns: int, data: bytes) -> None:
         """Add one message, as it came from the wire."""
         self._writer.write(connection, time_ns, data)
+        self._waiting += 1
+
+    def flush(self) -> None:
+        """Put all messages so far into the file, which is complete then."""
+        storage = self._writer.storage
+        if not self._waiting or not isinstance(storage, McapWriter):
+            return
+        storage.close_chunk()
+        end = storage.bio.tell()
+        storage.bio.write(END)
+        storage.bio.flush()
+        storage.bio.seek(end)
+        self._waiting = 0
 
     def close(self) -> None:
         """Finish the bag."""

@@ -20,7 +20,7 @@ from std_srvs.srv import SetBool
 from handlab_core.backend import Hardware, make_backend
 from handlab_core.errors import BadConfig, HandlabError, StationFault
 from handlab_core.guard import GuardedBackend
-from handlab_core.lockstep import FIXTURE, HAND, PACES
+from handlab_core.lockstep import FIXTURE, GUIDE, HAND, PACES
 from handlab_core.priority import hurry
 from handlab_core.tasks import make_task
 from handlab_core.types import Reading
@@ -53,7 +53,8 @@ class DriverParams:
     pace: str = "lockstep"
     rate: float = 100.0  # Hz, of the readings in real pace
     autostart: bool = True  # configure and activate at once, and again until it works
-    command_sources: tuple[str, ...] = ("runner", "reset")  # nodes that may send commands
+    command_sources: tuple[str, ...] = ("runner", "reset", "demonstrator", "replay")
+    """Nodes that may send commands."""
 
 
 class DriverNode(LifecycleNode):
@@ -86,6 +87,9 @@ class DriverNode(LifecycleNode):
         self._serve(Calibrate, topics.CALIBRATE, self._on_calibrate)
         if params.hardware == "mujoco":
             self.create_service(Teleport, topics.TELEPORT, self._on_teleport)
+            lead = self._receiver(GUIDE, codec.Commands(names[HAND]))
+            self.create_subscription(JointState, topics.GUIDE, lead, qos.COMMAND, raw=True)
+            self.create_service(SetBool, topics.GUIDED, self._torque_setter(GUIDE))
 
     # Lifecycle.
 

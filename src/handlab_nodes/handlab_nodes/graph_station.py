@@ -115,11 +115,20 @@ class GraphStation:
 
     def step(self, q: Array) -> Sample:
         """See `Station.step`."""
+        return self._step(q, np.inf)
+
+    def let_go(self, hold: float = 0.0) -> Sample:
+        """See `Station.let_go`."""
+        assert self._hand is not None
+        return self._step(self._hand.q, hold)
+
+    def _step(self, q: Array, effort: float) -> Sample:
+        """Send targets and the effort that each joint may push with [N m], and wait."""
         assert self._hand is not None and self._goal is not None
         stamp = float(self._hand.stamp[0])
         due = stamp + SAME_TIME  # what is newer than that is another state
         self._spinner.wait(self._output.heard, f"somebody to listen to {self._output.topic}")
-        self._output.send(q, stamp)
+        self._output.send(q, stamp, effort)
         try:
             if self._lockstep:
                 self._spinner.wait(lambda: self._seen(due), "the object's state after a step")

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Protocol
 
+import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
 from std_msgs.msg import Float64MultiArray
 
-from handlab_core.errors import UnknownName
+from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.hands import Hand
 from handlab_core.types import Array, Command
 from handlab_nodes import codec, qos, topics
@@ -24,8 +25,14 @@ class Output(Protocol):
         """Whether anybody listens."""
         ...
 
-    def send(self, q: Array, stamp: float) -> None:
-        """Send targets (1, n) [rad] for the time `stamp` [s]."""
+    def send(self, q: Array, stamp: float, effort: float = np.inf) -> None:
+        """Send targets (1, n) [rad] for the time `stamp` [s].
+
+        Args:
+            q: rad.
+            stamp: s.
+            effort: N m, the most that any joint may push; 0 lets them go.
+        """
         ...
 
 
@@ -42,9 +49,10 @@ class DriverOutput:
         """See `Output.heard`."""
         return bool(self._publisher.get_subscription_count())
 
-    def send(self, q: Array, stamp: float) -> None:
+    def send(self, q: Array, stamp: float, effort: float = np.inf) -> None:
         """See `Output.send`."""
-        self._publisher.publish(self._commands.pack(Command(q, self._full), stamp))
+        command = Command(q, np.minimum(self._full, effort))
+        self._publisher.publish(self._commands.pack(command, stamp))
 
 
 class ControllerOutput:
@@ -62,8 +70,14 @@ class ControllerOutput:
         """See `Output.heard`."""
         return bool(self._publisher.get_subscription_count())
 
-    def send(self, q: Array, stamp: float) -> None:
-        """See `Output.send`."""
+    def send(self, q: Array, stamp: float, effort: float = np.inf) -> None:
+        """See `Output.send`.
+
+        Raises:
+            BadConfig: an effort is given, which a controller does not know.
+        """
+        if effort != np.inf:
+            raise BadConfig("a controller cannot let a hand go: start without ros2_control")
         self._publisher.publish(Float64MultiArray(data=q[0].tolist()))
 
 

@@ -20,7 +20,7 @@ from handlab_core.errors import StationTimeout
 from handlab_core.fixtures import Fixture
 from handlab_core.guard import GuardedBackend
 from handlab_core.hands import Hand
-from handlab_core.lockstep import HAND, Lockstep
+from handlab_core.lockstep import GUIDE, HAND, Lockstep
 from handlab_core.types import Command, Reading
 from handlab_core.watchdog import Watchdog
 
@@ -91,13 +91,17 @@ class LockstepPace:
         """See `Pace.command`."""
         now = float(self._backend.read().hand.stamp[0])
         if self._lockstep.offer(group, command, stamp, now):
-            hand, fixture = self._lockstep.take()
+            hand, fixture, guide = self._lockstep.take()
             assert hand is not None
+            if guide is not None:
+                self._backend.guide(guide)
             self._publish(self._backend.step(hand, fixture, self._period))
 
     def engage(self, group: str, engaged: bool) -> None:
         """See `Pace.engage`."""
         self._lockstep.engage(group, engaged)
+        if group == GUIDE and not engaged:
+            self._backend.guide(safety.release(self._backend.read().hand.q))
 
     def ask(self, call: Callable[[], T]) -> T:
         """See `Pace.ask`."""
@@ -130,6 +134,7 @@ class RealPace:
         self._asked: deque[tuple[Callable[[], object], Future[object]]] = deque()
         self._errors: deque[float] = deque(maxlen=REMEMBERED)
         self._failure: Exception | None = None
+        self._guided = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="driver loop", daemon=True)
 
@@ -149,13 +154,25 @@ class RealPace:
 
     def command(self, group: str, command: Command, stamp: float) -> None:
         """See `Pace.command`; in real pace the time of arrival counts."""
+        if group == GUIDE:
+            self._guide(command)
+            return
         with self._lock:
             self._watchdog.feed(group, command, time.monotonic())
 
     def engage(self, group: str, engaged: bool) -> None:
         """See `Pace.engage`."""
+        if group == GUIDE:
+            self._guided = engaged
+            if not engaged:
+                self._guide(safety.release(self._backend.read().hand.q))
+            return
         with self._lock:
             self._watchdog.engage(group, engaged)
+
+    def _guide(self, guide: Command) -> None:
+        if self._guided or not guide.effort.any():
+            self._asked.append((lambda: self._backend.guide(guide), Future()))
 
     def ask(self, call: Callable[[], T]) -> T:
         """See `Pace.ask`; StationTimeout if the thread does not come to it."""

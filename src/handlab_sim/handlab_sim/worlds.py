@@ -132,13 +132,7 @@ class Worlds:
         return sprung
 
     def guide(self, q: Array, stiffness: Array, worlds: IntArray | None = None) -> None:
-        """Hold the hand's joints from outside by springs, as a person does who guides them.
-
-        Args:
-            q: where the springs rest, one row for each of `worlds`; rad.
-            stiffness: of each spring, of the same shape; N m/rad. 0 lets the joint go.
-            worlds: which robots. None: all.
-        """
+        """See `handlab_core.backend.Guidable`; the springs are the joints' own, in MuJoCo."""
         rows = EVERYONE if worlds is None else worlds
         if self._springs is None:
             self._springs = self.batch.expand("jnt_stiffness"), self.batch.expand("qpos_spring")

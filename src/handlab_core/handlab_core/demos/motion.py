@@ -1,6 +1,6 @@
 """What was recorded of one demonstration, and the episode that it shows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,6 +41,14 @@ class Motion:
     seed: int
     reset_s: float
     reset_attempts: int
+
+    def within(self) -> "Motion":
+        """The same without what was recorded before it began and after it ended."""
+        hand, obj = (
+            np.flatnonzero((self.began <= stamps) & (stamps <= self.ended))
+            for stamps in (self.hand.stamp, self.object.stamp)
+        )
+        return replace(self, hand=rows.take(self.hand, hand), object=rows.take(self.object, obj))
 
 
 def to_episode(motion: Motion, task: Task, inference: str = DEFAULT_INFERENCE) -> Episode:

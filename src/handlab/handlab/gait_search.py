@@ -1,0 +1,169 @@
+"""Searches the scripted teacher's gait for a task: CMA-ES over poses, judged by what they show.
+
+A gait is good if the object soon comes to its goal and stays there, led by a trembling hand; and if
+the actions that are inferred from that motion, replayed open loop, have the engaged hand do the
+same. So what is found is slow enough for the servos, and its contacts do not depend on luck.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cma
+import numpy as np
+
+from handlab.teaching import Classroom
+from handlab_core.demos.gait import Gait, Manner, gait_file, gait_text
+from handlab_core.demos.motion import Motion, to_episode
+from handlab_core.errors import BadConfig
+from handlab_core.files import write_atomically
+from handlab_core.hands import Hand
+from handlab_core.tasks import Task
+from handlab_core.tasks.criteria import last_fifth
+from handlab_core.types import Array
+
+RATE, FASTEST = 2.0, 0.9
+"""rad/s, where the search begins; and the most, of what the hand's servos may be asked for."""
+
+BRAKING = 0.5
+"""rad, where the search begins."""
+
+REACH = 0.95
+"""Of the commanded range."""
+
+SAMPLES = 12
+"""Poses of a cycle that several fingers go through one after another."""
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """How a gait is searched for."""
+
+    poses: int = 4
+    alike: bool = False
+    """All fingers go through the same poses, each with a delay of its own: for an object that looks
+    the same to all of them."""
+    population: int = 20
+    generations: int = 150
+    seed: int = 0
+    spread: float = 0.6
+    """Standard deviation of the first generation, in units of an inverse hyperbolic tangent."""
+    noise: float = 0.02
+    """rad, the trembling of the hand that leads."""
+    end_weight: float = 3.0
+    """Of the error in the last fifth, beside the mean error."""
+    replay_weight: float = 0.5
+    """Of what the engaged hand makes of it."""
+    effort_weight: float = 0.02
+    """Of poses far from the middle of the range."""
+
+
+class GaitSearch:
+    """Turns numbers into gaits and judges them, a population at once.
+
+    Args:
+        task: that is taught; its hand's joints are those of the fingers, one finger after another.
+        config: how.
+        start: a gait to begin from; only without `alike`.
+    """
+
+    def __init__(self, task: Task, config: SearchConfig, start: Gait | None = None) -> None:
+        if start is not None and (config.alike or start.poses.shape[0] != config.poses):
+            raise BadConfig(f"a search from a gait needs its {start.poses.shape[0]} poses")
+        self.task, self.config = task, config
+        hand = task.hand
+        self._fingers = len(hand.fingertips)
+        self._per_finger = hand.n // self._fingers
+        self._room = Classroom(task, config.population)
+        rng = np.random.default_rng(config.seed)
+        poses = config.poses * (self._per_finger if config.alike else hand.n)
+        delays = self._fingers - 1 if config.alike else 0
+        self._shape = poses, delays
+        self.first = np.concatenate(
+            (
+                rng.normal(size=poses) * 0.5,
+                np.arange(1, delays + 1) / self._fingers,
+                np.zeros(2),
+            )
+        )
+        if start is not None:
+            self.first = _numbers(hand, start)
+
+    def gaits(self, numbers: Array) -> Gait:
+        """Gaits for (N, numbers)."""
+        poses, delays = self._shape
+        cycle = np.tanh(numbers[:, :poses]).reshape(len(numbers), self.config.poses, -1)
+        if self.config.alike:
+            late = np.insert(numbers[:, poses : poses + delays], 0, 0.0, axis=1)
+            cycle = _one_after_another(cycle, late)
+        hand = self.task.hand
+        fastest = FASTEST * float(hand.max_rate.min())
+        rate = np.minimum(RATE * np.exp(numbers[:, -2] / 2), fastest)
+        return Gait(hand.target(REACH * cycle), rate, BRAKING * np.exp(numbers[:, -1] / 2))
+
+    def costs(self, numbers: Array, generation: int) -> Array:
+        """How bad gaits are, (N,) rad; every generation's hands tremble anew."""
+        config, room = self.config, self._room
+        manner = Manner(noise=config.noise)
+        episodes = range(generation * config.population, (generation + 1) * config.population)
+        motions = room.demonstrate(self.gaits(numbers), manner, config.seed, episodes)
+        shown = np.array([self._error(m.object.angle, m) for m in motions])
+        actions = np.stack([to_episode(m, self.task).actions for m in motions], axis=1)
+        repeated = room.replay(actions, config.seed, episodes)
+        again = np.array([self._error(a, m) for a, m in zip(repeated, motions, strict=True)])
+        far = np.abs(numbers[:, : self._shape[0]]).mean(axis=1)
+        cost: Array = shown + config.replay_weight * again + config.effort_weight * far
+        return cost
+
+    def run(self, on_generation: Callable[[int, float], None]) -> Gait:
+        """Search; the mean of the last generation is what is found.
+
+        Args:
+            on_generation: called with each generation's number and its median cost.
+        """
+        config = self.config
+        options = {"popsize": config.population, "seed": config.seed + 1, "verbose": -9}
+        search = cma.CMAEvolutionStrategy(self.first, config.spread, options)
+        for generation in range(config.generations):
+            numbers = np.array(search.ask())
+            costs = self.costs(numbers, generation)
+            search.tell(list(numbers), costs.tolist())
+            on_generation(generation, float(np.median(costs)))
+        found = self.gaits(search.mean[None, :])
+        return Gait(found.poses[0], found.rate[0], found.braking[0])
+
+    def _error(self, angle: Array, motion: Motion) -> float:
+        errors = np.abs(angle[1:] - motion.goal.angle[0, 0])
+        return float(errors.mean() + self.config.end_weight * last_fifth(errors).mean())
+
+
+def _one_after_another(cycle: Array, late: Array) -> Array:
+    """A finger's cycles (N, K, j) for every finger, each late by a part of a round. (N, S, n)."""
+    count, rows = cycle.shape[1], np.arange(len(cycle))
+
+    def at(part: Array) -> Array:
+        along = np.mod(part, 1.0) * count
+        first = np.minimum(along.astype(np.int64), count - 1)
+        rest = (along - first)[:, None]
+        pose: Array = (1 - rest) * cycle[rows, first] + rest * cycle[rows, (first + 1) % count]
+        return pose
+
+    parts = np.arange(SAMPLES) / SAMPLES
+    return np.stack(
+        [np.concatenate([at(part + delay) for delay in late.T], axis=1) for part in parts], axis=1
+    )
+
+
+def _numbers(hand: Hand, gait: Gait) -> Array:
+    """The inverse of `GaitSearch.gaits`, for a gait without delays."""
+    poses = np.arctanh(np.clip(hand.normalise(gait.poses) / REACH, -0.99, 0.99))
+    scales = 2 * np.log([float(gait.rate) / RATE, float(gait.braking) / BRAKING])
+    return np.concatenate((poses.ravel(), scales))
+
+
+def write_gait(task: Task, gait: Gait, config: SearchConfig, command: Sequence[str]) -> Path:
+    """Keep a gait as the task's, with how it was found."""
+    source = {"command": " ".join(command), "library": f"cma {cma.__version__}", **asdict(config)}
+    path = gait_file(task)
+    write_atomically(path, gait_text(task, gait, source))
+    return path

@@ -1,0 +1,104 @@
+"""Scripted teacher: leads the passive fingers of a simulated hand, as a person leads a real one's.
+
+It leads when it is asked to, from where the episode of the newest goal began.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from rclpy.node import Node
+from sensor_msgs.msg import JointState as JointStateMsg
+from std_srvs.srv import SetBool
+
+from handlab_core.demos.gait import GRIP, Manner, Teacher, load_gait, teacher_rng
+from handlab_core.tasks import make_task
+from handlab_core.types import SAME_TIME, Command, Goal, JointState, ObjectEstimate
+from handlab_interfaces import msg as wire
+from handlab_nodes import codec, convert, qos, topics
+from handlab_nodes.diagnostics import OK, Diagnostics
+from handlab_nodes.params import read_params
+from handlab_nodes.spinner import run
+
+
+@dataclass(frozen=True)
+class TeacherParams:
+    """Parameters of the node."""
+
+    task: str = "valve"
+    seed: int = 0  # with an episode's number it fixes how this one trembles and whether it fails
+    speed: float = 1.0  # these three are as in handlab_core.demos.gait.Manner
+    noise: float = 0.0
+    failures: float = 0.0
+
+
+class TeacherNode(Node):
+    """Answers each state of hand and object, once in a control period, with where it holds."""
+
+    def __init__(self) -> None:
+        super().__init__("teacher")
+        params = self._params = read_params(self, TeacherParams())
+        task = self._task = make_task(params.task)
+        self._gait = load_gait(task)
+        self._manner = Manner(params.speed, params.noise, params.failures)
+        self._hand: JointState | None = None
+        self._object: ObjectEstimate | None = None
+        self._goal: Goal | None = None
+        self._teacher: Teacher | None = None
+        self._leading, self._due, self._taught = False, 0.0, 0
+        self._hands, self._objects = codec.JointStates(task.hand.joints), codec.ObjectStates()
+        self._guides = codec.Commands(task.hand.joints)
+        self._stiffness = np.full((1, task.hand.n), GRIP)
+        self._guide = self.create_publisher(JointStateMsg, topics.GUIDE, qos.COMMAND)
+        hear = self.create_subscription
+        hear(JointStateMsg, topics.HAND_STATES, self._on_hand, qos.STREAM, raw=True)
+        hear(wire.ObjectState, topics.OBJECT_STATE, self._on_object, qos.STREAM, raw=True)
+        hear(wire.EpisodeGoal, topics.GOAL, self._on_goal, qos.LATCHED)
+        self.create_service(SetBool, topics.LEAD, self._on_lead)
+        self._diagnostics = Diagnostics(self)
+
+    def _on_hand(self, data: bytes) -> None:
+        self._hand = self._hands.unpack(data)
+
+    def _on_object(self, data: bytes) -> None:
+        self._object = self._objects.unpack(data)
+
+    def _on_goal(self, message: wire.EpisodeGoal) -> None:
+        self._goal, self._teacher = convert.goal(message), None
+        self._due = float(self._goal.stamp[0])
+
+    def _on_lead(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self._leading, self._teacher = request.data, None
+        if not request.data:
+            self._goal = None  # the next one's comes before it is led, or after
+            self._taught += 1
+        response.success = True
+        return response
+
+    def work(self, spinner: object) -> None:
+        """Lead on, if there is a new state of an episode."""
+        hand, obj, goal = self._hand, self._object, self._goal
+        if not self._leading or hand is None or obj is None or goal is None:
+            return
+        stamp = float(hand.stamp[0])
+        if stamp < self._due - SAME_TIME or abs(stamp - float(obj.stamp[0])) > SAME_TIME:
+            return
+        if self._teacher is None:
+            rng = teacher_rng(self._params.seed, int(goal.episode[0]))
+            self._teacher = Teacher(self._gait, self._manner, [rng], hand.q)
+        period = self._task.period
+        rest = self._teacher.tick(hand.q, self._task.aim.error(hand, obj, goal), period)
+        self._guide.publish(self._guides.pack(Command(rest, self._stiffness), stamp))
+        self._due = stamp + period
+
+    def report(self) -> None:
+        """Tell how much was taught."""
+        self._diagnostics.publish(OK, "teaching", {"demonstrations": self._taught})
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node."""
+    run(TeacherNode, args)
+
+
+if __name__ == "__main__":
+    main()
