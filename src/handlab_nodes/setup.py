@@ -30,6 +30,7 @@ setup(
             "learner_node = handlab_nodes.learner_node:main",
             "demonstrator_node = handlab_nodes.demonstrator_node:main",
             "teacher_node = handlab_nodes.teacher_node:main",
+            "replay_node = handlab_nodes.replay_node:main",
             "recorder_node = handlab_nodes.recorder_node:main",
         ],
     },

@@ -217,6 +217,90 @@ def emulate(
 
 
 @app.command()
+def record(
+    task: TaskName,
+    episodes: int = 20,
+    teacher: Annotated[str, typer.Option(help="person, or script: only with MuJoCo")] = "",
+    bag: Annotated[Path | None, typer.Option(help="Folder of the recording")] = None,
+    hardware: Hardware = "mujoco",
+    station: StationFile = "",
+    port: Port = "",
+    estimator: Estimator = "encoder",
+    pace: Annotated[
+        str, typer.Option(help="real or lockstep; default: whichever is possible")
+    ] = "",
+    hold: Annotated[
+        float, typer.Option(help="N m, with which passive joints resist; 0 lets them fall")
+    ] = 0.0,
+    speed: Annotated[float, typer.Option(help="Of the script, times its own")] = 1.0,
+    noise: Annotated[float, typer.Option(help="Of the script's hand, rad")] = 0.02,
+    failures: Annotated[float, typer.Option(help="Part that the script breaks off")] = 0.0,
+    keep: Annotated[bool, typer.Option(help="Accept what the script fails at, too")] = False,
+    viewer: bool = False,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Record demonstrations: the hand is let go, and a person or the script guides it."""
+    from handlab import recording
+    from handlab.graph import PERSON, SCRIPT, GraphConfig, on_machine
+
+    teacher = teacher or (SCRIPT if hardware == "mujoco" else PERSON)
+    pace = pace or ("lockstep" if teacher == SCRIPT else "real")
+    manner = {"speed": speed, "noise": noise, "failures": failures} if teacher == SCRIPT else {}
+    folder = bag or recording.new_bag(task)
+    config = GraphConfig(
+        task, pace=pace, bag=str(folder), viewer=viewer, estimator=estimator, teacher=teacher,
+        manner=manner,
+    )  # fmt: skip
+    figures = recording.record(
+        on_machine(config, hardware, station, port), episodes, seed, keep, hold
+    )
+    print(f"{figures['episodes']} of {episodes} demonstrations accepted: {figures['bag']}")
+    _finish(figures, as_json)
+
+
+@app.command()
+def replay(
+    bag: Annotated[Path, typer.Argument(help="Folder of a recording")],
+    way: Annotated[str, typer.Option("--on", help="hand, look: only show; data: only compute")] = (
+        "look"
+    ),
+    episode: Annotated[list[int] | None, typer.Option(help="Numbers; default: all")] = None,
+    reset: Annotated[bool, typer.Option(help="Bring the hand to the start first")] = True,
+    hardware: Hardware = "mujoco",
+    station: StationFile = "",
+    port: Port = "",
+    estimator: Estimator = "encoder",
+    pace: Annotated[str, typer.Option(help="real or lockstep")] = "real",
+    viewer: Annotated[bool, typer.Option(help="Serve the browser viewer")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Repeat the demonstrations of a bag: in the viewer, on a hand, or as data."""
+    from handlab import recording
+    from handlab.graph import LOOK, GraphConfig, on_machine
+    from handlab_nodes.demonstration_bag import read_recording
+
+    task = read_recording(bag).session.task
+    if way == "data":
+        figures = recording.as_data(bag, task)
+        for line in figures["episodes"]:
+            print("  ".join(f"{name} {value}" for name, value in line.items()))
+        _finish(figures, as_json)
+        return
+    config = GraphConfig(
+        task, pace="real" if way == LOOK else pace, viewer=viewer, estimator=estimator, replay=way
+    )
+    chosen = config if way == LOOK else on_machine(config, hardware, station, port)
+    figures = recording.replay(chosen, bag, episode or [], reset)
+    ends = ", ".join(f"{error:.2f}" for error in figures["object_errors"])
+    print(
+        f"{figures['episodes']} demonstrations replayed"
+        + ("" if way == LOOK else f"; the object ended {ends} rad from where it had")
+    )
+    _finish(figures, as_json)
+
+
+@app.command()
 def gait(
     task: TaskName,
     poses: Annotated[int, typer.Option(help="In a cycle")] = 4,

@@ -20,6 +20,10 @@ PERSON, SCRIPT = "person", "script"
 TEACHERS = (PERSON, SCRIPT)
 """Who may guide a hand."""
 
+LOOK, ON_HAND = "look", "hand"
+REPLAYS = (LOOK, ON_HAND)
+"""How demonstrations are replayed."""
+
 EMULATED = "emulated"
 """Name of the port that stands for motors that are emulated."""
 
@@ -83,6 +87,8 @@ class GraphConfig:
     and on hardware come from a detector that is started beside the graph."""
     teacher: str = ""
     """Who demonstrates: `person` or `script`; empty: nobody, and no demonstrator."""
+    replay: str = ""
+    """Demonstrations are repeated: `hand`, or `look`: only shown; empty: neither."""
     manner: dict[str, float] = field(default_factory=dict)
     """Of the scripted teacher: fields of `handlab_core.demos.gait.Manner`."""
     seed: int = 0
@@ -115,14 +121,16 @@ class GraphConfig:
             )
 
     def _check_teacher(self) -> None:
+        if self.replay not in ("", *REPLAYS):
+            raise UnknownName("replay", self.replay, REPLAYS)
         if self.teacher not in ("", *TEACHERS):
             raise UnknownName("teacher", self.teacher, TEACHERS)
         if self.teacher == SCRIPT and self.hardware != "mujoco":
             raise BadConfig("the scripted teacher leads simulated hands; a person leads a real one")
         if self.teacher == PERSON and self.pace == "lockstep":
             raise BadConfig("a person cannot be waited for; use --pace real")
-        if self.teacher and self.ros2_control:
-            raise BadConfig("a controller cannot let a hand go; record without ros2_control")
+        if (self.teacher or self.replay) and self.ros2_control:
+            raise BadConfig("a controller cannot let a hand go: record and replay without it")
         Manner(**self.manner)
 
 
@@ -173,6 +181,8 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
     if config.ros2_control:
         output = {"command_output": "forward_controller"}
         driver["command_sources"] = ["reset", system_name(make_task(config.task).hand)]
+    if config.replay == LOOK:
+        return _looking(config)
     nodes = [
         NodeSpec("driver", driver, lifecycle=True),
         NodeSpec("estimator", task | pace | {"estimator": config.estimator}),
@@ -190,6 +200,8 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
         nodes.append(NodeSpec("emulator", task | ports, package="handlab"))
     if config.teacher:
         nodes += _teaching(config)
+    if config.replay:
+        nodes.append(NodeSpec("replay", task | pace | {"calibration": config.calibration}))
     if config.runner:
         nodes.append(NodeSpec("runner", task | pace | output))
     if config.learner:
@@ -219,4 +231,16 @@ def _teaching(config: GraphConfig) -> list[NodeSpec]:
     if scripted:
         own = {"task": config.task, "seed": config.seed}
         nodes.append(NodeSpec("teacher", own | asdict(Manner(**config.manner))))
+    return nodes
+
+
+def _looking(config: GraphConfig) -> list[NodeSpec]:
+    """What shows demonstrations that nobody carries out."""
+    task = {"task": config.task}
+    nodes = [
+        NodeSpec("replay", task | {"look": True}),
+        NodeSpec("reward", task | {"reward": config.reward}),
+    ]
+    if config.viewer:
+        nodes.append(NodeSpec("viewer", task, package="handlab", executable="viewer"))
     return nodes

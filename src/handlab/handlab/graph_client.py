@@ -1,4 +1,4 @@
-"""Asks the learner of a running graph to train or to evaluate, and follows it."""
+"""Asks the nodes of a running graph for what takes time, and follows it."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,8 @@ from rclpy.action import ActionClient
 
 from handlab.up import BackgroundGraph
 from handlab_core.errors import HandlabError, StationFault
-from handlab_interfaces.action import Evaluate, Train
+from handlab_interfaces.action import Evaluate, RecordDemonstration, ReplayDemonstration, Train
+from handlab_interfaces.srv import TellDemonstration
 from handlab_learning.evaluate import ON_REQUEST
 from handlab_nodes import topics
 from handlab_nodes.spinner import POLL, guest
@@ -18,10 +19,11 @@ Row = dict[str, Any]
 
 
 class GraphClient:
-    """A client of the learner's actions, as a context."""
+    """A client of the graph's actions, as a context."""
 
     def __init__(self, graph: BackgroundGraph) -> None:
         self._graph, self._leave = graph, ExitStack()
+        self._telling: Any = None
         self._node, self._spinner = self._leave.enter_context(guest("handlab", graph.domain))
 
     def __enter__(self) -> "GraphClient":
@@ -36,8 +38,8 @@ class GraphClient:
         """Train the run in a folder; return its summary."""
         goal = Train.Goal(run_dir=run_dir, resume=resume)
 
-        def on_feedback(message: Any) -> None:
-            on_row(json.loads(message.feedback.metrics))
+        def on_feedback(feedback: Any) -> None:
+            on_row(json.loads(feedback.metrics))
 
         return self._follow(Train, topics.TRAIN, goal, on_feedback)
 
@@ -48,30 +50,72 @@ class GraphClient:
         goal = Evaluate.Goal(checkpoint=checkpoint, episodes=episodes, seed=seed)
         goal.first_episode = ON_REQUEST
 
-        def on_feedback(message: Any) -> None:
-            on_progress(message.feedback.completed, message.feedback.success_rate)
+        def on_feedback(feedback: Any) -> None:
+            on_progress(feedback.completed, feedback.success_rate)
 
         return self._follow(Evaluate, topics.EVALUATE, goal, on_feedback)
+
+    def record(
+        self,
+        goal: RecordDemonstration.Goal,
+        on_feedback: Callable[[Any], None],
+        between: Callable[[], None],
+    ) -> RecordDemonstration.Result:
+        """Record demonstrations; `between` is called several times a second."""
+        return self._carry_out(
+            RecordDemonstration, topics.RECORD_DEMONSTRATION, goal, on_feedback, between
+        )
+
+    def replay(
+        self, goal: ReplayDemonstration.Goal, on_feedback: Callable[[Any], None]
+    ) -> ReplayDemonstration.Result:
+        """Replay demonstrations."""
+        return self._carry_out(ReplayDemonstration, topics.REPLAY_DEMONSTRATION, goal, on_feedback)
+
+    def tell(self, word: int) -> str:
+        """Tell the demonstrator what a person decides; why it is too early or late, or nothing."""
+        if self._telling is None:
+            self._telling = self._node.create_client(TellDemonstration, topics.TELL)
+        future = self._telling.call_async(TellDemonstration.Request(word=word))
+        self._until(future.done)
+        return str(future.result().message)
 
     def _follow(
         self, action: Any, topic: str, goal: Any, on_feedback: Callable[[Any], None]
     ) -> Row:
-        client = ActionClient(self._node, action, topic)
-        self._until(client.server_is_ready)
-        sending = client.send_goal_async(goal, feedback_callback=on_feedback)
-        self._until(sending.done)
-        if not sending.result().accepted:
-            raise StationFault("the learner is busy with another client")
-        ending = sending.result().get_result_async()
-        self._until(ending.done)
-        result = ending.result().result
+        result = self._carry_out(action, topic, goal, on_feedback)
         if not result.success:
             raise HandlabError(result.message)
         return json.loads(result.summary)  # type: ignore[no-any-return]
 
-    def _until(self, done: Callable[[], bool]) -> None:
+    def _carry_out(
+        self,
+        action: Any,
+        topic: str,
+        goal: Any,
+        on_feedback: Callable[[Any], None],
+        between: Callable[[], None] = lambda: None,
+    ) -> Any:
+        """Send a goal, follow it, and return its result; Ctrl-C cancels it."""
+        client = ActionClient(self._node, action, topic)
+        self._until(client.server_is_ready)
+        sending = client.send_goal_async(goal, feedback_callback=lambda m: on_feedback(m.feedback))
+        self._until(sending.done)
+        handle = sending.result()
+        if not handle.accepted:
+            raise StationFault(f"{topic} is busy with another client")
+        ending = handle.get_result_async()
+        try:
+            self._until(ending.done, between)
+        except KeyboardInterrupt:
+            handle.cancel_goal_async()  # so that what was done so far is kept
+            self._until(ending.done)
+        return ending.result().result
+
+    def _until(self, done: Callable[[], bool], between: Callable[[], None] = lambda: None) -> None:
         """Handle events until `done()`; StationFault if the graph ends before."""
         while not done():
             self._spinner.once(POLL)
+            between()
             if (obituary := self._graph.obituary()) is not None:
                 raise StationFault(obituary)

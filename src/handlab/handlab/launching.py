@@ -1,5 +1,6 @@
 """The graph as launch_ros actions, for `ros2 launch`."""
 
+from dataclasses import replace
 from typing import Any
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
@@ -9,13 +10,23 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from handlab.calibration import calibration_of
 from handlab.controllers import ForeignNode, control_nodes
-from handlab.graph import GraphConfig, NodeSpec, build_graph, on_machine
+from handlab.graph import (
+    LOOK,
+    REPLAYS,
+    SCRIPT,
+    TEACHERS,
+    GraphConfig,
+    NodeSpec,
+    build_graph,
+    on_machine,
+)
 from handlab_core.backend import BACKENDS
 from handlab_core.estimation.follower import ENCODER, ESTIMATORS
 from handlab_core.lockstep import PACES
 from handlab_core.paths import share
-from handlab_core.tasks import Task, make_task
+from handlab_core.tasks import TASKS, Task, make_task
 from handlab_sim.urdf import urdf_string
 
 BOOLEAN = ["true", "false"]
@@ -25,6 +36,48 @@ def task_launch(task_name: str) -> LaunchDescription:
     """Describe a task's graph and its arguments."""
     task = make_task(task_name)
     arguments = [
+        *_station_arguments(),
+        DeclareLaunchArgument("reward", default_value=task.reward, choices=sorted(task.rewards),
+                              description="Variant of the reward."),
+        DeclareLaunchArgument("bag", default_value="",
+                              description="Folder for recordings; empty: none."),
+        DeclareLaunchArgument("learner", default_value="true", choices=BOOLEAN,
+                              description="Start the policy learner."),
+        DeclareLaunchArgument("ros2_control", default_value="false", choices=BOOLEAN,
+                              description="Command the hand through its controllers."),
+    ]  # fmt: skip
+    return LaunchDescription([*arguments, OpaqueFunction(function=_nodes, args=[task])])
+
+
+def record_launch() -> LaunchDescription:
+    """Describe the graph that records demonstrations of any task, and its arguments."""
+    arguments = [
+        DeclareLaunchArgument("task", default_value="valve", choices=sorted(TASKS),
+                              description="What is demonstrated."),
+        *_station_arguments(),
+        DeclareLaunchArgument("bag", default_value="recordings/bag",
+                              description="Folder of the recording; replaced."),
+        DeclareLaunchArgument("teacher", default_value=SCRIPT, choices=list(TEACHERS),
+                              description="Who guides the hand; the script leads MuJoCo's."),
+    ]  # fmt: skip
+    return LaunchDescription([*arguments, OpaqueFunction(function=_demonstration_nodes)])
+
+
+def replay_launch() -> LaunchDescription:
+    """Describe the graph that replays demonstrations of any task, and its arguments."""
+    arguments = [
+        DeclareLaunchArgument("task", default_value="valve", choices=sorted(TASKS),
+                              description="What was demonstrated."),
+        *_station_arguments(),
+        DeclareLaunchArgument("replay", default_value=LOOK, choices=list(REPLAYS),
+                              description="look: only show it; hand: have a hand repeat it."),
+    ]  # fmt: skip
+    return LaunchDescription([*arguments, OpaqueFunction(function=_demonstration_nodes)])
+
+
+def _station_arguments() -> list[DeclareLaunchArgument]:
+    """What every graph is asked."""
+    return [
         DeclareLaunchArgument("hardware", default_value="mujoco", choices=sorted(BACKENDS),
                               description="What moves the hand."),
         DeclareLaunchArgument("station", default_value="",
@@ -35,24 +88,31 @@ def task_launch(task_name: str) -> LaunchDescription:
                               description="real: by the clock; lockstep: a simulation that waits."),
         DeclareLaunchArgument("rate", default_value=f"{GraphConfig.rate:g}",
                               description="Hz, of the driver's readings, by the clock."),
-        DeclareLaunchArgument("reward", default_value=task.reward, choices=sorted(task.rewards),
-                              description="Variant of the reward."),
         DeclareLaunchArgument("estimator", default_value=ENCODER, choices=sorted(ESTIMATORS),
                               description="What follows the object."),
         DeclareLaunchArgument("namespace", default_value="",
                               description="Of all nodes; one for each robot."),
-        DeclareLaunchArgument("bag", default_value="",
-                              description="Folder for recordings; empty: none."),
-        DeclareLaunchArgument("learner", default_value="true", choices=BOOLEAN,
-                              description="Start the policy learner."),
         DeclareLaunchArgument("viewer", default_value="false", choices=BOOLEAN,
                               description="Serve the browser viewer."),
-        DeclareLaunchArgument("ros2_control", default_value="false", choices=BOOLEAN,
-                              description="Command the hand through its controllers."),
         DeclareLaunchArgument("rviz", default_value="false", choices=BOOLEAN,
                               description="Start rviz2 and what it needs."),
     ]  # fmt: skip
-    return LaunchDescription([*arguments, OpaqueFunction(function=_nodes, args=[task])])
+
+
+def _demonstration_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    chosen = {
+        name: LaunchConfiguration(name).perform(context) for name in context.launch_configurations
+    }
+    names = ("task", "pace", "estimator", "bag", "teacher", "replay")
+    texts = {name: chosen[name] for name in names if name in chosen}
+    machine = {name: chosen[name] for name in ("hardware", "station", "port")}
+    plain = GraphConfig(**texts, viewer=chosen["viewer"] == "true", runner=False, learner=False)
+    config = on_machine(plain, **machine)
+    config = replace(config, calibration=calibration_of(config))
+    nodes = [_action(node, chosen["namespace"]) for node in build_graph(config)]
+    if chosen["rviz"] == "true":
+        nodes += _rviz(make_task(config.task), chosen["namespace"], described=False)
+    return nodes
 
 
 def _nodes(context: LaunchContext, task: Task) -> list[LaunchDescriptionEntity]:

@@ -48,12 +48,15 @@ class Classroom:
         return [_motion(hands, objects, start, seed, i) for i in range(self.count)]
 
     def replay(self, actions: Array, seed: int, episodes: Sequence[int]) -> Array:
-        """Give actions (T, N, A) to the engaged hands after a reset; the object's way (N, T + 1)."""
+        """Give actions (T, N, A) to the engaged hands after a reset.
+
+        Returns:
+            The object's angles, (N, T + 1) rad.
+        """
         start = self._station.reset(start_request(self.task, seed, np.array(episodes)))
-        angles = [start.object.angle]
-        for action in actions:
-            angles.append(self._station.step(self.task.hand.target(action)).object.angle)
-        return np.stack(angles, axis=1)
+        targets = self.task.hand.target(actions)
+        angles = [self._station.step(target).object.angle for target in targets]
+        return np.stack([start.object.angle, *angles], axis=1)
 
 
 def _motion(

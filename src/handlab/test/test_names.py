@@ -46,8 +46,17 @@ FOREIGN = {
 }
 """Which packages may know a foreign module."""
 
-EVERYTHING = GraphConfig(bag="/tmp/bag", viewer=True, estimator="camera")
+EVERYTHING = GraphConfig(
+    bag="/tmp/bag", viewer=True, estimator="camera", teacher="script", replay="hand"
+)
 """A graph with every node there is for MuJoCo."""
+
+BARE = {"pace": "real", "runner": False, "learner": False}
+DEMONSTRATING = {
+    "record.launch.py": GraphConfig(bag="bag", teacher="script", **BARE),
+    "replay.launch.py": GraphConfig(replay="look", **BARE),
+}
+"""Launch files that are not of one task, and what they start by default."""
 
 CORE_MAY = {"numpy"}
 
@@ -101,7 +110,7 @@ def test_every_node_of_the_graph_is_an_entry_point():
 
 
 def test_every_parameter_of_the_graph_is_one_of_the_node():
-    for node in build_graph(EVERYTHING):
+    for node in (*build_graph(EVERYTHING), *build_graph(DEMONSTRATING["replay.launch.py"])):
         module = importlib.import_module(node.module)
         [params] = [c for n, c in vars(module).items() if n.endswith("Params")]
         assert set(node.parameters) <= set(params.__dataclass_fields__), node.name
@@ -171,9 +180,13 @@ def test_launch_files_describe_the_graph(path):
         tree = ast.parse(path.read_text())
         [call] = [
             n for n in ast.walk(tree)
-            if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "task_launch"
+            if isinstance(n, ast.Call) and getattr(n.func, "id", "").endswith("_launch")
         ]  # fmt: skip
-        assert call.args[0].value in TASKS
+        source = ast.parse((ROOT / "src/handlab/handlab/launching.py").read_text())
+        assert call.func.id in {n.name for n in source.body if isinstance(n, ast.FunctionDef)}
+        named = [argument.value for argument in call.args]
+        assert named == ([] if path.name in DEMONSTRATING else [path.name.split(".")[0]])
+        assert set(named) <= set(TASKS)
         return
     from launch import LaunchContext
     from launch.launch_description_sources import get_launch_description_from_python_launch_file
@@ -184,7 +197,9 @@ def test_launch_files_describe_the_graph(path):
         entity.visit(context)
     actions = description.entities[-1].visit(context)
     started = {(a.node_package, a.node_executable) for a in actions}
-    expected = build_graph(GraphConfig(Path(path).name.removesuffix(".launch.py"), pace="real"))
+    task = Path(path).name.removesuffix(".launch.py")
+    config = DEMONSTRATING.get(path.name) or GraphConfig(task, pace="real")
+    expected = build_graph(config)
     assert started == {(n.package, n.executable) for n in expected}
     arguments = {a.name: a for a in description.get_launch_arguments()}
     assert set(arguments["hardware"].choices) == set(BACKENDS)

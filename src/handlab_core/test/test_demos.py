@@ -1,11 +1,16 @@
 """From recorded motion to episodes: laws, and cases worked by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from handlab_core import rows
 from handlab_core.demos.gait import Gait, Manner, Teacher
 from handlab_core.demos.inference import Travel, loaded_servo, next_position, servo
 from handlab_core.demos.motion import Motion, to_episode
+from handlab_core.demos.place import ELSEWHERE, check_start
+from handlab_core.demos.watch import Phase, Watch, WatchConfig, Word
 from handlab_core.errors import BadConfig, BadDemonstration
 from handlab_core.tasks import make_task
 from handlab_core.types import Goal, JointState, ObjectEstimate
@@ -121,3 +126,74 @@ def test_a_gait_that_cannot_be_is_refused():
         Gait(np.zeros((1, 9)), np.array(1.0), np.array(1.0))
     with pytest.raises(BadConfig, match="positive"):
         Gait(np.zeros((2, 9)), np.array(0.0), np.array(1.0))
+
+
+# Begin and end.
+
+
+def seen(speeds, words=None, **config):
+    """What a watch makes of a hand's speeds, ten a second."""
+    watch, words = Watch(TASK, WatchConfig(**config)), words or {}
+    for i, speed in enumerate(speeds):
+        watch.see(round(0.1 * i, 9), np.array([0.0, -speed, speed / 2]), words.get(i))
+    return watch
+
+
+STILL, MOVING = [0.0] * 20, [1.0] * 30
+
+
+def test_motion_begins_and_ends_a_demonstration():
+    """It began with the last state that was still, and ended when it was still for `rest`."""
+    watch = seen(STILL + MOVING + STILL)
+    assert watch.phase is Phase.ENDED
+    assert watch.began == pytest.approx(1.9)
+    assert watch.ended == pytest.approx(5.0 + WatchConfig().rest)
+
+
+def test_fingers_that_sink_when_they_are_let_go_begin_nothing():
+    watch = seen([0.0, 1.0, 1.0, 0.5, 0.0, 0.0, *STILL])
+    assert watch.phase is Phase.WAITING and np.isnan(watch.began)
+
+
+def test_a_short_stop_ends_nothing():
+    watch = seen(STILL + MOVING + [0.0] * 10 + MOVING)
+    assert watch.phase is Phase.GUIDING
+
+
+def test_a_person_may_tell_begin_and_end():
+    watch = seen(STILL + STILL, {3: Word.BEGIN, 25: Word.END}, rest=60.0)
+    assert (watch.began, watch.ended) == (pytest.approx(0.3), pytest.approx(2.5))
+
+
+def test_somebody_who_left_ends_it():
+    watch = seen(STILL + [1.0] * 100, longest=5.0)
+    assert watch.ended - watch.began == pytest.approx(5.0)
+
+
+def test_at_once_there_is_nothing_to_detect():
+    watch = seen([0.0] * 70, at_once=True)
+    assert (watch.began, watch.ended) == (0.0, pytest.approx(TASK.steps * TASK.period))
+
+
+# Where it began.
+
+
+def test_a_hand_that_is_elsewhere_is_told_both_poses():
+    motion = recorded()
+    hand = rows.take(motion.hand, [0])
+    obj = ObjectEstimate(*(np.array([x]) for x in (5.0, 0.0, 0.0)))
+    check_start(TASK, motion, replace(hand, q=hand.q + 0.9 * ELSEWHERE), obj)
+    q = hand.q.copy()
+    q[0, 4] += 1.1 * ELSEWHERE
+    with pytest.raises(BadDemonstration, match=r"elsewhere: MFJ21 more than 10 degrees") as error:
+        check_start(TASK, motion, replace(hand, q=q), obj)
+    assert f"MFJ21 {q[0, 4]:.2f}" in str(error.value)
+    assert f"MFJ21 {hand.q[0, 4]:.2f}" in str(error.value)
+    with pytest.raises(BadDemonstration, match="elsewhere: valve"):
+        check_start(TASK, motion, hand, replace(obj, angle=obj.angle + 1.1 * ELSEWHERE))
+
+
+def test_what_was_recorded_before_and_after_does_not_count():
+    motion = recorded(seconds=1.0, began=5.2, ended=5.9).within()
+    assert motion.hand.stamp[[0, -1]].tolist() == [5.2, 5.9]
+    assert motion.object.stamp[[0, -1]].tolist() == [5.2, 5.9]

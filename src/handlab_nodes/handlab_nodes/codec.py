@@ -28,6 +28,10 @@ ENCAPSULATION = 4
 """Bytes before a message's first field; alignment is counted from behind them (OMG CDR, XCDR1)."""
 
 
+SLACK = 8
+"""Bytes that the serialiser of message objects may leave unused at the end."""
+
+
 class FixedLayout:
     """The serialised form of messages of one shape.
 
@@ -49,7 +53,9 @@ class FixedLayout:
         self._walk_string(prototype.header.frame_id)
         for name, kind in list(prototype.get_fields_and_field_types().items())[1:]:
             self._walk(name, kind, getattr(prototype, name))
-        self._template = serialize_message(prototype)
+        # Behind an empty sequence of doubles the serialiser reserves bytes that it does not use;
+        # strict readers of recorded messages refuse them.
+        self._template = serialize_message(prototype)[: self._at]
         self._buffer = bytearray(self._template)
 
     def pack(self, stamp_ns: int, **values: Any) -> bytes:
@@ -65,9 +71,9 @@ class FixedLayout:
         return bytes(buffer)
 
     def fits(self, data: bytes) -> bool:
-        """Whether a message has this very shape: same size, same names, same lengths."""
+        """Whether a message has this very shape: same size but for slack, names, lengths."""
         template = self._template
-        return len(data) == len(template) and all(
+        return 0 <= len(data) - len(template) <= SLACK and all(
             data[a:b] == template[a:b] for a, b in self._fixed
         )
 

@@ -182,7 +182,7 @@ class DemonstratorNode(Node):
                 raise Cancelled
             sample: Sample = self._station.let_go(handle.request.hold)
             stamp, qd = float(sample.hand.stamp[0]), sample.hand.qd
-            error = float(sample.reward.error[0])
+            error = float(self._task.aim.error(sample.hand, sample.object, start.goal)[0])
 
     def _verdict(self, handle: ServerGoalHandle, episode: Episode, spinner: Spinner) -> str:
         goal = handle.request

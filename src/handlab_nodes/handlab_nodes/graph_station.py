@@ -100,6 +100,16 @@ class GraphStation:
             raise ResetFailed(answer.message, answer.failed_joints)
         return self._begin(request, began, answer)
 
+    def begin(self, request: ResetRequest) -> ResetResult:
+        """Begin an episode from where everything is; else as `reset`."""
+        self._await(lambda: self._together(0.0), "hand and object")
+        self._check_warmth()
+        self._listener.take()
+        assert self._hand is not None
+        stamp = self._hand.stamp
+        answer = Reset.Result(stamp=convert.to_stamp(stamp[0]))
+        return self._begin(request, stamp, answer)
+
     def _begin(self, request: ResetRequest, began: Array, answer: Reset.Result) -> ResetResult:
         """Announce the goal from the state on that the reset ended in."""
         stamp = convert.from_stamp(answer.stamp)

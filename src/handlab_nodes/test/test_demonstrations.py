@@ -1,45 +1,53 @@
 """Demonstrations through the graph: passive driver, recorder, marks, bag, inference; and replay."""
 
+import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import rclpy
+import yaml
+from mcap.reader import make_reader
+from mcap_ros2.decoder import DecoderFactory
+from rclpy.action import ActionClient
+from rosbags.highlevel import AnyReader
+from sensor_msgs.msg import JointState
 
-from handlab.teaching import demonstrate
+from handlab.teaching import Classroom, demonstrate
 from handlab_core.demos.gait import Manner, load_gait
 from handlab_core.demos.motion import to_episode
+from handlab_core.demos.watch import Word
 from handlab_core.episode import Episode
+from handlab_core.errors import BadDemonstration
 from handlab_core.tasks import make_task
 from handlab_interfaces import msg as wire
-from handlab_interfaces.action import RecordDemonstration
+from handlab_interfaces.action import RecordDemonstration, ReplayDemonstration
+from handlab_interfaces.srv import TellDemonstration
 from handlab_nodes import convert, qos, topics
 from handlab_nodes.asking import Asker
-from handlab_nodes.demonstration_bag import read_demonstrations
+from handlab_nodes.demonstration_bag import read_demonstrations, read_recording
 from handlab_nodes.spinner import Spinner
 
+Mark = wire.DemonstrationMark
 TASK = make_task("valve")
 NOISE = 0.02
-RING = ("driver", "estimator", "reward", "reset", "demonstrator", "teacher", "recorder")
 
 
 @contextmanager
-def classroom(bag, pace="lockstep", **manner):
-    """The graph that records, as processes."""
-    parameters = {
-        "driver": {"pace": pace},
-        "demonstrator": {"pace": pace, "guided": True, "record": True, "teacher": "script"},
-        "teacher": {"noise": NOISE} | manner,
-        "recorder": {"bag": bag},
-    }
+def processes(parameters):
+    """Nodes as processes, by name with their parameters; and a node of this one."""
     running = {}
-    for name in RING:
+    for name, chosen in parameters.items():
         words = [sys.executable, "-m", f"handlab_nodes.{name}_node", "--ros-args"]
-        for key, value in parameters.get(name, {}).items():
+        for key, value in chosen.items():
             words += ["-p", f"{key}:={value}"]
         running[name] = subprocess.Popen(words)
     context = rclpy.Context()
@@ -55,6 +63,21 @@ def classroom(bag, pace="lockstep", **manner):
         for name, process in running.items():
             code = process.wait(10)
             assert code in (0, -signal.SIGKILL), f"{name} did not end cleanly: {code}"
+
+
+def classroom(bag, pace="lockstep", **manner):
+    """The graph that records."""
+    return processes(
+        {
+            "driver": {"pace": pace},
+            "estimator": {"pace": pace},
+            "reward": {},
+            "reset": {},
+            "demonstrator": {"pace": pace, "guided": True, "record": True, "teacher": "script"},
+            "teacher": {"noise": NOISE} | manner,
+            "recorder": {"bag": bag},
+        }
+    )
 
 
 def record(node, spinner, count, **goal):
@@ -98,3 +121,271 @@ def test_the_graph_shows_the_demonstrations_of_the_process(recorded):
     gait, manner = load_gait(TASK), Manner(noise=NOISE)
     here = [to_episode(m, TASK) for m in demonstrate(TASK, gait, manner, 0, range(3), worlds=1)]
     np.testing.assert_array_equal(live[0].observations, here[0].observations)
+
+
+# The bag.
+
+
+def messages_of(bag):
+    """Topic to its messages, by our own reader's library, for comparison."""
+    found = {}
+    with open(next(bag.glob("*.mcap")), "rb") as file:
+        for _, channel, _, message in make_reader(
+            file, decoder_factories=[DecoderFactory()]
+        ).iter_decoded_messages():
+            found.setdefault(channel.topic, []).append(message)
+    return found
+
+
+def test_mcap_and_rosbags_read_it_with_the_definitions_it_brings(recorded):
+    bag, _ = recorded
+    by_mcap = messages_of(bag)
+    with AnyReader([bag], default_typestore=None) as reader:
+        by_rosbags = {}
+        for connection, _, data in reader.messages():
+            found = by_rosbags.setdefault(connection.topic, [])
+            found.append(reader.deserialize(data, connection.msgtype))
+    assert {t: len(m) for t, m in by_mcap.items()} == {t: len(m) for t, m in by_rosbags.items()}
+    kinds = [mark.kind for mark in by_mcap["/demonstration/mark"]]
+    assert kinds == [Mark.BEGAN, Mark.ENDED, Mark.ACCEPTED] * 3
+    for one, other in zip(*(by["/hand/joint_states"] for by in (by_mcap, by_rosbags)), strict=True):
+        np.testing.assert_array_equal(one.position, other.position)
+
+
+NPM = {
+    "@mcap/core": "2.2.2",
+    "@foxglove/rosmsg2-serialization": "3.1.0",
+    "@foxglove/rosmsg": "5.0.5",
+}
+"""Exact versions of Foxglove's readers and of what parses the definitions for them."""
+
+PATIENCE = 600.0
+"""s, for a package registry that is slow."""
+
+
+@pytest.fixture(scope="module")
+def foxglove():
+    """A folder with Foxglove's readers, installed once and kept in the user's cache."""
+    if not (shutil.which("node") and shutil.which("npm")):
+        pytest.skip("NOT TESTED: node or npm is missing, which Foxglove's readers need")
+    key = "-".join(f"{name.split('/')[1]}-{version}" for name, version in NPM.items())
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "handlab" / key
+    if not (cache / "complete").exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        words = [f"{name}@{version}" for name, version in NPM.items()]
+        install = ["npm", "install", "--no-audit", "--no-fund", "--save-exact", *words]
+        done = subprocess.run(install, cwd=cache, capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == 0, done.stderr
+        (cache / "complete").touch()
+    shutil.copy(Path(__file__).with_name("read_bag.mjs"), cache)
+    return cache
+
+
+@pytest.mark.timeout(PATIENCE + 60)
+def test_foxgloves_readers_read_it(recorded, foxglove):
+    bag, _ = recorded
+    path = next(bag.glob("*.mcap"))
+    done = subprocess.run(
+        ["node", "read_bag.mjs", path], cwd=foxglove, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    found, ours = json.loads(done.stdout), messages_of(bag)
+    assert {t: f["count"] for t, f in found.items()} == {t: len(m) for t, m in ours.items()}
+    assert found["/hand/joint_states"]["last"] == list(ours["/hand/joint_states"][-1].position)
+    assert found["/demonstration/session"]["task"] == "valve"
+
+
+def test_ros2_bag_finds_what_it_needs_in_the_metadata(recorded):
+    """Fields as rosbag2 of Jazzy writes and reads them, version 9."""
+    bag, _ = recorded
+    info = yaml.safe_load((bag / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+    assert (info["version"], info["storage_identifier"]) == (9, "mcap")
+    assert info["relative_file_paths"] == [path.name for path in bag.glob("*.mcap")]
+    counts = {
+        t["topic_metadata"]["name"]: t["message_count"] for t in info["topics_with_message_count"]
+    }
+    found = {topic: len(messages) for topic, messages in messages_of(bag).items()}
+    assert {topic: count for topic, count in counts.items() if count} == found
+    assert info["message_count"] == sum(found.values())
+    assert info["files"][0]["message_count"] == info["message_count"]
+    assert info["duration"]["nanoseconds"] > 0
+    facts = info["custom_data"]
+    assert (facts["task"], facts["hand"]) == ("valve", "claw")
+    assert np.allclose([float(x) for x in facts["goal"].split()], np.pi, atol=1e-4)
+    for topic in info["topics_with_message_count"]:
+        [offered] = topic["topic_metadata"]["offered_qos_profiles"]
+        latched = topic["topic_metadata"]["name"] in ("/episode_goal", "/demonstration/session")
+        assert offered["reliability"] == "reliable"
+        assert offered["durability"] == "transient_local" or not latched
+
+
+def test_a_bag_of_something_else_is_refused_with_the_difference(recorded):
+    bag, _ = recorded
+    with pytest.raises(BadDemonstration, match=r"its task is valve, not flip.*object is valve"):
+        read_demonstrations(bag, make_task("flip"))
+    with pytest.raises(BadDemonstration, match="its hand is claw, not allegro"):
+        read_demonstrations(bag, make_task("allegro_valve"))
+    with pytest.raises(BadDemonstration, match=r"its control period is 0\.1 s, not 0\.05 s"):
+        read_demonstrations(bag, replace(TASK, period=0.05))
+    with pytest.raises(BadDemonstration, match="its calibration is none, not measured"):
+        read_demonstrations(bag, TASK, calibration="measured: FFJ10 3.14")
+    with pytest.raises(BadDemonstration, match="a folder with one MCAP file"):
+        read_demonstrations(bag.parent / "nothing", TASK)
+
+
+def test_of_a_bag_that_was_cut_the_whole_episodes_are_used(recorded, tmp_path, caplog):
+    bag, live = recorded
+    whole = next(bag.glob("*.mcap")).read_bytes()
+    cut = tmp_path / "cut.mcap"
+    counts = []
+    for part in (0.35, 0.7, 0.9):
+        cut.write_bytes(whole[: int(part * len(whole))])
+        try:
+            read = read_demonstrations(cut, TASK)
+        except BadDemonstration as error:
+            assert "it was cut off" in str(error) or "no demonstration" in str(error)
+            read = []
+        counts.append(len(read))
+        for one, other in zip(read, live, strict=False):
+            assert_same(one, other)
+    assert counts == sorted(counts) and 0 < counts[-1] < 3
+    assert f"its {counts[-1]} whole episodes are used" in caplog.text
+
+
+def test_without_a_usable_demonstration_all_reasons_are_told(tmp_path):
+    """A teacher that always breaks off: nothing is accepted, and the bag says why."""
+    with classroom(tmp_path / "bag", failures=1.0) as (_, node, spinner):
+        result = record(node, spinner, 2)
+    assert result.success and result.accepted == 0
+    assert len(result.dropped) == 2 and "degrees from the goal" in result.dropped[0]
+    with pytest.raises(BadDemonstration, match=r"0: it ended .* from the goal; 1: it ended"):
+        read_demonstrations(tmp_path / "bag", TASK)
+
+
+def test_a_crash_loses_at_most_the_last_second_and_the_file_opens(tmp_path):
+    """In real pace, by SIGKILL while it records: what was a second ago is there for all readers."""
+    bag, heard = tmp_path / "bag", []
+    with classroom(bag, "real") as (running, node, spinner):
+        node.create_subscription(
+            JointState, topics.HAND_STATES, lambda m: heard.append((time.monotonic(), m)),
+            qos.STREAM,
+        )  # fmt: skip
+        goal = RecordDemonstration.Goal(at_once=True, episodes=[0], seed=0)
+        client = ActionClient(node, RecordDemonstration, topics.RECORD_DEMONSTRATION)
+        spinner.wait(client.server_is_ready, "the demonstrator")
+        client.send_goal_async(goal)
+        spinner.wait(lambda: next(bag.glob("*.mcap"), None), "the bag")
+        began = time.monotonic()
+        spinner.wait(lambda: time.monotonic() - began > 6.0, "some seconds of motion")
+        running["recorder"].kill()
+        killed = time.monotonic()
+    [path] = bag.glob("*.mcap")
+    with path.open("rb") as file:
+        reader = make_reader(file, decoder_factories=[DecoderFactory()])
+        stamps = [
+            convert.from_stamp(message.header.stamp)
+            for _, channel, _, message in reader.iter_decoded_messages()
+            if channel.topic == "/hand/joint_states"
+        ]
+    due = [convert.from_stamp(m.header.stamp) for at, m in heard if at < killed - 1.0]
+    assert len(due) > 100 and max(stamps) >= max(due)
+    with AnyReader([path], default_typestore=None) as opened:
+        assert opened.message_count > len(stamps)
+    assert not read_recording(bag).whole
+
+
+# A person.
+
+
+def test_a_person_begins_ends_and_judges(tmp_path):
+    """In real pace, by the service that keys call; a word at the wrong time is refused."""
+    stages, told = [], []
+    with classroom(tmp_path / "bag", "real") as (_, node, spinner):
+        client = ActionClient(node, RecordDemonstration, topics.RECORD_DEMONSTRATION)
+        tell = node.create_client(TellDemonstration, topics.TELL)
+        spinner.wait(client.server_is_ready, "the demonstrator")
+        spinner.wait(tell.service_is_ready, "its service")
+
+        def say(word):
+            request = TellDemonstration.Request(word=word.value)
+            told.append(spinner.result(tell.call_async(request), "an answer"))
+
+        goal = RecordDemonstration.Goal(ask=True, episodes=[0, 1, 2], seed=0, hold=0.05)
+        sending = client.send_goal_async(
+            goal, feedback_callback=lambda m: stages.append((m.feedback.episode, m.feedback.stage))
+        )
+        ending = spinner.result(sending, "the goal").get_result_async()
+        for number, verdict in enumerate((Word.ACCEPT, Word.DROP)):
+            spinner.wait(lambda n=number: (n, "waiting") in stages, "the hand to be let go")
+            if not number:
+                say(Word.ACCEPT)  # too early
+            say(Word.BEGIN)
+            spinner.wait(lambda n=number: (n, "guiding") in stages, "the beginning")
+            began = time.monotonic()
+            spinner.wait(lambda b=began: time.monotonic() > b + 2.0, "some of it")
+            say(Word.END)
+            spinner.wait(lambda n=number: (n, "verdict") in stages, "the time for a verdict")
+            say(verdict)
+        spinner.wait(lambda: (2, "waiting") in stages, "the hand to be let go")
+        say(Word.DROP)
+        result = spinner.result(ending, "the end").result
+    assert result.success and result.accepted == 1
+    assert [why.split(":")[0] for why in result.dropped] == ["1", "2"]
+    assert [answer.success for answer in told] == [False] + [True] * 7
+    assert told[0].message == "now is the time for BEGIN, DROP (waiting)"
+    [episode] = read_demonstrations(tmp_path / "bag", TASK)
+    assert 15 <= episode.steps <= 40 and np.abs(np.diff(episode.observations[:, 0])).max() > 0.01
+    assert len(read_recording(tmp_path / "bag").motions[0].hand.stamp) > 5 * episode.steps
+
+
+# Replay.
+
+
+REPLAYING = {"driver": {}, "estimator": {}, "reward": {}, "reset": {}, "replay": {}}
+
+
+def replayed(node, spinner, bag, **goal):
+    asker = Asker(node, spinner, ReplayDemonstration, topics.REPLAY_DEMONSTRATION)
+    return asker.ask(ReplayDemonstration.Goal(bag=str(bag), **goal), 120.0)
+
+
+def test_a_hand_repeats_a_demonstration_from_where_it_began_and_only_from_there(recorded):
+    """Through driver and clamp; afterwards the valve is turned, and a second start is refused."""
+    bag, live = recorded
+    room = Classroom(TASK, 1)
+    here = room.replay(live[0].actions[:, None, :], 0, [0])[0, -1]
+    with processes(REPLAYING) as (_, node, spinner):
+        done = replayed(node, spinner, bag, episodes=[0], reset=True)
+        assert done.success and done.replayed == 1
+        shown = read_recording(bag).motions[0].object.angle[-1]
+        assert done.object_errors[0] == abs(here - shown)  # as in this process
+        again = replayed(node, spinner, bag, episodes=[0], reset=False)
+        assert not again.success
+        assert "began elsewhere" in again.message and "valve more than 10 degrees" in again.message
+        assert "The hand is at FFJ10" in again.message and "it began at FFJ10" in again.message
+        unknown = replayed(node, spinner, bag, episodes=[7], reset=True)
+        assert "no demonstration 7, only 0, 1, 2" in unknown.message
+
+
+def test_the_replay_of_another_task_is_refused(recorded):
+    bag, _ = recorded
+    parameters = {"replay": {"task": "flip", "look": True}}
+    with processes(parameters) as (_, node, spinner):
+        refused = replayed(node, spinner, bag)
+    assert not refused.success and "its task is valve, not flip" in refused.message
+
+
+def test_looking_shows_what_was_recorded_and_needs_no_driver(recorded):
+    bag, live = recorded
+    hands, errors = [], []
+    with processes({"replay": {"look": True}, "reward": {}}) as (_, node, spinner):
+        node.create_subscription(JointState, topics.HAND_STATES, hands.append, qos.STREAM)
+        node.create_subscription(wire.Reward, topics.REWARD, errors.append, qos.STREAM)
+        spinner.wait(lambda: node.count_publishers(topics.REWARD), "the reward computer")
+        done = replayed(node, spinner, bag, episodes=[1])
+        spinner.wait(lambda: len(hands) == TASK.steps + 1, "the last state", 10.0)
+        assert not node.count_publishers(topics.HAND_COMMANDS)
+    assert done.success and done.replayed == 1
+    motion = read_recording(bag).motions[1]
+    np.testing.assert_array_equal([m.position for m in hands], motion.hand.q)
+    assert errors[-1].error == live[1].errors[-1]

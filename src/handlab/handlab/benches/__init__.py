@@ -9,6 +9,7 @@ from handlab.benches import (
     estimators,
     foam,
     graph,
+    inference,
     loop,
     parity,
     resets,
@@ -36,6 +37,7 @@ BENCHES = {
     "foam": foam.measure,
     "demos": demos.measure,
     "adroit": adroit.measure,
+    "inference": inference.measure,
 }
 """Name to the function that measures: seed in, result out."""
 

@@ -1,0 +1,47 @@
+"""How well a hand repeats what it was shown: each way to infer actions, replayed open loop.
+
+The engaged hand is reset and given the actions of a demonstration one after another, without
+looking. What counts is how far from the goal the object ends.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from handlab.benches.result import Result
+from handlab.teaching import Classroom
+from handlab_core.demos.gait import Manner, load_gait
+from handlab_core.demos.inference import INFERENCES
+from handlab_core.demos.motion import DEFAULT_INFERENCE, to_episode
+from handlab_core.tasks import Task, make_task
+
+TASKS = ("valve", "flip")
+COUNT, NOISE = 20, 0.02
+
+
+def measure(seed: int) -> Result:
+    """Share of replays of the valve that succeed, by the inference that is used."""
+    details: dict[str, Any] = {name: _replayed(make_task(name), seed) for name in TASKS}
+    value = details["valve"][DEFAULT_INFERENCE]["success_rate"]
+    others = [v["success_rate"] for k, v in details["valve"].items() if k != DEFAULT_INFERENCE]
+    used = {"inference": DEFAULT_INFERENCE, "demonstrations": COUNT, "noise": NOISE, "seed": seed}
+    return Result(value, max(others), "share of replays", details | used)
+
+
+def _replayed(task: Task, seed: int) -> dict[str, dict[str, float]]:
+    room, found = Classroom(task, COUNT), {}
+    motions = room.demonstrate(load_gait(task), Manner(noise=NOISE), seed, range(COUNT))
+    for name in INFERENCES:
+        actions = np.stack([to_episode(m, task, name).actions for m in motions], axis=1)
+        angles = room.replay(actions, seed, range(COUNT))
+        goals = np.array([motion.goal.angle[0, 0] for motion in motions])
+        shown = np.stack([motion.object.angle for motion in motions])
+        errors = angles[:, 1:] - goals[:, None]
+        verdicts = [task.succeeded(row) for row in errors]
+        found[name] = {
+            "success_rate": float(np.mean([success for success, _ in verdicts])),
+            "strict_success_rate": float(np.mean([strict for _, strict in verdicts])),
+            "median_end_error": float(np.median(np.abs(errors[:, -1]))),
+            "rms_from_shown": float(np.sqrt(np.square(angles - shown).mean())),
+        }
+    return found

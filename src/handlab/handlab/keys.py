@@ -1,0 +1,28 @@
+"""Single keys of a terminal, without Enter."""
+
+import select
+import sys
+import termios
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def single_keys() -> Iterator[bool]:
+    """Within it, keys arrive as they are pressed; whether there is a terminal to press them on."""
+    if not sys.stdin.isatty():
+        yield False
+        return
+    before = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin)
+    try:
+        yield True
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+def pressed() -> str:
+    """The key that was pressed, or nothing."""
+    ready, _, _ = select.select([sys.stdin], [], [], 0.0)
+    return sys.stdin.read(1) if ready else ""

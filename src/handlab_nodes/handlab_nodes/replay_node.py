@@ -1,0 +1,199 @@
+"""Replay: an action server that has a hand repeat the demonstrations of a bag, or only shows them.
+
+| parameter `look` | what is published                                                     |
+|------------------|-----------------------------------------------------------------------|
+| false            | the inferred actions, to the driver: the safety chain is as for a policy |
+| true             | hand, object and goal as they were recorded, in real time; no driver  |
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rclpy.action.server import ServerGoalHandle
+from rclpy.node import Node
+from sensor_msgs.msg import JointState as JointStateMsg
+
+from handlab_core import rows
+from handlab_core.demos.motion import Motion, to_episode
+from handlab_core.demos.place import check_start
+from handlab_core.errors import BadDemonstration, HandlabError
+from handlab_core.estimation.angle import AngleEstimate
+from handlab_core.station import ResetRequest
+from handlab_core.tasks import make_task
+from handlab_core.types import JointState
+from handlab_interfaces import msg as wire
+from handlab_interfaces.action import ReplayDemonstration
+from handlab_nodes import codec, convert, qos, topics
+from handlab_nodes.asking import Worker, announce
+from handlab_nodes.demonstration_bag import Recording, check_session, read_recording
+from handlab_nodes.diagnostics import OK, Diagnostics
+from handlab_nodes.graph_station import GraphStation
+from handlab_nodes.params import read_params
+from handlab_nodes.spinner import Spinner, run
+
+NEAR = 0.05
+"""s. Messages no further apart are published together."""
+
+
+@dataclass(frozen=True)
+class ReplayParams:
+    """Parameters of the node."""
+
+    task: str = "valve"
+    pace: str = "lockstep"
+    look: bool = False  # only show
+    calibration: str = ""  # of the station; empty: whatever the bag's is
+
+
+class Cancelled(HandlabError):  # noqa: N818  (the client's wish, not an error)
+    """The client does not want the rest."""
+
+
+class ReplayNode(Node):
+    """Carries out one goal at a time."""
+
+    def __init__(self) -> None:
+        super().__init__("replay")
+        self._params = read_params(self, ReplayParams())
+        self._task = make_task(self._params.task)
+        self._station: GraphStation | None = None
+        self._screen = Screen(self, self._params.task) if self._params.look else None
+        self._replayed = 0
+        self._worker = Worker(
+            self, ReplayDemonstration, topics.REPLAY_DEMONSTRATION,
+            lambda: self._worker.goal is None,
+        )  # fmt: skip
+        announce(self, topics.REPLAY_DEMONSTRATION)
+        self._diagnostics = Diagnostics(self)
+
+    def work(self, spinner: Spinner) -> None:
+        """Carry out the goal, if there is one."""
+        handle = self._worker.goal
+        if handle is None:
+            return
+        result = ReplayDemonstration.Result()
+        try:
+            recording = self._open(Path(handle.request.bag))
+            for number in handle.request.episodes or sorted(recording.motions):
+                error = self._replay(handle, recording, int(number), spinner)
+                result.object_errors.append(error)
+                result.replayed += 1
+            result.success = True
+        except Cancelled:
+            result.message = "cancelled"
+        except HandlabError as error:
+            result.message = str(error)
+            self.get_logger().error(result.message)
+        self._replayed += result.replayed
+        self._worker.finish(result, result.success)
+
+    def _open(self, path: Path) -> Recording:
+        recording = read_recording(path)
+        check_session(recording, self._task, self._params.calibration or None)
+        if not recording.motions:
+            raise BadDemonstration(f"{path} has no demonstration that was accepted")
+        return recording
+
+    def _replay(
+        self, handle: ServerGoalHandle, recording: Recording, number: int, spinner: Spinner
+    ) -> float:
+        """One demonstration; how far from its end the object ends, rad."""
+        if number not in recording.motions:
+            known = ", ".join(str(n) for n in sorted(recording.motions))
+            raise BadDemonstration(f"{recording.path} has no demonstration {number}, only {known}")
+        motion = recording.motions[number]
+        if self._screen is not None:
+            self._screen.show(motion, recording, number, spinner, lambda: _check(handle))
+            return 0.0
+        if self._station is None:
+            lockstep = self._params.pace == "lockstep"
+            self._station = GraphStation(self, spinner, self._task, lockstep)
+        return self._repeat(handle, self._station, motion)
+
+    def _repeat(self, handle: ServerGoalHandle, station: GraphStation, motion: Motion) -> float:
+        episode, task = to_episode(motion, self._task), self._task
+        angle = np.array([task.start(motion.seed, motion.episode).object_angle])
+        goal = motion.goal
+        request = ResetRequest(goal.episode, angle, goal.angle, goal.velocity)
+        start = station.reset(request) if handle.request.reset else station.begin(request)
+        check_start(task, motion, start.hand, start.object)
+        obj = start.object
+        for t, action in enumerate(episode.actions):
+            _check(handle)
+            sample = station.step(task.hand.target(action[None, :]))
+            obj = sample.object
+            feedback = ReplayDemonstration.Feedback(episode=motion.episode, step=t + 1)
+            error = task.aim.error(sample.hand, sample.object, start.goal)[0]
+            feedback.object_error = float(error - episode.errors[t])
+            seen = task.hand.normalise(sample.hand.q[0])
+            off = (seen - episode.observations[t + 1, : task.hand.n]) / 2
+            feedback.hand_error = float(np.abs(off * (task.hand.upper - task.hand.lower)).max())
+            handle.publish_feedback(feedback)
+        return float(abs(obj.angle[0] - motion.object.angle[-1]))
+
+    def report(self) -> None:
+        """Tell how much was replayed."""
+        self._diagnostics.publish(OK, "ready to replay", {"demonstrations": self._replayed})
+
+
+class Screen:
+    """Publishes what was recorded in place of driver and estimator."""
+
+    def __init__(self, node: Node, task_name: str) -> None:
+        task = make_task(task_name)
+        self._hands = codec.JointStates(task.hand.joints)
+        self._fixtures = codec.JointStates([task.fixture.joint])
+        self._objects = codec.ObjectStates()
+        publish = node.create_publisher
+        self._hand = publish(JointStateMsg, topics.HAND_STATES, qos.STREAM)
+        self._fixture = publish(JointStateMsg, topics.FIXTURE_STATES, qos.STREAM)
+        self._object = publish(wire.ObjectState, topics.OBJECT_STATE, qos.STREAM)
+        self._goal = publish(wire.EpisodeGoal, topics.GOAL, qos.LATCHED)
+
+    def show(
+        self,
+        motion: Motion,
+        recording: Recording,
+        number: int,
+        spinner: Spinner,
+        check: Callable[[], None],
+    ) -> None:
+        """Show one demonstration in real time; `check()` is called often and may raise."""
+        self._goal.publish(convert.goal_msg(motion.goal))
+        began = time.monotonic()
+        hand, fixture, obj = motion.hand, recording.fixtures[number], motion.object
+        for i, stamp in enumerate(hand.stamp):
+            due = began + float(stamp - hand.stamp[0])
+            while (left := due - time.monotonic()) > 0:
+                spinner.once(left)
+                check()
+            self._fixture_near(fixture, float(stamp))
+            self._hand.publish(self._hands.pack(rows.take(hand, [i])))
+            k = int(np.abs(obj.stamp - stamp).argmin())
+            estimate = AngleEstimate(
+                float(stamp), float(obj.angle[k]), float(obj.velocity[k]), 0.0, 0.0, 0.0, 0
+            )
+            self._object.publish(self._objects.pack(estimate))
+
+    def _fixture_near(self, fixture: JointState, stamp: float) -> None:
+        stamps = fixture.stamp
+        k = int(np.abs(stamps - stamp).argmin()) if len(stamps) else -1
+        if k >= 0 and abs(stamps[k] - stamp) <= NEAR:
+            self._fixture.publish(self._fixtures.pack(rows.take(fixture, [k])))
+
+
+def _check(handle: ServerGoalHandle) -> None:
+    if handle.is_cancel_requested:
+        raise Cancelled
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node."""
+    run(ReplayNode, args)
+
+
+if __name__ == "__main__":
+    main()
