@@ -63,7 +63,7 @@ class GraphClient:
     ) -> RecordDemonstration.Result:
         """Record demonstrations; `between` is called several times a second."""
         return self._carry_out(
-            RecordDemonstration, topics.RECORD_DEMONSTRATION, goal, on_feedback, between
+            RecordDemonstration, topics.RECORD_DEMONSTRATION, goal, on_feedback, between, kept=True
         )
 
     def replay(
@@ -95,8 +95,18 @@ class GraphClient:
         goal: Any,
         on_feedback: Callable[[Any], None],
         between: Callable[[], None] = lambda: None,
+        kept: bool = False,
     ) -> Any:
-        """Send a goal, follow it, and return its result; Ctrl-C cancels it."""
+        """Send a goal, follow it, and return its result.
+
+        Args:
+            action: its type.
+            topic: its name.
+            goal: what is wanted.
+            on_feedback: is given all feedback.
+            between: called several times a second.
+            kept: at Ctrl-C cancel it and wait, so that what was done so far is kept.
+        """
         client = ActionClient(self._node, action, topic)
         self._until(client.server_is_ready)
         sending = client.send_goal_async(goal, feedback_callback=lambda m: on_feedback(m.feedback))
@@ -108,7 +118,9 @@ class GraphClient:
         try:
             self._until(ending.done, between)
         except KeyboardInterrupt:
-            handle.cancel_goal_async()  # so that what was done so far is kept
+            if not kept:
+                raise
+            handle.cancel_goal_async()
             self._until(ending.done)
         return ending.result().result
 
