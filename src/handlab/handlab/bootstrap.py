@@ -34,7 +34,7 @@ from pathlib import Path
 STAMP = "handlab.json"
 LOG = "handlab-setup.log"
 WORKSPACE = ("handlab_interfaces", "handlab_bringup")
-INSTALLED_FOLDERS = ("launch", "config", "urdf")
+INSTALLED_FOLDERS = ("launch", "config", "urdf", "demos")
 LOG_LINES_SHOWN = 15
 DISK_FULL = "No space left on device"
 FULL_DISK = 10e6  # bytes; with less a tool may fail to say why it fails

@@ -4,9 +4,8 @@ HandlabError
 ├── UnknownName       a name that no registry knows; lists the known ones
 ├── LayoutMismatch    a policy that reads another observation than the task gives
 ├── BadRun            a run folder or checkpoint that is missing, truncated or foreign
-├── BadDemonstration  a bag of another hand or task, or a recorded motion that shows no episode
 ├── BadConfig         a value that cannot be
-├── BadDemonstrations demonstrations that are not there, or of another task
+├── BadDemonstrations demonstrations that are not there, of another task, or that show no episode
 ├── StationFault      the robot (or its simulation) did not do what it must
 │   ├── HandWarm      the motors must rest before the next step
 │   └── ResetFailed   the reset gave up; names the joints
@@ -37,10 +36,6 @@ class LayoutMismatch(HandlabError):
 
 class BadRun(HandlabError):
     """A run folder or checkpoint is missing, truncated or of another kind."""
-
-
-class BadDemonstration(HandlabError):
-    """A bag is missing or of another kind, or a recorded motion shows no episode."""
 
 
 class BadConfig(HandlabError):

@@ -11,7 +11,7 @@ from handlab_core.demos.inference import Travel, loaded_servo, next_position, se
 from handlab_core.demos.motion import Motion, to_episode
 from handlab_core.demos.place import ELSEWHERE, check_start
 from handlab_core.demos.watch import Phase, Watch, WatchConfig, Word
-from handlab_core.errors import BadConfig, BadDemonstration
+from handlab_core.errors import BadConfig, BadDemonstrations
 from handlab_core.tasks import make_task
 from handlab_core.types import Goal, JointState, ObjectEstimate
 
@@ -54,11 +54,11 @@ def test_a_stream_that_was_silent_shows_nothing():
     motion = recorded()
     kept = (motion.object.stamp < 5.4) | (motion.object.stamp > 5.8)
     obj = ObjectEstimate(*(getattr(motion.object, n)[kept] for n in ("stamp", "angle", "velocity")))
-    with pytest.raises(BadDemonstration, match=r"the object was silent for 0\.2. s"):
+    with pytest.raises(BadDemonstrations, match=r"the object was silent for 0\.2. s"):
         to_episode(recorded(object=obj), TASK)
-    with pytest.raises(BadDemonstration, match=r"5 control periods"):
+    with pytest.raises(BadDemonstrations, match=r"5 control periods"):
         to_episode(recorded(seconds=0.3), TASK)
-    with pytest.raises(BadDemonstration, match=r"the hand was silent for 1\.00 s at 4\.00 s"):
+    with pytest.raises(BadDemonstrations, match=r"the hand was silent for 1\.00 s at 4\.00 s"):
         to_episode(recorded(began=4.0), TASK)
 
 
@@ -185,11 +185,11 @@ def test_a_hand_that_is_elsewhere_is_told_both_poses():
     check_start(TASK, motion, replace(hand, q=hand.q + 0.9 * ELSEWHERE), obj)
     q = hand.q.copy()
     q[0, 4] += 1.1 * ELSEWHERE
-    with pytest.raises(BadDemonstration, match=r"elsewhere: MFJ21 more than 10 degrees") as error:
+    with pytest.raises(BadDemonstrations, match=r"elsewhere: MFJ21 more than 10 degrees") as error:
         check_start(TASK, motion, replace(hand, q=q), obj)
     assert f"MFJ21 {q[0, 4]:.2f}" in str(error.value)
     assert f"MFJ21 {hand.q[0, 4]:.2f}" in str(error.value)
-    with pytest.raises(BadDemonstration, match="elsewhere: valve"):
+    with pytest.raises(BadDemonstrations, match="elsewhere: valve"):
         check_start(TASK, motion, hand, replace(obj, angle=obj.angle + 1.1 * ELSEWHERE))
 
 

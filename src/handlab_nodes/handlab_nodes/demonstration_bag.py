@@ -18,7 +18,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from handlab_core.demos.motion import DEFAULT_INFERENCE, Motion, to_episode
 from handlab_core.episode import Episode
-from handlab_core.errors import BadDemonstration
+from handlab_core.errors import BadDemonstrations
 from handlab_core.tasks import Task
 from handlab_core.types import NS_PER_S, Array, Goal, JointState, ObjectEstimate
 
@@ -76,7 +76,7 @@ def read_demonstrations(
         inference: how actions are inferred; see `handlab_core.demos.inference`.
 
     Raises:
-        BadDemonstration: it is not a bag of this task, hand, rate or calibration, with the
+        BadDemonstrations: it is not a bag of this task, hand, rate or calibration, with the
             difference; or none of its demonstrations can be used, with the reasons.
     """
     recording = read_recording(path)
@@ -85,13 +85,13 @@ def read_demonstrations(
     for number, motion in recording.motions.items():
         try:
             episodes.append(to_episode(motion, task, inference))
-        except BadDemonstration as error:
+        except BadDemonstrations as error:
             dropped[number] = str(error)
     if not recording.whole:
         log.warning("%s was cut off; its %d whole episodes are used", path, len(episodes))
     if not episodes:
         reasons = [f"{number}: {why}" for number, why in sorted(dropped.items())]
-        raise BadDemonstration(
+        raise BadDemonstrations(
             f"{path} has no demonstration that can be used; "
             + ("; ".join(reasons) or "none was recorded")
         )
@@ -102,7 +102,7 @@ def check_session(recording: Recording, task: Task, calibration: str | None = No
     """Refuse a bag of something else.
 
     Raises:
-        BadDemonstration: names every difference.
+        BadDemonstrations: names every difference.
     """
     session = recording.session
     pairs = [
@@ -120,20 +120,20 @@ def check_session(recording: Recording, task: Task, calibration: str | None = No
         if theirs != ours
     ]
     if differences:
-        raise BadDemonstration(f"{recording.path} cannot be used here: {'; '.join(differences)}")
+        raise BadDemonstrations(f"{recording.path} cannot be used here: {'; '.join(differences)}")
 
 
 def read_recording(path: Path) -> Recording:
     """Read a bag.
 
     Raises:
-        BadDemonstration: there is none, or it has no session of demonstrations.
+        BadDemonstrations: there is none, or it has no session of demonstrations.
     """
     reader = _Reader(_mcap_file(path))
     for topic, message in reader.messages():
         reader.take(topic, message)
     if reader.session is None:
-        raise BadDemonstration(f"{path} is no recording of demonstrations: it has no {SESSION}")
+        raise BadDemonstrations(f"{path} is no recording of demonstrations: it has no {SESSION}")
     for number in reader.open_episodes():
         reader.dropped[number] = "it was cut off"
     return Recording(
@@ -146,7 +146,7 @@ def _mcap_file(path: Path) -> Path:
         return path
     files = sorted(path.glob("*.mcap"))
     if len(files) != 1:
-        raise BadDemonstration(f"{path} is no bag: a folder with one MCAP file is needed")
+        raise BadDemonstrations(f"{path} is no bag: a folder with one MCAP file is needed")
     return files[0]
 
 

@@ -16,7 +16,7 @@ from handlab_core import rows
 from handlab_core.demos.motion import Motion, to_episode
 from handlab_core.demos.watch import Phase, Watch, WatchConfig, Word
 from handlab_core.episode import Episode
-from handlab_core.errors import BadDemonstration, HandlabError, StationFault
+from handlab_core.errors import BadDemonstrations, HandlabError, StationFault
 from handlab_core.station import ResetResult, start_request
 from handlab_core.tasks import make_task
 from handlab_core.types import JointState, ObjectEstimate, Sample
@@ -150,7 +150,7 @@ class DemonstratorNode(Node):
         motion = self._streams.motion(start, watch, goal.seed)
         try:
             episode = to_episode(motion, self._task)
-        except BadDemonstration as error:
+        except BadDemonstrations as error:
             return self._judge(handle, number, watch, str(error))
         why = self._verdict(handle, episode, spinner)
         if not why:

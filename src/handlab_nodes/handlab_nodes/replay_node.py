@@ -19,7 +19,7 @@ from sensor_msgs.msg import JointState as JointStateMsg
 from handlab_core import rows
 from handlab_core.demos.motion import Motion, to_episode
 from handlab_core.demos.place import check_start
-from handlab_core.errors import BadDemonstration, HandlabError
+from handlab_core.errors import BadDemonstrations, HandlabError
 from handlab_core.estimation.angle import AngleEstimate
 from handlab_core.station import ResetRequest
 from handlab_core.tasks import make_task
@@ -94,7 +94,7 @@ class ReplayNode(Node):
         recording = read_recording(path)
         check_session(recording, self._task, self._params.calibration or None)
         if not recording.motions:
-            raise BadDemonstration(f"{path} has no demonstration that was accepted")
+            raise BadDemonstrations(f"{path} has no demonstration that was accepted")
         return recording
 
     def _replay(
@@ -103,7 +103,7 @@ class ReplayNode(Node):
         """One demonstration; how far from its end the object ends, rad."""
         if number not in recording.motions:
             known = ", ".join(str(n) for n in sorted(recording.motions))
-            raise BadDemonstration(f"{recording.path} has no demonstration {number}, only {known}")
+            raise BadDemonstrations(f"{recording.path} has no demonstration {number}, only {known}")
         motion = recording.motions[number]
         if self._screen is not None:
             self._screen.show(motion, recording, number, spinner, lambda: _check(handle))

@@ -26,7 +26,7 @@ from handlab_core.demos.gait import Manner, load_gait
 from handlab_core.demos.motion import to_episode
 from handlab_core.demos.watch import Word
 from handlab_core.episode import Episode
-from handlab_core.errors import BadDemonstration
+from handlab_core.errors import BadDemonstrations
 from handlab_core.tasks import make_task
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import RecordDemonstration, ReplayDemonstration
@@ -221,15 +221,15 @@ def test_ros2_bag_finds_what_it_needs_in_the_metadata(recorded):
 
 def test_a_bag_of_something_else_is_refused_with_the_difference(recorded):
     bag, _ = recorded
-    with pytest.raises(BadDemonstration, match=r"its task is valve, not flip.*object is valve"):
+    with pytest.raises(BadDemonstrations, match=r"its task is valve, not flip.*object is valve"):
         read_demonstrations(bag, make_task("flip"))
-    with pytest.raises(BadDemonstration, match="its hand is claw, not allegro"):
+    with pytest.raises(BadDemonstrations, match="its hand is claw, not allegro"):
         read_demonstrations(bag, make_task("allegro_valve"))
-    with pytest.raises(BadDemonstration, match=r"its control period is 0\.1 s, not 0\.05 s"):
+    with pytest.raises(BadDemonstrations, match=r"its control period is 0\.1 s, not 0\.05 s"):
         read_demonstrations(bag, replace(TASK, period=0.05))
-    with pytest.raises(BadDemonstration, match="its calibration is none, not measured"):
+    with pytest.raises(BadDemonstrations, match="its calibration is none, not measured"):
         read_demonstrations(bag, TASK, calibration="measured: FFJ10 3.14")
-    with pytest.raises(BadDemonstration, match="a folder with one MCAP file"):
+    with pytest.raises(BadDemonstrations, match="a folder with one MCAP file"):
         read_demonstrations(bag.parent / "nothing", TASK)
 
 
@@ -242,7 +242,7 @@ def test_of_a_bag_that_was_cut_the_whole_episodes_are_used(recorded, tmp_path, c
         cut.write_bytes(whole[: int(part * len(whole))])
         try:
             read = read_demonstrations(cut, TASK)
-        except BadDemonstration as error:
+        except BadDemonstrations as error:
             assert "it was cut off" in str(error) or "no demonstration" in str(error)
             read = []
         counts.append(len(read))
@@ -258,7 +258,7 @@ def test_without_a_usable_demonstration_all_reasons_are_told(tmp_path):
         result = record(node, spinner, 2)
     assert result.success and result.accepted == 0
     assert len(result.dropped) == 2 and "degrees from the goal" in result.dropped[0]
-    with pytest.raises(BadDemonstration, match=r"0: it ended .* from the goal; 1: it ended"):
+    with pytest.raises(BadDemonstrations, match=r"0: it ended .* from the goal; 1: it ended"):
         read_demonstrations(tmp_path / "bag", TASK)
 
 

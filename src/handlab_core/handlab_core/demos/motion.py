@@ -7,7 +7,7 @@ import numpy as np
 from handlab_core import rows
 from handlab_core.demos.inference import INFERENCES, Travel
 from handlab_core.episode import Episode
-from handlab_core.errors import BadConfig, BadDemonstration
+from handlab_core.errors import BadConfig, BadDemonstrations
 from handlab_core.tasks import Task
 from handlab_core.types import (
     NS_PER_S,
@@ -58,7 +58,7 @@ def to_episode(motion: Motion, task: Task, inference: str = DEFAULT_INFERENCE) -
     engaged hand so (`handlab_core.demos.inference`), as far as the task's actions reach.
 
     Raises:
-        BadDemonstration: it is too short, or a stream was silent; says which and when.
+        BadDemonstrations: it is too short, or a stream was silent; says which and when.
     """
     stamps = control_stamps(motion, task)
     patience = task.period / 2
@@ -102,7 +102,7 @@ def control_stamps(motion: Motion, task: Task) -> Array:
     began, ended = round(motion.began * NS_PER_S), round(motion.ended * NS_PER_S)
     steps = (ended - began + round(SAME_TIME * NS_PER_S)) // period
     if steps < LEAST_STEPS:
-        raise BadDemonstration(
+        raise BadDemonstrations(
             f"demonstration {motion.episode} took {motion.ended - motion.began:.2f} s; an episode "
             f"needs {LEAST_STEPS} control periods of {task.period} s at least"
         )
@@ -112,7 +112,7 @@ def control_stamps(motion: Motion, task: Task) -> Array:
 def _nearest(stamps: Array, times: Array, patience: float, name: str) -> IntArray:
     """Rows of the reading nearest to each time, which must be within the patience [s]."""
     if len(stamps) == 0:
-        raise BadDemonstration(f"nothing was recorded of the {name}")
+        raise BadDemonstrations(f"nothing was recorded of the {name}")
     after = np.clip(np.searchsorted(stamps, times), 1, max(1, len(stamps) - 1))
     before = after - 1
     after = np.minimum(after, len(stamps) - 1)
@@ -121,7 +121,7 @@ def _nearest(stamps: Array, times: Array, patience: float, name: str) -> IntArra
     gap = np.abs(times - stamps[at])
     if gap.max() > patience:
         when = times[gap.argmax()]
-        raise BadDemonstration(f"the {name} was silent for {gap.max():.2f} s at {when:.2f} s")
+        raise BadDemonstrations(f"the {name} was silent for {gap.max():.2f} s at {when:.2f} s")
     return at
 
 

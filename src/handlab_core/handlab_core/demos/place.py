@@ -3,7 +3,7 @@
 import numpy as np
 
 from handlab_core.demos.motion import Motion
-from handlab_core.errors import BadDemonstration
+from handlab_core.errors import BadDemonstrations
 from handlab_core.hands import Hand
 from handlab_core.reset.motor import ResetConfig
 from handlab_core.tasks import Task
@@ -17,7 +17,7 @@ def check_start(task: Task, motion: Motion, hand: JointState, obj: ObjectEstimat
     """Refuse to repeat a motion from somewhere else.
 
     Raises:
-        BadDemonstration: names what is elsewhere, with both poses.
+        BadDemonstrations: names what is elsewhere, with both poses.
     """
     recorded, present = motion.hand.q[0], hand.q[0]
     away = np.abs(present - recorded) > ELSEWHERE
@@ -25,7 +25,7 @@ def check_start(task: Task, motion: Motion, hand: JointState, obj: ObjectEstimat
     if abs(obj.angle[0] - motion.object.angle[0]) > ELSEWHERE:
         names.append(task.fixture.joint)
     if names:
-        raise BadDemonstration(
+        raise BadDemonstrations(
             f"demonstration {motion.episode} began elsewhere: {', '.join(names)} more than "
             f"{np.rad2deg(ELSEWHERE):.0f} degrees away. The hand is at "
             f"{_pose(task.hand, present)}, {task.fixture.joint} {obj.angle[0]:.2f}; it began at "
