@@ -16,6 +16,7 @@ from mcap.records import Channel, Footer, Message, Schema
 from mcap.stream_reader import StreamReader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from handlab_core import rows
 from handlab_core.demos.motion import DEFAULT_INFERENCE, Motion, to_episode
 from handlab_core.episode import Episode
 from handlab_core.errors import BadDemonstrations
@@ -87,6 +88,7 @@ def read_demonstrations(
             episodes.append(to_episode(motion, task, inference))
         except BadDemonstrations as error:
             dropped[number] = str(error)
+            log.warning("%s: %s; it is left out", path, error)
     if not recording.whole:
         log.warning("%s was cut off; its %d whole episodes are used", path, len(episodes))
     if not episodes:
@@ -134,8 +136,7 @@ def read_recording(path: Path) -> Recording:
         reader.take(topic, message)
     if reader.session is None:
         raise BadDemonstrations(f"{path} is no recording of demonstrations: it has no {SESSION}")
-    for number in reader.open_episodes():
-        reader.dropped[number] = "it was cut off"
+    reader.finish()
     return Recording(
         path, reader.session, reader.motions, reader.fixtures, reader.dropped, reader.whole
     )
@@ -166,6 +167,7 @@ class _Reader:
         self._goals: dict[int, Goal] = {}
         self._began: dict[int, Any] = {}
         self._ended: dict[int, float] = {}
+        self._accepted: list[int] = []
 
     def messages(self) -> Iterator[tuple[str, Any]]:
         """Topic and message, as far as the file goes; sets `whole`."""
@@ -214,34 +216,44 @@ class _Reader:
         elif topic == MARK:
             self._mark(message)
 
-    def open_episodes(self) -> list[int]:
-        """Numbers of those that have no verdict."""
-        return [n for n in self._began if n not in self.motions and n not in self.dropped]
-
     def _mark(self, mark: Any) -> None:
         number = mark.episode
         if mark.kind == BEGAN:
             self._began[number] = mark
-            self.motions.pop(number, None)  # it was recorded again
-            self.dropped.pop(number, None)
+            self.dropped.pop(number, None)  # it was recorded again
+            if number in self._accepted:
+                self._accepted.remove(number)
         elif mark.kind == ENDED:
             self._ended[number] = _seconds(mark.header.stamp)
         elif mark.kind == DROPPED:
             self.dropped[number] = mark.reason
         elif mark.kind == ACCEPTED:
-            self._accept(number)
-        if mark.kind in (ACCEPTED, DROPPED):
-            self._hands.clear(), self._fixtures.clear(), self._objects.clear()
+            self._accepted.append(number)
 
-    def _accept(self, number: int) -> None:
-        began = self._began.get(number)
-        if began is None or number not in self._ended or number not in self._goals:
-            self.dropped[number] = "its begin, end or goal is missing in the bag"
-            return
+    def finish(self) -> None:
+        """Cut the streams into demonstrations.
+
+        Only now, by their stamps: messages of different topics come into a bag in any order.
+        """
+        hand, fixture = _joint_states(self._hands), _joint_states(self._fixtures)
         objects = [(_seconds(m.header.stamp), m.angle, m.velocity) for m in self._objects]
+        obj = ObjectEstimate(*np.array(objects, dtype=np.float64).reshape(-1, 3).T.copy())
+        for number in self._accepted:
+            began = self._began.get(number)
+            if began is None or number not in self._ended or number not in self._goals:
+                self.dropped[number] = "its begin, end or goal is missing in the bag"
+                continue
+            self._cut(number, began, hand, fixture, obj)
+        for number in self._began:
+            if number not in self.motions and number not in self.dropped:
+                self.dropped[number] = "it was cut off"
+
+    def _cut(
+        self, number: int, began: Any, hand: JointState, fixture: JointState, obj: ObjectEstimate
+    ) -> None:
         motion = Motion(
-            hand=_joint_states(self._hands),
-            object=ObjectEstimate(*np.array(objects, dtype=np.float64).reshape(-1, 3).T.copy()),
+            hand=hand,
+            object=obj,
             goal=self._goals[number],
             began=_seconds(began.header.stamp),
             ended=self._ended[number],
@@ -251,7 +263,8 @@ class _Reader:
             reset_attempts=began.reset_attempts,
         )
         self.motions[number] = motion.within()
-        self.fixtures[number] = _joint_states(self._fixtures)
+        during = (fixture.stamp >= motion.began) & (fixture.stamp <= motion.ended)
+        self.fixtures[number] = rows.take(fixture, np.flatnonzero(during))
 
 
 def _seconds(stamp: Any) -> float:
@@ -259,11 +272,11 @@ def _seconds(stamp: Any) -> float:
 
 
 def _joint_states(messages: list[Any]) -> JointState:
-    def rows(name: str) -> Array:
+    def column(name: str) -> Array:
         return np.array([getattr(m, name) for m in messages], dtype=np.float64)
 
     stamps = np.array([_seconds(m.header.stamp) for m in messages])
-    return JointState(stamps, rows("position"), rows("velocity"), rows("effort"))
+    return JointState(stamps, column("position"), column("velocity"), column("effort"))
 
 
 def _goal(message: Any) -> Goal:

@@ -27,6 +27,7 @@ from handlab_core.demos.motion import to_episode
 from handlab_core.demos.watch import Word
 from handlab_core.episode import Episode
 from handlab_core.errors import BadDemonstrations
+from handlab_core.paths import share
 from handlab_core.tasks import make_task
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import RecordDemonstration, ReplayDemonstration
@@ -378,14 +379,30 @@ def test_the_replay_of_another_task_is_refused(recorded):
 def test_looking_shows_what_was_recorded_and_needs_no_driver(recorded):
     bag, live = recorded
     hands, errors = [], []
+    motion = read_recording(bag).motions[1]
+
+    def all_came():
+        stamps = [convert.from_stamp(m.header.stamp) for m in errors[-1:]]
+        return len(hands) == TASK.steps + 1 and stamps == [motion.ended]
+
     with processes({"replay": {"look": True}, "reward": {}}) as (_, node, spinner):
         node.create_subscription(JointState, topics.HAND_STATES, hands.append, qos.STREAM)
         node.create_subscription(wire.Reward, topics.REWARD, errors.append, qos.STREAM)
         spinner.wait(lambda: node.count_publishers(topics.REWARD), "the reward computer")
         done = replayed(node, spinner, bag, episodes=[1])
-        spinner.wait(lambda: len(hands) == TASK.steps + 1, "the last state", 10.0)
+        spinner.wait(all_came, "the last state and its reward", 10.0)
         assert not node.count_publishers(topics.HAND_COMMANDS)
     assert done.success and done.replayed == 1
-    motion = read_recording(bag).motions[1]
     np.testing.assert_array_equal([m.position for m in hands], motion.hand.q)
     assert errors[-1].error == live[1].errors[-1]
+
+
+# What comes along.
+
+
+@pytest.mark.parametrize("name", ["flip", "valve"])
+def test_the_reference_bags_show_twenty_strict_successes(name):
+    task = make_task(name)
+    episodes = read_demonstrations(share() / "demos" / name, task)
+    assert len(episodes) == 20 and all(episode.strict_success for episode in episodes)
+    assert {episode.observations.shape[1] for episode in episodes} == {task.observation_size}
