@@ -87,7 +87,7 @@ def train(
     if not task:
         raise BadConfig("name a task (see `handlab tasks`), or a run folder with --resume")
     config = RunConfig(
-        task, reward, algorithm, backend, estimator, seed, max_hours, until=until,
+        task, reward, algorithm, backend, estimator, seed=seed, max_hours=max_hours, until=until,
         hardware=hardware, station=station, port=port, vary=vary or [],
         demos=source(task, algorithm, demos),
         settings=parse_settings(settings or []),
