@@ -245,7 +245,7 @@ def record(
     from handlab.graph import PERSON, SCRIPT, GraphConfig, on_machine
 
     teacher = teacher or (SCRIPT if hardware == "mujoco" else PERSON)
-    pace = pace or ("lockstep" if teacher == SCRIPT else "real")
+    pace = pace or ("lockstep" if teacher == SCRIPT and hardware == "mujoco" else "real")
     manner = {"speed": speed, "noise": noise, "failures": failures} if teacher == SCRIPT else {}
     folder = bag or recording.new_bag(task)
     config = GraphConfig(
@@ -277,9 +277,12 @@ def replay(
 ) -> None:
     """Repeat the demonstrations of a bag: in the viewer, on a hand, or as data."""
     from handlab import recording
-    from handlab.graph import LOOK, GraphConfig, on_machine
+    from handlab.graph import LOOK, REPLAYS, GraphConfig, on_machine
+    from handlab_core.errors import UnknownName
     from handlab_nodes.demonstration_bag import read_recording
 
+    if way not in (*REPLAYS, "data"):
+        raise UnknownName("way to replay", way, (*REPLAYS, "data"))
     task = read_recording(bag).session.task
     if way == "data":
         figures = recording.as_data(bag, task)

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from handlab.cli import app
 from handlab.teaching import demonstrate
 from handlab_core.demos.gait import Manner, load_gait
 from handlab_core.demos.motion import to_episode
+from handlab_core.errors import HandlabError
 from handlab_core.tasks import make_task
 
 TAUGHT = ("flip", "valve")
@@ -48,3 +50,20 @@ def test_a_teacher_can_be_slow_and_break_off(task):
     broken = episodes(task, Manner(failures=0.5), count=16)
     failed = sum(not episode.success for episode in broken)
     assert 3 <= failed <= 13
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["record", "valve", "--teacher", "script", "--hardware", "dynamixel"], "a person leads a"),
+        (["record", "valve", "--teacher", "robot"], "unknown teacher 'robot'; there is: person"),
+        (["record", "valve", "--teacher", "person", "--pace", "lockstep"], "cannot be waited for"),
+        (["record", "valve", "--speed", "0"], "speed must be positive"),
+        (["replay", "nowhere"], "a folder with one MCAP file is needed"),
+        (["replay", "nowhere", "--on", "mars"], "there is: data, hand, look"),
+    ],
+)
+def test_what_cannot_be_recorded_or_replayed_is_told(words, message, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(HandlabError, match=message):
+        app(words, standalone_mode=False)
