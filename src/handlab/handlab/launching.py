@@ -106,7 +106,10 @@ def _demonstration_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity
     names = ("task", "pace", "estimator", "bag", "teacher", "replay")
     texts = {name: chosen[name] for name in names if name in chosen}
     machine = {name: chosen[name] for name in ("hardware", "station", "port")}
-    plain = GraphConfig(**texts, viewer=chosen["viewer"] == "true", runner=False, learner=False)
+    plain = GraphConfig(
+        **texts, rate=float(chosen["rate"]), viewer=chosen["viewer"] == "true", runner=False,
+        learner=False,
+    )  # fmt: skip
     config = on_machine(plain, **machine)
     config = replace(config, calibration=calibration_of(config))
     nodes = [_action(node, chosen["namespace"]) for node in build_graph(config)]
