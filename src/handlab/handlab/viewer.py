@@ -81,14 +81,15 @@ class ViewerNode(Node):
         self._positions.update(zip(message.name, message.position, strict=False))
 
     def _on_goal(self, message: wire.EpisodeGoal) -> None:
-        self._goal.position = decor.goal_position(self._fixture, message.angle[0])
-        self._goal.visible = True
+        self._wanted = convert.goal(message)
+        self._show_goal(self._wanted.stamp)
         self._episode.value = str(message.episode)
 
     def _show_goal(self, stamp: Array) -> None:
         """Mark where the object shall be at a time [s]; a pose of the hand has no mark."""
         if self._wanted is not None and self._marked:
-            self._goal.position = decor.goal_position(float(self._wanted.at(stamp)[0, 0]))
+            angle = float(self._wanted.at(stamp)[0, 0])
+            self._goal.position = decor.goal_position(self._fixture, angle)
             self._goal.visible = True
 
     def _on_reward(self, message: wire.Reward) -> None:
