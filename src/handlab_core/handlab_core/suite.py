@@ -79,7 +79,9 @@ class SuiteTask:
         default_factory=lambda: {
             "npg": NPG,
             "bc": {"hidden": NPG["hidden"]} | CLONING,
-            "dapg": {f"npg.{name}": value for name, value in NPG.items()} | CLONING,
+            "dapg": {f"npg.{name}": value for name, value in NPG.items()}
+            | CLONING
+            | {"watched": 0},
         }
     )
     """Of each algorithm, where they are not its defaults."""

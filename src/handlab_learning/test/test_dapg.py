@@ -47,8 +47,8 @@ def one_step(episodes_of, observation, action):
     ],
 )
 def test_the_weight_of_demonstrations_after_three_iterations(demonstrations, change, expected):
-    learner = Dapg(TASK.spaces, DapgConfig(npg=SMALL, **change), 0, demonstrations)
-    learner.npg.version = 3
+    learner = Dapg(TASK.spaces, DapgConfig(npg=SMALL, watched=2, **change), 0, demonstrations)
+    learner.npg.version = 2 + 3
     advantage = torch.tensor([-1.0, 2.5, 0.3])
     assert learner.weight(advantage) == pytest.approx(expected)
 
@@ -176,6 +176,21 @@ def test_a_resumed_dapg_is_uninterrupted(demonstrations, episodes_of):
     x = batches[0][0].observations
     np.testing.assert_array_equal(one.policy().act(x), three.policy().act(x))
     assert metrics[-1]["demonstration_weight"] == pytest.approx(0.1 * 0.95**3)
+
+
+def test_at_first_only_the_baseline_learns(demonstrations, episodes_of):
+    """The cloned policy stays to the last bit; its version counts on."""
+    config = DapgConfig(watched=2, npg=SMALL)
+    learner = Dapg(TASK.spaces, config, 0, demonstrations)
+    cloned, rng = learner.policy(), np.random.default_rng(0)
+    x = demonstrations[0].observations
+    explained = []
+    for k in range(3):
+        batch = episodes_of(TASK, learner.policy(), rng, lambda a: a.sum(-1))
+        explained.append(learner.update(batch)["value_explained"])
+        same = np.array_equal(learner.policy().act(x), cloned.act(x))
+        assert same == (k < 2) and learner.policy().version == k + 1
+    assert explained[2] > explained[0]
 
 
 def test_demonstrations_that_cannot_be_learned_from_are_refused(demonstrations):
