@@ -40,9 +40,10 @@ def one_step(episodes_of, observation, action):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({}, 0.1 * 0.95**3 * 2.5),
-        ({"lambda0": 0.01, "max_advantage": False}, 0.01 * 0.95**3),
-        ({"lambda1": 1.0, "max_advantage": False}, 0.1),
+        ({}, 0.1 * 0.95**3),
+        ({"max_advantage": True}, 0.1 * 0.95**3 * 2.5),
+        ({"lambda0": 0.01}, 0.01 * 0.95**3),
+        ({"lambda1": 1.0}, 0.1),
         ({"lambda1": 0.0}, 0.0),
     ],
 )
@@ -62,6 +63,7 @@ def test_the_augmented_gradient_by_hand(episodes_of, monkeypatch):
     """
     config = DapgConfig(
         lambda1=0.5,
+        max_advantage=True,
         cloning=CloningConfig(epochs=1, units=False, noise_of_demonstrations=False),
         npg=NpgConfig(hidden=()),
     )
@@ -102,7 +104,7 @@ def test_without_weight_it_is_the_natural_gradient(demonstrations, episodes_of):
 
 def test_the_demonstrations_become_more_likely(demonstrations, episodes_of):
     """Where all own steps are equally good, the step is towards the demonstrations."""
-    config = DapgConfig(max_advantage=False, npg=replace(SMALL, kl=1e-4))
+    config = DapgConfig(npg=replace(SMALL, kl=1e-4))
     learner = Dapg(TASK.spaces, config, 0, demonstrations)
     observations, actions = learner._observations, learner._actions
     before = float(learner.npg.net.log_prob(observations, actions).detach().mean())

@@ -37,14 +37,15 @@ from handlab_learning.networks import aligned
 
 @dataclass(frozen=True)
 class DapgConfig:
-    """Settings; the paper's where it tells them."""
+    """Settings; lambda0 and lambda1 are the paper's."""
 
     lambda0: float = 0.1
     """Weight of the demonstrations at first; 0: natural gradient from the cloned policy."""
     lambda1: float = 0.95
     """Times which it is after every iteration."""
-    max_advantage: bool = True
-    """Whether the weight has the factor max A, the best step's advantage."""
+    max_advantage: bool = False
+    """Whether the weight has the factor max A, the best step's advantage, as the paper has it. With it
+    the few steps of the claw's own weigh too little beside twenty demonstrations."""
     watched: int = 0
     """So many iterations teach the baseline alone what to expect of the cloned policy; ours."""
     cloning: CloningConfig = field(default_factory=CloningConfig)
