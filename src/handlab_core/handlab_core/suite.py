@@ -84,6 +84,7 @@ class SuiteTask:
             "bc": {"hidden": NPG["hidden"]} | CLONING,
             "dapg": {f"npg.{name}": value for name, value in NPG.items()}
             | CLONING
+            | PAPER
             | {"watched": 0},
         }
     )

@@ -44,8 +44,8 @@ class DapgConfig:
     lambda1: float = 0.95
     """Times which it is after every iteration."""
     max_advantage: bool = False
-    """Whether the weight has the factor max A, the best step's advantage, as the paper has it. With it
-    the few steps of the claw's own weigh too little beside twenty demonstrations."""
+    """Whether the weight has the factor max A, the best step's advantage, as the paper has it. With
+    it the claw's few own steps weigh too little beside twenty demonstrations."""
     watched: int = 0
     """So many iterations teach the baseline alone what to expect of the cloned policy; ours."""
     cloning: CloningConfig = field(default_factory=CloningConfig)
