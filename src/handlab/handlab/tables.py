@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import fmean
 from typing import Any
 
 from handlab_core.files import write_atomically
@@ -227,7 +227,7 @@ def demos_table(results: Results) -> str:
 def _way(row: Result | None) -> tuple[str, str]:
     if row is None:
         return "", ""
-    strict = median(row["strict_success_rate"])
+    strict = fmean(row["strict_success_rate"])
     if row["algorithm"] == "bc":
         return "0, no robot", f"{strict:.0%}"
     seeds = ", ".join(_hours(hours) for hours in row["robot_hours_to_strict_success"])

@@ -37,7 +37,7 @@ def test_the_chosen_part_is_measured_and_the_rest_kept(small):
     assert result.value == pytest.approx(1.8 / demos.LIMITS["flip"])
     whole = {"demos": json.loads(as_text(result.plain())) | {"command": "x", "machine": "m"}}
     table = tables.demos_table(whole)
-    assert "| cloning, then DAPG |  |  | **1.80 h** (1.80 h, never, 0.90 h) | 100% |" in table
+    assert "| cloning, then DAPG |  |  | **1.80 h** (1.80 h, never, 0.90 h) | 67% |" in table
     assert "| DAPG, 1 demonstration | **never** (never, never) | 0% |" in table
     assert "from nothing" in table and "cloning alone" not in table
 

@@ -96,7 +96,7 @@ def test_the_published_settings_are_the_suites_own():
     ).algorithm_config()
     assert config.npg.hidden == (32, 32) and config.npg.episodes_per_iteration == 200
     assert config.npg.kl == 0.025 and config.npg.gamma == 0.9 and config.npg.baseline.epochs == 2
-    assert config.lambda0 == 0.1 and config.lambda1 == 0.95
+    assert config.lambda0 == 0.1 and config.lambda1 == 0.95 and config.max_advantage
     assert config.cloning.epochs == 5 and config.cloning.units and config.cloning.noise == 1.0
 
 

@@ -44,6 +44,9 @@ the Fisher matrix is that of all 40000 steps; that of a quarter of them costs a 
 CLONING = {"cloning.epochs": 5, "cloning.units": True, "cloning.noise": 1.0}
 """hand_dapg/dapg/examples/*.txt and job_script.py."""
 
+PAPER = {"max_advantage": True}
+"""arXiv:1709.10087, section V."""
+
 
 @dataclass(frozen=True)
 class Held:
@@ -79,7 +82,10 @@ class SuiteTask:
         default_factory=lambda: {
             "npg": NPG,
             "bc": {"hidden": NPG["hidden"]} | CLONING,
-            "dapg": {f"npg.{name}": value for name, value in NPG.items()} | CLONING,
+            "dapg": {f"npg.{name}": value for name, value in NPG.items()}
+            | CLONING
+            | PAPER
+            | {"watched": 0},
         }
     )
     """Of each algorithm, where they are not its defaults."""

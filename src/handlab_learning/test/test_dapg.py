@@ -40,15 +40,16 @@ def one_step(episodes_of, observation, action):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({}, 0.1 * 0.95**3 * 2.5),
-        ({"lambda0": 0.01, "max_advantage": False}, 0.01 * 0.95**3),
-        ({"lambda1": 1.0, "max_advantage": False}, 0.1),
+        ({}, 0.1 * 0.95**3),
+        ({"max_advantage": True}, 0.1 * 0.95**3 * 2.5),
+        ({"lambda0": 0.01}, 0.01 * 0.95**3),
+        ({"lambda1": 1.0}, 0.1),
         ({"lambda1": 0.0}, 0.0),
     ],
 )
 def test_the_weight_of_demonstrations_after_three_iterations(demonstrations, change, expected):
-    learner = Dapg(TASK.spaces, DapgConfig(npg=SMALL, **change), 0, demonstrations)
-    learner.npg.version = 3
+    learner = Dapg(TASK.spaces, DapgConfig(npg=SMALL, watched=2, **change), 0, demonstrations)
+    learner.npg.version = 2 + 3
     advantage = torch.tensor([-1.0, 2.5, 0.3])
     assert learner.weight(advantage) == pytest.approx(expected)
 
@@ -62,6 +63,7 @@ def test_the_augmented_gradient_by_hand(episodes_of, monkeypatch):
     """
     config = DapgConfig(
         lambda1=0.5,
+        max_advantage=True,
         cloning=CloningConfig(epochs=1, units=False, noise_of_demonstrations=False),
         npg=NpgConfig(hidden=()),
     )
@@ -102,7 +104,7 @@ def test_without_weight_it_is_the_natural_gradient(demonstrations, episodes_of):
 
 def test_the_demonstrations_become_more_likely(demonstrations, episodes_of):
     """Where all own steps are equally good, the step is towards the demonstrations."""
-    config = DapgConfig(max_advantage=False, npg=replace(SMALL, kl=1e-4))
+    config = DapgConfig(npg=replace(SMALL, kl=1e-4))
     learner = Dapg(TASK.spaces, config, 0, demonstrations)
     observations, actions = learner._observations, learner._actions
     before = float(learner.npg.net.log_prob(observations, actions).detach().mean())
@@ -176,6 +178,21 @@ def test_a_resumed_dapg_is_uninterrupted(demonstrations, episodes_of):
     x = batches[0][0].observations
     np.testing.assert_array_equal(one.policy().act(x), three.policy().act(x))
     assert metrics[-1]["demonstration_weight"] == pytest.approx(0.1 * 0.95**3)
+
+
+def test_at_first_only_the_baseline_learns(demonstrations, episodes_of):
+    """The cloned policy stays to the last bit; its version counts on."""
+    config = DapgConfig(watched=2, npg=SMALL)
+    learner = Dapg(TASK.spaces, config, 0, demonstrations)
+    cloned, rng = learner.policy(), np.random.default_rng(0)
+    x = demonstrations[0].observations
+    explained = []
+    for k in range(3):
+        batch = episodes_of(TASK, learner.policy(), rng, lambda a: a.sum(-1))
+        explained.append(learner.update(batch)["value_explained"])
+        same = np.array_equal(learner.policy().act(x), cloned.act(x))
+        assert same == (k < 2) and learner.policy().version == k + 1
+    assert explained[2] > explained[0]
 
 
 def test_demonstrations_that_cannot_be_learned_from_are_refused(demonstrations):

@@ -60,11 +60,13 @@ class Variant:
     settings: Mapping[str, Any] = field(default_factory=dict)
     give_up: float = 2.0
     """Robot-hours."""
+    evaluate_every: int = 2
+    """Iterations."""
 
 
 VARIANTS = {
     MAIN: Variant(),
-    "bc": Variant("bc"),
+    "bc": Variant("bc", evaluate_every=50),
     "bc_npg": Variant(settings={"lambda0": 0.0}),
     "dapg_10": Variant(demonstrations=10),
     "dapg_5": Variant(demonstrations=5),
@@ -72,7 +74,7 @@ VARIANTS = {
     "noisy": Variant(manner=Manner(noise=0.05)),
     "slow": Variant(manner=Manner(speed=0.6, noise=0.02)),
     "failing": Variant(manner=Manner(noise=0.02, failures=0.3)),
-    SCRATCH: Variant("npg", demonstrations=0, give_up=9.0),
+    SCRATCH: Variant("npg", demonstrations=0, give_up=9.0, evaluate_every=5),
 }
 """By name; what they are called in tables stands in `handlab.tables`."""
 
@@ -150,7 +152,7 @@ def _learn(root: str, name: str, variant_name: str, seed: int) -> dict[str, Any]
     config = RunConfig(
         name, algorithm=variant.algorithm, backend="sim", seed=seed, max_hours=variant.give_up,
         until="hours" if variant.algorithm == "bc" else "strict", settings=dict(variant.settings),
-        evaluate_every=2 if demonstrations else 5,
+        evaluate_every=variant.evaluate_every,
         demos="shown by the scripted teacher" if demonstrations else "",
     )  # fmt: skip
     folder = RunFolder.create(Path(root, variant_name), config, datetime.now())

@@ -37,14 +37,17 @@ from handlab_learning.networks import aligned
 
 @dataclass(frozen=True)
 class DapgConfig:
-    """Settings; the paper's where it tells them."""
+    """Settings; lambda0 and lambda1 are the paper's."""
 
     lambda0: float = 0.1
     """Weight of the demonstrations at first; 0: natural gradient from the cloned policy."""
     lambda1: float = 0.95
     """Times which it is after every iteration."""
-    max_advantage: bool = True
-    """Whether the weight has the factor max A, the best step's advantage."""
+    max_advantage: bool = False
+    """Whether the weight has the factor max A, the best step's advantage, as the paper has it. With
+    it the claw's few own steps weigh too little beside twenty demonstrations."""
+    watched: int = 0
+    """So many iterations teach the baseline alone what to expect of the cloned policy; ours."""
     cloning: CloningConfig = field(default_factory=CloningConfig)
     npg: NpgConfig = field(
         default_factory=lambda: NpgConfig(episodes_per_iteration=10, max_kl_ratio=10.0)
@@ -54,10 +57,10 @@ class DapgConfig:
 
     def __post_init__(self) -> None:
         """Check that the settings can be."""
-        if self.lambda0 < 0 or not 0 <= self.lambda1 <= 1:
+        if self.lambda0 < 0 or not 0 <= self.lambda1 <= 1 or self.watched < 0:
             raise BadConfig(
-                f"lambda0 {self.lambda0} must not be negative, and lambda1 {self.lambda1} must be "
-                "in [0, 1]"
+                f"lambda0 {self.lambda0} and watched {self.watched} must not be negative, and "
+                f"lambda1 {self.lambda1} must be in [0, 1]"
             )
 
 
@@ -95,7 +98,7 @@ class Dapg:
             advantage: (B,), whitened, of the policy's own steps.
         """
         best = float(advantage.max()) if self.config.max_advantage else 1.0
-        return self.config.lambda0 * self.config.lambda1**self.npg.version * best
+        return self._decayed() * best
 
     def augmentation(self, advantage: Tensor) -> Tensor:
         """The demonstrations' part of what is climbed; its gradient is the second sum of g."""
@@ -104,9 +107,15 @@ class Dapg:
 
     def update(self, episodes: Sequence[Episode]) -> dict[str, float]:
         """One augmented step, then one fit of the baseline."""
-        decayed = self.config.lambda0 * self.config.lambda1**self.npg.version
+        if self.npg.version < self.config.watched:
+            return self.npg.watch(episodes)
+        decayed = self._decayed()
         metrics = self.npg.update(episodes, self.augmentation if self.config.lambda0 else None)
         return metrics | {"demonstration_weight": decayed}
+
+    def _decayed(self) -> float:
+        k = self.npg.version - self.config.watched
+        return self.config.lambda0 * self.config.lambda1**k
 
     def state_dict(self) -> dict[str, Tensor]:
         """See `Algorithm.state_dict`; the demonstrations are given again, and k is a version."""

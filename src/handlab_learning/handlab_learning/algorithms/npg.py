@@ -103,6 +103,12 @@ class Npg:
         self.version += 1
         return metrics
 
+    def watch(self, episodes: Sequence[Episode]) -> dict[str, float]:
+        """Fit the baseline alone: the policy stays what it is, under a new version."""
+        _, returns = self._judge(episodes)
+        self.version += 1
+        return self.baseline.fit(episodes, returns)
+
     def update_policy(
         self,
         observation: Tensor,
