@@ -39,19 +39,22 @@ class Env:
         request = start_request(self.task, seed, episodes, self.teleport)
         result = self.station.reset(request)
         self._goal, self._left = result.goal, self.task.steps
-        self._action = np.zeros((self.worlds, self.hand.n))
+        self._action = self._first_action()
         return self._observe(result.hand, result.object), result
 
     def step(self, action: Array) -> Step:
         """Act for one control period.
 
         Args:
-            action: (N, A) in [-1, 1]; clipped there. Where it is not finite the last action holds.
+            action: (N, A) in [-1, 1]; clipped there, and made smooth if the task says so. Where it
+                is not finite the last action holds.
         """
         if self._left <= 0:
             raise RuntimeError("the episode is over; call reset() first")
         clipped = np.clip(action, -1.0, 1.0)
-        self._action = np.where(np.isfinite(action), clipped, self._action)
+        kept = self.task.smoothing * self._action
+        smooth = kept + (1.0 - self.task.smoothing) * clipped
+        self._action = np.where(np.isfinite(action), smooth, self._action)
         sample = self.station.step(self.hand.target(self._action))
         self._left -= 1
         observation = self._observe(sample.hand, sample.object)
@@ -64,6 +67,12 @@ class Env:
     def close(self) -> None:
         """Close the station."""
         self.station.close()
+
+    def _first_action(self) -> Array:
+        """What counts as the action before the first: none, or what the hand does after a reset."""
+        if not self.task.smoothing:
+            return np.zeros((self.worlds, self.hand.n))
+        return np.tile(self.hand.normalise(self.hand.nominal), (self.worlds, 1))
 
     def _observe(self, hand: JointState, obj: ObjectEstimate) -> Array:
         return self.task.observe(self.hand, hand, obj, self._goal, self._action)

@@ -1,5 +1,7 @@
 """The simulated backend, and laws of every task's environment on it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -196,3 +198,14 @@ def test_a_blocked_hand_fails_its_reset_with_a_name(task):
     with pytest.raises(ResetFailed) as caught:
         e.reset(0, np.array([1]))
     assert task.hand.joints[1] in caught.value.failed_joints
+
+
+def test_a_smooth_action_is_half_the_last_and_half_the_new():
+    task = replace(make_task("valve"), smoothing=0.5)
+    env = Env(task, LocalStation(task, Worlds(task.hand, task.fixture)), teleport=True)
+    env.reset(0, np.array([0]))
+    expected = task.hand.normalise(task.hand.nominal)
+    for asked in (1.0, -0.4):
+        seen = env.step(np.full((1, task.hand.n), asked)).observation[0, -task.hand.n :]
+        expected = (expected + asked) / 2
+        np.testing.assert_allclose(seen, expected, atol=1e-12)

@@ -88,6 +88,9 @@ class Task:
     """s, one action each."""
     steps: int = 60
     """Of one episode."""
+    smoothing: float = 0.0
+    """Of the last action so much stays in the next, as it is carried out and observed: a low-pass
+    in front of the joints."""
     success: Criterion = NEAR
     strict: Criterion = STRICTLY_NEAR
 
@@ -97,6 +100,8 @@ class Task:
             raise UnknownName(f"reward of {self.name}", self.reward, self.rewards)
         if self.steps < 5 or self.period <= 0:
             raise BadConfig(f"task {self.name}: needs 5 steps at least and a positive period")
+        if not 0.0 <= self.smoothing < 1.0:
+            raise BadConfig(f"task {self.name}: smoothing {self.smoothing} must be in [0, 1)")
 
     @property
     def hand(self) -> Hand:

@@ -3,7 +3,7 @@
 | part        | what                                                                         |
 |-------------|------------------------------------------------------------------------------|
 | observation | as `valve_random`, the error to where the goal is now; the goal's velocity   |
-| action      | as `valve`                                                                   |
+| action      | as `valve_random`                                                            |
 | reward      | as `valve`                                                                   |
 | start, goal | anywhere; the goal starts there too and turns by up to 0.75 rad/s either way |
 | success     | the mean error of the whole episode is below 0.2 rad; strict: below 0.1 rad  |
@@ -19,7 +19,7 @@ from handlab_core.aim import ObjectAim
 from handlab_core.tasks.criteria import MeanError
 from handlab_core.tasks.task import TASKS, Range, Task
 from handlab_core.tasks.valve import LOBES, REWARDS
-from handlab_core.tasks.valve_random import FINE
+from handlab_core.tasks.valve_random import FINE, SMOOTHING
 
 # robel/dclaw/screw.py @ 5b0fd37, DClawScrewRandom
 FASTEST = 0.75  # rad/s
@@ -38,6 +38,7 @@ def valve_tracking() -> Task:
         rewards=REWARDS,
         reward="robel",
         aim=ObjectAim(LOBES, fine=FINE, moving=True),
+        smoothing=SMOOTHING,
         start_angle=Range(-np.pi, np.pi),
         goal_angle=Range(0.0, 0.0),
         goal_velocity=Range(-FASTEST, FASTEST),
