@@ -192,7 +192,7 @@ def children(process):
     ("words", "message"),
     [
         (["train", "valv"], "unknown task 'valv'; there is: "),
-        (["train", "valve", "--algorithm", "sac"], "unknown algorithm 'sac'; there is: npg"),
+        (["train", "valve", "--algorithm", "sac"], "unknown algorithm 'sac'; there is: bc, dapg, npg"),
         (["train", "valve", "--backend", "x"], "unknown backend 'x'; there is: graph, sim"),
         (["train", "valve", "--set", "gama=1"], "gamma"),
         (
@@ -204,7 +204,7 @@ def children(process):
         (["train", "--resume", "nowhere"], "no run folder"),
         (["evaluate", "nowhere"], "no checkpoint"),
         (["report", "nowhere"], "has no summary.json"),
-        (["bench", "x"], "unknown bench 'x'; there is: bus, demo, emulated, "),
+        (["bench", "x"], "unknown bench 'x'; there is: adroit, bus, demo, "),
         (["train"], "name a task"),
     ],
 )

@@ -39,7 +39,7 @@ class Env:
         request = start_request(self.task, seed, episodes, self.teleport)
         result = self.station.reset(request)
         self._goal, self._left = result.goal, self.task.steps
-        self._action = self._first_action()
+        self._asked = self._action = self._first_action()
         return self._observe(result.hand, result.object), result
 
     def step(self, action: Array) -> Step:
@@ -47,14 +47,14 @@ class Env:
 
         Args:
             action: (N, A) in [-1, 1]; clipped there, and made smooth if the task says so. Where it
-                is not finite the last action holds.
+                is not finite what was asked last holds.
         """
         if self._left <= 0:
             raise RuntimeError("the episode is over; call reset() first")
         clipped = np.clip(action, -1.0, 1.0)
+        self._asked = np.where(np.isfinite(action), clipped, self._asked)
         kept = self.task.smoothing * self._action
-        smooth = kept + (1.0 - self.task.smoothing) * clipped
-        self._action = np.where(np.isfinite(action), smooth, self._action)
+        self._action = kept + (1.0 - self.task.smoothing) * self._asked
         sample = self.station.step(self.hand.target(self._action))
         self._left -= 1
         observation = self._observe(sample.hand, sample.object)

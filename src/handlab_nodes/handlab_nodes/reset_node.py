@@ -185,18 +185,20 @@ class Readings:
     def next(self, spinner: Spinner, since: float) -> Reading:
         """Wait for a reading of both groups that is not older than a stamp [s]."""
 
-        def there() -> bool:
+        def followed() -> bool:
             self._waking.take()
-            if self._estimated < since:
-                return False
-            self._quiet.take()
+            return self._estimated >= since
+
+        def there() -> bool:
             hand, fixture = self._hand, self._fixture
             if hand is None or fixture is None or abs(hand.stamp[0] - fixture.stamp[0]) > SAME_TIME:
                 return False
             return bool(hand.stamp[0] >= since and self._estimated >= fixture.stamp[0])
 
+        spinner.wait(followed, f"the object's state on {topics.OBJECT_STATE}")
+        # As a rule the others came before it; where they did not, the node wakes for them too.
         named = f"{topics.HAND_STATES}, {topics.FIXTURE_STATES} and {topics.OBJECT_STATE}"
-        spinner.wait(there, f"the same stamp on {named}")
+        self._quiet.wait(spinner, there, f"the same stamp on {named}")
         assert self._hand is not None and self._fixture is not None
         return Reading(self._hand, self._fixture)
 
