@@ -192,7 +192,10 @@ def children(process):
     ("words", "message"),
     [
         (["train", "valv"], "unknown task 'valv'; there is: "),
-        (["train", "valve", "--algorithm", "sac"], "unknown algorithm 'sac'; there is: bc, dapg, npg"),
+        (
+            ["train", "valve", "--algorithm", "sac"],
+            "unknown algorithm 'sac'; there is: bc, dapg, npg",
+        ),
         (["train", "valve", "--backend", "x"], "unknown backend 'x'; there is: graph, sim"),
         (["train", "valve", "--set", "gama=1"], "gamma"),
         (
