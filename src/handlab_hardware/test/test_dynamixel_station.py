@@ -18,6 +18,7 @@ from handlab_hardware.dynamixel.failures import (
     WATCHDOG_COUNTS,
     ServoRefused,
 )
+from handlab_hardware.dynamixel.servos import Servos
 
 PERIOD = 0.01  # s, of a cycle
 PULL = Command(np.array([[0.5]]), np.array([[1.0]]))
@@ -60,6 +61,17 @@ def test_opening_sets_every_servo_up_and_moves_nothing(make_rig):
     assert np.isfinite(station.read().hand.q).all() and np.isfinite(station.read().fixture.q).all()
     np.testing.assert_allclose(station.health.hand.temperature, 25, atol=2)
     np.testing.assert_allclose(station.health.hand.voltage, 12, atol=0.5)
+
+
+def test_the_first_reading_is_as_old_as_its_stamp_says(make_rig, monkeypatch):
+    rig, examine = make_rig(), Servos.examine_all
+
+    def examine_slowly(servos, bus):
+        rig.clock.now += 1.0
+        examine(servos, bus)
+
+    monkeypatch.setattr(Servos, "examine_all", examine_slowly)
+    assert rig.open().read().hand.stamp[0] == 1000.0
 
 
 def test_every_missing_and_every_wrong_servo_is_named_at_once(make_rig):

@@ -71,13 +71,13 @@ class DynamixelStation:
         self._bus: ServoBus | None = None
         self._fault = ""
         self._guardian: Guardian | None = None
-        self._open()
+        began = self._open()
         silent = [str(servo) for servo, ok in self._each(self._servos.fresh) if not ok]
         if silent:
             self.close()
             raise StationFault(f"no position from {', '.join(silent)}: check cables and power")
         self._reading = Reading(*(self._nothing(group) for group in GROUPS))
-        self._advance(self._stamp())
+        self._advance(began)
         self._settle()
 
     # The backend's verbs.
@@ -281,17 +281,19 @@ class DynamixelStation:
 
     # The adapter.
 
-    def _open(self) -> None:
-        """Open the port, check and arm all servos."""
+    def _open(self) -> float:
+        """Open the port, check and arm all servos; return when [s] their motion was read."""
         section = self._layout.section
         bus = ServoBus(section.port, section.baud, self._sysfs)
         try:
             facts = arm_all(bus, self._layout.plans)
-            self._servos.adopt(bus, facts, self._clock())
+            began = self._stamp()
+            self._servos.adopt(bus, facts, began)
         except BaseException:
             bus.close()
             raise
         self._bus, self._last_cycle = bus, self._clock()
+        return began
 
     def _lose(self, error: PortGone) -> None:
         """The adapter is gone, and with it all that we know of the servos' torque."""
