@@ -132,6 +132,26 @@ def test_cloning_falls_on_one_batch_and_recovers_a_linear_policy(demonstrations)
     np.testing.assert_allclose(net.to_numpy(0).act(unseen), unseen @ gain + 0.3, atol=1e-2)
 
 
+def test_jitter_is_ridge_regression_where_the_network_is_linear(demonstrations):
+    """With noise of standard deviation j on each column, in that of the column, the best linear map
+    is (C + j^2 diag C)^-1 C gain, C the covariance (Bishop 1995)."""
+    jitter = 1.0
+    config = CloningConfig(epochs=600, batch=1000, rate=1e-2, units=True, jitter=jitter)
+    net = PolicyNet(TASK.spaces, (), 0.0)
+    cloning = Cloning(net, demonstrations, config, 0)
+    while not cloning.finished:
+        cloning.epoch()
+    observations = np.concatenate([e.observations[:-1] for e in demonstrations])
+    covariance = np.cov(observations.T)
+    gain = np.random.default_rng(0).normal(size=(TASK.observation_size, TASK.hand.n)) / 5
+    ridge = covariance + jitter**2 * np.diag(np.diag(covariance))
+    expected = np.linalg.solve(ridge, covariance @ gain)
+    eye = np.eye(TASK.observation_size)
+    act = net.to_numpy(0).act
+    np.testing.assert_allclose(act(eye) - act(0 * eye), expected, atol=0.06)
+    assert np.abs(expected - gain).max() > 0.2
+
+
 def test_cloning_speaks_in_the_units_of_the_demonstrations(demonstrations):
     """Before the first epoch the mean action is theirs, but for the small last layer."""
     net = PolicyNet(TASK.spaces, (8,), 0.0)
@@ -149,7 +169,7 @@ def test_a_number_that_never_changes_is_left_in_its_unit():
 
 
 def test_a_resumed_cloning_is_uninterrupted(demonstrations):
-    config = BcConfig(hidden=(6,), cloning=CloningConfig(epochs=4))
+    config = BcConfig(hidden=(6,), cloning=CloningConfig(epochs=4, jitter=0.1))
     one, two = (Bc(TASK.spaces, config, 5, demonstrations) for _ in range(2))
     while not one.finished:
         one.update([])
@@ -213,3 +233,5 @@ def test_settings_that_cannot_be_are_refused():
         DapgConfig(lambda1=1.5)
     with pytest.raises(BadConfig, match="positive"):
         CloningConfig(epochs=0)
+    with pytest.raises(BadConfig, match="jitter"):
+        CloningConfig(jitter=-0.1)

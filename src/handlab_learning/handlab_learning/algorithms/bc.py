@@ -22,7 +22,7 @@ from handlab_core.spaces import Spaces
 from handlab_learning import adam
 from handlab_learning.algorithms.algorithm import Method, algorithm
 from handlab_learning.demonstrations import joined
-from handlab_learning.networks import PolicyNet, aligned, part
+from handlab_learning.networks import PolicyNet, aligned, part, spread
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,18 @@ class CloningConfig:
     """Explore with the standard deviation of the demonstrations' actions, over all their steps."""
     noise: float = 0.25
     """Times that standard deviation; 1 as published, which the claw fails with."""
+    jitter: float = 0.0
+    """Noise on what the network reads while it is taught, in standard deviations of what was
+    observed; 0 as published. A few demonstrations are a few tracks, and a policy that has seen
+    nothing beside them drifts off; with noise it learns to do there what was done nearby (it
+    smooths the network: Bishop, Neural Computation 7, 1995)."""
 
     def __post_init__(self) -> None:
         """Check that the settings can be."""
         if self.epochs < 1 or self.batch < 1 or self.rate <= 0 or self.noise <= 0:
             raise BadConfig("epochs, batch, rate and noise of cloning must be positive")
+        if self.jitter < 0:
+            raise BadConfig(f"jitter of cloning must be 0 or more, not {self.jitter}")
 
 
 class Cloning:
@@ -55,7 +62,7 @@ class Cloning:
         net: is changed in place.
         demonstrations: at least one.
         config: settings.
-        seed: of the order of minibatches.
+        seed: of the order of minibatches, and of the jitter.
     """
 
     def __init__(
@@ -64,7 +71,8 @@ class Cloning:
         self.net, self.config, self.epochs = net, config, 0
         observations, actions = joined(demonstrations)
         self._observations, self._actions = aligned(observations), aligned(actions)
-        self._order = torch.Generator().manual_seed(seed)
+        self._jitter = config.jitter * aligned(spread(observations))
+        self._chance = torch.Generator().manual_seed(seed)
         if config.units:
             net.set_units(observations, actions)
         if config.noise_of_demonstrations:
@@ -81,14 +89,13 @@ class Cloning:
     def loss(self, rows: Tensor | None = None) -> Tensor:
         """Mean squared error of the mean action over some steps; None: over all."""
         chosen = slice(None) if rows is None else rows
-        error: Tensor = self.net(self._observations[chosen]) - self._actions[chosen]
-        return error.square().mean()
+        return self._error(self._observations[chosen], chosen)
 
     def epoch(self) -> dict[str, float]:
         """Go through all demonstrations once."""
-        order = torch.randperm(len(self._actions), generator=self._order)
+        order = torch.randperm(len(self._actions), generator=self._chance)
         for rows in torch.split(order, self.config.batch):
-            loss = self.loss(rows)
+            loss = self._error(self._blurred(rows), rows)
             self._optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self._optimiser.step()
@@ -96,15 +103,27 @@ class Cloning:
         with torch.no_grad():
             return {"cloning_loss": float(self.loss())}
 
+    def _blurred(self, rows: Tensor) -> Tensor:
+        """Observations of some steps, (k, O), as the network shall read them."""
+        seen = self._observations[rows]
+        if not self.config.jitter:
+            return seen
+        noise = torch.randn(seen.shape, generator=self._chance, dtype=seen.dtype)
+        return seen + self._jitter * noise
+
+    def _error(self, observations: Tensor, rows: Tensor | slice) -> Tensor:
+        error: Tensor = self.net(observations) - self._actions[rows]
+        return error.square().mean()
+
     def state_dict(self) -> dict[str, Tensor]:
         """Everything that the next epoch needs, besides the network."""
         state = {f"adam.{name}": value for name, value in adam.state_dict(self._optimiser).items()}
-        return state | {"order": self._order.get_state(), "epochs": torch.tensor(self.epochs)}
+        return state | {"chance": self._chance.get_state(), "epochs": torch.tensor(self.epochs)}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Go on from a saved state."""
         adam.load_state_dict(self._optimiser, part(state, "adam"))
-        self._order.set_state(state["order"])
+        self._chance.set_state(state["chance"])
         self.epochs = int(state["epochs"])
 
 
