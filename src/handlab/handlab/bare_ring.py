@@ -1,4 +1,4 @@
-"""A bare ring of rclpy processes that pass one message on: PROCESSES SECONDS INDEX."""
+"""A bare ring of rclpy processes that pass one message on: PROCESSES SECONDS INDEX [take_turns]."""
 
 import sys
 import time
@@ -8,6 +8,7 @@ from rclpy.experimental import EventsExecutor
 from sensor_msgs.msg import JointState
 
 from handlab_core.hands import make_hand
+from handlab_core.priority import take_turns
 
 
 def main() -> None:
@@ -29,6 +30,8 @@ def main() -> None:
     node.create_subscription(JointState, f"ring_{index}", pass_on, 10)
     executor = EventsExecutor()
     executor.add_node(node)
+    if sys.argv[4:] == ["take_turns"]:
+        take_turns()
     if index > 0:
         while rclpy.ok():
             executor.spin_once(timeout_sec=0.2)

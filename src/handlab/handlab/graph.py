@@ -186,15 +186,15 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
     nodes = [
         NodeSpec("driver", driver, lifecycle=True),
         NodeSpec("estimator", task | pace | {"estimator": config.estimator}),
-        NodeSpec("reward", task | {"reward": config.reward}),
-        NodeSpec("reset", task | output),
+        NodeSpec("reward", task | pace | {"reward": config.reward}),
+        NodeSpec("reset", task | pace | output),
     ]
     if fixture_driver:
         nodes.append(
             NodeSpec("fixture_driver", fixture_driver, executable="driver_node", lifecycle=True)
         )
     if config.estimator == CAMERA and config.hardware == "mujoco":
-        nodes.append(NodeSpec("camera", task))
+        nodes.append(NodeSpec("camera", task | pace))
     if config.emulate:
         ports = machine | {"fixture_port": config.fixture_port, "hardware": config.hardware}
         nodes.append(NodeSpec("emulator", task | ports, package="handlab"))
@@ -239,7 +239,7 @@ def _looking(config: GraphConfig) -> list[NodeSpec]:
     task = {"task": config.task}
     nodes = [
         NodeSpec("replay", task | {"look": True}),
-        NodeSpec("reward", task | {"reward": config.reward}),
+        NodeSpec("reward", task | {"reward": config.reward, "pace": "real"}),
     ]
     if config.viewer:
         nodes.append(NodeSpec("viewer", task, package="handlab", executable="viewer"))

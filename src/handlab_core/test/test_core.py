@@ -1,5 +1,9 @@
 """Registries, tasks, lockstep, watchdog, policies: what nothing else can run without."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -189,3 +193,22 @@ def test_a_task_that_cannot_be_is_refused():
         replace(make_task("valve"), steps=3)
     with pytest.raises(UnknownName, match="robel"):
         make_task("valve").with_reward("nope")
+
+
+TURNS = """
+import os, threading
+from handlab_core.priority import THREADS, take_turns
+
+end = threading.Event()
+threading.Thread(target=end.wait).start()
+take_turns()
+threading.Thread(target=end.wait).start()
+print(*(os.sched_getscheduler(int(thread.name)) for thread in THREADS.iterdir()))
+end.set()
+"""
+
+
+def test_all_threads_of_a_process_take_turns_those_to_come_too():
+    """In a process of its own, since it is for ever."""
+    done = subprocess.run([sys.executable, "-c", TURNS], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == 3 * [str(os.SCHED_BATCH)]

@@ -23,6 +23,7 @@ class CameraParams:
     """Parameters of the node."""
 
     task: str = "valve"
+    pace: str = "lockstep"
 
 
 class CameraNode(Node):

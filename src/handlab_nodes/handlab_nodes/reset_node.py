@@ -35,6 +35,7 @@ class ResetParams:
     """Parameters of the node."""
 
     task: str = "valve"
+    pace: str = "lockstep"
     command_output: str = JOINT_STATE  # where the policy's go: or forward_controller
 
 

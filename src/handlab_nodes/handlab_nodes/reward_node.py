@@ -24,6 +24,7 @@ class RewardParams:
 
     task: str = "valve"
     reward: str = ""  # variant; empty is the task's own
+    pace: str = "lockstep"
 
 
 class RewardNode(Node):

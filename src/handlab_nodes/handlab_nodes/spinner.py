@@ -20,6 +20,7 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from handlab_core.errors import StationTimeout
+from handlab_core.priority import take_turns
 
 POLL = 0.2
 """s. So long it takes at most until a stop from outside is noticed."""
@@ -141,11 +142,14 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
     """Main function of a node process: make the node and spin until asked to end.
 
     What a node may have: `work(spinner)` is called between events, `patience()` says how long to
-    wait for the next event at most [s], and `report()` is called once a second.
+    wait for the next event at most [s], and `report()` is called once a second. Nodes whose
+    parameter `pace` is lockstep take turns.
     """
     rclpy.init(args=args)
     try:
         node = make_node()
+        if node.has_parameter("pace") and node.get_parameter("pace").value == "lockstep":
+            take_turns()
         gc.freeze()  # what start-up has made stays; looking through it again would stop the world
         with Spinner(node) as spinner:
             work, report = getattr(node, "work", None), getattr(node, "report", None)
