@@ -30,6 +30,11 @@ ADROIT_BEGIN, ADROIT_END = (
     "<!-- adroit:end -->",
 )
 
+ROBUST_BEGIN, ROBUST_END = (
+    "<!-- robust:begin (made from results/adroit.json) -->",
+    "<!-- robust:end -->",
+)
+
 NOT_YET = "Not measured yet."
 
 Result = Mapping[str, Any]
@@ -261,6 +266,22 @@ def adroit_table(results: Results) -> str:
     return "\n".join([*rows, "", f"Made by `{result['command']}`."])
 
 
+def robust_table(results: Results) -> str:
+    """Success of policies of the suite over a range, learned with one object or with many."""
+    tasks = results.get("adroit", {"tasks": {}})["tasks"]
+    lines = []
+    for task, row in tasks.items():
+        learned = {"one object": row.get("dapg", {}), "many": row.get("dapg_varied", {})}
+        for quantity in learned["one object"].get("vary", {}):
+            values = [f"{value:g}" for value, _ in learned["one object"]["vary"][quantity]]
+            lines += ["", f"| `{task}`, `{quantity}` | {' | '.join(values)} |"]
+            lines.append("|---" * (1 + len(values)) + "|")
+            for called, run in learned.items():
+                if rates := [f"{rate:.0%}" for _, rate in run.get("vary", {}).get(quantity, [])]:
+                    lines.append(f"| learned with {called} | {' | '.join(rates)} |")
+    return "\n".join(lines).strip() or NOT_YET
+
+
 def between(text: str, begin: str, end: str, content: str) -> str:
     """A page with what is between two marks made anew."""
     head, _, rest = text.partition(begin)
@@ -271,7 +292,8 @@ def between(text: str, begin: str, end: str, content: str) -> str:
 def learning_page(text: str, results: Results) -> str:
     """The page about demonstrations with its tables made anew."""
     text = between(text, DEMOS_BEGIN, DEMOS_END, demos_table(results))
-    return between(text, ADROIT_BEGIN, ADROIT_END, adroit_table(results))
+    text = between(text, ADROIT_BEGIN, ADROIT_END, adroit_table(results))
+    return between(text, ROBUST_BEGIN, ROBUST_END, robust_table(results))
 
 
 PAGES = {"README.md": filled, "docs/learning.md": learning_page}

@@ -15,6 +15,9 @@ ROW = {
 }  # fmt: skip
 
 
+OVER = {"object.mass": [[0.5, 1.0], [2.0, 0.4]]}
+
+
 @pytest.fixture
 def learned(tmp_path, monkeypatch):
     """What was asked of the learner, which always does as in `ROW`; the pen was measured before."""
@@ -47,6 +50,25 @@ def test_the_chosen_part_is_measured_and_the_rest_kept(learned, monkeypatch):
     assert "door **95%**, pen **40%**" in tables.figures_table(whole)
 
 
+def test_only_some_tasks_are_learned_with_many_objects(learned, monkeypatch):
+    monkeypatch.setenv(adroit.METHODS_ONLY, "dapg_varied")
+    result = adroit.measure(seed=0)
+    assert [task for task, *_ in learned] == ["adroit_door", "adroit_relocate"]
+    assert result.value == pytest.approx(0.4 / 0.8), "only what is learned with one object is asked"
+
+
+def test_the_table_of_the_range_tells_both_policies_apart():
+    door = {"dapg": ROW | {"vary": OVER}, "dapg_varied": ROW | {"vary": OVER}}
+    table = tables.robust_table({"adroit": {"tasks": {"adroit_door": door, "adroit_pen": {}}}})
+    assert table.splitlines() == [
+        "| `adroit_door`, `object.mass` | 0.5 | 2 |",
+        "|---|---|---|",
+        "| learned with one object | 100% | 40% |",
+        "| learned with many | 100% | 40% |",
+    ]
+    assert tables.robust_table({}) == tables.NOT_YET
+
+
 def test_what_is_not_there_is_named(learned, monkeypatch):
     monkeypatch.setenv(adroit.METHODS_ONLY, "dapg,sac")
     with pytest.raises(UnknownName, match="sac"):
@@ -55,6 +77,35 @@ def test_what_is_not_there_is_named(learned, monkeypatch):
     monkeypatch.setenv(adroit.DATASETS, "door=some/door-v0")
     with pytest.raises(BadConfig, match=r"TASK=NAME.*adroit_door"):
         adroit.measure(0)
+
+
+def test_a_run_with_many_objects_is_judged_over_their_range(monkeypatch, tmp_path):
+    seen = []
+    summary = {
+        "success_rate": 0.9, "evaluation_episodes": 100, "iterations": 60, "robot_hours": 6.7,
+        "robot_hours_to_success": None, "wall_s": 1.0,
+    }  # fmt: skip
+
+    def train(folder, resume):
+        seen.append(folder.config())
+        folder.append({"iteration": 60, "robot_hours": 6.7, "evaluation": {"success_rate": 0.9}})
+        return summary
+
+    def judge(path, variations, points, episodes, seed):
+        assert (points, episodes, seed) == (5, 50, 0)
+        rows = [{"value": value, "success_rate": 0.5} for value in (1.0, 2.0)]
+        return {"vary": {variation.name: rows for variation in variations}}
+
+    monkeypatch.setattr(adroit.training, "train", train)
+    monkeypatch.setattr(adroit, "evaluate_varied", judge)
+    for method in ("dapg", "dapg_varied"):
+        row = adroit._run(str(tmp_path / method), "adroit_relocate", method, "a/b-v0", 0)
+        assert row["vary"]["object.scale"] == [(1.0, 0.5), (2.0, 0.5)]
+    one, many = seen
+    assert one.algorithm == many.algorithm == "dapg" and one.vary == []
+    assert many.vary == ["object.scale=0.7:1.3", "object.mass=0.5:2"]
+    row = adroit._run(str(tmp_path / "pen"), "adroit_pen", "dapg", "a/b-v0", 0)
+    assert "vary" not in row
 
 
 def test_a_run_of_the_bench_ends_after_its_iterations(monkeypatch, tmp_path):

@@ -1,5 +1,8 @@
 """The Adroit suite: success of DAPG beside cloning alone and natural gradient from nothing.
 
+Door and relocate are learned once more with objects that differ from episode to episode, and both
+policies are judged over the range.
+
 A run has 60 iterations of 200 trajectories, or fewer: it ends when two evaluations of 100 episodes
 in a row are as good as is asked. What counts is another 100 episodes, without noise, by the
 published rule (`handlab_core.suite`).
@@ -10,6 +13,7 @@ import os
 import resource
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +23,10 @@ from handlab import training
 from handlab.benches.kept import chosen, kept
 from handlab.benches.result import Result, origin
 from handlab.curves import Curve
+from handlab.varying import evaluate_varied
 from handlab_core.errors import BadConfig
 from handlab_core.suite import NPG, SUITE
+from handlab_core.variation import parse_variations
 from handlab_learning.run_config import RunConfig
 
 ITERATIONS = 60
@@ -31,7 +37,18 @@ TASKS_ONLY, METHODS_ONLY = "HANDLAB_TASKS", "HANDLAB_METHODS"
 DATASETS = "HANDLAB_DATASETS"
 """Environment variable: other demonstrations, as adroit_door=NAME,adroit_pen=NAME."""
 
-METHODS = ("dapg", "bc", "npg")
+VARIED = "dapg_varied"
+
+METHODS = ("dapg", VARIED, "bc", "npg")
+
+ENSEMBLES = {
+    "adroit_door": ("object.mass=0.5:4", "object.damping=0.5:4"),
+    "adroit_relocate": ("object.scale=0.7:1.3", "object.mass=0.5:2"),
+}
+"""What differs, of the tasks that are learned with it; a door's size cannot vary."""
+
+POINTS, EPISODES = 5, 50
+"""Of each range, ends included, and of each point."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +73,7 @@ def measure(seed: int) -> Result:
     others = _datasets()
     rows: dict[str, dict[str, Any]] = {task: {} for task in ASKED} | kept("adroit", "tasks")
     for task in tasks:
-        for method in methods:
+        for method in [m for m in methods if m != VARIED or task in ENSEMBLES]:
             rows[task][method] = _learn(task, method, others.get(task, ASKED[task].dataset), seed)
     shares = [
         row["dapg"]["success_rate"] / ASKED[task].success
@@ -92,16 +109,19 @@ def _learn(task: str, method: str, dataset: str, seed: int) -> dict[str, Any]:
 
 def _run(root: str, task: str, method: str, dataset: str, seed: int) -> dict[str, Any]:
     limits, suite_task = ASKED[task], SUITE.make(task)
+    ensemble = ENSEMBLES.get(task, ())
+    algorithm = "dapg" if method == VARIED else method
     steps = (ITERATIONS * NPG["episodes_per_iteration"] - 1) * suite_task.steps
     config = RunConfig(
-        task, algorithm=method, backend="sim", seed=seed, evaluation_episodes=100, streak=2,
+        task, algorithm=algorithm, backend="sim", seed=seed, evaluation_episodes=100, streak=2,
         success_rate=limits.success, demos="" if method == "npg" else dataset,
+        vary=list(ensemble) if method == VARIED else [],
         until="hours" if method == "bc" else "success",
         max_hours=steps * suite_task.period / 3600,
     )  # fmt: skip
     folder = training.new_run(config, Path(root))
     summary = training.train(folder, resume=False)
-    return {
+    row = {
         "dataset": config.demos,
         "seed": seed,
         "success_rate": summary["success_rate"],
@@ -112,3 +132,12 @@ def _run(root: str, task: str, method: str, dataset: str, seed: int) -> dict[str
         "wall_s": summary["wall_s"],
         "curve": Curve.of_rows(folder.metrics()).pairs(),
     }
+    if algorithm == "dapg" and ensemble:
+        row["vary"] = _over(folder.path, ensemble, seed)
+    return row
+
+
+def _over(run: Path, ensemble: Sequence[str], seed: int) -> dict[str, list[tuple[float, float]]]:
+    """Pairs of a value and the success with it, by what is varied, one thing at a time."""
+    judged = evaluate_varied(run, parse_variations(ensemble), POINTS, EPISODES, seed)["vary"]
+    return {n: [(row["value"], row["success_rate"]) for row in rows] for n, rows in judged.items()}
