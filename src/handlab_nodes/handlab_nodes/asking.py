@@ -14,7 +14,7 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 from std_msgs.msg import String
 
-from handlab_core.errors import StationFault
+from handlab_core.errors import HandlabError, StationFault
 from handlab_nodes import qos
 from handlab_nodes.spinner import Spinner
 
@@ -25,6 +25,10 @@ RESULT_KEPT = 1.0
 """s, that the result of a goal is kept for who has not asked for it yet. Every message of an
 action's status lists all goals that are kept; rclpy's 900 s are thousands of resets, and to read
 such a list takes longer than a reset."""
+
+
+class Cancelled(HandlabError):  # noqa: N818  (the client's wish, not an error)
+    """The client does not want the rest."""
 
 
 def started(topic: str) -> str:

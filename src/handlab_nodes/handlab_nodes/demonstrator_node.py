@@ -24,7 +24,7 @@ from handlab_interfaces import msg as wire
 from handlab_interfaces.action import RecordDemonstration
 from handlab_interfaces.srv import TellDemonstration
 from handlab_nodes import codec, convert, qos, topics
-from handlab_nodes.asking import Worker, announce
+from handlab_nodes.asking import Cancelled, Worker, announce
 from handlab_nodes.diagnostics import OK, Diagnostics
 from handlab_nodes.graph_station import GraphStation
 from handlab_nodes.params import read_params
@@ -48,10 +48,6 @@ class DemonstratorParams:
     guided: bool = False  # by the teacher's node, for which a simulation waits
     record: bool = False  # a recorder is there
     calibration: str = ""  # of the station, as text
-
-
-class Cancelled(HandlabError):  # noqa: N818  (the client's wish, not an error)
-    """The client does not want the rest."""
 
 
 class DemonstratorNode(Node):

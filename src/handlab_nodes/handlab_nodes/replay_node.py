@@ -27,7 +27,7 @@ from handlab_core.types import JointState
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import ReplayDemonstration
 from handlab_nodes import codec, convert, qos, topics
-from handlab_nodes.asking import Worker, announce
+from handlab_nodes.asking import Cancelled, Worker, announce
 from handlab_nodes.demonstration_bag import Recording, check_session, read_recording
 from handlab_nodes.diagnostics import OK, Diagnostics
 from handlab_nodes.graph_station import GraphStation
@@ -46,10 +46,6 @@ class ReplayParams:
     pace: str = "lockstep"
     look: bool = False  # only show
     calibration: str = ""  # of the station; empty: whatever the bag's is
-
-
-class Cancelled(HandlabError):  # noqa: N818  (the client's wish, not an error)
-    """The client does not want the rest."""
 
 
 class ReplayNode(Node):

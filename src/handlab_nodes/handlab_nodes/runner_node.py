@@ -15,7 +15,7 @@ from handlab_core.tasks import make_task
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Rollout
 from handlab_nodes import convert, qos, topics
-from handlab_nodes.asking import Worker, announce
+from handlab_nodes.asking import Cancelled, Worker, announce
 from handlab_nodes.diagnostics import OK, WARN, Diagnostics
 from handlab_nodes.graph_station import GraphStation
 from handlab_nodes.outputs import JOINT_STATE
@@ -30,10 +30,6 @@ class RunnerParams:
     task: str = "valve"
     pace: str = "lockstep"
     command_output: str = JOINT_STATE  # or forward_controller: through ros2_control
-
-
-class RolloutCancelled(HandlabError):  # noqa: N818  (the client's wish, not an error)
-    """The client does not want the rest."""
 
 
 class RunnerNode(Node):
@@ -77,7 +73,7 @@ class RunnerNode(Node):
                 self._run_episode(self._env, handle, int(number), spinner)
                 result.completed += 1
             success = True
-        except RolloutCancelled:
+        except Cancelled:
             result.message = "cancelled"
         except HandlabError as error:
             result.message = str(error)
@@ -93,7 +89,7 @@ class RunnerNode(Node):
 
         def check(_: int) -> None:
             if handle.is_cancel_requested:
-                raise RolloutCancelled
+                raise Cancelled
 
         [episode] = rollout(
             env, policy, goal.seed, np.array([number]), goal.deterministic, on_step=check
