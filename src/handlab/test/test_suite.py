@@ -100,6 +100,14 @@ def test_the_published_settings_are_the_suites_own():
     assert config.cloning.epochs == 5 and config.cloning.units and config.cloning.noise == 1.0
 
 
+def test_the_door_is_cloned_otherwise():
+    config = RunConfig(
+        "adroit_door", algorithm="dapg", backend="sim", demos="x"
+    ).algorithm_config()  # fmt: skip
+    assert config.cloning.jitter == 0.3 and config.cloning.units and config.lambda0 == 0.01
+    assert config.npg.gamma == 0.995 and not config.max_advantage
+
+
 @pytest.mark.parametrize("name", list(SUITE))
 @pytest.mark.parametrize("algorithm", ["npg", "bc", "dapg"])
 def test_every_setting_of_the_suite_is_one_of_the_algorithm(name, algorithm):
