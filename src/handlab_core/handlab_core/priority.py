@@ -28,5 +28,5 @@ def take_turns() -> None:
     stops another in the middle of what all wait for, such as telling several readers of a message.
     """
     for thread in THREADS.iterdir():
-        with contextlib.suppress(ProcessLookupError):  # it has ended
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended, or is jailed
             os.sched_setscheduler(int(thread.name), os.SCHED_BATCH, os.sched_param(0))

@@ -86,16 +86,15 @@ class Cloning:
         """Whether all epochs are done."""
         return self.epochs >= self.config.epochs
 
-    def loss(self, rows: Tensor | None = None) -> Tensor:
-        """Mean squared error of the mean action over some steps; None: over all."""
-        chosen = slice(None) if rows is None else rows
-        return self._error(self._observations[chosen], chosen)
+    def loss(self) -> Tensor:
+        """Mean squared error of the mean action over all steps."""
+        return self._error(self._observations, self._actions)
 
     def epoch(self) -> dict[str, float]:
         """Go through all demonstrations once."""
         order = torch.randperm(len(self._actions), generator=self._chance)
         for rows in torch.split(order, self.config.batch):
-            loss = self._error(self._blurred(rows), rows)
+            loss = self._error(self._blurred(rows), self._actions[rows])
             self._optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self._optimiser.step()
@@ -111,8 +110,8 @@ class Cloning:
         noise = torch.randn(seen.shape, generator=self._chance, dtype=seen.dtype)
         return seen + self._jitter * noise
 
-    def _error(self, observations: Tensor, rows: Tensor | slice) -> Tensor:
-        error: Tensor = self.net(observations) - self._actions[rows]
+    def _error(self, observations: Tensor, actions: Tensor) -> Tensor:
+        error: Tensor = self.net(observations) - actions
         return error.square().mean()
 
     def state_dict(self) -> dict[str, Tensor]:
