@@ -43,8 +43,8 @@ RATIO = 8.0
 
 MAIN, SCRATCH = "dapg", "scratch"
 
-WORLDS = 10
-"""Side by side: as many as an iteration has episodes."""
+WORLDS = 5
+"""Side by side: as many as an iteration of DAPG has episodes."""
 
 TEACHER = Manner(noise=0.02)
 """Of all variants that say nothing else: a hand that leads as well as it can."""
@@ -60,8 +60,8 @@ class Variant:
     settings: Mapping[str, Any] = field(default_factory=dict)
     give_up: float = 2.0
     """Robot-hours."""
-    evaluate_every: int = 2
-    """Iterations."""
+    evaluate_every: int = 4
+    """Iterations: twenty episodes, or forty where learning takes hours."""
 
 
 VARIANTS = {

@@ -31,6 +31,7 @@ from handlab_core.spaces import Spaces
 from handlab_learning.algorithms.algorithm import Method, algorithm
 from handlab_learning.algorithms.bc import Cloning, CloningConfig
 from handlab_learning.algorithms.npg import Npg, NpgConfig
+from handlab_learning.baseline import BaselineConfig
 from handlab_learning.demonstrations import joined
 from handlab_learning.networks import aligned
 
@@ -50,10 +51,15 @@ class DapgConfig:
     """So many iterations teach the baseline alone what to expect of the cloned policy; ours."""
     cloning: CloningConfig = field(default_factory=CloningConfig)
     npg: NpgConfig = field(
-        default_factory=lambda: NpgConfig(episodes_per_iteration=10, max_kl_ratio=10.0)
+        default_factory=lambda: NpgConfig(
+            episodes_per_iteration=5, max_kl_ratio=10.0, baseline=BaselineConfig(epochs=16)
+        )
     )
-    """A step towards demonstrations far from the policy's own steps often has more than its KL,
-    which is measured on the latter; taking it back would leave the policy where it is for good."""
+    """From a cloned policy a few episodes say enough for a step, if the baseline keeps up with it;
+    in so few it has only a handful of batches an epoch, so it gets more epochs.
+
+    A step towards demonstrations far from the policy's own steps often has more than its KL, which
+    is measured on the latter; taking it back would leave the policy where it is for good."""
 
     def __post_init__(self) -> None:
         """Check that the settings can be."""
