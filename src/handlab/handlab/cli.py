@@ -310,7 +310,7 @@ def gait(
     alike: Annotated[bool, typer.Option(help="All fingers do the same, one after another")] = False,
     generations: int = 150,
     replay_weight: Annotated[float, typer.Option(help="Of what the engaged hand repeats")] = 0.5,
-    refine: Annotated[bool, typer.Option(help="Begin from the gait there is")] = False,
+    start: Annotated[str, typer.Option(help="A task whose gait to begin from")] = "",
     seed: Seed = 0,
 ) -> None:
     """Search the scripted teacher's gait for a task anew, and keep it in config/gaits/."""
@@ -322,10 +322,10 @@ def gait(
     from handlab_core.tasks import make_task
 
     chosen = make_task(task)
-    start = load_gait(chosen) if refine else None
+    begun = load_gait(make_task(start)) if start else None
     config = SearchConfig(
-        len(start.poses) if start else poses, alike, generations=generations, seed=seed,
-        spread=0.1 if refine else 0.6, replay_weight=replay_weight,
+        len(begun.poses) if begun else poses, alike, generations=generations, seed=seed,
+        spread=0.1 if begun else 0.6, replay_weight=replay_weight,
     )  # fmt: skip
     with Progress(console=console) as bar:
         shown = bar.add_task("generations", total=generations)
@@ -333,7 +333,7 @@ def gait(
         def on_generation(number: int, cost: float) -> None:
             bar.update(shown, completed=number + 1, description=f"cost {cost:.2f} rad")
 
-        found = GaitSearch(chosen, config, start).run(on_generation)
+        found = GaitSearch(chosen, config, begun).run(on_generation)
     print(write_gait(chosen, found, config, ["./handlab", *sys.argv[1:]]))
 
 

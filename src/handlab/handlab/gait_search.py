@@ -13,8 +13,9 @@ import cma
 import numpy as np
 
 from handlab.teaching import Classroom
-from handlab_core.demos.gait import Gait, Manner, gait_file, gait_text
+from handlab_core.demos.gait import Gait, gait_file, gait_text
 from handlab_core.demos.motion import Motion, to_episode
+from handlab_core.demos.teacher import Manner, gait_lesson
 from handlab_core.errors import BadConfig
 from handlab_core.files import write_atomically
 from handlab_core.hands import Hand
@@ -106,7 +107,8 @@ class GaitSearch:
         config, room = self.config, self._room
         manner = Manner(noise=config.noise)
         episodes = range(generation * config.population, (generation + 1) * config.population)
-        motions = room.demonstrate(self.gaits(numbers), manner, config.seed, episodes)
+        lesson = gait_lesson(self.task, self.gaits(numbers))
+        motions = room.demonstrate(lesson, manner, config.seed, episodes)
         shown = np.array([self._error(m.object.angle, m) for m in motions])
         actions = np.stack([to_episode(m, self.task).actions for m in motions], axis=1)
         repeated = room.replay(actions, config.seed, episodes)
@@ -133,7 +135,7 @@ class GaitSearch:
         return Gait(found.poses[0], found.rate[0], found.braking[0])
 
     def _error(self, angle: Array, motion: Motion) -> float:
-        errors = np.abs(angle[1:] - motion.goal.angle[0, 0])
+        errors = np.abs(angle - motion.goal.at(motion.object.stamp)[:, 0])[1:]
         return float(errors.mean() + self.config.end_weight * last_fifth(errors).mean())
 
 

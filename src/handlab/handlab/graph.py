@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from handlab_core.backend import BACKENDS
-from handlab_core.demos.gait import Manner
+from handlab_core.demos.teacher import Manner
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.estimation.follower import CAMERA, ENCODER, check_estimator
 from handlab_core.hands import Hand
@@ -90,7 +90,7 @@ class GraphConfig:
     replay: str = ""
     """Demonstrations are repeated: `hand`, or `look`: only shown; empty: neither."""
     manner: dict[str, float] = field(default_factory=dict)
-    """Of the scripted teacher: fields of `handlab_core.demos.gait.Manner`."""
+    """Of the scripted teacher: fields of `handlab_core.demos.teacher.Manner`."""
     seed: int = 0
     """Of the scripted teacher's trembling and failures."""
     calibration: str = ""

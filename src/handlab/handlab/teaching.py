@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from handlab_core import rows
-from handlab_core.demos.gait import GRIP, Gait, Manner, Teacher, teacher_rng
 from handlab_core.demos.motion import Motion
+from handlab_core.demos.teacher import GRIP, Lesson, Manner, lesson, teacher_rng
 from handlab_core.station import LocalStation, ResetResult, start_request
 from handlab_core.tasks import Task
 from handlab_core.types import Array, Goal, JointState, ObjectEstimate
@@ -28,19 +28,19 @@ class Classroom:
         self._station = LocalStation(task, self._worlds)
 
     def demonstrate(
-        self, gait: Gait, manner: Manner, seed: int, episodes: Sequence[int]
+        self, lesson: Lesson, manner: Manner, seed: int, episodes: Sequence[int]
     ) -> list[Motion]:
         """One demonstration on each hand, after a reset by motors, as long as an episode is."""
         numbers = np.array(episodes)
         start = self._station.reset(start_request(self.task, seed, numbers))
         rngs = [teacher_rng(seed, number) for number in episodes]
-        teacher = Teacher(gait, manner, rngs, start.hand.q)
+        teacher = lesson(manner, rngs, start.hand.q)
         hands, objects = [start.hand], [start.object]
         stiffness = np.full_like(start.hand.q, GRIP)
         for _ in range(self.task.steps):
             hand, obj = hands[-1], objects[-1]
-            error = self.task.aim.error(hand, obj, start.goal)
-            self._worlds.guide(teacher.tick(hand.q, error, self.task.period), stiffness)
+            rest = teacher.tick(hand, obj, start.goal, self.task.period)
+            self._worlds.guide(rest, stiffness)
             sample = self._station.let_go()
             hands.append(sample.hand)
             objects.append(sample.object)
@@ -79,11 +79,11 @@ def _motion(
 
 
 def demonstrate(
-    task: Task, gait: Gait, manner: Manner, seed: int, episodes: Sequence[int], worlds: int = 20
+    task: Task, manner: Manner, seed: int, episodes: Sequence[int], worlds: int = 20
 ) -> list[Motion]:
     """Demonstrations with these numbers, so many side by side at most, each like one alone."""
     motions: list[Motion] = []
     for first in range(0, len(episodes), worlds):
         part = episodes[first : first + worlds]
-        motions += Classroom(task, len(part)).demonstrate(gait, manner, seed, part)
+        motions += Classroom(task, len(part)).demonstrate(lesson(task), manner, seed, part)
     return motions

@@ -7,8 +7,8 @@ import pytest
 
 from handlab import demonstrations, training
 from handlab.teaching import demonstrate
-from handlab_core.demos.gait import Manner, load_gait
 from handlab_core.demos.motion import to_episode
+from handlab_core.demos.teacher import Manner
 from handlab_core.errors import BadConfig, BadDemonstrations
 from handlab_core.tasks import make_task
 from handlab_learning.run_config import RunConfig
@@ -23,7 +23,7 @@ def bag(tmp_path, monkeypatch):
 
     def read(path, task):
         asked.append((path, task.name))
-        motions = demonstrate(task, load_gait(task), Manner(), 0, range(2))
+        motions = demonstrate(task, Manner(), 0, range(2))
         return [to_episode(motion, task) for motion in motions]
 
     reader = SimpleNamespace(read_demonstrations=read)

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from handlab_core import rows
-from handlab_core.demos.gait import Gait, Manner, Teacher
+from handlab_core.aim import ObjectAim, PoseAim
+from handlab_core.demos.gait import Gait
 from handlab_core.demos.inference import Travel, loaded_servo, next_position, servo
 from handlab_core.demos.motion import Motion, to_episode
 from handlab_core.demos.place import ELSEWHERE, check_start
+from handlab_core.demos.teacher import GaitTeacher, Manner, PoseTeacher
 from handlab_core.demos.watch import Phase, Watch, WatchConfig, Word
 from handlab_core.errors import BadConfig, BadDemonstrations
 from handlab_core.tasks import make_task
@@ -90,29 +92,56 @@ def test_a_gait_goes_round_at_the_rate_of_its_fastest_joint():
     np.testing.assert_allclose(GAIT.pose(along), expected, atol=1e-12)
 
 
-def teacher(manner=None, count=1):
+def led(kind, *args, manner=None, aim=None, count=1):
+    """A function from joints, (N, 2) rad, and error [rad] to where a teacher then holds them."""
     rngs = [np.random.default_rng(i) for i in range(count)]
-    return Teacher(GAIT, manner or Manner(), rngs, np.zeros((count, 2)))
+    lead = kind(*args, aim or ObjectAim(), manner or Manner(), rngs, np.zeros((count, 2)))
+    still = np.zeros(count)
+
+    def tick(q, angle, goal=0.0):
+        hand = JointState(still, *(np.broadcast_to(x, (count, 2)) for x in (q, 0.0, 0.0)))
+        goals = np.broadcast_to(goal, (count, np.size(goal)))
+        target = Goal(still.astype(int), still, goals, np.zeros_like(goals))
+        return lead.tick(hand, ObjectEstimate(still, still + angle, still), target, 0.1)
+
+    return tick
 
 
 def test_a_teacher_slows_down_stops_and_goes_back():
-    lead, q = teacher(), np.zeros((1, 2))
-    far = lead.tick(q, np.array([-3.0]), 0.1)
-    np.testing.assert_allclose(far, [[0.2, 0.1]])  # at full speed, 2 rad/s
-    np.testing.assert_allclose(lead.tick(q, np.array([-0.25]), 0.1), [[0.3, 0.15]])  # at half
-    rest = lead.tick(np.array([[0.28, 0.1]]), np.array([0.01]), 0.1)
+    tick = led(GaitTeacher, GAIT)
+    np.testing.assert_allclose(tick([0.0, 0.0], -3.0), [[0.2, 0.1]])  # at full speed, 2 rad/s
+    np.testing.assert_allclose(tick([0.0, 0.0], -0.25), [[0.3, 0.15]])  # at half
+    rest = tick([0.28, 0.1], 0.01)
     np.testing.assert_array_equal(rest, [[0.28, 0.1]])  # no pressure is left
-    assert lead.there.all()
-    np.testing.assert_array_equal(lead.tick(q, np.array([0.05]), 0.1), rest)  # not worth it
-    np.testing.assert_allclose(lead.tick(q, np.array([0.25]), 0.1), [[0.2, 0.1]])  # back
+    np.testing.assert_array_equal(tick([0.0, 0.0], 0.05), rest)  # not worth it
+    np.testing.assert_allclose(tick([0.0, 0.0], 0.25), [[0.2, 0.1]])  # back
 
 
-def test_a_teacher_that_fails_breaks_off_for_good():
-    lead, q = teacher(Manner(failures=1.0), 3), np.zeros((3, 2))
-    for error in np.linspace(-3.0, -0.3, 40):
-        rest = lead.tick(q, np.full(3, error), 0.1)
-    assert lead.there.all()
-    np.testing.assert_array_equal(lead.tick(q, np.full(3, -3.0), 0.1), rest)
+def test_a_teacher_leads_straight_to_a_pose_and_stays():
+    """At 2 rad/s, of the joint that has farthest to go."""
+    tick = led(PoseTeacher, aim=PoseAim())
+    pose = [0.5, -0.25]
+    np.testing.assert_allclose(tick([0.0, 0.0], 0.0, pose), [[0.2, -0.1]])
+    np.testing.assert_allclose(tick([0.0, 0.0], 0.0, pose), [[0.4, -0.2]])
+    for _ in range(2):
+        np.testing.assert_allclose(tick([0.4, -0.2], 0.0, pose), [pose])
+
+
+@pytest.mark.parametrize("kind", ["gait", "pose"])
+def test_a_teacher_that_fails_breaks_off_for_good(kind):
+    fails = Manner(failures=1.0)
+    if kind == "gait":
+        tick = led(GaitTeacher, GAIT, manner=fails, count=3)
+        for angle in np.linspace(-3.0, -0.3, 40):
+            rest = tick([0.0, 0.0], angle)
+        np.testing.assert_array_equal(tick([0.0, 0.0], -3.0), rest)
+        return
+    tick = led(PoseTeacher, manner=fails, aim=PoseAim(), count=3)
+    rest = np.zeros((3, 2))
+    for _ in range(10):
+        rest = tick(rest, 0.0, [1.0, 1.0])
+    assert (rest < 0.99).all()
+    np.testing.assert_array_equal(tick([0.0, 0.0], 0.0, [1.0, 1.0]), rest)
 
 
 @pytest.mark.parametrize("wrong", [{"speed": 0.0}, {"noise": -1.0}, {"failures": 1.5}])

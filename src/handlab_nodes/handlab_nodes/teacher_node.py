@@ -10,7 +10,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
 from std_srvs.srv import SetBool
 
-from handlab_core.demos.gait import GRIP, Manner, Teacher, load_gait, teacher_rng
+from handlab_core.demos.teacher import GRIP, Manner, Teacher, lesson, teacher_rng
 from handlab_core.tasks import make_task
 from handlab_core.types import SAME_TIME, Command, Goal, JointState, ObjectEstimate
 from handlab_interfaces import msg as wire
@@ -26,7 +26,7 @@ class TeacherParams:
 
     task: str = "valve"
     seed: int = 0  # with an episode's number it fixes how this one trembles and whether it fails
-    speed: float = 1.0  # these three are as in handlab_core.demos.gait.Manner
+    speed: float = 1.0  # these three are as in handlab_core.demos.teacher.Manner
     noise: float = 0.0
     failures: float = 0.0
 
@@ -38,7 +38,7 @@ class TeacherNode(Node):
         super().__init__("teacher")
         params = self._params = read_params(self, TeacherParams())
         task = self._task = make_task(params.task)
-        self._gait = load_gait(task)
+        self._lesson = lesson(task)
         self._manner = Manner(params.speed, params.noise, params.failures)
         self._hand: JointState | None = None
         self._object: ObjectEstimate | None = None
@@ -84,9 +84,9 @@ class TeacherNode(Node):
             return
         if self._teacher is None:
             rng = teacher_rng(self._params.seed, int(goal.episode[0]))
-            self._teacher = Teacher(self._gait, self._manner, [rng], hand.q)
+            self._teacher = self._lesson(self._manner, [rng], hand.q)
         period = self._task.period
-        rest = self._teacher.tick(hand.q, self._task.aim.error(hand, obj, goal), period)
+        rest = self._teacher.tick(hand, obj, goal, period)
         self._guide.publish(self._guides.pack(Command(rest, self._stiffness), stamp))
         self._due = stamp + period
 

@@ -22,8 +22,8 @@ from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import JointState
 
 from handlab.teaching import Classroom, demonstrate
-from handlab_core.demos.gait import Manner, load_gait
 from handlab_core.demos.motion import to_episode
+from handlab_core.demos.teacher import Manner
 from handlab_core.demos.watch import Word
 from handlab_core.episode import Episode
 from handlab_core.errors import BadDemonstrations
@@ -119,8 +119,8 @@ def test_what_is_computed_from_the_bag_is_what_was_computed_live(recorded):
 def test_the_graph_shows_the_demonstrations_of_the_process(recorded):
     """One hand after another in this process, and through all nodes: bit for bit."""
     _, live = recorded
-    gait, manner = load_gait(TASK), Manner(noise=NOISE)
-    here = [to_episode(m, TASK) for m in demonstrate(TASK, gait, manner, 0, range(3), worlds=1)]
+    motions = demonstrate(TASK, Manner(noise=NOISE), 0, range(3), worlds=1)
+    here = [to_episode(motion, TASK) for motion in motions]
     np.testing.assert_array_equal(live[0].observations, here[0].observations)
 
 

@@ -22,8 +22,8 @@ from handlab.compare import median_or_never
 from handlab.cores import processes
 from handlab.sampling import local_sampler
 from handlab.teaching import demonstrate
-from handlab_core.demos.gait import Manner, load_gait
 from handlab_core.demos.motion import to_episode
+from handlab_core.demos.teacher import Manner
 from handlab_core.episode import Episode
 from handlab_core.tasks import make_task
 from handlab_learning.run_config import RunConfig
@@ -170,5 +170,5 @@ def _learn(root: str, name: str, variant_name: str, seed: int) -> dict[str, Any]
 def _shown(name: str, variant: Variant, seed: int) -> list[Episode]:
     task = make_task(name)
     numbers = range(variant.demonstrations)
-    motions = demonstrate(task, load_gait(task), variant.manner, seed, numbers)
+    motions = demonstrate(task, variant.manner, seed, numbers)
     return [to_episode(motion, task) for motion in motions]

@@ -10,9 +10,9 @@ import numpy as np
 
 from handlab.benches.result import Result
 from handlab.teaching import Classroom
-from handlab_core.demos.gait import Manner, load_gait
 from handlab_core.demos.inference import INFERENCES
 from handlab_core.demos.motion import DEFAULT_INFERENCE, to_episode
+from handlab_core.demos.teacher import Manner, lesson
 from handlab_core.tasks import Task, make_task
 
 TASKS = ("valve", "flip")
@@ -30,7 +30,7 @@ def measure(seed: int) -> Result:
 
 def _replayed(task: Task, seed: int) -> dict[str, dict[str, float]]:
     room, found = Classroom(task, COUNT), {}
-    motions = room.demonstrate(load_gait(task), Manner(noise=NOISE), seed, range(COUNT))
+    motions = room.demonstrate(lesson(task), Manner(noise=NOISE), seed, range(COUNT))
     for name in INFERENCES:
         actions = np.stack([to_episode(m, task, name).actions for m in motions], axis=1)
         angles = room.replay(actions, seed, range(COUNT))

@@ -1,0 +1,182 @@
+"""The scripted teacher: leads passive fingers, as a person's hand does.
+
+It holds every joint by a spring and moves the springs' rest. It sees what a person sees, the
+fingers and how far what is taught still is from its goal.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from handlab_core.aim import Aim, PoseAim
+from handlab_core.demos.gait import Gait, load_gait
+from handlab_core.errors import BadConfig
+from handlab_core.tasks.task import Task, episode_rng
+from handlab_core.types import Array, BoolArray, Goal, JointState, ObjectEstimate
+
+GRIP = 4.0
+"""N m/rad, of a teacher's hand on each joint. Chosen: 100 N/m at the end of a finger of 0.2 m, as a
+person guides, neither limp nor clamping; twice the claw's own servos."""
+
+ARRIVED, LEFT = 0.02, 0.06
+"""rad. So near the goal the teacher stops, and starts again when the object is so far from it."""
+
+FLOOR = 0.15
+"""Of the full speed, the least while the object is not there."""
+
+POSE_RATE = 2.0
+"""rad/s, of the joint that has farthest to go to a pose. Chosen: slower than any hand's servos."""
+
+TREMBLE_TIME = 0.3
+"""s, over which a hand's trembling forgets itself."""
+
+TEACHER_STREAM = 8
+"""Random stream of an episode, beside those of `handlab_core.tasks.task`."""
+
+
+def teacher_rng(seed: int, episode: int) -> np.random.Generator:
+    """Random numbers of a teacher in one demonstration."""
+    return episode_rng(seed, episode, TEACHER_STREAM)
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How well somebody teaches."""
+
+    speed: float = 1.0
+    """Times the gait's own."""
+    noise: float = 0.0
+    """rad, standard deviation of the hand's trembling while it moves."""
+    failures: float = 0.0
+    """Part of the demonstrations that are broken off somewhere on the way."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if self.speed <= 0 or self.noise < 0 or not 0 <= self.failures <= 1:
+            raise BadConfig(
+                "a teacher's speed must be positive, its noise not negative and its failures a "
+                f"part of 1, not {self.speed}, {self.noise} and {self.failures}"
+            )
+
+
+class Teacher(ABC):
+    """Leads N hands at once, each as if it were alone.
+
+    Args:
+        aim: of the task that is taught.
+        manner: how well.
+        rngs: one for each hand; its trembling and whether it breaks off depend on nothing else.
+        start: where the hands are, (N, n) rad.
+    """
+
+    def __init__(
+        self, aim: Aim, manner: Manner, rngs: list[np.random.Generator], start: Array
+    ) -> None:
+        self.aim, self.manner, self._rngs = aim, manner, rngs
+        self._rest, self._tremble = start.copy(), np.zeros_like(start)
+        # Whoever breaks off does so when this part of the way is left, and for good.
+        broken = np.array([rng.uniform() for rng in rngs]) < manner.failures
+        left = np.array([rng.uniform(0.2, 0.9) for rng in rngs])
+        self._breaks_off = np.where(broken, left, -np.inf)
+        self._way: Array | None = None
+
+    def tick(self, hand: JointState, obj: ObjectEstimate, goal: Goal, dt: float) -> Array:
+        """Where to hold the joints for the next `dt` [s], (N, n) rad."""
+        error = self.aim.error(hand, obj, goal)
+        left = np.abs(error)
+        if self._way is None:
+            self._way = np.maximum(left, ARRIVED)
+        broken = left < self._breaks_off * self._way
+        self._breaks_off = np.where(broken, np.inf, self._breaks_off)
+        self._rest = self._lead(hand, goal, error, broken, dt)
+        return self._rest
+
+    @abstractmethod
+    def _lead(
+        self, hand: JointState, goal: Goal, error: Array, broken: BoolArray, dt: float
+    ) -> Array:
+        """The springs' next rest, (N, n) rad."""
+
+    def _trembling(self, dt: float) -> Array:
+        if self.manner.noise == 0.0:
+            return self._tremble
+        kept = np.exp(-dt / TREMBLE_TIME)
+        fresh = np.stack([rng.standard_normal(self._tremble.shape[1]) for rng in self._rngs])
+        spread = self.manner.noise * np.sqrt(1.0 - kept * kept)
+        self._tremble = kept * self._tremble + spread * fresh
+        return self._tremble
+
+
+class GaitTeacher(Teacher):
+    """Leads the fingers round a gait until the object is at its goal.
+
+    It goes on by as much as is left to do: so it stops at the goal, and goes back where it went too
+    far.
+
+    Args:
+        gait: what to do; for other arguments see `Teacher`.
+    """
+
+    def __init__(
+        self, gait: Gait, aim: Aim, manner: Manner, rngs: list[np.random.Generator], start: Array
+    ) -> None:
+        super().__init__(aim, manner, rngs, start)
+        self.gait = gait
+        self._along, self._there = np.zeros(len(rngs)), np.zeros(len(rngs), dtype=bool)
+
+    def _lead(
+        self, hand: JointState, goal: Goal, error: Array, broken: BoolArray, dt: float
+    ) -> Array:
+        left = np.abs(error)
+        stop = np.where(self._there, left < LEFT, left < ARRIVED) | broken
+        # Who stops presses no more: the hand rests where the fingers are.
+        held = np.where((stop & ~self._there)[:, None], hand.q, self._rest)
+        self._there = stop
+        pace = np.clip(left / self.gait.braking, FLOOR, 1.0) * self.gait.rate * self.manner.speed
+        self._along = self._along + np.where(stop, 0.0, -np.sign(error) * pace * dt)
+        going = self.gait.pose(self._along) + self._trembling(dt)
+        rest: Array = np.where(stop[:, None], held, going)
+        return rest
+
+
+class PoseTeacher(Teacher):
+    """Leads the joints straight to the goal's pose and along with it."""
+
+    def __init__(
+        self, aim: Aim, manner: Manner, rngs: list[np.random.Generator], start: Array
+    ) -> None:
+        super().__init__(aim, manner, rngs, start)
+        self._going = start.copy()
+
+    def _lead(
+        self, hand: JointState, goal: Goal, error: Array, broken: BoolArray, dt: float
+    ) -> Array:
+        way = goal.at(hand.stamp + dt) - self._going
+        farthest = np.maximum(np.abs(way).max(axis=1), 1e-9)
+        part = np.minimum(1.0, POSE_RATE * self.manner.speed * dt / farthest)
+        self._going = np.where(broken[:, None], self._going, self._going + part[:, None] * way)
+        return self._going + self._trembling(dt)
+
+
+Lesson = Callable[[Manner, list[np.random.Generator], Array], Teacher]
+"""A teacher of a task for hands that are somewhere."""
+
+
+def gait_lesson(task: Task, gait: Gait) -> Lesson:
+    """Teach a task by a gait."""
+    return partial(GaitTeacher, gait, task.aim)
+
+
+def lesson(task: Task) -> Lesson:
+    """How the scripted teacher teaches a task.
+
+    Raises:
+        UnknownName: it needs a gait and has none; the message lists for which it has one.
+        BadConfig: the gait's file is not one of the task's hand.
+    """
+    if isinstance(task.aim, PoseAim):
+        return partial(PoseTeacher, task.aim)
+    return gait_lesson(task, load_gait(task))
