@@ -308,8 +308,8 @@ def gait(
     task: TaskName,
     poses: Annotated[int, typer.Option(help="In a cycle")] = 4,
     alike: Annotated[bool, typer.Option(help="All fingers do the same, one after another")] = False,
-    generations: int = 150,
-    replay_weight: Annotated[float, typer.Option(help="Of what the engaged hand repeats")] = 0.5,
+    generations: int = 220,
+    replay_weight: Annotated[float, typer.Option(help="Of what the engaged hand repeats")] = 1.0,
     start: Annotated[str, typer.Option(help="A task whose gait to begin from")] = "",
     seed: Seed = 0,
 ) -> None:
@@ -322,10 +322,11 @@ def gait(
     from handlab_core.tasks import make_task
 
     chosen = make_task(task)
-    begun = load_gait(make_task(start)) if start else None
+    begun = make_task(start) if start else None
+    first = load_gait(begun) if begun else None
     config = SearchConfig(
-        len(begun.poses) if begun else poses, alike, generations=generations, seed=seed,
-        spread=0.1 if begun else 0.6, replay_weight=replay_weight,
+        len(first.poses) if first else poses, alike, generations=generations, seed=seed,
+        spread=0.1 if first else 0.6, replay_weight=replay_weight,
     )  # fmt: skip
     with Progress(console=console) as bar:
         shown = bar.add_task("generations", total=generations)
@@ -333,8 +334,8 @@ def gait(
         def on_generation(number: int, cost: float) -> None:
             bar.update(shown, completed=number + 1, description=f"cost {cost:.2f} rad")
 
-        found = GaitSearch(chosen, config, begun).run(on_generation)
-    print(write_gait(chosen, found, config, ["./handlab", *sys.argv[1:]]))
+        found = GaitSearch(chosen, config, first).run(on_generation)
+    print(write_gait(chosen, found, config, ["./handlab", *sys.argv[1:]], begun))
 
 
 @app.command()

@@ -5,6 +5,7 @@ the actions that are inferred from that motion, replayed open loop, have the eng
 same. So what is found is slow enough for the servos, and its contacts do not depend on luck.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -44,8 +45,8 @@ class SearchConfig:
     alike: bool = False
     """All fingers go through the same poses, each with a delay of its own: for an object that looks
     the same to all of them."""
-    population: int = 20
-    generations: int = 150
+    population: int = 24
+    generations: int = 220
     seed: int = 0
     spread: float = 0.6
     """Standard deviation of the first generation, in units of an inverse hyperbolic tangent."""
@@ -53,7 +54,7 @@ class SearchConfig:
     """rad, the trembling of the hand that leads."""
     end_weight: float = 3.0
     """Of the error in the last fifth, beside the mean error."""
-    replay_weight: float = 0.5
+    replay_weight: float = 1.0
     """Of what the engaged hand makes of it."""
     effort_weight: float = 0.02
     """Of poses far from the middle of the range."""
@@ -163,9 +164,13 @@ def _numbers(hand: Hand, gait: Gait) -> Array:
     return np.concatenate((poses.ravel(), scales))
 
 
-def write_gait(task: Task, gait: Gait, config: SearchConfig, command: Sequence[str]) -> Path:
-    """Keep a gait as the task's, with how it was found."""
+def write_gait(
+    task: Task, gait: Gait, config: SearchConfig, command: Sequence[str], begun: Task | None
+) -> Path:
+    """Keep a gait as the task's, with how it was found, and `begun` from which task's if any."""
     source = {"command": " ".join(command), "library": f"cma {cma.__version__}", **asdict(config)}
+    if begun is not None:
+        source["begun"] = json.loads(gait_file(begun).read_text())["source"]
     path = gait_file(task)
     write_atomically(path, gait_text(task, gait, source))
     return path

@@ -1,10 +1,15 @@
 """The scripted teacher in this process: what it shows, and that a policy could have done it."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 
+from handlab import gait_search
 from handlab.cli import app
 from handlab.teaching import demonstrate
+from handlab_core.demos.gait import gait_file, load_gait
 from handlab_core.demos.motion import to_episode
 from handlab_core.demos.teacher import Manner
 from handlab_core.errors import HandlabError
@@ -66,3 +71,19 @@ def test_what_cannot_be_recorded_or_replayed_is_told(words, message, monkeypatch
     monkeypatch.chdir(tmp_path)
     with pytest.raises(HandlabError, match=message):
         app(words, standalone_mode=False)
+
+
+def test_a_search_keeps_its_gait_and_where_it_began(monkeypatch, tmp_path):
+    task, kept = make_task("valve"), tmp_path / "valve.json"
+    shutil.copy(gait_file(task), kept)
+    before = json.loads(kept.read_text())["source"]
+    monkeypatch.setattr(gait_search, "gait_file", lambda task: tmp_path / f"{task.name}.json")
+    words = ["gait", "valve", "--start", "valve", "--generations", "2"]
+    monkeypatch.setattr("sys.argv", ["handlab", *words])
+    app(words, standalone_mode=False)
+    found = json.loads(kept.read_text())
+    assert found["source"]["command"] == "./handlab gait valve --start valve --generations 2"
+    assert found["source"]["begun"] == before
+    poses, start = np.array(found["poses"]), load_gait(task).poses
+    assert poses.shape == start.shape
+    assert 1e-3 < np.abs(poses - start).max() < 0.5  # it has moved, and not far

@@ -42,7 +42,12 @@ NPG = {
 """hand_dapg/dapg/examples/*.txt, where a step size is twice a KL. There no step is taken back and
 the Fisher matrix is that of all 40000 steps; that of a quarter of them costs a quarter."""
 
-CLONING = {"cloning.epochs": 5, "cloning.units": True, "cloning.noise": 1.0}
+CLONING = {
+    "cloning.epochs": 5,
+    "cloning.units": True,
+    "cloning.noise": 1.0,
+    "cloning.jitter": 0.0,
+}
 """hand_dapg/dapg/examples/*.txt and job_script.py."""
 
 PAPER = {"max_advantage": True}

@@ -92,10 +92,11 @@ def test_a_gait_goes_round_at_the_rate_of_its_fastest_joint():
     np.testing.assert_allclose(GAIT.pose(along), expected, atol=1e-12)
 
 
-def led(kind, *args, manner=None, aim=None, count=1):
+def led(kind, *args, manner=None, aim=None, count=1, start=(0.0, 0.0)):
     """A function from joints, (N, 2) rad, and error [rad] to where a teacher then holds them."""
     rngs = [np.random.default_rng(i) for i in range(count)]
-    lead = kind(*args, aim or ObjectAim(), manner or Manner(), rngs, np.zeros((count, 2)))
+    begin = np.tile(start, (count, 1))
+    lead = kind(*args, aim or ObjectAim(), manner or Manner(), rngs, begin)
     still = np.zeros(count)
 
     def tick(q, angle, goal=0.0):
@@ -108,7 +109,9 @@ def led(kind, *args, manner=None, aim=None, count=1):
 
 
 def test_a_teacher_slows_down_stops_and_goes_back():
-    tick = led(GaitTeacher, GAIT)
+    tick = led(GaitTeacher, GAIT, start=(-0.3, 0.15))
+    for pose in ([-0.1, 0.05], [0.0, 0.0]):  # to the gait, no faster than round it
+        np.testing.assert_allclose(tick([0.0, 0.0], -3.0), [pose], atol=1e-12)
     np.testing.assert_allclose(tick([0.0, 0.0], -3.0), [[0.2, 0.1]])  # at full speed, 2 rad/s
     np.testing.assert_allclose(tick([0.0, 0.0], -0.25), [[0.3, 0.15]])  # at half
     rest = tick([0.28, 0.1], 0.01)

@@ -119,7 +119,7 @@ def test_the_demonstrations_become_more_likely(demonstrations, episodes_of):
 
 
 def test_cloning_falls_on_one_batch_and_recovers_a_linear_policy(demonstrations):
-    config = CloningConfig(epochs=300, batch=1000, rate=1e-2, units=True)
+    config = CloningConfig(epochs=300, batch=1000, rate=1e-2, units=True, jitter=0.0)
     net = PolicyNet(TASK.spaces, (), 0.0)
     cloning = Cloning(net, demonstrations, config, 0)
     losses = [float(cloning.loss().detach())]

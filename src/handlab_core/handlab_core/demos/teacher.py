@@ -111,10 +111,11 @@ class Teacher(ABC):
 
 
 class GaitTeacher(Teacher):
-    """Leads the fingers round a gait until the object is at its goal.
+    """Leads the fingers to a gait and round it until the object is at its goal.
 
     It goes on by as much as is left to do: so it stops at the goal, and goes back where it went too
-    far.
+    far. To the gait's first pose it goes no faster than round it: a hand that is pulled there shows
+    what its servos cannot do, and whoever learns from it is lost from the first step.
 
     Args:
         gait: what to do; for other arguments see `Teacher`.
@@ -125,7 +126,8 @@ class GaitTeacher(Teacher):
     ) -> None:
         super().__init__(aim, manner, rngs, start)
         self.gait = gait
-        self._along, self._there = np.zeros(len(rngs)), np.zeros(len(rngs), dtype=bool)
+        self._along, self._going = np.zeros(len(rngs)), start.copy()
+        self._there, self._round = np.zeros((2, len(rngs)), dtype=bool)
 
     def _lead(
         self, hand: JointState, goal: Goal, error: Array, broken: BoolArray, dt: float
@@ -135,10 +137,15 @@ class GaitTeacher(Teacher):
         # Who stops presses no more: the hand rests where the fingers are.
         held = np.where((stop & ~self._there)[:, None], hand.q, self._rest)
         self._there = stop
-        pace = np.clip(left / self.gait.braking, FLOOR, 1.0) * self.gait.rate * self.manner.speed
-        self._along = self._along + np.where(stop, 0.0, -np.sign(error) * pace * dt)
-        going = self.gait.pose(self._along) + self._trembling(dt)
-        rest: Array = np.where(stop[:, None], held, going)
+        fastest = self.gait.rate * self.manner.speed
+        pace = np.clip(left / self.gait.braking, FLOOR, 1.0) * fastest
+        waits = stop | ~self._round
+        self._along = self._along + np.where(waits, 0.0, -np.sign(error) * pace * dt)
+        pose = self.gait.pose(self._along)
+        there, towards = _towards(self._going, pose, fastest * dt)
+        self._going = np.where(self._round[:, None], pose, towards)
+        self._round |= there
+        rest: Array = np.where(stop[:, None], held, self._going + self._trembling(dt))
         return rest
 
 
@@ -154,11 +161,18 @@ class PoseTeacher(Teacher):
     def _lead(
         self, hand: JointState, goal: Goal, error: Array, broken: BoolArray, dt: float
     ) -> Array:
-        way = goal.at(hand.stamp + dt) - self._going
-        farthest = np.maximum(np.abs(way).max(axis=1), 1e-9)
-        part = np.minimum(1.0, POSE_RATE * self.manner.speed * dt / farthest)
-        self._going = np.where(broken[:, None], self._going, self._going + part[:, None] * way)
+        pose = goal.at(hand.stamp + dt)
+        _, towards = _towards(self._going, pose, POSE_RATE * self.manner.speed * dt)
+        self._going = np.where(broken[:, None], self._going, towards)
         return self._going + self._trembling(dt)
+
+
+def _towards(here: Array, there: Array, most: Array | float) -> tuple[BoolArray, Array]:
+    """Straight towards poses (N, n), no joint by more than `most` [rad]; and who arrives, (N,)."""
+    way = there - here
+    farthest = np.abs(way).max(axis=1)
+    part = np.minimum(1.0, most / np.maximum(farthest, 1e-9))
+    return part >= 1.0, here + part[:, None] * way
 
 
 Lesson = Callable[[Manner, list[np.random.Generator], Array], Teacher]

@@ -41,7 +41,7 @@ class CloningConfig:
     """Explore with the standard deviation of the demonstrations' actions, over all their steps."""
     noise: float = 0.25
     """Times that standard deviation; 1 as published, which the claw fails with."""
-    jitter: float = 0.0
+    jitter: float = 0.2
     """Noise on what the network reads while it is taught, in standard deviations of what was
     observed; 0 as published. A few demonstrations are a few tracks, and a policy that has seen
     nothing beside them drifts off; with noise it learns to do there what was done nearby (it
