@@ -33,7 +33,6 @@ NPG = {
     "lam": 0.97,
     "episodes_per_iteration": 200,
     "max_kl_ratio": 10.0,
-    "average": 0.0,
     "fisher_every": 4,
     "baseline.batch": 64,
     "baseline.epochs": 2,

@@ -148,7 +148,7 @@ class Trainer:
         } | (_sampled(episodes) if episodes else {})
 
     def _evaluate(self) -> Row:
-        """Judge what would be handed out and count the streaks."""
+        """Judge the present policy and count the streaks."""
         first = DURING_TRAINING + self.progress.iteration * self.config.evaluation_episodes
         verdict = judge(self._evaluation_episodes(first))
         whole = verdict["episodes"] == self.config.evaluation_episodes
@@ -180,7 +180,7 @@ class Trainer:
             begin = first + len(episodes)
             end = min(begin + batch, first + count)
             episodes += self.sampler.sample(
-                self.algorithm.deployed(),
+                self.algorithm.policy(),
                 self.config.seed,
                 range(begin, end),
                 deterministic=True,
@@ -207,7 +207,7 @@ class Trainer:
             self.folder.checkpoints,
             self.progress.iteration,
             self.task,
-            self.algorithm.deployed(),
+            self.algorithm.policy(),
             self.algorithm.state_dict(),
             asdict(self.progress),
         )

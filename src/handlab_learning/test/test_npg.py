@@ -7,7 +7,7 @@ import torch
 from handlab_core.errors import BadConfig
 from handlab_core.spaces import Spaces
 from handlab_core.tasks import make_task
-from handlab_learning.algorithms.npg import AVERAGED, Npg, NpgConfig, conjugate_gradient, mean_kl
+from handlab_learning.algorithms.npg import Npg, NpgConfig, conjugate_gradient, mean_kl
 from handlab_learning.networks import PolicyNet, aligned
 from handlab_learning.returns import discounted, gae
 
@@ -131,44 +131,22 @@ def test_it_finds_the_best_action_of_a_bandit(episodes_of):
     assert np.abs(mean - 0.5).max() < 0.25
 
 
-def test_deployed_is_the_mean_of_the_newest_policies(episodes_of):
-    """Of the first four alike; then a quarter of the newest and three of what there was."""
+def test_resumed_is_uninterrupted(episodes_of):
     task, rng = make_task("valve"), np.random.default_rng(0)
-    learner = Npg(task.spaces, NpgConfig(hidden=(8,), average=0.75), seed=5)
-    assert learner.deployed().version == learner.policy().version == 0
-    biases, expected = [], []
-    for _ in range(6):
-        learner.update(episodes_of(task, learner.policy(), rng, lambda a: -np.abs(a).sum(-1)))
-        biases.append(learner.policy().biases[0])
-        few = len(biases) <= 4
-        mean = np.mean(biases, axis=0) if few else 0.75 * expected[-1] + 0.25 * biases[-1]
-        expected.append(mean)
-        np.testing.assert_allclose(learner.deployed().biases[0], mean, rtol=1e-5, atol=1e-8)
-    assert learner.deployed().version == AVERAGED + 6
-    plain = Npg(task.spaces, NpgConfig(hidden=(8,)), seed=5)
-    plain.update(episodes_of(task, plain.policy(), rng, lambda a: -np.abs(a).sum(-1)))
-    assert plain.deployed().version == 1
-
-
-@pytest.mark.parametrize("average", [0.0, 0.8])
-def test_resumed_is_uninterrupted(average, episodes_of):
-    task, rng = make_task("valve"), np.random.default_rng(0)
-    config = NpgConfig(hidden=(8,), average=average)
-    one = Npg(task.spaces, config, seed=5)
+    one = Npg(task.spaces, NpgConfig(hidden=(8,)), seed=5)
     batches = []
     for _ in range(4):
         batches.append(episodes_of(task, one.policy(), rng, lambda a: -np.abs(a).sum(-1)))
         one.update(batches[-1])
-    two = Npg(task.spaces, config, seed=5)
+    two = Npg(task.spaces, NpgConfig(hidden=(8,)), seed=5)
     for batch in batches[:2]:
         two.update(batch)
-    three = Npg(task.spaces, config, seed=99)
+    three = Npg(task.spaces, NpgConfig(hidden=(8,)), seed=99)
     three.load_state_dict({k: v.clone() for k, v in two.state_dict().items()})
     for batch in batches[2:]:
         three.update(batch)
     x = rng.normal(size=(3, task.observation_size))
     np.testing.assert_array_equal(one.policy().act(x), three.policy().act(x))
-    np.testing.assert_array_equal(one.deployed().act(x), three.deployed().act(x))
     assert one.version == three.version == 4
 
 
@@ -189,5 +167,3 @@ def test_settings_that_cannot_be_are_refused():
         NpgConfig(gamma=1.5)
     with pytest.raises(BadConfig, match="2 episodes"):
         NpgConfig(episodes_per_iteration=1)
-    with pytest.raises(BadConfig, match="average"):
-        NpgConfig(average=1.0)

@@ -11,8 +11,6 @@ import yaml
 from handlab_core.errors import BadConfig, BadRun, LayoutMismatch, UnknownName
 from handlab_core.tasks import make_task
 from handlab_learning import checkpoint
-from handlab_learning.algorithms.npg import AVERAGED
-from handlab_learning.evaluate import DURING_TRAINING
 from handlab_learning.run_config import RunConfig, parse_settings
 from handlab_learning.run_folder import RunFolder
 from handlab_learning.trainer import Progress, Streak, Trainer
@@ -25,7 +23,7 @@ class Sampler:
 
     def __init__(self, episodes_of, task, dies_after=None):
         self.episodes_of, self.task, self.left = episodes_of, task, dies_after
-        self.asked, self.acted = [], []
+        self.asked = []
 
     def sample(self, policy, seed, episodes, deterministic=False, on_episode=None):
         if self.left is not None:
@@ -33,7 +31,6 @@ class Sampler:
                 raise RuntimeError("killed")
             self.left -= 1
         self.asked.append(list(episodes))
-        self.acted.append((episodes[0], policy.version))
         rng = np.random.default_rng((seed, episodes[0], policy.version))
 
         def reward(action):
@@ -101,17 +98,6 @@ def test_training_and_evaluation_never_share_an_episode(tmp_path, episodes_of, c
     Trainer(folder, sampler).run()
     numbers = [number for asked in sampler.asked for number in asked]
     assert len(numbers) == len(set(numbers))
-
-
-def test_what_is_judged_and_kept_is_what_would_be_handed_out(tmp_path, episodes_of, config):
-    """Learned from are episodes of the present policies, judged the averaged ones."""
-    settings = {**SMALL, "average": 0.8}
-    folder = RunFolder.create(tmp_path, replace(config, settings=settings), datetime(2026, 1, 2))
-    sampler = Sampler(episodes_of, config.make_task())
-    Trainer(folder, sampler).run()
-    for first, version in sampler.acted:
-        assert (first >= DURING_TRAINING) == (version > AVERAGED)
-    assert folder.newest_checkpoint().policy().version > AVERAGED
 
 
 def test_only_the_newest_checkpoints_stay(tmp_path, episodes_of, config):

@@ -33,13 +33,6 @@ class Algorithm(Protocol):
         """The present policy; its version counts the updates."""
         ...
 
-    def deployed(self) -> GaussianPolicy:
-        """What is judged, saved and handed out: the present policy, or a steadier one.
-
-        A policy other than the present one has another version.
-        """
-        ...
-
     def update(self, episodes: Sequence[Episode]) -> dict[str, float]:
         """Learn from episodes of the present policy and return what to log."""
         ...

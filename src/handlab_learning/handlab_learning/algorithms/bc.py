@@ -162,10 +162,6 @@ class Bc:
         """The present policy."""
         return self.net.to_numpy(self.cloning.epochs)
 
-    def deployed(self) -> GaussianPolicy:
-        """See `Algorithm.deployed`."""
-        return self.policy()
-
     def update(self, _: Sequence[Episode]) -> dict[str, float]:
         """One epoch."""
         return self.cloning.epoch()

@@ -97,10 +97,6 @@ class Dapg:
         """The present policy; version 0 is the cloned one."""
         return self.npg.policy()
 
-    def deployed(self) -> GaussianPolicy:
-        """See `Algorithm.deployed`."""
-        return self.npg.deployed()
-
     def weight(self, advantage: Tensor) -> float:
         """What a step of a demonstration weighs now, w.
 

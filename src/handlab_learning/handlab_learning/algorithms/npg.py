@@ -9,7 +9,6 @@ Advantages are generalised advantage estimates on a value baseline that is fitte
 step, so that it never has seen the episodes it judges (mjrl/algos/npg_cg.py).
 """
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -26,10 +25,6 @@ from handlab_learning.algorithms.algorithm import Method, algorithm
 from handlab_learning.baseline import Baseline, BaselineConfig
 from handlab_learning.networks import PolicyNet, aligned, part
 from handlab_learning.returns import discounted, gae
-
-AVERAGED = 1_000_000
-"""Where the versions of averaged policies begin: each is a policy of its own, which whoever acts
-waits for."""
 
 Augmentation = Callable[[Tensor], Tensor]
 """From whitened advantages, (B,), to a scalar whose gradient is added to the surrogate's."""
@@ -57,18 +52,12 @@ class NpgConfig:
     damping: float = 1e-4
     fisher_every: int = 1
     """The Fisher matrix is that of every so manieth step; `hvp_sample_frac` in mjrl, 1 there."""
-    average: float = 0.0
-    """Of the averaged policy, the part that an update leaves as it is. The averaged one is judged
-    and handed out; 0: the present policy is. In between it is the mean of the first few (iterate
-    averaging, Polyak and Juditsky, SIAM J. Control Optim. 30, 1992; here of the newest)."""
     baseline: BaselineConfig = field(default_factory=BaselineConfig)
 
     def __post_init__(self) -> None:
         """Check that the settings can be."""
         if not (0 < self.gamma <= 1 and 0 <= self.lam <= 1):
             raise BadConfig(f"gamma {self.gamma} and lam {self.lam} must be in (0, 1] and [0, 1]")
-        if not 0 <= self.average < 1:
-            raise BadConfig(f"average {self.average} must be in [0, 1)")
         if self.kl <= 0 or self.episodes_per_iteration < 2 or self.fisher_every < 1:
             raise BadConfig(
                 "kl and fisher_every must be positive, and an iteration needs 2 episodes at least"
@@ -87,7 +76,6 @@ class Npg:
         self.net = PolicyNet(spaces, config.hidden, config.log_std)
         self.baseline = Baseline(spaces, config.baseline, seed)
         self.version = 0
-        self._averaged: PolicyNet | None = None  # None until there is something to average
 
     @property
     def episodes_per_iteration(self) -> int:
@@ -103,12 +91,6 @@ class Npg:
         """The present policy."""
         return self.net.to_numpy(self.version)
 
-    def deployed(self) -> GaussianPolicy:
-        """See `Algorithm.deployed`."""
-        if self._averaged is None:
-            return self.policy()
-        return self._averaged.to_numpy(AVERAGED + self.version)
-
     def update(
         self, episodes: Sequence[Episode], augmentation: Augmentation | None = None
     ) -> dict[str, float]:
@@ -119,7 +101,6 @@ class Npg:
         metrics = self.update_policy(observation, action, advantage, augmentation)
         metrics |= self.baseline.fit(episodes, returns)
         self.version += 1
-        self._average()
         return metrics
 
     def watch(self, episodes: Sequence[Episode]) -> dict[str, float]:
@@ -180,24 +161,10 @@ class Npg:
             "policy_std": float(self.net.log_std.detach().exp().mean()),
         }
 
-    def _average(self) -> None:
-        if not self.config.average:
-            return
-        if self._averaged is None:
-            self._averaged = copy.deepcopy(self.net)
-        fresh = max(1.0 - self.config.average, 1.0 / self.version)
-        with torch.no_grad():
-            pairs = zip(self._averaged.parameters(), self.net.parameters(), strict=True)
-            for mean, present in pairs:
-                mean.lerp_(present, fresh)
-
     def state_dict(self) -> dict[str, Tensor]:
         """See `Algorithm.state_dict`."""
         state = {f"policy.{name}": value for name, value in self.net.state_dict().items()}
         state |= {f"baseline.{name}": value for name, value in self.baseline.state_dict().items()}
-        if self._averaged is not None:
-            averaged = self._averaged.state_dict()
-            state |= {f"averaged.{name}": value for name, value in averaged.items()}
         return state | {"version": torch.tensor(self.version)}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
@@ -205,9 +172,6 @@ class Npg:
         self.net.load_state_dict(part(state, "policy"))
         self.baseline.load_state_dict(part(state, "baseline"))
         self.version = int(state["version"])
-        if averaged := part(state, "averaged"):
-            self._averaged = copy.deepcopy(self.net)
-            self._averaged.load_state_dict(averaged)
 
     def _judge(self, episodes: Sequence[Episode]) -> tuple[Tensor, list[Array]]:
         """Whitened advantages of all steps, and the returns the baseline is fitted to."""
