@@ -28,7 +28,7 @@ from handlab_core.demos.watch import Word
 from handlab_core.episode import Episode
 from handlab_core.errors import BadDemonstrations
 from handlab_core.paths import share
-from handlab_core.tasks import make_task
+from handlab_core.tasks import TASKS, make_task
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import RecordDemonstration, ReplayDemonstration
 from handlab_interfaces.srv import TellDemonstration
@@ -253,6 +253,17 @@ def test_of_a_bag_that_was_cut_the_whole_episodes_are_used(recorded, tmp_path, c
     assert f"its {counts[-1]} whole episodes are used" in caplog.text
 
 
+def test_a_bag_may_be_cut_at_any_byte(recorded, tmp_path):
+    """Of consecutive cuts some fall into a record's head, some into a message."""
+    bag, _ = recorded
+    whole = next(bag.glob("*.mcap")).read_bytes()
+    cut, middle = tmp_path / "cut.mcap", len(whole) * 2 // 3
+    marks = [whole.rfind(kind, 0, middle) for kind in (b"\x05", b"\x06")]
+    for size in {near + i for near in (*marks, middle) for i in range(12)}:
+        cut.write_bytes(whole[:size])
+        assert len(read_demonstrations(cut, TASK)) == 1
+
+
 def test_without_a_usable_demonstration_all_reasons_are_told(tmp_path):
     """A teacher that always breaks off: nothing is accepted, and the bag says why."""
     with classroom(tmp_path / "bag", failures=1.0) as (_, node, spinner):
@@ -400,9 +411,15 @@ def test_looking_shows_what_was_recorded_and_needs_no_driver(recorded):
 # What comes along.
 
 
-@pytest.mark.parametrize("name", ["flip", "valve"])
-def test_the_reference_bags_show_twenty_strict_successes(name):
+CLAW_TASKS = [name for name in TASKS if make_task(name).hand_name == "claw"]
+
+
+@pytest.mark.parametrize("name", CLAW_TASKS)
+def test_every_claw_task_has_a_reference_bag_of_successes(name):
+    """Twenty strict ones of the tasks that figures are shown of."""
     task = make_task(name)
     episodes = read_demonstrations(share() / "demos" / name, task)
-    assert len(episodes) == 20 and all(episode.strict_success for episode in episodes)
+    assert len(episodes) >= 10 and all(episode.success for episode in episodes)
     assert {episode.observations.shape[1] for episode in episodes} == {task.observation_size}
+    if name in ("valve", "flip"):
+        assert len(episodes) == 20 and all(episode.strict_success for episode in episodes)
