@@ -32,12 +32,12 @@ class Curve:
     success: tuple[float, ...]  # share of the episodes
 
     @classmethod
-    def of_rows(cls, rows: Iterable[Mapping[str, Any]]) -> "Curve":
-        """From a run's rows of metrics."""
+    def of_rows(cls, rows: Iterable[Mapping[str, Any]], rate: str = "success_rate") -> "Curve":
+        """From a run's rows of metrics, the evaluations' `rate`."""
         judged = [r for r in rows if "evaluation" in r]
         return cls(
             tuple(r["robot_hours"] for r in judged),
-            tuple(r["evaluation"]["success_rate"] for r in judged),
+            tuple(r["evaluation"][rate] for r in judged),
         )
 
     @classmethod
@@ -127,8 +127,41 @@ def side_by_side(
     _save(figure, path)
 
 
+def ways(
+    tasks: Mapping[str, Mapping[str, Sequence[Curve]]],
+    path: Path,
+    success: str = "success",
+    logarithmic: bool = False,
+) -> None:
+    """Draw one picture for each task, and in it a curve for each way to learn.
+
+    Args:
+        tasks: by name; in each the curves of every way, by name.
+        path: of the picture.
+        success: what the curves are of.
+        logarithmic: robot-hours, where ways are a hundred times apart.
+    """
+    size = (4.2 * len(tasks), 3.6)
+    figure, grid = plt.subplots(1, len(tasks), figsize=size, sharey=True, squeeze=False)
+    called = list(dict.fromkeys(way for curves in tasks.values() for way in curves))
+    for axes, (task, curves) in zip(grid.flat, tasks.items(), strict=True):
+        for way, runs in curves.items():
+            draw(axes, runs, way, f"C{called.index(way) % 10}")
+        trim(axes)
+        if logarithmic:
+            axes.set_xlim(left=min(run.hours[0] for runs in curves.values() for run in runs))
+            axes.set_xscale("log")
+        axes.set_title(task, loc="left", fontsize=10)
+        axes.set_xlabel("robot-hours, resets counted", fontsize=8)
+    grid[0, 0].set_ylabel(f"{success} [%]", fontsize=8)
+    drawn = {line.get_label(): line for axes in grid.flat for line in axes.lines}
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "ncols": 4, "frameon": False}
+    figure.legend(drawn.values(), drawn.keys(), fontsize=8, **below)
+    _save(figure, path)
+
+
 def _save(figure: Any, path: Path) -> None:
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    figure.savefig(path, dpi=130, bbox_inches="tight")
     plt.close(figure)

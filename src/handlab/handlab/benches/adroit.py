@@ -13,7 +13,7 @@ import os
 import resource
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,10 @@ from typing import Any
 from handlab import training
 from handlab.benches.kept import chosen, kept
 from handlab.benches.result import Result, origin
-from handlab.curves import Curve
+from handlab.curves import Curve, ways
 from handlab.varying import evaluate_varied
 from handlab_core.errors import BadConfig
+from handlab_core.paths import share
 from handlab_core.suite import NPG, SUITE
 from handlab_core.variation import parse_variations
 from handlab_learning.run_config import RunConfig
@@ -40,6 +41,9 @@ DATASETS = "HANDLAB_DATASETS"
 VARIED = "dapg_varied"
 
 METHODS = ("dapg", VARIED, "bc", "npg")
+
+PICTURE = Path("docs", "images", "adroit.png")
+DRAWN = {"dapg": "DAPG", VARIED: "DAPG, objects vary", "npg": "natural gradient from nothing"}
 
 ENSEMBLES = {
     "adroit_door": ("object.mass=0.5:4", "object.damping=0.5:4"),
@@ -82,7 +86,25 @@ def measure(seed: int) -> Result:
     ]
     asked = {task: limits.success for task, limits in ASKED.items()}
     details = {"asked": asked, "iterations": ITERATIONS, "tasks": rows}
-    return Result(min(shares, default=0.0), 1.0, "of the success asked for", details)
+    unit = "of the success asked for"
+    return Result(
+        min(shares, default=0.0), 1.0, unit, details, lambda: draw(rows, share() / PICTURE)
+    )
+
+
+def draw(rows: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """Draw the kept learning curves."""
+    ways(
+        {
+            task: {
+                called: [Curve.of_pairs(row[method]["curve"])]
+                for method, called in DRAWN.items()
+                if method in row
+            }
+            for task, row in rows.items()
+        },
+        path,
+    )
 
 
 def _datasets() -> dict[str, str]:

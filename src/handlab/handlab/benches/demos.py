@@ -20,11 +20,14 @@ from handlab.benches.kept import chosen, kept
 from handlab.benches.result import Result, origin
 from handlab.compare import median_or_never
 from handlab.cores import processes
+from handlab.curves import Curve, ways
 from handlab.sampling import local_sampler
+from handlab.tables import WAYS
 from handlab.teaching import demonstrate
 from handlab_core.demos.motion import to_episode
 from handlab_core.demos.teacher import Manner
 from handlab_core.episode import Episode
+from handlab_core.paths import share
 from handlab_core.tasks import make_task
 from handlab_learning.run_config import RunConfig
 from handlab_learning.run_folder import RunFolder
@@ -37,6 +40,8 @@ TASKS_ONLY, VARIANTS_ONLY = "HANDLAB_TASKS", "HANDLAB_VARIANTS"
 
 LIMITS = {"valve": 0.4, "flip": 0.6}
 """Robot-hours, median, that are asked for with twenty demonstrations."""
+
+PICTURE = Path("docs", "images", "demonstrations.png")
 
 RATIO = 8.0
 """Times fewer robot-hours than from nothing that are asked for."""
@@ -78,6 +83,8 @@ VARIANTS = {
 }
 """By name; what they are called in tables stands in `handlab.tables`."""
 
+DRAWN = (MAIN, "bc_npg", "dapg_1", SCRATCH)
+
 
 def measure(seed: int) -> Result:
     """Learn both tasks in every way and give the worst ratio of robot-hours to those asked for."""
@@ -91,7 +98,27 @@ def measure(seed: int) -> Result:
         _hours(row[MAIN]) / LIMITS[task] for task, row in rows.items() if MAIN in row
     ]  # fmt: skip
     details = {"limits": LIMITS, "speedups": speedups(rows), "asked_speedup": RATIO, "tasks": rows}
-    return Result(max(shares, default=0.0), 1.0, "of the robot-hours asked for", details)
+    unit = "of the robot-hours asked for"
+    return Result(
+        max(shares, default=0.0), 1.0, unit, details, lambda: draw(rows, share() / PICTURE)
+    )
+
+
+def draw(rows: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """Draw the kept learning curves of the ways that learn with a robot."""
+    ways(
+        {
+            task: {
+                WAYS[name]: [Curve.of_pairs(curve) for curve in row[name]["curves"]]
+                for name in DRAWN
+                if name in row
+            }
+            for task, row in rows.items()
+        },
+        path,
+        "strict success",
+        logarithmic=True,
+    )
 
 
 def speedups(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
@@ -143,6 +170,7 @@ def _row(variant: Variant, seeds: list[int], runs: list[dict[str, Any]]) -> dict
         "demonstrated_success_rate": [run["demonstrated_success_rate"] for run in runs],
         "commit": made["commit"],
         "date": made["date"],
+        "curves": [run["curve"] for run in runs],
     }
 
 
@@ -158,6 +186,7 @@ def _learn(root: str, name: str, variant_name: str, seed: int) -> dict[str, Any]
     folder = RunFolder.create(Path(root, variant_name), config, datetime.now())
     sampler = local_sampler(config.make_task(), WORLDS, 1)
     summary = Trainer(folder, sampler, demonstrations=demonstrations).run()
+    summary["curve"] = Curve.of_rows(folder.metrics(), "strict_success_rate").pairs()
     summary["demonstrated_s"] = sum(e.robot_s for e in demonstrations)
     strict = [e.strict_success for e in demonstrations]
     summary["demonstrated_success_rate"] = sum(strict) / len(strict) if strict else None
