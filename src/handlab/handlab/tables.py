@@ -35,6 +35,11 @@ ROBUST_BEGIN, ROBUST_END = (
     "<!-- robust:end -->",
 )
 
+INFERENCE_BEGIN, INFERENCE_END = (
+    "<!-- inference:begin (made from results/inference.json) -->",
+    "<!-- inference:end -->",
+)
+
 NOT_YET = "Not measured yet."
 
 Result = Mapping[str, Any]
@@ -287,6 +292,28 @@ def robust_table(results: Results) -> str:
     return "\n".join(lines).strip() or NOT_YET
 
 
+INFERRED = {
+    "next_position": "the next position itself",
+    "servo": "with the servo's lag, without load",
+    "loaded_servo": "with both: what is used",
+}
+"""What the ways of `handlab_core.demos.inference` aim at."""
+
+
+def inference_table(results: Results) -> str:
+    """What the engaged hand makes of inferred actions, one row for each way to infer them."""
+    if (result := results.get("inference")) is None:
+        return NOT_YET
+    tasks = ("valve", "flip")
+    heads = " | ".join(f"`{task}`: replays that succeed (strictly)" for task in tasks)
+    rows = [f"| name | target | {heads} |", "|---" * 4 + "|"]
+    for name, target in INFERRED.items():
+        found = [result[task][name] for task in tasks]
+        cells = [f"{f['success_rate']:.0%} ({f['strict_success_rate']:.0%})" for f in found]
+        rows.append(f"| `{name}` | {target} | {' | '.join(cells)} |")
+    return "\n".join([*rows, "", f"Made by `{result['command']}`."])
+
+
 def between(text: str, begin: str, end: str, content: str) -> str:
     """A page with what is between two marks made anew."""
     head, _, rest = text.partition(begin)
@@ -301,7 +328,16 @@ def learning_page(text: str, results: Results) -> str:
     return between(text, ROBUST_BEGIN, ROBUST_END, robust_table(results))
 
 
-PAGES = {"README.md": filled, "docs/learning.md": learning_page}
+def demonstrations_page(text: str, results: Results) -> str:
+    """The page about teaching with its table made anew."""
+    return between(text, INFERENCE_BEGIN, INFERENCE_END, inference_table(results))
+
+
+PAGES = {
+    "README.md": filled,
+    "docs/learning.md": learning_page,
+    "docs/demonstrations.md": demonstrations_page,
+}
 """Every page with tables, and how they are made anew."""
 
 
