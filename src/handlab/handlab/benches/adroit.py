@@ -30,7 +30,8 @@ from handlab_core.suite import NPG, SUITE
 from handlab_core.variation import parse_variations
 from handlab_learning.run_config import RunConfig
 
-ITERATIONS = 60
+ITERATIONS, VARIED_ITERATIONS = 60, 120
+"""At most; many objects are more to learn than one."""
 
 TASKS_ONLY, METHODS_ONLY = "HANDLAB_TASKS", "HANDLAB_METHODS"
 """Environment variables: what to measure, with commas; the rest is kept."""
@@ -133,7 +134,8 @@ def _run(root: str, task: str, method: str, dataset: str, seed: int) -> dict[str
     limits, suite_task = ASKED[task], SUITE.make(task)
     ensemble = ENSEMBLES.get(task, ())
     algorithm = "dapg" if method == VARIED else method
-    steps = (ITERATIONS * NPG["episodes_per_iteration"] - 1) * suite_task.steps
+    iterations = VARIED_ITERATIONS if method == VARIED else ITERATIONS
+    steps = (iterations * NPG["episodes_per_iteration"] - 1) * suite_task.steps
     config = RunConfig(
         task, algorithm=algorithm, backend="sim", seed=seed, evaluation_episodes=100, streak=2,
         success_rate=limits.success, demos="" if method == "npg" else dataset,
