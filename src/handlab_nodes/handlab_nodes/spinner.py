@@ -5,7 +5,9 @@ the graph several times faster than rclpy's default executor. It is driven by `s
 node can act between events, and stops from outside.
 """
 
+import faulthandler
 import gc
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +26,9 @@ from handlab_core.priority import take_turns
 
 POLL = 0.2
 """s. So long it takes at most until a stop from outside is noticed."""
+
+PARTING = 6
+"""s. A process that is asked to end has so long for it; then it is ended, see `run`."""
 
 REMIND = 5.0
 """s. After so long a wait says what it waits for."""
@@ -138,12 +143,27 @@ def guest(name: str, domain: int) -> Iterator[tuple[Node, Spinner]]:
         context.try_shutdown()
 
 
+@contextmanager
+def _parting() -> Iterator[None]:
+    """What comes after this must be over in time; no lock and no GIL keeps an alarm from it."""
+    try:
+        yield
+    finally:
+        faulthandler.register(signal.SIGALRM, chain=True)
+        signal.alarm(PARTING)
+
+
 def run(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
     """Main function of a node process: make the node and spin until asked to end.
 
     What a node may have: `work(spinner)` is called between events, `patience()` says how long to
     wait for the next event at most [s], and `report()` is called once a second. Nodes whose
     parameter `pace` is lockstep take turns.
+
+    A process that hangs while it ends, dies by SIGALRM and says where it was. Fast DDS 2.14 may
+    hang: whoever deletes a participant while another one's leaving is announced waits in
+    `DomainParticipant::set_listener` for the thread that hears of it, in a loop that never leaves
+    it the lock (one in about a thousand processes, on a machine that is busy five times over).
     """
     rclpy.init(args=args)
     try:
@@ -151,7 +171,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
         if node.has_parameter("pace") and node.get_parameter("pace").value == "lockstep":
             take_turns()
         gc.freeze()  # what start-up has made stays; looking through it again would stop the world
-        with Spinner(node) as spinner:
+        with Spinner(node) as spinner, _parting():
             work, report = getattr(node, "work", None), getattr(node, "report", None)
             patience = getattr(node, "patience", lambda: POLL)
             next_report = time.monotonic()
@@ -170,3 +190,4 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
             raise
     finally:
         rclpy.try_shutdown()
+        signal.alarm(0)

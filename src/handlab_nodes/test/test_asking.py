@@ -1,5 +1,8 @@
 """Asking a node for something that takes time."""
 
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -63,3 +66,28 @@ def test_goals_that_are_over_do_not_pile_up(server, client):
     while not (listed and listed[-1] < goals // 2):
         goals += 1
         assert asker.ask(Reset.Goal(object_angle=float(goals)), 20.0).duration == goals
+
+
+HANGS = """
+import time
+from rclpy.node import Node
+from handlab_nodes import spinner
+
+class Hanging(Node):
+    def work(self, _):
+        raise KeyboardInterrupt  # asked to end
+
+    def destroy_node(self):
+        time.sleep(60.0)
+
+spinner.PARTING = 1
+spinner.run(lambda: Hanging("hanging"))
+"""
+
+
+def test_a_process_that_hangs_while_it_ends_is_ended_and_says_where():
+    done = subprocess.run(
+        [sys.executable, "-c", HANGS], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == -signal.SIGALRM
+    assert "in destroy_node" in done.stderr and "in close" in done.stderr

