@@ -151,6 +151,7 @@ def ways(
         if logarithmic:
             axes.set_xlim(left=min(run.hours[0] for runs in curves.values() for run in runs))
             axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")
         axes.set_title(task, loc="left", fontsize=10)
         axes.set_xlabel("robot-hours, resets counted", fontsize=8)
     grid[0, 0].set_ylabel(f"{success} [%]", fontsize=8)
