@@ -163,7 +163,8 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
     A process that hangs while it ends, dies by SIGALRM and says where it was. Fast DDS 2.14 may
     hang: whoever deletes a participant while another one's leaving is announced waits in
     `DomainParticipant::set_listener` for the thread that hears of it, in a loop that never leaves
-    it the lock (one in about a thousand processes, on a machine that is busy five times over).
+    it the lock, for good (one in about a thousand processes, on a machine that is busy five times
+    over).
     """
     rclpy.init(args=args)
     try:
