@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from handlab import tables
+from handlab import curves, tables
 from handlab.benches.result import as_text
 from handlab.cli import app
 from handlab.compare import compare
@@ -69,8 +69,8 @@ def test_the_verb_prints_its_figures_last(tmp_path):
 
 
 def test_a_spread_is_median_and_extremes_and_holds_where_a_run_has_ended():
-    curves = [Curve((1.0, 2.0), (0.0, s)) for s in (0.2, 0.9)] + [Curve((1.0, 4.0), (0.4, 0.4))]
-    spread = together(curves)
+    runs = [Curve((1.0, 2.0), (0.0, s)) for s in (0.2, 0.9)] + [Curve((1.0, 4.0), (0.4, 0.4))]
+    spread = together(runs)
     assert spread.hours[-1] == 4.0
     ends = spread.least[-1], spread.median[-1], spread.most[-1]
     np.testing.assert_allclose(ends, (0.2, 0.4, 0.9))
@@ -86,6 +86,20 @@ def test_curves_survive_being_kept_and_a_row_of_numbers_is_one_line(tmp_path):
         {"a": [curve], "b": [curve], "c": [curve], "d": [curve]}, {"a": 1}, tmp_path / "t.png"
     )
     assert (tmp_path / "t.png").is_file()
+
+
+def test_ways_to_learn_are_drawn_with_the_same_colours_in_every_picture(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(curves, "_save", lambda figure, path: figures.append(figure))
+    slow, fast = [Curve((2.0, 4.0), (0.0, 1.0))], [Curve((0.1, 0.2), (1.0, 1.0))]
+    tasks = {"a": {"slow": slow, "fast": fast}, "b": {"fast": fast}}
+    curves.ways(tasks, tmp_path / "w.png", logarithmic=True)
+    (figure,) = figures
+    a, b = figure.axes
+    colours = {line.get_label(): line.get_color() for line in a.lines}
+    assert colours["fast"] != colours["slow"] and b.lines[0].get_color() == colours["fast"]
+    assert a.get_xscale() == "log" and a.get_xlim()[0] == pytest.approx(0.1)
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["slow", "fast"]
 
 
 def test_the_table_of_tasks_says_never_and_leaves_out_what_was_not_asked():
