@@ -26,6 +26,9 @@ from handlab.graph import GraphConfig, NodeSpec, build_graph
 KILL_AFTER = 2
 """s. A process that does not end when it is asked to is killed after so long."""
 
+ASK_AGAIN = 0.05
+"""s, until it is looked again whether all processes have started and can be ended."""
+
 LAST_LINES = 12
 """Shown of a node that died."""
 
@@ -51,6 +54,22 @@ class Transcript(Printer):  # type: ignore[misc]
         super().write(message)
 
 
+class Manager(honcho.Manager):
+    """Ends all processes, even if it is asked to while it starts them.
+
+    The library hears by message of what has started. Asked before that it fails at the first one
+    it has not heard of, and leaves it and those after it running.
+    """
+
+    def terminate(self) -> None:
+        """End them once all have started."""
+        if self._all_started():
+            super().terminate()
+        else:
+            signal.signal(signal.SIGALRM, lambda *_: self.terminate())
+            signal.setitimer(signal.ITIMER_REAL, ASK_AGAIN)
+
+
 def command(node: NodeSpec) -> str:
     """Shell command of one node."""
     words = [sys.executable, "-m", node.module, "--ros-args", "-r", f"__node:={node.name}"]
@@ -64,7 +83,7 @@ def run_nodes(nodes: list[NodeSpec], output: TextIO) -> int:
     """Run nodes until one ends or this process is asked to end; return the exit code."""
     honcho.KILL_WAIT = KILL_AFTER
     transcript = Transcript(output)
-    manager = honcho.Manager(transcript)
+    manager = Manager(transcript)
     for node in nodes:
         # exec: the shell gives way to the node, so that signals reach it.
         manager.add_process(node.name, f"exec {command(node)}", env={**os.environ, **ONE_THREAD})

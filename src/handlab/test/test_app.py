@@ -41,7 +41,7 @@ def end_what_was_started():
     while STARTED:
         process = STARTED.pop()
         process.kill()  # the kernel then ends its graph
-        process.communicate()
+        process.communicate(timeout=20)  # not for ever: whoever is left behind holds its output
 
 
 def cli(*words, cwd, **options):
@@ -175,6 +175,15 @@ def test_ctrl_c_stops_everything_within_three_seconds(tmp_path):
     process.communicate(timeout=10)
     assert time.monotonic() - began < 3.0
     assert not [p for p in nodes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_ctrl_c_while_the_nodes_are_started_leaves_none_behind(tmp_path):
+    process = cli("up", "valve", cwd=tmp_path, start_new_session=True)
+    me = psutil.Process(process.pid)
+    wait_for(lambda: children(me), "the first node")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)  # ends when nobody holds its output any more
+    assert process.returncode == 0 and "Traceback" not in said
 
 
 def children(process):
