@@ -191,6 +191,11 @@ def filled(text: str, results: Results) -> str:
     return between(text, TASKS_BEGIN, TASKS_END, tasks_table(results))
 
 
+def _made(rows: list[str], result: Result) -> str:
+    """A table, and below it the command that it is from."""
+    return "\n".join([*rows, "", f"Made by `{result['command']}`."])
+
+
 def tasks_table(results: Results) -> str:
     """The table of the tasks that were learned from nothing."""
     if (result := results.get("tasks")) is None:
@@ -206,7 +211,7 @@ def tasks_table(results: Results) -> str:
         strict = _hours(row["median_robot_hours_to_strict_success"])
         cells = (f"`{name}`", row["hand"], row["description"], asked, f"**{median}** ({seeds})")
         rows.append(f"| {' | '.join((*cells, strict, row['post']))} |")
-    return "\n".join([*rows, "", f"Made by `{result['command']}`."])
+    return _made(rows, result)
 
 
 WAYS = {
@@ -236,7 +241,7 @@ def demos_table(results: Results) -> str:
         cells = [cell for task in tasks for cell in _way(tasks[task].get(name))]
         if any(cells):
             rows.append(f"| {called} | {' | '.join(cells)} |")
-    return "\n".join([*rows, "", f"Made by `{result['command']}`."])
+    return _made(rows, result)
 
 
 def _way(row: Result | None) -> tuple[str, str]:
@@ -273,7 +278,7 @@ def adroit_table(results: Results) -> str:
         asked = f"{result['asked'][task]:.0%}"
         cells = (f"`{task}`", asked, f"**{rates[0]}**", *spent, *rates[1:], dataset)
         rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*rows, "", f"Made by `{result['command']}`."])
+    return _made(rows, result)
 
 
 def robust_table(results: Results) -> str:
@@ -311,7 +316,7 @@ def inference_table(results: Results) -> str:
         found = [result[task][name] for task in tasks]
         cells = [f"{f['success_rate']:.0%} ({f['strict_success_rate']:.0%})" for f in found]
         rows.append(f"| `{name}` | {target} | {' | '.join(cells)} |")
-    return "\n".join([*rows, "", f"Made by `{result['command']}`."])
+    return _made(rows, result)
 
 
 def between(text: str, begin: str, end: str, content: str) -> str:

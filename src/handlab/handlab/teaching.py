@@ -83,7 +83,8 @@ def demonstrate(
 ) -> list[Motion]:
     """Demonstrations with these numbers, so many side by side at most, each like one alone."""
     motions: list[Motion] = []
+    teaching = lesson(task)
     for first in range(0, len(episodes), worlds):
         part = episodes[first : first + worlds]
-        motions += Classroom(task, len(part)).demonstrate(lesson(task), manner, seed, part)
+        motions += Classroom(task, len(part)).demonstrate(teaching, manner, seed, part)
     return motions

@@ -50,10 +50,12 @@ def test_a_teacher_can_be_slow_and_break_off(task):
     def moving(demonstrations):
         return np.mean([(np.abs(e.errors) > 0.1).sum() for e in demonstrations])
 
-    assert moving(episodes(task, Manner(speed=0.7), count=3)) > moving(episodes(task, count=3)) + 2
+    less = 2 if task.name == "pose" else 3  # a pose is not far
+    slow, usual = episodes(task, Manner(speed=0.7), count=3), episodes(task, count=3)
+    assert moving(slow) > moving(usual) + less
     broken = episodes(task, Manner(failures=0.5), count=16)
-    failed = sum(not episode.strict_success for episode in broken)
-    assert 3 <= failed <= 13
+    verdicts = [e.strict_success if task.name == "pose" else e.success for e in broken]
+    assert 3 <= verdicts.count(False) <= 13
 
 
 @pytest.mark.parametrize(

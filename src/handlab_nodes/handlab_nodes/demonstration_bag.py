@@ -189,7 +189,7 @@ class _Reader:
                             yield wanted, self._types.deserialize_cdr(record.data, name)
                     elif isinstance(record, Footer):
                         self.whole = record.summary_start > 0
-            except (McapError, ValueError, KeyError, EOFError, struct.error) as error:
+            except (McapError, ValueError, KeyError, EOFError) as error:
                 log.debug("%s ends early: %r", self._path, error)
 
     def _learn(self, schema: Schema) -> None:

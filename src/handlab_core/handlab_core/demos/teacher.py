@@ -76,7 +76,7 @@ class Teacher(ABC):
         self, aim: Aim, manner: Manner, rngs: list[np.random.Generator], start: Array
     ) -> None:
         self.aim, self.manner, self._rngs = aim, manner, rngs
-        self._rest, self._tremble = start.copy(), np.zeros_like(start)
+        self._rest, self._going, self._tremble = start.copy(), start.copy(), np.zeros_like(start)
         # Whoever breaks off does so when this part of the way is left, and for good.
         broken = np.array([rng.uniform() for rng in rngs]) < manner.failures
         left = np.array([rng.uniform(0.2, 0.9) for rng in rngs])
@@ -126,7 +126,7 @@ class GaitTeacher(Teacher):
     ) -> None:
         super().__init__(aim, manner, rngs, start)
         self.gait = gait
-        self._along, self._going = np.zeros(len(rngs)), start.copy()
+        self._along = np.zeros(len(rngs))
         self._there, self._round = np.zeros((2, len(rngs)), dtype=bool)
 
     def _lead(
@@ -151,12 +151,6 @@ class GaitTeacher(Teacher):
 
 class PoseTeacher(Teacher):
     """Leads the joints straight to the goal's pose and along with it."""
-
-    def __init__(
-        self, aim: Aim, manner: Manner, rngs: list[np.random.Generator], start: Array
-    ) -> None:
-        super().__init__(aim, manner, rngs, start)
-        self._going = start.copy()
 
     def _lead(
         self, hand: JointState, goal: Goal, error: Array, broken: BoolArray, dt: float
