@@ -58,7 +58,7 @@ DEMONSTRATING = {
 }
 """Launch files that are not of one task, and what they start by default."""
 
-CORE_MAY = {"numpy"}
+CORE_MAY = {"numpy", "yaml", "pydantic", "pydantic_core"}
 
 
 def imported(path):

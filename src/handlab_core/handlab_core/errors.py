@@ -16,6 +16,18 @@ HandlabError
 
 from collections.abc import Iterable
 
+MOST_SHOWN = 80
+"""Characters of a value in a message."""
+
+
+def shown(value: object) -> str:
+    """Return a value for a message, on one line and shortened."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, a deep nesting
+        return f"a very long {type(value).__name__}"
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 4]} ..."
+
 
 class HandlabError(Exception):
     """Base of all errors that handlab raises on purpose; shown to users without a traceback."""
@@ -26,7 +38,7 @@ class UnknownName(HandlabError):
 
     def __init__(self, kind: str, given: str, known: Iterable[str]) -> None:
         super().__init__(
-            f"unknown {kind} {given!r}; there is: {', '.join(sorted(known)) or 'none'}"
+            f"unknown {kind} {shown(given)}; there is: {', '.join(sorted(known)) or 'none'}"
         )
 
 

@@ -1,7 +1,151 @@
-"""Write files so that a crash leaves the old one or the new one, never half of one."""
+"""Read text, YAML and JSON within bounds, and write so that a crash leaves the old file or the new.
 
+Readers raise the error class that the caller names, with one line: the file, the fault, the place.
+YAML is the core schema of YAML 1.2: `1e-3` is a number, dates and `yes` are text. A key may come
+once only, and aliases are refused, because a few of them unfold to gigabytes.
+"""
+
+import json
 import os
+import re
+import stat
+from collections.abc import Hashable
 from pathlib import Path
+from typing import Any
+
+import yaml
+
+from handlab_core.errors import BadConfig, HandlabError, shown
+
+MOST_YAML = 200_000
+"""Bytes; largest YAML file that is read. Ours are below 10 kB."""
+
+MOST_JSON = 64_000_000
+"""Bytes; largest JSON file that is read: a million rows of metrics."""
+
+_FLOAT = re.compile(
+    r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"
+)
+_TEXT, _NUMBER = "tag:yaml.org,2002:str", "tag:yaml.org,2002:float"
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader with the scalars of YAML 1.2, without aliases and repeated keys."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "aliases are not allowed", mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen:
+                problem = f"the key {shown(key)} comes twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            seen.add(key if isinstance(key, Hashable) else None)
+        return super().construct_mapping(node, deep)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        return int(node.value)
+
+
+class _Dumper(yaml.SafeDumper):
+    """The safe dumper; it also quotes text that the loader above would take for a number."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:null", re.compile(r"^(~|null|Null|NULL|)$"), ["~", "n", "N", ""]
+)
+for _kind in (_Loader, _Dumper):
+    _kind.add_implicit_resolver(_NUMBER, _FLOAT, list("-+0123456789."))
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+
+
+def parse_yaml(text: str, name: str, error: type[HandlabError] = BadConfig) -> Any:
+    """Return the value that YAML text stands for.
+
+    Args:
+        text: to parse.
+        name: of the text in the message.
+        error: raised for text that is not YAML.
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.MarkedYAMLError as problem:
+        mark = problem.problem_mark or problem.context_mark
+        place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        reason = problem.problem or problem.context or "cannot be parsed"
+        raise error(f"{name} is not YAML that is read here: {reason}{place}") from None
+    except yaml.YAMLError as problem:
+        raise error(f"{name} is not YAML: {_one_line(problem)}") from None
+    except RecursionError:
+        raise error(f"{name} is nested too deeply") from None
+    except ValueError as problem:  # a number of thousands of digits
+        raise error(f"{name} holds a value that cannot be read: {_one_line(problem)}") from None
+
+
+def parse_json(text: str, name: str, error: type[HandlabError] = BadConfig) -> Any:
+    """Return the value that JSON text stands for; raise `error` if it is not JSON."""
+    try:
+        return json.loads(text, object_pairs_hook=_each_key_once)
+    except RecursionError:
+        raise error(f"{name} is nested too deeply") from None
+    except ValueError as problem:
+        raise error(f"{name} is damaged: {_one_line(problem)}") from None
+
+
+def dump_yaml(value: Any) -> str:
+    """Return plain data as YAML that `parse_yaml` reads back, keys in their order."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False)
+
+
+def read_yaml(path: Path, error: type[HandlabError] = BadConfig) -> dict[str, Any]:
+    """Read a YAML file that holds keys and values."""
+    return _mapping(parse_yaml(read_text(path, error, MOST_YAML), str(path), error), path, error)
+
+
+def read_json(path: Path, error: type[HandlabError] = BadConfig) -> dict[str, Any]:
+    """Read a JSON file that holds keys and values."""
+    return _mapping(parse_json(read_text(path, error), str(path), error), path, error)
+
+
+def read_text(path: Path, error: type[HandlabError] = BadConfig, most: int = MOST_JSON) -> str:
+    """Read a regular file of UTF-8 text.
+
+    Args:
+        path: of the file.
+        error: raised if it is not there, no regular file, too large, or not UTF-8.
+        most: bytes; largest file that is read.
+    """
+    return _decoded(read_bytes(path, error, most), path, error)
+
+
+def read_bytes(path: Path, error: type[HandlabError] = BadConfig, most: int = MOST_JSON) -> bytes:
+    """Read a regular file of at most `most` bytes; raise `error` if that cannot be done."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            kind = "a folder" if path.is_dir() else "not a regular file"
+            raise error(f"cannot read {path}: it is {kind}, and a file is needed")
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+    except OSError as problem:
+        raise error(f"cannot read {shown_path(path)}: {problem.strerror}") from None
+    except ValueError as problem:  # a NUL in the name
+        raise error(f"cannot read {shown_path(path)}: {problem}") from None
+    if len(content) > most:
+        raise error(f"{path} has more than {most} bytes; it is no file of ours")
+    return content
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -14,3 +158,38 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         file.flush()
         os.fsync(file.fileno())
     scratch.replace(path)
+
+
+def shown_path(path: Path) -> str:
+    """Return a path for a message: escaped and shortened where it is long or has odd characters."""
+    text = str(path)
+    return text if text.isprintable() and len(text) <= 300 else shown(text)
+
+
+def _decoded(content: bytes, path: Path, error: type[HandlabError]) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as problem:
+        raise error(f"{path} is not UTF-8 text: byte {problem.start + 1} is wrong") from None
+
+
+def _mapping(value: Any, path: Path, error: type[HandlabError]) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise error(f"{path} must hold keys and values, not {shown(value)}")
+    strange = [key for key in value if not isinstance(key, str)]
+    if strange:
+        raise error(f"{path} has the key {shown(strange[0])}; keys must be text")
+    return value
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in made:
+            raise ValueError(f"the key {shown(name)} comes twice")
+        made[name] = value
+    return made
+
+
+def _one_line(problem: Exception) -> str:
+    return " ".join(str(problem).split())[:200]

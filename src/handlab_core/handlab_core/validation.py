@@ -1,0 +1,144 @@
+"""Dataclasses that check their values: types, bounds and unknown names, by pydantic.
+
+A field's type says what it may be: `rate: Positive`. Constructors, `dataclasses.replace` and
+`build` then raise BadConfig with one line that names each wrong field, its value and the rule.
+Command-line options, launch arguments and files fill such dataclasses, so one rule serves all.
+"""
+
+import re
+from dataclasses import field, fields, is_dataclass
+from functools import cache, wraps
+from typing import Annotated, Any, TypeVar, cast, dataclass_transform, get_type_hints
+
+from pydantic import AfterValidator, ConfigDict, Field, Strict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from handlab_core.errors import MOST_SHOWN, BadConfig, HandlabError, shown
+
+T = TypeVar("T")
+
+MOST_NAMED = 6
+"""Wrong fields that one message names."""
+
+LONGEST_TEXT = 4000
+"""Characters of a text; Linux allows 4095 bytes in a path."""
+
+LARGEST_COUNT = 10**9
+"""Largest number of things that may be asked for; messages count them in 32 bits."""
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise PydanticCustomError("text", "it must be text without control characters")
+    return text
+
+
+Flag = Annotated[bool, Strict()]
+Text = Annotated[str, Strict(), Field(max_length=LONGEST_TEXT), AfterValidator(_printable)]
+Whole = Annotated[int, Strict()]
+Number = Annotated[float, Strict()]
+Positive = Annotated[float, Strict(), Field(gt=0)]
+NotNegative = Annotated[float, Strict(), Field(ge=0)]
+Fraction = Annotated[float, Strict(), Field(ge=0, le=1)]
+Index = Annotated[int, Strict(), Field(ge=0, le=LARGEST_COUNT)]
+"""0 or more."""
+Count = Annotated[int, Strict(), Field(ge=1, le=LARGEST_COUNT)]
+"""1 or more."""
+Seed = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1)]
+"""What numpy, torch, cma and messages all take."""
+
+CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def checked(kind: type[T]) -> type[T]:
+    """Make a class a frozen dataclass whose constructor raises BadConfig for a wrong value."""
+    made: Any = pydantic_dataclass(kind, frozen=True, config=CONFIG)
+    construct, names = made.__init__, [f.name for f in fields(made)]
+
+    @wraps(construct)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        named = dict(zip(names, args, strict=False))
+        if len(args) > len(names) or named.keys() & kwargs.keys():
+            raise TypeError(f"{kind.__name__} takes each of {', '.join(names)} once")
+        try:
+            construct(self, **named, **kwargs)
+        except ValidationError as problem:
+            raise BadConfig(describe(problem, made)) from None
+
+    made.__init__ = __init__
+    checked_kind: type[T] = made
+    return checked_kind
+
+
+def build(kind: type[T], given: Any, where: str = "", error: type[HandlabError] = BadConfig) -> T:
+    """Make a value of a type from plain data, as a file holds it.
+
+    Args:
+        kind: a checked dataclass, a TypedDict or any other type that pydantic knows.
+        given: mappings, lists and scalars.
+        where: begins the message, as the path of a file.
+        error: raised if a value is missing, unknown, of another type or out of bounds.
+    """
+    prefix, form = f"{where}: " if where else "", cast(Any, kind)
+    try:
+        value: T = _adapter(form).validate_python(given)
+        return value
+    except ValidationError as problem:
+        raise error(f"{prefix}{describe(problem, kind)}") from None
+    except BadConfig as problem:  # of a `__post_init__`
+        raise error(f"{prefix}{problem}") from None
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def describe(problem: ValidationError, kind: Any) -> str:
+    """Return the wrong fields, their values and the rules, on one line."""
+    errors = problem.errors(include_url=False, include_context=False)
+    lines = [_line(error, kind) for error in errors[:MOST_NAMED]]
+    more = len(errors) - len(lines)
+    return "; ".join(lines) + (f"; and {more} more" if more > 0 else "")
+
+
+_UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden", "invalid_key")
+_MISSING = ("missing", "missing_argument")
+_RULES = {
+    "bool_type": "true or false",
+    "dataclass_type": "keys and values",
+    "dict_type": "keys and values",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "string_type": "text",
+    "tuple_type": "a list",
+}
+
+
+def _line(error: ErrorDetails, kind: Any) -> str:
+    names = [_printed(part) for part in error["loc"]]
+    name = ".".join(names) or "it"
+    if error["type"] in _UNKNOWN:
+        known = _known(kind, names[:-1])
+        return f"unknown key {name}" + (f"; there is: {', '.join(known)}" if known else "")
+    if error["type"] in _MISSING:
+        return f"{name} is missing"
+    rule = f"it must be {_RULES[error['type']]}" if error["type"] in _RULES else error["msg"]
+    rule = re.sub(r"^\w+ should", "it must", rule)
+    return f"{name} is {shown(error['input'])}; {rule}"
+
+
+def _printed(part: int | str) -> str:
+    text = str(part)
+    return text if text.isprintable() and len(text) <= MOST_SHOWN else shown(text)
+
+
+def _known(kind: Any, names: list[str]) -> list[str]:
+    """Return the field names of the dataclass at a place, if there is one."""
+    for name in names:
+        kind = get_type_hints(kind).get(name) if is_dataclass(kind) else None
+    return [f.name for f in fields(kind)] if is_dataclass(kind) else []
