@@ -24,8 +24,8 @@ MOST_NAMED = 6
 LONGEST_TEXT = 4000
 """Characters of a text; Linux allows 4095 bytes in a path."""
 
-LARGEST_COUNT = 10**9
-"""Largest number of things that may be asked for; messages count them in 32 bits."""
+LARGEST = 10**9
+"""Largest number of any field; messages count in 32 bits, and squares stay finite."""
 
 
 def _printable(text: str) -> str:
@@ -36,14 +36,13 @@ def _printable(text: str) -> str:
 
 Flag = Annotated[bool, Strict()]
 Text = Annotated[str, Strict(), Field(max_length=LONGEST_TEXT), AfterValidator(_printable)]
-Whole = Annotated[int, Strict()]
-Number = Annotated[float, Strict()]
-Positive = Annotated[float, Strict(), Field(gt=0)]
-NotNegative = Annotated[float, Strict(), Field(ge=0)]
+Number = Annotated[float, Strict(), Field(ge=-LARGEST, le=LARGEST)]
+Positive = Annotated[float, Strict(), Field(gt=0, le=LARGEST)]
+NotNegative = Annotated[float, Strict(), Field(ge=0, le=LARGEST)]
 Fraction = Annotated[float, Strict(), Field(ge=0, le=1)]
-Index = Annotated[int, Strict(), Field(ge=0, le=LARGEST_COUNT)]
+Index = Annotated[int, Strict(), Field(ge=0, le=LARGEST)]
 """0 or more."""
-Count = Annotated[int, Strict(), Field(ge=1, le=LARGEST_COUNT)]
+Count = Annotated[int, Strict(), Field(ge=1, le=LARGEST)]
 """1 or more."""
 Seed = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1)]
 """What numpy, torch, cma and messages all take."""
@@ -87,7 +86,9 @@ def build(kind: type[T], given: Any, where: str = "", error: type[HandlabError] 
         return value
     except ValidationError as problem:
         raise error(f"{prefix}{describe(problem, kind)}") from None
-    except BadConfig as problem:  # of a `__post_init__`
+    except HandlabError as problem:  # of a `__post_init__`
+        if not prefix and isinstance(problem, error):
+            raise
         raise error(f"{prefix}{problem}") from None
 
 

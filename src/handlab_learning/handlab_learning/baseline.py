@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,22 +10,23 @@ from torch import Tensor, nn
 from handlab_core.episode import Episode
 from handlab_core.spaces import Spaces
 from handlab_core.types import Array
+from handlab_core.validation import Count, Index, NotNegative, Positive, checked
 from handlab_learning import adam
-from handlab_learning.networks import aligned, mlp, part
+from handlab_learning.networks import Widths, aligned, mlp, part
 
 TIME_POWERS = (1, 2, 3)
 
 
-@dataclass(frozen=True)
+@checked
 class BaselineConfig:
     """Settings; mjrl's mlp_baseline.py where they are the same there."""
 
-    hidden: tuple[int, ...] = (128, 128)
-    rate: float = 1e-3
-    epochs: int = 4
-    batch: int = 256
-    weight_decay: float = 1e-3
-    memory: int = 5
+    hidden: Widths = (128, 128)
+    rate: Positive = 1e-3
+    epochs: Index = 4
+    batch: Count = 256
+    weight_decay: NotNegative = 1e-3
+    memory: Count = 5
     """Fit to the episodes of so many iterations."""
 
 

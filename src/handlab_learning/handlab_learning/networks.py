@@ -2,20 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from handlab_core.policy import GaussianPolicy
 from handlab_core.spaces import Spaces
 from handlab_core.types import Array
+from handlab_core.validation import Count, Number
 
 LAST_LAYER_SCALE = 0.01
 """The first policy acts close to the middle of the range; mjrl's gaussian_mlp.py."""
 
 CONSTANT = 1e-6
 """A column of data whose standard deviation is below it is taken for constant."""
+
+Widths = Annotated[tuple[Annotated[Count, Field(le=4096)], ...], Field(max_length=8)]
+"""Sizes of the hidden layers of a network, input first; small ones, as robots act with them."""
+
+LogStd = Annotated[Number, Field(ge=-20, le=5)]
+"""Logarithm of a standard deviation of an action; the range of actions is [-1, 1]."""
 
 
 def aligned(array: Array) -> Tensor:

@@ -1,16 +1,17 @@
 """What a run was asked to do. Written into its folder; `--resume` goes on with exactly this."""
 
-import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from typing import Any, get_type_hints
+from dataclasses import asdict, field, fields, is_dataclass, replace
+from typing import Annotated, Any
 
-import yaml
+from pydantic import Field
 
 from handlab_core.backend import BACKENDS as HARDWARE
-from handlab_core.errors import BadConfig, UnknownName
+from handlab_core.errors import BadConfig, UnknownName, shown
 from handlab_core.estimation.follower import ENCODER, check_estimator
+from handlab_core.files import parse_yaml
 from handlab_core.suite import AnyTask, SuiteTask, find_task
+from handlab_core.validation import Count, Fraction, Positive, Seed, Text, checked
 from handlab_core.variation import of_object, parse_variations, vary_task
 from handlab_learning.algorithms import ALGORITHMS
 from handlab_learning.algorithms.algorithm import known_algorithm
@@ -19,45 +20,45 @@ BACKENDS = ("graph", "sim")
 """Where episodes come from: the nodes, or a simulation in this process."""
 
 
-@dataclass(frozen=True)
+@checked
 class RunConfig:
     """One training run."""
 
-    task: str = "valve"
-    reward: str = ""
+    task: Text = "valve"
+    reward: Text = ""
     """Reward variant; empty is the task's own."""
-    algorithm: str = "npg"
-    backend: str = "graph"
-    estimator: str = ENCODER
+    algorithm: Text = "npg"
+    backend: Text = "graph"
+    estimator: Text = ENCODER
     """What follows the object: `encoder` or `camera`."""
-    seed: int = 0
-    max_hours: float = 6.0
+    seed: Seed = 0
+    max_hours: Positive = 6.0
     """Robot-hours, resets counted; the run ends there at the latest."""
-    hardware: str = "mujoco"
+    hardware: Text = "mujoco"
     """What moves the hand, a name in `handlab_core.backend`; anything else needs the graph."""
-    station: str = ""
+    station: Text = ""
     """Path of the station file; empty: the one that comes with handlab."""
-    port: str = ""
+    port: Text = ""
     """In the place of the station file's; empty: that one."""
-    evaluate_every: int = 5
+    evaluate_every: Count = 5
     """Iterations."""
-    evaluation_episodes: int = 30
-    success_rate: float = 0.9
+    evaluation_episodes: Count = 30
+    success_rate: Annotated[Fraction, Field(gt=0)] = 0.9
     """An evaluation at or above it counts as a good one."""
-    streak: int = 3
+    streak: Count = 3
     """Good evaluations in a row until the task counts as learned, from the first of them on."""
-    until: str = "strict"
+    until: Text = "strict"
     """What ends the run before `max_hours`: `success`, the task counts as learned; `strict`, by the
     strict criterion too; `hours`, nothing."""
-    vary: list[str] = field(default_factory=list)
+    vary: list[Text] = field(default_factory=list)
     """What is drawn anew for every episode, also of evaluations; see `handlab_core.variation`."""
-    demos: str = ""
+    demos: Text = ""
     """What to learn from: a recorded bag, or for the suite the name of a Minari dataset."""
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[Text, Any] = field(default_factory=dict)
     """Of the algorithm, where they differ from its defaults; nested names with dots."""
 
     def __post_init__(self) -> None:
-        """Check names and values."""
+        """Check names, and what does not go together."""
         task = self.make_task()
         known_algorithm(self.algorithm)
         check_estimator(self.estimator)
@@ -70,8 +71,6 @@ class RunConfig:
                 raise UnknownName(name, getattr(self, name), allowed)
         if self.hardware != "mujoco" and self.backend != "graph":
             raise BadConfig(f"hardware {self.hardware} is moved by the graph: add --backend graph")
-        if self.max_hours <= 0 or self.evaluate_every < 1 or self.evaluation_episodes < 1:
-            raise BadConfig("max_hours, evaluate_every and evaluation_episodes must be positive")
         if self.vary and self.backend != "sim":
             raise BadConfig("what varies is simulated in this process: add --backend sim")
         variations = parse_variations(self.vary)
@@ -120,7 +119,8 @@ def with_setting(config: Any, name: str, value: Any) -> Any:
 
     Raises:
         UnknownName: there is no such field; the message lists what there is.
-        BadConfig: the value is of another type, or the name stops at a group or goes past a value.
+        BadConfig: the value is of another type or out of bounds, or the name stops at a group or
+            goes past a value.
     """
     first, _, rest = name.partition(".")
     known = [f.name for f in fields(config)]
@@ -130,16 +130,12 @@ def with_setting(config: Any, name: str, value: Any) -> Any:
     if rest and not is_dataclass(old):
         raise BadConfig(f"{first} is one setting, not a group; there is no {name}")
     if rest:
-        return replace(config, **{first: with_setting(old, rest, value)})
-    wanted = get_type_hints(type(config))[first]
-    if is_dataclass(old):
+        try:
+            value = with_setting(old, rest, value)
+        except BadConfig as error:
+            raise BadConfig(f"{first}.{error}") from None
+    elif is_dataclass(old):
         raise BadConfig(f"{name} is a group of settings; name one of its fields: {name}.<field>")
-    if isinstance(old, tuple) and isinstance(value, list | tuple):
-        value = tuple(value)
-    elif isinstance(old, float) and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    elif type(value) is not type(old):
-        raise BadConfig(f"{name} must be {wanted}, not {value!r}")
     return replace(config, **{first: value})
 
 
@@ -147,24 +143,17 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
     """Read `name=value` pairs, values as in YAML.
 
     Raises:
-        BadConfig: a pair has no `=`.
+        BadConfig: a pair has no `=`, a name comes twice, or a value is not YAML.
     """
     settings: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise BadConfig(f"a setting is name=value, not {pair!r}")
-        settings[name] = _number(value) if _is_number(value) else yaml.safe_load(value)
+            raise BadConfig(f"a setting is name=value, not {shown(pair)}")
+        if name in settings:
+            raise BadConfig(f"the setting {shown(name)} comes twice; give it once")
+        settings[name] = parse_yaml(value, f"the value of {shown(name)}")
     return settings
-
-
-def _is_number(text: str) -> bool:
-    """YAML takes 1e-3 for text; people do not."""
-    return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text.strip()) is not None
-
-
-def _number(text: str) -> int | float:
-    return int(text) if re.fullmatch(r"\s*[+-]?\d+\s*", text) else float(text)
 
 
 def _plain(value: Any) -> Any:

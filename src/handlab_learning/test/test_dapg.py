@@ -231,7 +231,7 @@ def test_demonstrations_that_cannot_be_learned_from_are_refused(demonstrations):
 def test_settings_that_cannot_be_are_refused():
     with pytest.raises(BadConfig, match="lambda1"):
         DapgConfig(lambda1=1.5)
-    with pytest.raises(BadConfig, match="positive"):
+    with pytest.raises(BadConfig, match="epochs is 0; it must be greater"):
         CloningConfig(epochs=0)
     with pytest.raises(BadConfig, match="jitter"):
         CloningConfig(jitter=-0.1)

@@ -165,5 +165,5 @@ def test_the_baseline_explains_what_can_be_explained(episodes_of):
 def test_settings_that_cannot_be_are_refused():
     with pytest.raises(BadConfig, match="gamma"):
         NpgConfig(gamma=1.5)
-    with pytest.raises(BadConfig, match="2 episodes"):
+    with pytest.raises(BadConfig, match="episodes_per_iteration is 1; it must be greater"):
         NpgConfig(episodes_per_iteration=1)

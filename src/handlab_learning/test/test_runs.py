@@ -164,10 +164,30 @@ def test_config_yaml_is_the_resolved_configuration(tmp_path, config):
         ({"algorithm": "x"}, UnknownName, "unknown algorithm 'x'; there is: bc, dapg, npg"),
         ({"backend": "x"}, UnknownName, "unknown backend 'x'; there is: graph, sim"),
         ({"settings": {"gama": 0.9}}, UnknownName, "gamma"),
-        ({"settings": {"gamma": "high"}}, BadConfig, "gamma must be"),
+        ({"settings": {"gamma": "high"}}, BadConfig, "gamma is 'high'; it must be a number"),
         ({"settings": {"baseline.rate": 1e-3, "baseline": 3}}, BadConfig, "baseline.<field>"),
         ({"settings": {"gamma.x": 1.0}}, BadConfig, "gamma is one setting"),
-        ({"max_hours": 0}, BadConfig, "positive"),
+        ({"max_hours": 0}, BadConfig, "max_hours is 0; it must be greater than 0"),
+        ({"max_hours": float("nan")}, BadConfig, "max_hours is nan"),
+        ({"max_hours": float("inf")}, BadConfig, "max_hours is inf"),
+        ({"max_hours": True}, BadConfig, "max_hours is True; it must be a number"),
+        ({"success_rate": 7}, BadConfig, "success_rate is 7; it must be less"),
+        ({"streak": -1}, BadConfig, "streak is -1; it must be greater"),
+        ({"seed": -1}, BadConfig, "seed is -1; it must be greater"),
+        ({"seed": 2**64}, BadConfig, "seed is 18446744073709551616; it must be less"),
+        ({"evaluation_episodes": 0}, BadConfig, "evaluation_episodes is 0"),
+        ({"vary": "x"}, BadConfig, "vary is 'x'; it must be a list"),
+        ({"station": "a\0b"}, BadConfig, "control characters"),
+        ({"settings": {"kl": float("nan")}}, BadConfig, "kl is nan"),
+        ({"settings": {"kl": 1e300}}, BadConfig, "kl is 1e.300; it must be less"),
+        ({"settings": {"hidden": [0]}}, BadConfig, "hidden.0 is 0"),
+        ({"settings": {"hidden": [10**9]}}, BadConfig, "hidden.0 is 1000000000"),
+        ({"settings": {"hidden": 3}}, BadConfig, "hidden is 3; it must be a list"),
+        ({"settings": {"cg_steps": None}}, BadConfig, "cg_steps is None"),
+        ({"settings": {"cg_steps": "2026-01-02"}}, BadConfig, "cg_steps is '2026-01-02'"),
+        ({"settings": {"baseline.rate": -1}}, BadConfig, "baseline.rate is -1"),
+        ({"settings": {"baseline.memory": 0}}, BadConfig, "baseline.memory is 0"),
+        ({"settings": {"log_std": 800}}, BadConfig, "log_std is 800"),
         ({"vary": ["object.mass=2"]}, BadConfig, "--backend sim"),
         (
             {"hardware": "x"},
@@ -187,8 +207,24 @@ def test_settings_are_read_as_yaml():
     assert parse_settings(["kl=0.1", "hidden=[32, 32]"]) == {"kl": 0.1, "hidden": [32, 32]}
     assert parse_settings(["kl=1e-3", "cg_steps=5"]) == {"kl": 1e-3, "cg_steps": 5}
     assert RunConfig(settings={"hidden": [32, 32]}).algorithm_config().hidden == (32, 32)
-    with pytest.raises(BadConfig, match="name=value"):
-        parse_settings(["kl"])
+
+
+@pytest.mark.parametrize(
+    ("pairs", "words"),
+    [
+        (["kl"], "name=value, not 'kl'"),
+        (["kl=[1, 2"], "'kl' is not YAML"),
+        (["kl=1", "kl=2"], "'kl' comes twice"),
+        ([f"kl={'9' * 5000}"], "'kl' holds a value that cannot be read"),
+        (["kl=*a"], "aliases are not allowed"),
+        (["kl={a: 1, a: 2}"], "'a' comes twice"),
+        ([f"kl={'[' * 5000}"], "nested too deeply"),
+    ],
+)
+def test_a_setting_that_cannot_be_read_is_refused_with_one_line(pairs, words):
+    with pytest.raises(BadConfig) as refusal:
+        parse_settings(pairs)
+    assert words in str(refusal.value) and "\n" not in str(refusal.value)
 
 
 def test_a_streak_counts_from_its_first_good_evaluation():

@@ -5,7 +5,6 @@ whose recorder died, gives the whole episodes before the cut.
 """
 
 import logging
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -9,50 +9,43 @@ algos/behavior_cloning.py).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from handlab_core.episode import Episode
-from handlab_core.errors import BadConfig
 from handlab_core.policy import GaussianPolicy
 from handlab_core.spaces import Spaces
+from handlab_core.validation import Count, Flag, NotNegative, Positive, checked
 from handlab_learning import adam
 from handlab_learning.algorithms.algorithm import Method, algorithm
 from handlab_learning.demonstrations import joined
-from handlab_learning.networks import PolicyNet, aligned, part, spread
+from handlab_learning.networks import LogStd, PolicyNet, Widths, aligned, part, spread
 
 
-@dataclass(frozen=True)
+@checked
 class CloningConfig:
     """Settings: what did best on the claw; the suite has the published ones of its own."""
 
-    epochs: int = 50
+    epochs: Count = 50
     """Passes through the demonstrations; 5 in hand_dapg/dapg/examples/*.txt."""
-    batch: int = 32
+    batch: Count = 32
     """hand_dapg/dapg/examples/*.txt, as the next."""
-    rate: float = 1e-3
-    units: bool = False
+    rate: Positive = 1e-3
+    units: Flag = False
     """Set the network's units to those of the demonstrations, as published; on the claw such a
     policy follows them less far, since what they hardly vary then counts as much as the rest."""
-    noise_of_demonstrations: bool = True
+    noise_of_demonstrations: Flag = True
     """Explore with the standard deviation of the demonstrations' actions, over all their steps."""
-    noise: float = 0.25
+    noise: Positive = 0.25
     """Times that standard deviation; 1 as published, which the claw fails with."""
-    jitter: float = 0.2
+    jitter: NotNegative = 0.2
     """Noise on what the network reads while it is taught, in standard deviations of what was
     observed; 0 as published. A few demonstrations are a few tracks, and a policy that has seen
     nothing beside them drifts off; with noise it learns to do there what was done nearby (it
     smooths the network: Bishop, Neural Computation 7, 1995)."""
-
-    def __post_init__(self) -> None:
-        """Check that the settings can be."""
-        if self.epochs < 1 or self.batch < 1 or self.rate <= 0 or self.noise <= 0:
-            raise BadConfig("epochs, batch, rate and noise of cloning must be positive")
-        if self.jitter < 0:
-            raise BadConfig(f"jitter of cloning must be 0 or more, not {self.jitter}")
 
 
 class Cloning:
@@ -126,12 +119,12 @@ class Cloning:
         self.epochs = int(state["epochs"])
 
 
-@dataclass(frozen=True)
+@checked
 class BcConfig:
     """Settings."""
 
-    hidden: tuple[int, ...] = (64, 64)
-    log_std: float = -0.5
+    hidden: Widths = (64, 64)
+    log_std: LogStd = -0.5
     """Where `cloning.noise_of_demonstrations` is off."""
     cloning: CloningConfig = field(default_factory=CloningConfig)
 

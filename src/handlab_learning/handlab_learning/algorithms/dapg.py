@@ -20,14 +20,14 @@ Where paper and published code differ:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from torch import Tensor
 
 from handlab_core.episode import Episode
-from handlab_core.errors import BadConfig
 from handlab_core.policy import GaussianPolicy
 from handlab_core.spaces import Spaces
+from handlab_core.validation import Flag, Fraction, Index, NotNegative, checked
 from handlab_learning.algorithms.algorithm import Method, algorithm
 from handlab_learning.algorithms.bc import Cloning, CloningConfig
 from handlab_learning.algorithms.npg import Npg, NpgConfig
@@ -36,18 +36,18 @@ from handlab_learning.demonstrations import joined
 from handlab_learning.networks import aligned
 
 
-@dataclass(frozen=True)
+@checked
 class DapgConfig:
     """Settings; lambda0 and lambda1 are the paper's."""
 
-    lambda0: float = 0.1
+    lambda0: NotNegative = 0.1
     """Weight of the demonstrations at first; 0: natural gradient from the cloned policy."""
-    lambda1: float = 0.95
+    lambda1: Fraction = 0.95
     """Times which it is after every iteration."""
-    max_advantage: bool = False
+    max_advantage: Flag = False
     """Whether the weight has the factor max A, the best step's advantage, as the paper has it. With
     it the claw's few own steps weigh too little beside twenty demonstrations."""
-    watched: int = 0
+    watched: Index = 0
     """So many iterations teach the baseline alone what to expect of the cloned policy; ours."""
     cloning: CloningConfig = field(default_factory=CloningConfig)
     npg: NpgConfig = field(
@@ -60,14 +60,6 @@ class DapgConfig:
 
     A step towards demonstrations far from the policy's own steps often has more than its KL, which
     is measured on the latter; taking it back would leave the policy where it is for good."""
-
-    def __post_init__(self) -> None:
-        """Check that the settings can be."""
-        if self.lambda0 < 0 or not 0 <= self.lambda1 <= 1 or self.watched < 0:
-            raise BadConfig(
-                f"lambda0 {self.lambda0} and watched {self.watched} must not be negative, and "
-                f"lambda1 {self.lambda1} must be in [0, 1]"
-            )
 
 
 class Dapg:

@@ -10,58 +10,51 @@ step, so that it never has seen the episodes it judges (mjrl/algos/npg_cg.py).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from handlab_core.episode import Episode
-from handlab_core.errors import BadConfig
 from handlab_core.policy import GaussianPolicy
 from handlab_core.spaces import Spaces
 from handlab_core.types import Array
+from handlab_core.validation import Count, Fraction, NotNegative, Positive, checked
 from handlab_learning.algorithms.algorithm import Method, algorithm
 from handlab_learning.baseline import Baseline, BaselineConfig
-from handlab_learning.networks import PolicyNet, aligned, part
+from handlab_learning.networks import LogStd, PolicyNet, Widths, aligned, part
 from handlab_learning.returns import discounted, gae
 
 Augmentation = Callable[[Tensor], Tensor]
 """From whitened advantages, (B,), to a scalar whose gradient is added to the surrogate's."""
 
 
-@dataclass(frozen=True)
+@checked
 class NpgConfig:
     """Settings. Where no source is given: the best median among a dozen variants on the valve."""
 
-    episodes_per_iteration: int = 8
-    hidden: tuple[int, ...] = (64, 64)
+    episodes_per_iteration: Annotated[Count, Field(ge=2)] = 8
+    hidden: Widths = (64, 64)
     """mjrl's default for both layers."""
-    log_std: float = -0.5
+    log_std: LogStd = -0.5
     """Initial; configurations shipped with mjrl."""
-    min_log_std: float = -3.0
+    min_log_std: LogStd = -3.0
     """mjrl/policies/gaussian_mlp.py."""
-    kl: float = 0.05
+    kl: Positive = 0.05
     """KL divergence a step aims at; normalized_step_size 0.1 in mjrl, which is twice this."""
-    max_kl_ratio: float = 2.0
+    max_kl_ratio: Positive = 2.0
     """A step whose measured KL is above `kl` times this is taken back, as rllab's TNPG does."""
-    gamma: float = 0.98
-    lam: float = 0.9
-    cg_steps: int = 10
-    cg_tolerance: float = 1e-10
-    damping: float = 1e-4
-    fisher_every: int = 1
+    gamma: Annotated[Fraction, Field(gt=0)] = 0.98
+    lam: Fraction = 0.9
+    cg_steps: Count = 10
+    cg_tolerance: NotNegative = 1e-10
+    damping: NotNegative = 1e-4
+    fisher_every: Count = 1
     """The Fisher matrix is that of every so manieth step; `hvp_sample_frac` in mjrl, 1 there."""
     baseline: BaselineConfig = field(default_factory=BaselineConfig)
-
-    def __post_init__(self) -> None:
-        """Check that the settings can be."""
-        if not (0 < self.gamma <= 1 and 0 <= self.lam <= 1):
-            raise BadConfig(f"gamma {self.gamma} and lam {self.lam} must be in (0, 1] and [0, 1]")
-        if self.kl <= 0 or self.episodes_per_iteration < 2 or self.fisher_every < 1:
-            raise BadConfig(
-                "kl and fisher_every must be positive, and an iteration needs 2 episodes at least"
-            )
 
 
 class Npg:
