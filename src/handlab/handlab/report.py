@@ -11,11 +11,11 @@ import matplotlib
 matplotlib.use("Agg")  # no screen needed
 import matplotlib.pyplot as plt
 import numpy as np
-import yaml
 from matplotlib.axes import Axes
 
 from handlab import video
-from handlab_core.files import write_atomically
+from handlab_core.errors import BadRun
+from handlab_core.files import read_text, write_atomically
 from handlab_core.suite import SuiteTask, find_task
 from handlab_learning.run_folder import RunFolder
 
@@ -49,7 +49,11 @@ def write(folder: RunFolder) -> Path:
     Raises:
         BadRun: the run has not ended, or its folder is damaged; nothing is written then.
     """
-    summary, rows, config = folder.summary(), folder.metrics(), folder.config_path.read_text()
+    summary, rows, config = (
+        folder.summary(),
+        folder.metrics(),
+        read_text(folder.config_path, BadRun),
+    )
     curve, film = folder.path / "learning_curve.png", folder.path / "video.mp4"
     plot(rows, summary, curve)
     no_video = video.render(folder.path, film, int(summary["seed"]))
@@ -84,6 +88,8 @@ def plot(rows: list[dict[str, Any]], summary: dict[str, Any], path: Path) -> Non
     bottom.plot([h for h, _ in returns], [value for _, value in returns], color=INK, lw=1)
     bottom.set(ylabel="mean return")
     if warmth and not isinstance(task, SuiteTask):
+        if any(len(t) != task.hand.n for _, t in warmth):
+            raise BadRun(f"a row of metrics has not {task.hand.n} temperatures, one for each joint")
         _plot_temperatures(axes_of[2], warmth, task.hand.joints)
     axes_of[-1].set(xlabel="robot-hours, resets counted")
     for axes in axes_of:
@@ -133,7 +139,7 @@ def _page(
             f"<code>./handlab report {html.escape(str(summary['run_dir']))}</code></p>"
         )
     title = f"{summary['task']} by {summary['algorithm']}"
-    settings = html.escape(yaml.safe_dump(yaml.safe_load(config), sort_keys=False))
+    settings = html.escape(config)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>handlab: {title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>

@@ -155,7 +155,7 @@ def policy(task, seed=0):
 def test_a_policy_survives_the_way_through_its_tensors():
     task = make_task("valve")
     before = policy(task)
-    after = GaussianPolicy.from_tensors(before.tensors(), 4)
+    after = GaussianPolicy.from_tensors(before.tensors(), 4, task.spaces)
     x = np.random.default_rng(1).normal(size=(3, task.observation_size))
     np.testing.assert_array_equal(before.act(x), after.act(x))
     noise = np.ones((3, task.hand.n))
@@ -163,7 +163,7 @@ def test_a_policy_survives_the_way_through_its_tensors():
     tensors = before.tensors()
     del tensors["bias_1"]
     with pytest.raises(BadRun, match="bias_1"):
-        GaussianPolicy.from_tensors(tensors, 4)
+        GaussianPolicy.from_tensors(tensors, 4, task.spaces)
 
 
 def test_another_layout_is_refused_with_both():

@@ -17,10 +17,24 @@ def state_dict(optimiser: torch.optim.Adam) -> dict[str, Tensor]:
 
 
 def load_state_dict(optimiser: torch.optim.Adam, state: Mapping[str, Tensor]) -> None:
-    """The inverse of `state_dict`, for an optimiser of the same parameters."""
+    """Restore what `state_dict` returned, for an optimiser of the same parameters.
+
+    Raises:
+        ValueError: a slot is of no parameter, or of another shape or type than its parameter.
+    """
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
     saved = optimiser.state_dict()
     saved["state"] = {}
     for name, value in state.items():
         index, _, slot = name.partition(".")
-        saved["state"].setdefault(int(index), {})[slot] = value
+        number = int(index)
+        if not 0 <= number < len(parameters):
+            raise ValueError(f"Adam has no parameter {number}")
+        own = parameters[number]
+        if slot != "step" and (value.shape != own.shape or value.dtype != own.dtype):
+            raise ValueError(f"{slot} of Adam's parameter {number} has shape {tuple(value.shape)}")
+        saved["state"].setdefault(number, {})[slot] = value
+    for number, slots in saved["state"].items():
+        if missing := {"step", "exp_avg", "exp_avg_sq"} - set(slots):
+            raise ValueError(f"Adam's parameter {number} lacks {', '.join(sorted(missing))}")
     optimiser.load_state_dict(saved)

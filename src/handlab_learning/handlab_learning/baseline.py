@@ -102,7 +102,11 @@ class Baseline:
         memory = part(state, "memory")
         self._memory.clear()
         for i in range(len(memory) // 2):
-            self._memory.append((memory[f"{i}.features"], memory[f"{i}.returns"].numpy()))
+            features, returns = memory[f"{i}.features"], memory[f"{i}.returns"]
+            inputs = next(self.net.parameters()).shape[1]
+            if features.shape != (len(returns), inputs) or returns.dim() != 1:
+                raise ValueError(f"the baseline's memory {i} has shape {tuple(features.shape)}")
+            self._memory.append((features, returns.numpy()))
         self.shift, self.scale = (float(x) for x in state["scaling"])
         self._order.set_state(state["order"])
 

@@ -1,18 +1,70 @@
 """The folder of one run: config.yaml, metrics.jsonl, checkpoints/, summary.json and more."""
 
 import json
+import shlex
+from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
-import yaml
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict
 
 from handlab_core.errors import BadRun
-from handlab_core.files import write_atomically
+from handlab_core.files import (
+    dump_yaml,
+    parse_json,
+    read_json,
+    read_text,
+    read_yaml,
+    write_atomically,
+)
+from handlab_core.validation import Fraction, Index, NotNegative, Number, Seed, Text, build
 from handlab_learning import checkpoint
 from handlab_learning.checkpoint import Checkpoint
 from handlab_learning.run_config import RunConfig
+
+OPEN = ConfigDict(extra="allow", allow_inf_nan=False)
+"""More keys may be there than readers rely on."""
+
+
+@with_config(OPEN)
+class Evaluation(TypedDict):
+    """What every reader of an evaluation relies on."""
+
+    success_rate: Fraction
+    strict_success_rate: Fraction
+
+
+@with_config(OPEN)
+class Row(TypedDict):
+    """One line of metrics.jsonl, as far as readers rely on it."""
+
+    iteration: Index
+    robot_hours: NotNegative
+    mean_return: NotRequired[Number]
+    temperatures: NotRequired[list[Number]]
+    evaluation: NotRequired[Evaluation]
+
+
+@with_config(OPEN)
+class Summary(TypedDict):
+    """What summary.json holds, as far as readers rely on it."""
+
+    task: Text
+    algorithm: Text
+    backend: Text
+    seed: Seed
+    iterations: Index
+    success_rate: Fraction
+    strict_success_rate: Fraction
+    evaluation_episodes: Index
+    robot_hours: NotNegative
+    robot_hours_to_success: NotNegative | None
+    robot_hours_to_strict_success: NotNegative | None
+    wall_s: NotNegative
+    run_dir: Text
 
 
 class RunFolder:
@@ -32,9 +84,7 @@ class RunFolder:
         path.mkdir(parents=True)
         folder = cls(path)
         header = "# Written by the run, for the record and for --resume.\n"
-        write_atomically(
-            folder.config_path, header + yaml.safe_dump(config.resolved(), sort_keys=False)
-        )
+        write_atomically(folder.config_path, header + dump_yaml(config.resolved()))
         return folder
 
     @property
@@ -70,17 +120,13 @@ class RunFolder:
         """
         if not self.path.is_dir():
             raise BadRun(f"there is no run folder {self.path}")
-        try:
-            data = yaml.safe_load(self.config_path.read_text())
-        except OSError as error:
-            raise BadRun(f"{self.path} is not a run folder: it has no config.yaml") from error
-        except yaml.YAMLError as error:
-            raise BadRun(f"{self.config_path} is damaged: {error}") from error
-        names = {f.name for f in fields(RunConfig)}
-        if not isinstance(data, dict) or names - set(data):
-            lacking = sorted(names - set(data)) if isinstance(data, dict) else "everything"
-            raise BadRun(f"{self.config_path} is truncated: it lacks {lacking}")
-        return RunConfig(**{name: data[name] for name in names})
+        if not self.config_path.exists():
+            raise BadRun(f"{self.path} is not a run folder: it has no config.yaml")
+        data = read_yaml(self.config_path, BadRun)
+        if lacking := {f.name for f in fields(RunConfig)} - set(data):
+            raise BadRun(f"{self.config_path} is truncated: it lacks {', '.join(sorted(lacking))}")
+        data.pop("resolved", None)  # for people to read; `settings` is what counts
+        return build(RunConfig, data, str(self.config_path), BadRun)
 
     def newest_checkpoint(self) -> Checkpoint:
         """The checkpoint to go on from; BadRun if there is none."""
@@ -90,20 +136,19 @@ class RunFolder:
         """All complete rows; a last line that was cut off by a crash is left out.
 
         Raises:
-            BadRun: the file is not there, or a line within it is not JSON.
+            BadRun: the file is not there, or a line within it is not a row of metrics.
         """
-        try:
-            lines = self.metrics_path.read_text().splitlines()
-        except OSError as error:
-            raise BadRun(f"{self.path} has no metrics.jsonl; did the run begin?") from error
-        rows = []
-        for number, line in enumerate(lines, 1):
-            try:
-                rows.append(json.loads(line))
-            except ValueError as error:
-                if number < len(lines):
-                    raise BadRun(f"{self.metrics_path} line {number} is damaged") from error
+        if self.path.is_dir() and not self.metrics_path.exists():
+            raise BadRun(f"{self.path} has no metrics.jsonl; did the run begin?")
+        *lines, unfinished = read_text(self.metrics_path, BadRun).split("\n")
+        rows = [self._row(line, number) for number, line in enumerate(lines, 1)]
+        with suppress(BadRun):
+            rows += [self._row(unfinished, len(lines) + 1)] if unfinished else []
         return rows
+
+    def _row(self, line: str, number: int) -> dict[str, Any]:
+        where = f"{self.metrics_path} line {number}"
+        return dict(build(Row, parse_json(line, where, BadRun), where, BadRun))
 
     def append(self, row: dict[str, Any]) -> None:
         """Add a row of metrics."""
@@ -112,7 +157,7 @@ class RunFolder:
 
     def cut(self, iteration: int) -> None:
         """Forget rows after an iteration: they will be made again from its checkpoint."""
-        rows = self.metrics() if self.metrics_path.is_file() else []
+        rows = self.metrics() if self.metrics_path.exists() else []
         kept = [json.dumps(row) + "\n" for row in rows if row["iteration"] <= iteration]
         write_atomically(self.metrics_path, "".join(kept))
 
@@ -122,13 +167,14 @@ class RunFolder:
 
     def summary(self) -> dict[str, Any]:
         """Read how it ended; BadRun if it did not."""
-        try:
-            summary: dict[str, Any] = json.loads(self.summary_path.read_text())
-        except OSError as error:
-            hint = f"finish it with: ./handlab train --resume {self.path}"
+        if not self.path.is_dir():
+            raise BadRun(f"there is no run folder {self.path}")
+        if not self.summary_path.exists():
+            if not self.config_path.exists():
+                raise BadRun(f"{self.path} is not a run folder: it has no config.yaml")
             raise BadRun(
-                f"{self.path} has no summary.json: the run has not ended; {hint}"
-            ) from error
-        except ValueError as error:
-            raise BadRun(f"{self.summary_path} is damaged: {error}") from error
-        return summary
+                f"{self.path} has no summary.json: the run has not ended; finish it with: "
+                f"./handlab train --resume {shlex.quote(str(self.path))}"
+            )
+        given = read_json(self.summary_path, BadRun)
+        return dict(build(Summary, given, str(self.summary_path), BadRun))

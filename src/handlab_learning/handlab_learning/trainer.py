@@ -3,13 +3,15 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
 from handlab_core.episode import Episode
+from handlab_core.errors import BadRun
+from handlab_core.validation import Index, NotNegative, build, checked
 from handlab_learning import checkpoint
 from handlab_learning.algorithms import make_algorithm
 from handlab_learning.evaluate import AFTER_TRAINING, DURING_TRAINING, judge
@@ -20,13 +22,13 @@ from handlab_learning.sampler import Sampler
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@checked
 class Streak:
     """How often in a row evaluations were good, and when that began."""
 
-    length: int = 0
-    since: float | None = None  # robot-hours at the first of them
-    reached: float | None = None  # robot-hours to success: `since`, once it was long enough
+    length: Index = 0
+    since: NotNegative | None = None  # robot-hours at the first of them
+    reached: NotNegative | None = None  # robot-hours to success: `since`, once it was long enough
 
     def after(self, good: bool, robot_hours: float, enough: int) -> "Streak":
         """The streak after one more evaluation."""
@@ -38,17 +40,17 @@ class Streak:
         return Streak(length, since, reached)
 
 
-@dataclass(frozen=True)
+@checked
 class Progress:
     """Everything the loop must know to go on, besides the algorithm's own state."""
 
-    iteration: int = 0
-    experience_s: float = 0.0
-    reset_s: float = 0.0
-    cooling_s: float = 0.0
-    evaluation_s: float = 0.0
+    iteration: Index = 0
+    experience_s: NotNegative = 0.0
+    reset_s: NotNegative = 0.0
+    cooling_s: NotNegative = 0.0
+    evaluation_s: NotNegative = 0.0
     """Robot time of evaluations; not part of `robot_hours`, which is what was learned from."""
-    wall_s: float = 0.0
+    wall_s: NotNegative = 0.0
     success: Streak = Streak()
     strict: Streak = Streak()
 
@@ -244,11 +246,17 @@ class Trainer:
 
     def _resume(self) -> None:
         newest = self.folder.newest_checkpoint()
-        self.algorithm.load_state_dict(newest.state())
-        saved = dict(newest.manifest["progress"])
-        for name in ("success", "strict"):
-            saved[name] = Streak(**saved[name])
-        self.progress = Progress(**saved)
+        where = f"progress in {newest.manifest_path}"
+        progress = build(Progress, newest.manifest["progress"], where, BadRun)
+        if progress.iteration != newest.manifest["iteration"]:
+            raise BadRun(f"{where} is of iteration {progress.iteration}; the checkpoint is not")
+        state = newest.state()
+        checkpoint.check_state(state, self.algorithm.state_dict(), newest.tensors_path)
+        try:
+            self.algorithm.load_state_dict(state)
+        except (KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
+            raise BadRun(f"{newest.tensors_path} cannot be gone on from: {error}") from None
+        self.progress = progress
         self.folder.cut(self.progress.iteration)
 
 

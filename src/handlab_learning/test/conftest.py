@@ -38,7 +38,7 @@ def _episodes_of(task, policy, rng, reward, count=10, steps=12, by_observation=F
     return made
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def episodes_of():
     """The function that makes them."""
     return _episodes_of

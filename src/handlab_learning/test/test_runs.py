@@ -236,7 +236,7 @@ def test_a_streak_counts_from_its_first_good_evaluation():
 
 def test_robot_time_is_the_sum_of_its_parts():
     assert (
-        Progress(experience_s=1800, reset_s=1200, cooling_s=600, evaluation_s=9e9).robot_hours == 1
+        Progress(experience_s=1800, reset_s=1200, cooling_s=600, evaluation_s=9e8).robot_hours == 1
     )
 
 

@@ -187,4 +187,6 @@ def policy(message: wire.Policy, task: Task) -> GaussianPolicy:
         LayoutMismatch: the policy reads another observation than the task gives.
     """
     check_layout(task, message.layout, f"policy version {message.version}")
-    return GaussianPolicy.from_tensors(safetensors.load(bytes(message.weights)), message.version)
+    named = safetensors.load(bytes(message.weights))
+    where = f"policy version {message.version}"
+    return GaussianPolicy.from_tensors(named, message.version, task.spaces, where)
