@@ -339,11 +339,21 @@ def gait(
 
 
 @app.command()
-def bench(name: str, as_json: AsJson = False, seed: Seed = 0, write: bool = False) -> None:
+def bench(
+    name: str,
+    as_json: AsJson = False,
+    seed: Seed = 0,
+    write: Annotated[bool, typer.Option(help="Keep the result in results/")] = False,
+    minutes: Annotated[float | None, typer.Option(help="Duration of pace and soak")] = None,
+    hardware: Annotated[str | None, typer.Option(help="Of pace: mujoco, dynamixel")] = None,
+    port: Annotated[str | None, typer.Option(help="Of pace's hardware; emulated: no hand")] = None,
+) -> None:
     """Measure something beside its limit, in one run."""
     from handlab.benches import BENCHES, run_bench
 
-    result = run_bench(name, BENCHES, seed, write)
+    given = {"minutes": minutes, "hardware": hardware, "port": port}
+    options = {key: value for key, value in given.items() if value is not None}
+    result = run_bench(name, BENCHES, seed, write, options)
     print(
         f"{name}: {result['value']:.4g} {result['unit']}, limit {result['limit']:.4g}, "
         f"ratio {result['ratio']:.3f}"

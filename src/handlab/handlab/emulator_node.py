@@ -11,18 +11,16 @@ from rclpy.node import Node
 from handlab.emulation import make_emulated
 from handlab_core.errors import BadConfig
 from handlab_core.priority import hurry
-from handlab_core.tasks import make_task
 from handlab_hardware.station_file import station_path
 from handlab_nodes.diagnostics import OK, Diagnostics
-from handlab_nodes.params import read_params
+from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import run
 
 
 @dataclass(frozen=True)
-class EmulatorParams:
+class EmulatorParams(TaskParams):
     """Parameters of the node."""
 
-    task: str = "valve"
     hardware: str = "dynamixel"
     station: str = ""  # path of the station file; empty: the one that comes with handlab
     port: str = ""  # where the driver will look
@@ -38,7 +36,7 @@ class EmulatorNode(Node):
         params = read_params(self, EmulatorParams())
         if not params.port:
             raise BadConfig("parameter port is empty; name the port that the driver will open")
-        station = Path(params.station or station_path(make_task(params.task).hand_name))
+        station = Path(params.station or station_path(params.make_task().hand_name))
         self._motors = make_emulated(
             params.hardware, station, params.port, params.fixture_port, params.seed
         )

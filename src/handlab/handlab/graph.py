@@ -164,8 +164,8 @@ def system_name(hand: Hand) -> str:
 
 
 def build_graph(config: GraphConfig) -> list[NodeSpec]:
-    """List the nodes of a task."""
-    task = {"task": config.task}
+    """List the nodes of a task; all are given the same description of it."""
+    task = {"task": config.task, "reward": config.reward}
     pace = {"pace": config.pace}
     machine = {"station": config.station, "port": config.port}
     driver = task | pace | machine | {"hardware": config.hardware, "rate": config.rate}
@@ -186,7 +186,7 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
     nodes = [
         NodeSpec("driver", driver, lifecycle=True),
         NodeSpec("estimator", task | pace | {"estimator": config.estimator}),
-        NodeSpec("reward", task | pace | {"reward": config.reward}),
+        NodeSpec("reward", task | pace),
         NodeSpec("reset", task | pace | output),
     ]
     if fixture_driver:
@@ -217,8 +217,9 @@ def _teaching(config: GraphConfig) -> list[NodeSpec]:
     """What demonstrations need: who lets the hand go, and the scripted teacher."""
     scripted = config.teacher == SCRIPT
     manner = ", ".join(f"{name} {value:g}" for name, value in sorted(config.manner.items()))
+    task = {"task": config.task, "reward": config.reward}
     demonstrator = {
-        "task": config.task,
+        **task,
         "pace": config.pace,
         "hardware": config.hardware,
         "rate": config.rate,
@@ -229,17 +230,17 @@ def _teaching(config: GraphConfig) -> list[NodeSpec]:
     }
     nodes = [NodeSpec("demonstrator", demonstrator)]
     if scripted:
-        own = {"task": config.task, "seed": config.seed}
+        own = task | {"seed": config.seed}
         nodes.append(NodeSpec("teacher", own | asdict(Manner(**config.manner))))
     return nodes
 
 
 def _looking(config: GraphConfig) -> list[NodeSpec]:
     """What shows demonstrations that nobody carries out."""
-    task = {"task": config.task}
+    task = {"task": config.task, "reward": config.reward}
     nodes = [
         NodeSpec("replay", task | {"look": True}),
-        NodeSpec("reward", task | {"reward": config.reward, "pace": "real"}),
+        NodeSpec("reward", task | {"pace": "real"}),
     ]
     if config.viewer:
         nodes.append(NodeSpec("viewer", task, package="handlab", executable="viewer"))

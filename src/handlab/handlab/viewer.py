@@ -13,11 +13,10 @@ from sensor_msgs.msg import JointState
 from viser.extras import ViserUrdf
 
 from handlab_core.aim import ObjectAim
-from handlab_core.tasks import make_task
 from handlab_core.types import Array, Goal
 from handlab_interfaces import msg as wire
 from handlab_nodes import convert, qos, topics
-from handlab_nodes.params import read_params
+from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import run
 from handlab_sim import decor
 from handlab_sim.urdf import station_urdf
@@ -27,10 +26,9 @@ FRAME_TIME = 1 / 30
 
 
 @dataclass(frozen=True)
-class ViewerParams:
+class ViewerParams(TaskParams):
     """Parameters of the node."""
 
-    task: str = "valve"
     host: str = "127.0.0.1"  # 0.0.0.0 shows it to the whole network
     port: int = 8080
 
@@ -41,7 +39,7 @@ class ViewerNode(Node):
     def __init__(self) -> None:
         super().__init__("viewer")
         params = read_params(self, ViewerParams())
-        task = make_task(params.task)
+        task = params.make_task()
         self._server = viser.ViserServer(params.host, params.port, verbose=False)
         text = ElementTree.tostring(station_urdf(task.hand, task.fixture))
         self._robot = ViserUrdf(self._server, yourdfpy.URDF.load(io.BytesIO(text)))

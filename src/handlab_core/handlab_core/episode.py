@@ -38,6 +38,7 @@ class Episode:
     cooling_s: float
     reset_attempts: int
     temperatures: Array  # (n,) degrees Celsius, of the joints at the end; NaN where unknown
+    breaks: int = 0  # attempts before this one that were broken off; their time is in reset_s
 
     @property
     def steps(self) -> int:

@@ -8,6 +8,7 @@ HandlabError
 ├── BadDemonstrations demonstrations that are not there, of another task, or that show no episode
 ├── StationFault      the robot (or its simulation) did not do what it must
 │   ├── HandWarm      the motors must rest before the next step
+│   ├── RewardLost    a state stays without reward; the episode is broken off
 │   └── ResetFailed   the reset gave up; names the joints
 └── StationTimeout    an answer did not come in time; names what is silent
 """
@@ -64,6 +65,10 @@ class StationFault(HandlabError):
 
 class HandWarm(StationFault):
     """The motors must rest before the next step; `Station.rest` lets them."""
+
+
+class RewardLost(StationFault):
+    """The reward of a state is missing, while rewards of newer states have come."""
 
 
 class ResetFailed(StationFault):

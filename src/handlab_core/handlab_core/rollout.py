@@ -1,16 +1,23 @@
 """Run episodes of a policy in an environment."""
 
+import logging
 from collections.abc import Callable
 
 import numpy as np
 
 from handlab_core.env import Env
 from handlab_core.episode import Episode
-from handlab_core.errors import HandWarm
+from handlab_core.errors import HandWarm, RewardLost
 from handlab_core.policy import GaussianPolicy
 from handlab_core.station import ResetResult
 from handlab_core.tasks.task import NOISE_STREAM, episode_rng
 from handlab_core.types import Array, IntArray, Reward
+
+MAX_BREAKS = 10
+"""Attempts at one episode that may lose a reward. A busy machine loses one now and then; a node
+that is missing loses one in every attempt."""
+
+log = logging.getLogger(__name__)
 
 
 def rollout(
@@ -24,7 +31,8 @@ def rollout(
     """Run one episode on each robot.
 
     When a hand is warm the episode ends at that step, the hand rests, and the same episode begins
-    again; the time that was lost with it counts as cooling.
+    again; the lost time counts as cooling. When the reward of a state is lost the same episode
+    begins again at once; the lost time counts as reset.
 
     Args:
         env: N robots.
@@ -36,11 +44,15 @@ def rollout(
 
     Returns:
         One episode per robot, in the order of `episodes`.
+
+    Raises:
+        RewardLost: rewards were lost in MAX_BREAKS attempts in a row.
     """
     steps, n = env.task.steps, env.hand.n
     streams = [episode_rng(seed, int(episode), NOISE_STREAM) for episode in episodes]
     noise = np.stack([stream.standard_normal((steps, n)) for stream in streams], axis=1)
-    cooling = 0.0
+    cooling = lost = 0.0
+    breaks = 0
     while True:
         spent = 0.0
         try:
@@ -64,8 +76,16 @@ def rollout(
         except HandWarm:
             cooling += spent + env.station.rest()
             continue
+        except RewardLost as error:
+            breaks += 1
+            if breaks == MAX_BREAKS:
+                raise RewardLost(f"{error}; so it was in {breaks} attempts in a row") from None
+            lost += spent
+            log.warning("episode %d is broken off and repeated: %s", episodes[0], error)
+            continue
         made = observations, actions, rewards, step.terminated
-        return _episodes(env, policy, seed, episodes, deterministic, *made, start, cooling)
+        extra = start, cooling, lost, breaks
+        return _episodes(env, policy, seed, episodes, deterministic, *made, *extra)
 
 
 def _episodes(
@@ -80,6 +100,8 @@ def _episodes(
     terminated: bool,
     start: ResetResult,
     cooling: float,
+    lost: float,
+    breaks: int,
 ) -> list[Episode]:
     errors = np.stack([reward.error for reward in results])
     rewards = np.stack([reward.total for reward in results])
@@ -102,9 +124,10 @@ def _episodes(
             strict_success=verdicts[i][1],
             goal_angle=start.goal.angle[i].copy(),
             experience_s=len(results) * env.task.period,
-            reset_s=float(start.duration[i]),
+            reset_s=float(start.duration[i]) + lost,
             cooling_s=cooling,
             reset_attempts=int(start.attempts[i]),
+            breaks=breaks,
             temperatures=temperatures[i].copy(),
         )
         for i, episode in enumerate(episodes)

@@ -11,18 +11,16 @@ from sensor_msgs.msg import JointState
 
 from handlab_core.estimation.detection import AxisView
 from handlab_core.estimation.simulated_camera import SimulatedCamera
-from handlab_core.tasks import make_task
 from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.diagnostics import OK, Diagnostics
-from handlab_nodes.params import read_params
+from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import run
 
 
 @dataclass(frozen=True)
-class CameraParams:
+class CameraParams(TaskParams):
     """Parameters of the node."""
 
-    task: str = "valve"
     pace: str = "lockstep"
 
 
@@ -35,7 +33,7 @@ class CameraNode(Node):
 
     def __init__(self) -> None:
         super().__init__("camera")
-        fixture = make_task(read_params(self, CameraParams()).task).fixture
+        fixture = read_params(self, CameraParams()).make_task().fixture
         self._camera = SimulatedCamera(AxisView.of_fixture(fixture))
         self._readings = codec.JointStates([fixture.joint])
         self._publisher = self.create_publisher(

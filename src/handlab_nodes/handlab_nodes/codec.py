@@ -87,6 +87,18 @@ class FixedLayout:
         offset, _, count = self._places[name]
         return np.frombuffer(data, np.float64, count, offset)[None, :].copy()
 
+    def check(self, data: bytes) -> None:
+        """Refuse a message of another shape.
+
+        Raises:
+            ValueError: names the message type and both sizes.
+        """
+        if not self.fits(data):
+            raise ValueError(
+                f"a {self._kind.__name__} of {len(data)} bytes; this graph's has "
+                f"{len(self._template)}, with other lengths or names"
+            )
+
     def scalar(self, data: bytes, name: str) -> Any:
         """A scalar field."""
         offset, form, _ = self._places[name]
@@ -209,14 +221,23 @@ class ObjectStates:
         )
 
     def unpack(self, data: bytes) -> ObjectEstimate:
-        """Read an estimate, as far as rewards and policies look at it."""
+        """Read an estimate, as far as rewards and policies look at it.
+
+        Raises:
+            ValueError: the message has another shape.
+        """
         layout = self._layout
+        layout.check(data)
         angle, velocity = layout.scalar(data, "angle"), layout.scalar(data, "velocity")
         return ObjectEstimate(*np.array([[layout.stamp(data)], [angle], [velocity]]))
 
 
 class Rewards:
-    """Rewards of a task with so many terms."""
+    """Rewards of a task.
+
+    Args:
+        terms: number of reward terms.
+    """
 
     def __init__(self, terms: int) -> None:
         self._layout = FixedLayout(wire.Reward(terms=[0.0] * terms))
@@ -233,12 +254,22 @@ class Rewards:
         )
 
     def unpack(self, data: bytes) -> Reward:
-        """Read a reward."""
+        """Read a reward.
+
+        Raises:
+            ValueError: the message has another number of terms.
+        """
         layout = self._layout
+        layout.check(data)
         total, error, success = (layout.scalar(data, n) for n in ("total", "error", "success"))
         terms = layout.numbers(data, "terms")
         return Reward(np.array([total]), terms, np.array([error]), np.array([success]))
 
     def key(self, data: bytes) -> tuple[int, float]:
-        """The episode a reward belongs to, and its stamp [s]."""
+        """Return the episode that a reward belongs to, and its stamp [s].
+
+        Raises:
+            ValueError: the message has another number of terms.
+        """
+        self._layout.check(data)
         return self._layout.scalar(data, "episode"), self._layout.stamp(data)

@@ -144,6 +144,7 @@ _EPISODE_SCALARS = (
     "reset_s",
     "cooling_s",
     "reset_attempts",
+    "breaks",
 )
 
 

@@ -18,7 +18,6 @@ from handlab_core.demos.watch import Phase, Watch, WatchConfig, Word
 from handlab_core.episode import Episode
 from handlab_core.errors import BadDemonstrations, HandlabError, StationFault
 from handlab_core.station import ResetResult, start_request
-from handlab_core.tasks import make_task
 from handlab_core.types import JointState, ObjectEstimate, Sample
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import RecordDemonstration
@@ -27,7 +26,7 @@ from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.asking import Cancelled, Worker, announce
 from handlab_nodes.diagnostics import OK, Diagnostics
 from handlab_nodes.graph_station import GraphStation
-from handlab_nodes.params import read_params
+from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import Spinner, run
 
 VERDICT_TIMEOUT = 600.0
@@ -37,10 +36,9 @@ Mark = wire.DemonstrationMark
 
 
 @dataclass(frozen=True)
-class DemonstratorParams:
+class DemonstratorParams(TaskParams):
     """Parameters of the node."""
 
-    task: str = "valve"
     pace: str = "lockstep"
     hardware: str = "mujoco"
     rate: float = 100.0  # Hz, of the driver's states in real pace
@@ -56,7 +54,7 @@ class DemonstratorNode(Node):
     def __init__(self) -> None:
         super().__init__("demonstrator")
         self._params = read_params(self, DemonstratorParams())
-        self._task = make_task(self._params.task)
+        self._task = self._params.make_task()
         self._station: GraphStation | None = None
         self._word: Word | None = None
         self._stage = ""

@@ -22,14 +22,13 @@ from handlab_core.errors import BadConfig, HandlabError, StationFault
 from handlab_core.guard import GuardedBackend
 from handlab_core.lockstep import FIXTURE, GUIDE, HAND, PACES
 from handlab_core.priority import hurry
-from handlab_core.tasks import make_task
 from handlab_core.types import Reading
 from handlab_interfaces.srv import Calibrate, JointTorque, Reboot, Teleport
 from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.driver_report import DriverReport
 from handlab_nodes.driver_wire import DriverWire
 from handlab_nodes.pace import LockstepPace, Pace, RealPace
-from handlab_nodes.params import read_params
+from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import run
 
 COMMANDS = {HAND: topics.HAND_COMMANDS, FIXTURE: topics.FIXTURE_COMMANDS}
@@ -42,10 +41,9 @@ RETRY_PERIOD = 2.0
 
 
 @dataclass(frozen=True)
-class DriverParams:
+class DriverParams(TaskParams):
     """Parameters of the node."""
 
-    task: str = "valve"
     hardware: str = "mujoco"
     station: str = ""  # path of the station file; hardware only
     port: str = ""  # in the place of the station file's
@@ -69,7 +67,7 @@ class DriverNode(LifecycleNode):
             hurry()  # with all threads that it will start: one interpreter runs them all
         if not params.groups or not set(params.groups) <= set(COMMANDS):
             raise BadConfig(f"groups are {list(params.groups)}; they can be {', '.join(COMMANDS)}")
-        self._task = make_task(params.task)
+        self._task = params.make_task()
         names = {HAND: list(self._task.hand.joints), FIXTURE: [self._task.fixture.joint]}
         self._backend: GuardedBackend | None = None
         self._hardware: Hardware | None = None

@@ -13,20 +13,18 @@ from handlab_core.estimation.angle import AngleEstimate
 from handlab_core.estimation.encoder import EncoderEstimator
 from handlab_core.estimation.follower import CAMERA, ENCODER, check_estimator
 from handlab_core.lockstep import PACES
-from handlab_core.tasks import make_task
 from handlab_interfaces.msg import ObjectState
 from handlab_nodes import codec, qos, topics
 from handlab_nodes.detections import Detections
 from handlab_nodes.diagnostics import OK, WARN, Diagnostics
-from handlab_nodes.params import read_params
+from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import run
 
 
 @dataclass(frozen=True)
-class EstimatorParams:
+class EstimatorParams(TaskParams):
     """Parameters of the node."""
 
-    task: str = "valve"
     estimator: str = ENCODER  # or camera
     pace: str = "lockstep"  # in which a camera's answer to every reading is waited for
     # Where the camera stands in the frame `world`; as it is, detections are in that frame already.
@@ -42,7 +40,7 @@ class EstimatorNode(Node):
         params = read_params(self, EstimatorParams())
         if params.pace not in PACES:
             raise BadConfig(f"pace is {params.pace!r}; it can be {' or '.join(PACES)}")
-        task = make_task(params.task)
+        task = params.make_task()
         self._rejected = self._answered = 0
         self._estimate: AngleEstimate | None = None
         self._readings, self._states = codec.JointStates([task.fixture.joint]), codec.ObjectStates()

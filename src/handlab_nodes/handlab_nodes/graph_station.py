@@ -15,7 +15,8 @@ from sensor_msgs.msg import JointState as JointStateMsg
 from std_srvs.srv import SetBool
 
 from handlab_core import safety
-from handlab_core.errors import BadConfig, HandWarm, ResetFailed, StationTimeout
+from handlab_core.errors import BadConfig, HandWarm, ResetFailed, RewardLost, StationTimeout
+from handlab_core.stamp_sync import StampSync
 from handlab_core.station import ResetRequest, ResetResult
 from handlab_core.tasks import Task
 from handlab_core.types import (
@@ -34,6 +35,9 @@ from handlab_nodes.asking import Asker
 from handlab_nodes.listener import Listener
 from handlab_nodes.outputs import JOINT_STATE, make_output
 from handlab_nodes.spinner import Spinner
+
+MEMORY = 1000
+"""Rewards that are kept until they are asked for; ten seconds at the drivers' 100 Hz."""
 
 RESET_TIMEOUT = 300.0
 """s of wall time; three attempts of a reset in real pace, with all their stages, take less."""
@@ -66,7 +70,10 @@ class GraphStation:
         self._objects, self._rewards = codec.ObjectStates(), codec.Rewards(terms)
         self._hand: JointState | None = None
         self._object: ObjectEstimate | None = None
-        self._heard: deque[tuple[float, bytes]] = deque(maxlen=qos.DEPTH)  # rewards by stamp [s]
+        self._sync: StampSync[JointState, ObjectEstimate] = StampSync()
+        self._newest_pair: Sample | None = None
+        self._rewarded: deque[tuple[float, bytes]] = deque(maxlen=MEMORY)  # stamp [s], message
+        self._refusal = ""
         self._goal: Goal | None = None
         self._deadline = 0.0
         self._warm, self._temperatures = False, np.full(len(joints), np.nan)
@@ -75,11 +82,11 @@ class GraphStation:
         self._output = make_output(output, node, task.hand)
         self._goals = node.create_publisher(wire.EpisodeGoal, topics.GOAL, qos.LATCHED)
         self._listener = Listener(node)
-        self._listener.listen(JointStateMsg, topics.HAND_STATES, self._on_hand, qos.STREAM)
-        self._listener.listen(wire.Reward, topics.REWARD, self._on_reward, qos.STREAM)
+        self._listener.listen(JointStateMsg, topics.HAND_STATES, self._on_hand, qos.EVERY)
+        self._listener.listen(wire.Reward, topics.REWARD, self._on_reward, qos.EVERY)
         # Of what the next action depends on the object comes last: it is what the node wakes for.
         node.create_subscription(
-            wire.ObjectState, topics.OBJECT_STATE, self._on_object, qos.STREAM, raw=True
+            wire.ObjectState, topics.OBJECT_STATE, self._on_object, qos.EVERY, raw=True
         )
         self._reset = Asker(node, spinner, Reset, topics.RESET)
 
@@ -114,10 +121,10 @@ class GraphStation:
         """Announce the goal from the state on that the reset ended in."""
         stamp = convert.from_stamp(answer.stamp)
         self._await(lambda: self._together(stamp), "hand and object after the reset")
-        hand, obj = self._hand, self._object
-        assert hand is not None and obj is not None
+        assert self._newest_pair is not None
+        hand, obj = self._newest_pair.hand, self._newest_pair.object
         self._goal = Goal(request.episode, hand.stamp, request.goal_angle, request.goal_velocity)
-        self._heard.clear()
+        self._rewarded.clear()
         self._goals.publish(convert.goal_msg(self._goal))
         self._deadline = time.monotonic()
         duration = hand.stamp - began
@@ -152,19 +159,30 @@ class GraphStation:
         except StationTimeout as error:
             raise StationTimeout(f"{error}; {self._newest()}") from None
         self._check_warmth()
-        assert self._object is not None
-        return Sample(self._hand, self._object)
+        assert self._newest_pair is not None
+        return self._newest_pair
 
     def reward(self, sample: Sample) -> Reward:
-        """See `Station.reward`."""
+        """See `Station.reward`; rewards arrive in the order of their stamps."""
         stamp = float(sample.object.stamp[0])
+        rewarded = self._rewarded
+
+        def decided() -> bool:
+            while rewarded and rewarded[0][0] < stamp:
+                rewarded.popleft()
+            return bool(rewarded)
+
         try:
-            self._await(lambda: self._verdict(stamp) is not None, "the reward of a step")
+            self._await(decided, "the reward of a step")
         except StationTimeout as error:
             raise StationTimeout(f"{error}; {self._newest()}") from None
-        verdict = self._verdict(stamp)
-        assert verdict is not None
-        return self._rewards.unpack(verdict)
+        found, data = rewarded[0]
+        if found != stamp:
+            raise RewardLost(
+                f"{topics.REWARD} has none for the state at {stamp:.3f} s, but one for the later "
+                f"state at {found:.3f} s: a message was lost on the way to it"
+            )
+        return self._rewards.unpack(data)
 
     def rest(self) -> float:
         """See `Station.rest`; the driver says when the hand is warm, and when it has cooled."""
@@ -204,37 +222,40 @@ class GraphStation:
 
     def _on_hand(self, data: bytes) -> None:
         self._hand = self._hands.unpack(data)
+        self._sync.add_a(self._hand)
 
     def _on_object(self, data: bytes) -> None:
         self._object = self._objects.unpack(data)
+        self._sync.add_b(self._object)
         self._listener.take()
 
     def _on_reward(self, data: bytes) -> None:
-        episode, stamp = self._rewards.key(data)
-        if self._goal is not None and episode == self._goal.episode[0]:
-            self._heard.append((stamp, data))
+        try:
+            episode, stamp = self._rewards.key(data)
+        except ValueError as error:
+            self._refusal = f"; refused on {topics.REWARD}: {error}"
+            return
+        if self._goal is None or episode != self._goal.episode[0]:
+            return
+        if not self._rewarded or self._rewarded[-1][0] < stamp:  # else a repetition
+            self._rewarded.append((stamp, data))
 
     def _newest(self) -> str:
-        """What has arrived, for an error that tells which node is silent."""
-        reward = f"{self._heard[-1][0]:.3f} s" if self._heard else "none"
+        """Return the newest stamps, for an error that names the silent node."""
+        reward = f"{self._rewarded[-1][0]:.3f} s" if self._rewarded else "none"
         hand, obj = (
             "none" if state is None else f"{state.stamp[0]:.3f} s"
             for state in (self._hand, self._object)
         )
-        return f"newest stamps: hand {hand}, object {obj}, reward {reward}"
+        return f"newest stamps: hand {hand}, object {obj}, reward {reward}{self._refusal}"
 
     def _seen(self, since: float) -> bool:
         return self._object is not None and bool(self._object.stamp[0] >= since)
 
     def _together(self, since: float) -> bool:
-        hand, obj = self._hand, self._object
-        if hand is None or obj is None or abs(hand.stamp[0] - obj.stamp[0]) > SAME_TIME:
-            return False
-        return bool(hand.stamp[0] >= since)
-
-    def _verdict(self, stamp: float) -> bytes | None:
-        """The reward of the object's state of that stamp [s], if it is there."""
-        return next((data for of, data in reversed(self._heard) if of == stamp), None)
+        for pair in self._sync.pairs():
+            self._newest_pair = Sample(*pair)
+        return self._newest_pair is not None and bool(self._newest_pair.hand.stamp[0] >= since)
 
     def _await(self, done: Callable[[], bool], what: str) -> None:
         if not done():

@@ -13,7 +13,6 @@ from std_srvs.srv import SetBool
 
 from handlab_core.episode import Episode
 from handlab_core.errors import HandlabError, StationFault
-from handlab_core.tasks import make_task
 from handlab_interfaces.action import Evaluate, Train
 from handlab_learning import checkpoint
 from handlab_learning.evaluate import judge
@@ -23,15 +22,14 @@ from handlab_nodes import topics
 from handlab_nodes.asking import Worker
 from handlab_nodes.diagnostics import OK, Diagnostics
 from handlab_nodes.graph_sampler import GraphSampler
-from handlab_nodes.params import read_params
+from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import Spinner, run
 
 
 @dataclass(frozen=True)
-class LearnerParams:
+class LearnerParams(TaskParams):
     """Parameters of the node."""
 
-    task: str = "valve"
     record: bool = False  # a recorder is there: record final evaluations
 
 
@@ -59,7 +57,7 @@ class LearnerNode(Node):
         if worker is None or worker.goal is None:
             return
         if self._sampler is None:
-            self._sampler = GraphSampler(self, spinner, make_task(self._params.task))
+            self._sampler = GraphSampler(self, spinner, self._params.make_task())
         is_train = isinstance(worker.goal.request, Train.Goal)
         result = Train.Result() if is_train else Evaluate.Result()
         carry_out = self._train if is_train else self._evaluate
@@ -95,11 +93,11 @@ class LearnerNode(Node):
             return []
         from handlab_nodes.demonstration_bag import read_demonstrations
 
-        return read_demonstrations(Path(bag), make_task(self._params.task))
+        return read_demonstrations(Path(bag), self._params.make_task())
 
     def _evaluate(self, handle: ServerGoalHandle, spinner: Spinner) -> dict[str, Any]:
         goal = handle.request
-        task = make_task(self._params.task)
+        task = self._params.make_task()
         policy = checkpoint.load(Path(goal.checkpoint)).policy(task)
         done = []
 

@@ -1,12 +1,27 @@
 """ROS parameters are dataclasses: declared from their fields, read once, then immutable."""
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 
+from handlab_core.tasks import Task, make_task
+
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TaskParams:
+    """Description of the task; all nodes of a graph are given the same."""
+
+    task: str = "valve"
+    reward: str = ""  # variant; empty is the task's own
+
+    def make_task(self) -> Task:
+        """Build the task with the chosen reward; UnknownName if there is none of that name."""
+        task = make_task(self.task)
+        return task.with_reward(self.reward or task.reward)
 
 
 def read_params(node: Node, defaults: T) -> T:

@@ -16,6 +16,14 @@ STREAM = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
+EVERY = QoSProfile(
+    depth=1000,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+"""Subscribers of streams that need every message. Ten seconds at the drivers' 100 Hz: longer than a
+busy machine keeps a process waiting."""
+
 COMMAND = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.RELIABLE)
 SENSOR = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Whatever a foreign sensor offers is compatible with it."""

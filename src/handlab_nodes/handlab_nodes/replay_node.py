@@ -22,7 +22,7 @@ from handlab_core.demos.place import check_start
 from handlab_core.errors import BadDemonstrations, HandlabError
 from handlab_core.estimation.angle import AngleEstimate
 from handlab_core.station import ResetRequest
-from handlab_core.tasks import make_task
+from handlab_core.tasks import Task
 from handlab_core.types import JointState
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import ReplayDemonstration
@@ -31,7 +31,7 @@ from handlab_nodes.asking import Cancelled, Worker, announce
 from handlab_nodes.demonstration_bag import Recording, check_session, read_recording
 from handlab_nodes.diagnostics import OK, Diagnostics
 from handlab_nodes.graph_station import GraphStation
-from handlab_nodes.params import read_params
+from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import Spinner, run
 
 NEAR = 0.05
@@ -39,10 +39,9 @@ NEAR = 0.05
 
 
 @dataclass(frozen=True)
-class ReplayParams:
+class ReplayParams(TaskParams):
     """Parameters of the node."""
 
-    task: str = "valve"
     pace: str = "lockstep"
     look: bool = False  # only show
     calibration: str = ""  # of the station; empty: whatever the bag's is
@@ -54,9 +53,9 @@ class ReplayNode(Node):
     def __init__(self) -> None:
         super().__init__("replay")
         self._params = read_params(self, ReplayParams())
-        self._task = make_task(self._params.task)
+        self._task = self._params.make_task()
         self._station: GraphStation | None = None
-        self._screen = Screen(self, self._params.task) if self._params.look else None
+        self._screen = Screen(self, self._task) if self._params.look else None
         self._replayed = 0
         self._worker = Worker(
             self, ReplayDemonstration, topics.REPLAY_DEMONSTRATION,
@@ -138,8 +137,7 @@ class ReplayNode(Node):
 class Screen:
     """Publishes what was recorded in place of driver and estimator."""
 
-    def __init__(self, node: Node, task_name: str) -> None:
-        task = make_task(task_name)
+    def __init__(self, node: Node, task: Task) -> None:
         self._hands = codec.JointStates(task.hand.joints)
         self._fixtures = codec.JointStates([task.fixture.joint])
         self._objects = codec.ObjectStates()

@@ -16,8 +16,9 @@ from sensor_msgs.msg import JointState as JointStateMsg
 from std_srvs.srv import SetBool
 
 from handlab_core.reset.motor import MotorReset, ResetTick
-from handlab_core.tasks import Task, make_task
-from handlab_core.types import SAME_TIME, JointState, Reading
+from handlab_core.stamp_sync import StampSync
+from handlab_core.tasks import Task
+from handlab_core.types import JointState, Reading
 from handlab_interfaces.action import Reset
 from handlab_interfaces.msg import ObjectState
 from handlab_interfaces.srv import Teleport
@@ -26,15 +27,14 @@ from handlab_nodes.asking import Worker, announce
 from handlab_nodes.diagnostics import OK, WARN, Diagnostics
 from handlab_nodes.listener import Listener
 from handlab_nodes.outputs import JOINT_STATE, Output, make_output
-from handlab_nodes.params import read_params
+from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import Spinner, run
 
 
 @dataclass(frozen=True)
-class ResetParams:
+class ResetParams(TaskParams):
     """Parameters of the node."""
 
-    task: str = "valve"
     pace: str = "lockstep"
     command_output: str = JOINT_STATE  # where the policy's go: or forward_controller
 
@@ -45,7 +45,7 @@ class ResetNode(Node):
     def __init__(self) -> None:
         super().__init__("reset")
         params = read_params(self, ResetParams())
-        task = make_task(params.task)
+        task = params.make_task()
         self._hand, self._fixture, self._period = task.hand, task.fixture, task.period
         self._resets = self._failures = 0
         self._hand_commands = codec.Commands(task.hand.joints)
@@ -166,8 +166,8 @@ class Readings:
         self._hands = codec.JointStates(task.hand.joints)
         self._fixtures = codec.JointStates([task.fixture.joint])
         self._objects = codec.ObjectStates()
-        self._hand: JointState | None = None
-        self._fixture: JointState | None = None
+        self._sync: StampSync[JointState, JointState] = StampSync()
+        self._newest: Reading | None = None
         self._estimated = -1.0
         self._quiet.listen(JointStateMsg, topics.HAND_STATES, self._on_hand, qos.LATCHED)
         self._quiet.listen(JointStateMsg, topics.FIXTURE_STATES, self._on_fixture, qos.LATCHED)
@@ -191,23 +191,25 @@ class Readings:
             return self._estimated >= since
 
         def there() -> bool:
-            hand, fixture = self._hand, self._fixture
-            if hand is None or fixture is None or abs(hand.stamp[0] - fixture.stamp[0]) > SAME_TIME:
+            for pair in self._sync.pairs():
+                self._newest = Reading(*pair)
+            reading = self._newest
+            if reading is None or reading.hand.stamp[0] < since:
                 return False
-            return bool(hand.stamp[0] >= since and self._estimated >= fixture.stamp[0])
+            return bool(self._estimated >= reading.fixture.stamp[0])
 
         spinner.wait(followed, f"the object's state on {topics.OBJECT_STATE}")
         # As a rule the others came before it; where they did not, the node wakes for them too.
         named = f"{topics.HAND_STATES}, {topics.FIXTURE_STATES} and {topics.OBJECT_STATE}"
         self._quiet.wait(spinner, there, f"the same stamp on {named}")
-        assert self._hand is not None and self._fixture is not None
-        return Reading(self._hand, self._fixture)
+        assert self._newest is not None
+        return self._newest
 
     def _on_hand(self, data: bytes) -> None:
-        self._hand = self._hands.unpack(data)
+        self._sync.add_a(self._hands.unpack(data))
 
     def _on_fixture(self, data: bytes) -> None:
-        self._fixture = self._fixtures.unpack(data)
+        self._sync.add_b(self._fixtures.unpack(data))
 
     def _on_object(self, data: bytes) -> None:
         self._estimated = float(self._objects.unpack(data).stamp[0])

@@ -9,21 +9,18 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
 
 from handlab_core.rewards.judge import Judge
-from handlab_core.tasks import make_task
 from handlab_interfaces import msg as wire
 from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.diagnostics import OK, Diagnostics
 from handlab_nodes.listener import Listener
-from handlab_nodes.params import read_params
+from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import Spinner, run
 
 
 @dataclass(frozen=True)
-class RewardParams:
+class RewardParams(TaskParams):
     """Parameters of the node."""
 
-    task: str = "valve"
-    reward: str = ""  # variant; empty is the task's own
     pace: str = "lockstep"
 
 
@@ -33,17 +30,17 @@ class RewardNode(Node):
     def __init__(self) -> None:
         super().__init__("reward")
         params = read_params(self, RewardParams())
-        task = make_task(params.task)
+        task = params.make_task()
         self._hands, self._objects = codec.JointStates(task.hand.joints), codec.ObjectStates()
-        computer = task.with_reward(params.reward or task.reward).reward_computer()
+        computer = task.reward_computer()
         self._judge = Judge(computer)
         self._count = 0
         self._rewards = codec.Rewards(len(computer.terms))
         self._publisher = self.create_publisher(wire.Reward, topics.REWARD, qos.STREAM)
         self._listener = Listener(self)
-        self._listener.listen(JointStateMsg, topics.HAND_STATES, self._on_hand, qos.STREAM)
+        self._listener.listen(JointStateMsg, topics.HAND_STATES, self._on_hand, qos.EVERY)
         self.create_subscription(
-            wire.ObjectState, topics.OBJECT_STATE, self._on_object, qos.STREAM, raw=True
+            wire.ObjectState, topics.OBJECT_STATE, self._on_object, qos.EVERY, raw=True
         )
         self.create_subscription(wire.EpisodeGoal, topics.GOAL, self._on_goal, qos.LATCHED)
         self._diagnostics = Diagnostics(self)

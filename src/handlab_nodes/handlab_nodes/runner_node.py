@@ -11,7 +11,6 @@ from handlab_core.env import Env
 from handlab_core.errors import HandlabError
 from handlab_core.policy import GaussianPolicy
 from handlab_core.rollout import rollout
-from handlab_core.tasks import make_task
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Rollout
 from handlab_nodes import convert, qos, topics
@@ -19,15 +18,14 @@ from handlab_nodes.asking import Cancelled, Worker, announce
 from handlab_nodes.diagnostics import OK, WARN, Diagnostics
 from handlab_nodes.graph_station import GraphStation
 from handlab_nodes.outputs import JOINT_STATE
-from handlab_nodes.params import read_params
+from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import Spinner, run
 
 
 @dataclass(frozen=True)
-class RunnerParams:
+class RunnerParams(TaskParams):
     """Parameters of the node."""
 
-    task: str = "valve"
     pace: str = "lockstep"
     command_output: str = JOINT_STATE  # or forward_controller: through ros2_control
 
@@ -38,11 +36,11 @@ class RunnerNode(Node):
     def __init__(self) -> None:
         super().__init__("runner")
         self._params = read_params(self, RunnerParams())
-        self._task = make_task(self._params.task)
+        self._task = self._params.make_task()
         self._policy: GaussianPolicy | None = None
         self._refusal = ""
         self._env: Env | None = None
-        self._episodes_run = 0
+        self._episodes_run = self._breaks = 0
         self._episodes = self.create_publisher(wire.Episode, topics.EPISODE, qos.EPISODES)
         self.create_subscription(wire.Policy, topics.POLICY, self._on_policy, qos.LATCHED)
         self._worker = Worker(self, Rollout, topics.ROLLOUT, lambda: self._worker.goal is None)
@@ -96,6 +94,7 @@ class RunnerNode(Node):
         )
         self._episodes.publish(convert.episode_msg(episode, time.time()))
         self._episodes_run += 1
+        self._breaks += episode.breaks
         feedback = Rollout.Feedback(episode=number, success=episode.success)
         feedback.episode_return = episode.episode_return
         handle.publish_feedback(feedback)
@@ -113,7 +112,8 @@ class RunnerNode(Node):
     def report(self) -> None:
         """Tell how many episodes were run."""
         level, message = (WARN, self._refusal) if self._refusal else (OK, "ready to act")
-        self._diagnostics.publish(level, message, {"episodes": self._episodes_run})
+        values = {"episodes": self._episodes_run, "episodes_broken_off": self._breaks}
+        self._diagnostics.publish(level, message, values)
 
 
 def main(args: list[str] | None = None) -> None:

@@ -11,20 +11,19 @@ from sensor_msgs.msg import JointState as JointStateMsg
 from std_srvs.srv import SetBool
 
 from handlab_core.demos.teacher import GRIP, Manner, Teacher, lesson, teacher_rng
-from handlab_core.tasks import make_task
-from handlab_core.types import SAME_TIME, Command, Goal, JointState, ObjectEstimate
+from handlab_core.stamp_sync import StampSync
+from handlab_core.types import SAME_TIME, Command, Goal, JointState, ObjectEstimate, Sample
 from handlab_interfaces import msg as wire
 from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.diagnostics import OK, Diagnostics
-from handlab_nodes.params import read_params
+from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import run
 
 
 @dataclass(frozen=True)
-class TeacherParams:
+class TeacherParams(TaskParams):
     """Parameters of the node."""
 
-    task: str = "valve"
     seed: int = 0  # with an episode's number it fixes how this one trembles and whether it fails
     speed: float = 1.0  # these three are as in handlab_core.demos.teacher.Manner
     noise: float = 0.0
@@ -37,11 +36,11 @@ class TeacherNode(Node):
     def __init__(self) -> None:
         super().__init__("teacher")
         params = self._params = read_params(self, TeacherParams())
-        task = self._task = make_task(params.task)
+        task = self._task = params.make_task()
         self._lesson = lesson(task)
         self._manner = Manner(params.speed, params.noise, params.failures)
-        self._hand: JointState | None = None
-        self._object: ObjectEstimate | None = None
+        self._sync: StampSync[JointState, ObjectEstimate] = StampSync()
+        self._sample: Sample | None = None
         self._goal: Goal | None = None
         self._teacher: Teacher | None = None
         self._leading, self._due, self._taught = False, 0.0, 0
@@ -57,10 +56,10 @@ class TeacherNode(Node):
         self._diagnostics = Diagnostics(self)
 
     def _on_hand(self, data: bytes) -> None:
-        self._hand = self._hands.unpack(data)
+        self._sync.add_a(self._hands.unpack(data))
 
     def _on_object(self, data: bytes) -> None:
-        self._object = self._objects.unpack(data)
+        self._sync.add_b(self._objects.unpack(data))
 
     def _on_goal(self, message: wire.EpisodeGoal) -> None:
         self._goal, self._teacher = convert.goal(message), None
@@ -76,11 +75,14 @@ class TeacherNode(Node):
 
     def work(self, spinner: object) -> None:
         """Lead on, if there is a new state of an episode."""
-        hand, obj, goal = self._hand, self._object, self._goal
-        if not self._leading or hand is None or obj is None or goal is None:
+        for pair in self._sync.pairs():
+            self._sample = Sample(*pair)
+        sample, goal = self._sample, self._goal
+        if not self._leading or sample is None or goal is None:
             return
+        hand, obj = sample.hand, sample.object
         stamp = float(hand.stamp[0])
-        if stamp < self._due - SAME_TIME or abs(stamp - float(obj.stamp[0])) > SAME_TIME:
+        if stamp < self._due - SAME_TIME:
             return
         if self._teacher is None:
             rng = teacher_rng(self._params.seed, int(goal.episode[0]))

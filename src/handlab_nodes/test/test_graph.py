@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 
@@ -24,7 +25,7 @@ from handlab_core.rollout import rollout
 from handlab_core.station import LocalStation, start_request
 from handlab_core.tasks import TASKS, make_task
 from handlab_interfaces.action import Reset
-from handlab_interfaces.msg import HandStatus, ObjectState
+from handlab_interfaces.msg import EpisodeGoal, HandStatus, ObjectState
 from handlab_nodes import convert, qos, topics
 from handlab_nodes.graph_sampler import GraphSampler
 from handlab_nodes.graph_station import GraphStation
@@ -318,6 +319,25 @@ def test_in_real_pace_episodes_take_their_time():
         # Never faster than the clock; how much slower is this machine's affair.
         assert time.monotonic() - began >= 19 * TASK.period
         assert np.median(np.diff(stamps)) == pytest.approx(TASK.period, rel=0.25)
+
+
+def test_an_episode_with_a_lost_reward_is_broken_off_and_repeated_at_once():
+    """The reward node misses more states than a stream keeps for it."""
+    real = {name: {"pace": "real"} for name in (*RING, "runner")}
+    with graph(*real, **real) as (nodes, node, spinner):
+        sampler, reward, goals = GraphSampler(node, spinner, TASK), nodes.running["reward"], []
+
+        def on_goal(message):
+            goals.append(message.episode)
+            if len(goals) == 1:
+                for seconds, number in ((1.0, signal.SIGSTOP), (3.0, signal.SIGCONT)):
+                    threading.Timer(seconds, reward.send_signal, [number]).start()
+
+        node.create_subscription(EpisodeGoal, topics.GOAL, on_goal, qos.LATCHED)
+        [episode] = sampler.sample(policy(), 7, [0])
+    assert goals == [0] * (episode.breaks + 1)
+    assert episode.breaks >= 1 and episode.steps == TASK.steps
+    assert episode.reset_s > 1.0  # with the time of the attempt that was broken off
 
 
 def test_a_closed_spinner_leaves_no_participant_behind():

@@ -11,6 +11,7 @@ from handlab.benches import (
     graph,
     inference,
     loop,
+    pace,
     parity,
     resets,
     sim,
@@ -23,6 +24,7 @@ from handlab.benches.result import Result, run_bench
 BENCHES = {
     "graph": graph.measure,
     "sim": sim.measure,
+    "pace": pace.measure,
     "parity": parity.measure,
     "valve": valve.measure,
     "valve_strict": valve.measure_strict,
@@ -39,6 +41,6 @@ BENCHES = {
     "adroit": adroit.measure,
     "inference": inference.measure,
 }
-"""Name to the function that measures: seed in, result out."""
+"""Name to the function that measures; it takes the seed and options of the command line."""
 
 __all__ = ["BENCHES", "Result", "run_bench"]

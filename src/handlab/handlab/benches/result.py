@@ -1,18 +1,21 @@
 """What a measurement gives, and where it is kept."""
 
+import inspect
 import json
 import os
 import platform
 import re
+import shlex
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from handlab.tables import rewrite_pages
-from handlab_core.errors import UnknownName
+from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.files import write_atomically
 from handlab_core.paths import share
 
@@ -40,21 +43,41 @@ class Result:
 
 
 def run_bench(
-    name: str, benches: Mapping[str, Callable[[int], Result]], seed: int, write: bool
+    name: str,
+    benches: Mapping[str, Callable[..., Result]],
+    seed: int,
+    write: bool,
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Measure, and with `write` keep the result in results/<name>.json.
 
+    Args:
+        name: of the bench.
+        benches: measuring functions by name.
+        seed: of all that is random.
+        write: keep the result.
+        options: further arguments of the measuring function. The value of `hardware` becomes part
+            of the file's name.
+
     Raises:
-        UnknownName: there is no such bench; the message lists what there is.
+        UnknownName: there is no such bench; the message lists those there are.
+        BadConfig: the bench does not take one of the options.
     """
     if name not in benches:
         raise UnknownName("bench", name, benches)
-    made = origin(name)  # before: a long bench should not name a commit that came meanwhile
-    result = benches[name](seed)
+    taken = [option for option in inspect.signature(benches[name]).parameters if option != "seed"]
+    if foreign := [f"--{option}" for option in options if option not in taken]:
+        known = ", ".join(f"--{option}" for option in taken) or "none of these options"
+        raise BadConfig(f"bench {name} does not take {', '.join(foreign)}; it takes {known}")
+    words = [word for option, value in options.items() for word in (f"--{option}", str(value))]
+    # Before measuring: a long bench should not name a commit that came meanwhile.
+    made = origin(shlex.join([name, *words]))
+    result = benches[name](seed, **options)
     plain = result.plain()
     if write:
         made["load"] = round(os.getloadavg()[1], 1)  # of five minutes: what else ran shows here
-        write_atomically(results() / f"{name}.json", as_text(plain | made))
+        file = f"{name}_{options['hardware']}" if "hardware" in options else name
+        write_atomically(results() / f"{file}.json", as_text(plain | made))
         if result.draw is not None:
             result.draw()
         rewrite_pages()

@@ -5,7 +5,6 @@ wire is beyond the hand's limits, whatever is commanded; every fault is told on 
 a second, and the hand is well again after it.
 """
 
-import os
 import tempfile
 import time
 from collections import Counter, deque
@@ -36,9 +35,6 @@ from handlab_interfaces.srv import Reboot
 from handlab_nodes import qos, topics
 from handlab_nodes.convert import from_stamp
 from handlab_nodes.spinner import Spinner, guest
-
-MINUTES = "HANDLAB_SOAK_MINUTES"
-"""Environment variable: how long, instead of an hour."""
 
 PAUSE = (2.0, 6.0)  # s, from one fault's end to the next
 REPORT_LIMIT = 1.0  # s, from a fault to its report
@@ -269,9 +265,8 @@ def soak(seconds: float, seed: int) -> Verdict:
         return subject.verdict
 
 
-def measure(seed: int) -> Result:
-    """Soak for an hour and count what must not be."""
-    minutes = float(os.environ.get(MINUTES, "60"))
+def measure(seed: int, minutes: float = 60.0) -> Result:
+    """Soak and count all that must not happen."""
     verdict = soak(60 * minutes, seed)
     reports, recoveries = np.array(verdict.report_s), np.array(verdict.recovery_s)
     details = {

@@ -1,0 +1,131 @@
+"""Episodes in real pace on a machine with other work: states without reward, and what broke off."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from handlab.benches.result import Result
+from handlab.graph import GraphConfig, on_machine
+from handlab.up import BackgroundGraph
+from handlab_core.errors import HandlabError
+from handlab_core.tasks import Task, make_task
+from handlab_interfaces import msg as wire
+from handlab_learning.algorithms.npg import Npg, NpgConfig
+from handlab_nodes import codec, qos, topics
+from handlab_nodes.graph_sampler import GraphSampler
+from handlab_nodes.spinner import Spinner, guest
+
+TASK = "valve"
+
+SETTLE = 2.0
+"""s. Rewards of states that are younger than this at the end may still be on their way."""
+
+MAX_STOPS = 10
+"""Rollouts that may end by an error before the bench gives up."""
+
+
+@contextmanager
+def busy_cores() -> Iterator[None]:
+    """Keep every core busy with another program."""
+    spin = [sys.executable, "-c", "while True: pass"]
+    others = [subprocess.Popen(spin) for _ in range(os.cpu_count() or 1)]
+    try:
+        yield
+    finally:
+        for process in others:
+            process.kill()
+            process.wait()
+
+
+class Witness:
+    """Listens to the object's states and their rewards, and counts the states without one."""
+
+    def __init__(self, spinner: Spinner, task: Task) -> None:
+        node = spinner.nodes[0]
+        self._objects, terms = codec.ObjectStates(), len(task.reward_computer().terms)
+        self._rewards = codec.Rewards(terms)
+        self._states: list[float] = []
+        self._rewarded: set[float] = set()
+        hear = node.create_subscription
+        hear(wire.ObjectState, topics.OBJECT_STATE, self._on_object, qos.EVERY, raw=True)
+        hear(wire.Reward, topics.REWARD, self._on_reward, qos.EVERY, raw=True)
+
+    def _on_object(self, data: bytes) -> None:
+        self._states.append(float(self._objects.unpack(data).stamp[0]))
+
+    def _on_reward(self, data: bytes) -> None:
+        self._rewarded.add(self._rewards.key(data)[1])
+
+    def unrewarded(self) -> tuple[int, int]:
+        """Return the number of states without reward, and of all states since the first reward."""
+        if not self._rewarded:
+            return len(self._states), len(self._states)
+        first, last = min(self._rewarded), self._states[-1] - SETTLE
+        counted = [stamp for stamp in self._states if first <= stamp <= last]
+        return sum(stamp not in self._rewarded for stamp in counted), len(counted)
+
+
+def run(seconds: float, seed: int, hardware: str = "mujoco", port: str = "") -> dict[str, Any]:
+    """Run episodes in real pace while other programs keep all cores busy.
+
+    Args:
+        seconds: wall time; the episode under way is finished.
+        seed: of the policy's weights, of starts and goals.
+        hardware: see `handlab_core.backend`.
+        port: of the hardware; `emulated` needs no hand.
+
+    Returns:
+        Counts by name.
+
+    Raises:
+        HandlabError: rollouts ended by an error MAX_STOPS times.
+    """
+    task = make_task(TASK)
+    policy = Npg(task.spaces, NpgConfig(), seed).policy()
+    config = on_machine(GraphConfig(TASK, pace="real", learner=False), hardware, port=port)
+    stops: list[str] = []
+    episodes = breaks = 0
+    with (
+        tempfile.TemporaryDirectory(prefix="handlab-") as scratch,
+        BackgroundGraph(config, Path(scratch, "nodes.log")) as graph,
+        guest("bench", graph.domain) as (_, spinner),
+        busy_cores(),
+    ):
+        sampler = GraphSampler(spinner.nodes[0], spinner, task)
+        witness = Witness(spinner, task)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                [episode] = sampler.sample(policy, seed, [episodes])
+            except HandlabError as error:
+                stops.append(str(error))
+                if len(stops) == MAX_STOPS:
+                    raise
+                continue
+            episodes += 1
+            breaks += episode.breaks
+        settled = time.monotonic() + SETTLE
+        while time.monotonic() < settled:
+            spinner.once(0.1)
+    unrewarded, states = witness.unrewarded()
+    return {
+        "states_without_reward": unrewarded,
+        "episodes_broken_off": breaks,
+        "stops": stops,
+        "states": states,
+        "episodes": episodes,
+    }
+
+
+def measure(seed: int, minutes: float = 60.0, hardware: str = "mujoco", port: str = "") -> Result:
+    """Count all that must not happen to episodes in real pace."""
+    counts = run(60.0 * minutes, seed, hardware, port)
+    value = counts["states_without_reward"] + counts["episodes_broken_off"] + len(counts["stops"])
+    details = counts | {"minutes": minutes, "hardware": hardware, "seed": seed}
+    return Result(value, 0, "states without reward, episodes broken off and stops", details)

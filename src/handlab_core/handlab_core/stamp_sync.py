@@ -1,0 +1,88 @@
+"""Pair the states of two streams that belong to one time.
+
+A graph's streams are not in step: either may be some states ahead of the other. Two drivers of one
+station have clocks of their own, so that their stamps are never equal.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Generic, Protocol, TypeVar
+
+from handlab_core.types import SAME_TIME, Array
+
+MEMORY = 1000
+"""States of each stream that wait for the other; ten seconds at the drivers' 100 Hz, longer than a
+busy machine keeps a process waiting."""
+
+
+class Stamped(Protocol):
+    """A state of one robot."""
+
+    @property
+    def stamp(self) -> Array:
+        """(1,) s."""
+        ...
+
+
+A = TypeVar("A", bound=Stamped)
+B = TypeVar("B", bound=Stamped)
+
+
+class StampSync(Generic[A, B]):
+    """Match every state of the stream B to the state of the stream A that is nearest in time.
+
+    The match is decided when A has reached the stamp of B: no later state of A can be nearer. It
+    therefore depends on the stamps alone, and not on the order of arrival: all nodes that use the
+    same two streams pair them alike. A state of B without a state of A within SAME_TIME has no
+    match, and is left out.
+
+    In either stream a stamp that goes back means that time began again: the states of both from
+    before it are forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._a: deque[A] = deque(maxlen=MEMORY)
+        self._b: deque[B] = deque(maxlen=MEMORY)
+        self._newest_a = self._newest_b = float("-inf")
+
+    def add_a(self, state: A) -> None:
+        """Take the next state of the stream A."""
+        stamp = float(state.stamp[0])
+        if stamp < self._newest_a:
+            self._a.clear()
+            if self._newest_b > (stamp + self._newest_a) / 2.0:  # B has not begun again yet
+                self._b.clear()
+        self._newest_a = stamp
+        self._a.append(state)
+
+    def add_b(self, state: B) -> None:
+        """Take the next state of the stream B."""
+        stamp = float(state.stamp[0])
+        if stamp < self._newest_b:
+            self._b.clear()
+            if self._newest_a > (stamp + self._newest_b) / 2.0:  # A has not begun again yet
+                self._a.clear()
+        self._newest_b = stamp
+        self._b.append(state)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a state of B lacks only a state of A."""
+        return bool(self._b) and not self._decided()
+
+    def pairs(self) -> Iterator[tuple[A, B]]:
+        """Return the matches that are decided by now, oldest first, each once."""
+        while self._b and self._decided():
+            b = self._b.popleft()
+            stamp = float(b.stamp[0])
+            # States of A before the nearest one are of no further use: stamps only grow.
+            while len(self._a) > 1 and self._gap(1, stamp) <= self._gap(0, stamp):
+                self._a.popleft()
+            if self._gap(0, stamp) <= SAME_TIME:
+                yield self._a[0], b
+
+    def _decided(self) -> bool:
+        return bool(self._a) and bool(self._a[-1].stamp[0] >= self._b[0].stamp[0])
+
+    def _gap(self, i: int, stamp: float) -> float:
+        return abs(float(self._a[i].stamp[0]) - stamp)
