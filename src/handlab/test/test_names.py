@@ -112,7 +112,11 @@ def test_every_node_of_the_graph_is_an_entry_point():
 def test_every_parameter_of_the_graph_is_one_of_the_node():
     for node in (*build_graph(EVERYTHING), *build_graph(DEMONSTRATING["replay.launch.py"])):
         module = importlib.import_module(node.module)
-        [params] = [c for n, c in vars(module).items() if n.endswith("Params")]
+        [params] = [
+            c
+            for n, c in vars(module).items()
+            if n.endswith("Params") and c.__module__ == module.__name__
+        ]
         assert set(node.parameters) <= set(params.__dataclass_fields__), node.name
 
 
