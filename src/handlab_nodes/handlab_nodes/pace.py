@@ -2,10 +2,12 @@
 
 Lockstep (simulation, for learning): the world advances by one control period exactly when every
 engaged group has a command stamped with the world's present time.
-Real: a thread steps at the driver's own rate, on a schedule that keeps its phase; the newest
-command holds, and commands that grow old are followed by `handlab_core.watchdog`.
+Real: a thread steps at the driver's own rate, on a schedule that keeps its phase and skips the
+periods that it missed; the newest command holds, and commands that grow old are followed by
+`handlab_core.watchdog`.
 """
 
+import math
 import threading
 import time
 from collections import deque
@@ -29,9 +31,6 @@ Publish = Callable[[Reading], None]
 
 ANSWER_TIMEOUT = 10.0
 """s. What is asked of the thread is done between two steps; a reboot of a servo takes a second."""
-
-SUSPENDED = 1.0
-"""s behind the schedule: the machine was suspended, and the schedule starts anew."""
 
 REMEMBERED = 1000
 """Periods whose errors are kept."""
@@ -215,13 +214,11 @@ class RealPace:
                 with self._lock:
                     commands = self._watchdog.commands(self._backend.read(), began)
                 self._publish(self._backend.step(*commands, self.period))
-                due += self.period
+                due = next_due(due, time.monotonic(), self.period)
                 time.sleep(max(0.0, due - time.monotonic()))
                 now = time.monotonic()
                 self._errors.append(now - began - self.period)
                 began = now
-                if now - due > SUSPENDED:  # do not race to catch up
-                    due = now
         except Exception as error:
             self._failure = error
 
@@ -230,6 +227,16 @@ class RealPace:
             answer.set_result(call())
         except Exception as error:
             answer.set_exception(error)
+
+
+def next_due(due: float, now: float, period: float) -> float:
+    """Return when the next step is due [s], a whole number of periods after `due`.
+
+    Whole periods that were missed are skipped: a driver that was stopped takes one late step, and
+    goes on from there, instead of making up for them in a burst.
+    """
+    skipped = max(0, math.floor((now - due) / period) - 1)
+    return due + (1 + skipped) * period
 
 
 def percentile_ms(errors: list[float], percent: float) -> float:
