@@ -1,4 +1,4 @@
-"""What every backend must do, whatever it is made of."""
+"""What every backend must do behind the clamp, whatever it is made of."""
 
 from dataclasses import replace
 
@@ -30,7 +30,9 @@ def mujoco_batch(tmp_path):
 def dynamixel(tmp_path):
     station = load_station(station_path("claw"))
     ids = tuple(servo.id for servo in station.dynamixel.servos)
-    with emulate(EmulatorConfig(ids=ids, link=tmp_path / "dxl")) as port:
+    port = emulate(EmulatorConfig(ids=ids, link=tmp_path / "dxl"))
+    port.bus.loop.physics.place(np.array([s.zero for s in station.dynamixel.servos]))
+    with port:
         section = replace(station.dynamixel, port=port.name)
         backend = DynamixelStation(HAND, FIXTURE, replace(station, dynamixel=section))
         backend.activate()
@@ -40,7 +42,8 @@ def dynamixel(tmp_path):
 
 @pytest.fixture(params=[mujoco, mujoco_batch, dynamixel], ids=lambda make: make.__name__)
 def backend(request, tmp_path):
-    yield from request.param(tmp_path)
+    for made in request.param(tmp_path):
+        yield GuardedBackend(HAND, FIXTURE, made)
 
 
 def hold(backend, q=None, effort=1.0):
@@ -121,7 +124,7 @@ def test_the_fixture_turns_when_it_is_told_and_only_then(backend):
 
 
 def test_behind_the_clamp_commands_go_out_whole_and_within_limits(backend):
-    guarded = GuardedBackend(HAND, FIXTURE, backend)
+    guarded = backend
     wild = Command(np.full((backend.worlds, HAND.n), 99.0), hold(backend, effort=np.inf).effort)
     wild.q[:, 0] = np.nan
     check(backend, guarded.step(wild, turn(backend, -99.0, np.inf), PERIOD))

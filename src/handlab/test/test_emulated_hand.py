@@ -17,10 +17,12 @@ from handlab.graph import GraphConfig
 from handlab_core.policy import GaussianPolicy
 from handlab_core.tasks import make_task
 from handlab_core.thermal import ThermalModel
+from handlab_hardware.dynamixel import units
 from handlab_hardware.dynamixel.emulator.faults import Fault
 from handlab_hardware.dynamixel.emulator.loop import LoopConfig
+from handlab_hardware.dynamixel.emulator.tap import GoalTap
 from handlab_hardware.dynamixel.registers import RAD_PER_TICK
-from handlab_hardware.station_file import station_path
+from handlab_hardware.station_file import load_station, station_path
 from handlab_interfaces.srv import Calibrate, JointTorque, Reboot
 from handlab_nodes import qos, topics
 from handlab_nodes.convert import from_stamp
@@ -146,6 +148,42 @@ def test_single_joints_are_let_go_by_service(tmp_path):
         bench.until(lambda: torques([1, 1]), "all to hold")
         refused = bench.ask(JointTorque, "driver/joint_torque", joints=["thumb"], torque=True)
         assert "FFJ10" in refused.message and not refused.success
+
+
+def test_the_commands_told_as_sent_are_those_on_the_wire_also_while_a_servo_is_silent(tmp_path):
+    with bench_on(tmp_path) as bench:
+        [*servos] = load_station(station_path("claw")).dynamixel.servos[:-1]
+        zero, direction = [s.zero for s in servos], [s.direction for s in servos]
+        tap, told = GoalTap(), []
+
+        def on_sent(message):
+            if any(message.effort):
+                assert all(message.effort)
+                told.append(tuple(units.rad_to_ticks(message.position, zero, direction)))
+
+        bench.node.create_subscription(JointState, topics.HAND_SENT, on_sent, qos.STREAM)
+        commands = bench.node.create_publisher(JointState, topics.HAND_COMMANDS, qos.COMMAND)
+        bench.port.bus.taps.append(tap)
+
+        def sway(seconds):
+            end, joints = time.monotonic() + seconds, list(TASK.hand.joints)
+            while time.monotonic() < end:
+                q = TASK.hand.target(0.4 * np.sin(5 * time.monotonic() + np.arange(9)))
+                commands.publish(JointState(name=joints, position=q.tolist()))
+                bench.spinner.once(0.01)
+
+        sway(2.0)
+        tap.take(), told.clear()
+        sway(0.5)
+        bench.port.inject(Fault("dead", id=21))
+        sway(1.5)
+        bench.port.inject(Fault("clear"))
+        sway(1.0)
+        goals = [goal for goal in tap.take() if not goal.alone]
+    wire = [tuple(goal.ticks for goal in goals[i : i + 9]) for i in range(0, len(goals), 9)]
+    told = told[5:-5]
+    assert len(set(told)) > 50
+    assert any(wire[i : i + len(told)] == told for i in range(len(wire)))
 
 
 def test_calibration_is_written_once_and_only_with_torque_off(tmp_path):

@@ -4,8 +4,11 @@ A backend serves two groups of joints: `hand`, and `fixture`, the joint the obje
 drives N robots at once (one on hardware). Backends are chosen by name and imported only then.
 """
 
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
 
 from handlab_core.errors import UnknownName
 from handlab_core.health import StationHealth
@@ -77,13 +80,47 @@ class Guidable(Backend, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class GoalsInForce:
+    """The goals that the motors of one group follow just before the next command."""
+
+    goal: Command
+    """(1, n) rad and N m; effort 0: the motor is passive, stands at `q`, and takes no command."""
+    age: Array  # (1, n) s; time since each goal went out
+    max_effort: Array  # (1, n) N m; the most that each motor is set to
+    resolution: float = 0.0  # rad; two goals closer than this may look alike on the wire
+    hold: Array | None = None
+    """(1, n) rad; the group stays here while a motor of it is away. None: it obeys commands."""
+
+    @classmethod
+    def passive(cls, q: Array) -> "GoalsInForce":
+        """Build the state of a group whose motors are all passive at `q`, (1, n) rad."""
+        return cls(Command(q, np.zeros_like(q)), np.zeros_like(q), np.full_like(q, np.inf))
+
+
 @runtime_checkable
 class Hardware(Backend, Protocol):
-    """What a backend of real motors has beside the four verbs.
+    """The verbs of a backend of real motors beyond the four of every backend.
 
     Building one opens and checks the motors, and moves nothing. No verb here or there may be called
-    while another is running.
+    while another is running. `handlab_core.guard` calls `prepare`, clamps, and then calls `step`,
+    which sends its commands as they are.
     """
+
+    delivered: bool
+    """Whether the commands of the newest `step` went out."""
+
+    def prepare(self, hand: Array, fixture: Array) -> tuple[GoalsInForce, GoalsInForce]:
+        """Engage and release motors before a step; each engages where it stands.
+
+        Args:
+            hand: (1, n) N m; wanted effort of each joint, 0 releases it.
+            fixture: (1, 1) N m; the same for the fixture.
+
+        Returns:
+            Goals in force of hand and fixture. A motor that is passive now stays so in the step.
+        """
+        ...
 
     def activate(self) -> None:
         """Engage the hand where it is."""

@@ -1,23 +1,35 @@
-"""A backend behind the clamp: nothing reaches a wire but through here."""
+"""A backend behind the clamp: nothing reaches a wire but through here.
+
+One place decides what each joint is sent: commands, holding and releasing meet here, the clamp is
+the last step, and the backend sends the result as it is. `GuardedBackend.sent` is that result.
+"""
 
 import numpy as np
 
 from handlab_core import rows, safety
-from handlab_core.backend import Backend, Guidable
+from handlab_core.backend import Backend, GoalsInForce, Guidable, Hardware
 from handlab_core.errors import StationFault
 from handlab_core.fixtures import Fixture
 from handlab_core.hands import Hand
 from handlab_core.types import Array, Command, IntArray, Reading
 
+HAND, FIXTURE = 0, 1
+"""Places of the groups in what is kept for both."""
+
 
 class GuardedBackend:
-    """Clamp every command, remember what was sent, count what had to be changed.
+    """Clamp every command, record it as it was sent, count the targets that had to be changed.
 
     Implements `handlab_core.backend.Backend` around another one.
+
+    In simulation a target may move for one period in every step, since a step is one period of the
+    world. On hardware it may move for the time since the goal before it went out, and for one
+    period at most: however late or early a step comes, no joint is sent faster than its limit.
     """
 
     def __init__(self, hand: Hand, fixture: Fixture, backend: Backend) -> None:
         self.worlds, self._backend = backend.worlds, backend
+        self._hardware = backend if isinstance(backend, Hardware) else None
         self._hand, self._fixture = hand, fixture
         self._limits = safety.Limits.of_hand(hand), safety.Limits.of_fixture(fixture)
         self.dropped = self.clamped = 0
@@ -40,12 +52,14 @@ class GuardedBackend:
         worlds: IntArray | None = None,
     ) -> Reading:
         """See `Backend.step`; `sent` tells what became of the commands."""
+        if self._hardware is not None:
+            return self._drive(self._hardware, hand, fixture, period)
         some = None if worlds is None or len(worlds) == self.worlds else worlds
-        hand = self._clamp(0, hand, self._reading.hand.q, period, some)
+        hand = self._simulate(HAND, hand, self._reading.hand.q, period, some)
         if fixture is None:
-            self._sent[1] = safety.release(self._reading.fixture.q)
+            self._sent[FIXTURE] = safety.release(self._reading.fixture.q)
         else:
-            fixture = self._clamp(1, fixture, self._reading.fixture.q, period, some)
+            fixture = self._simulate(FIXTURE, fixture, self._reading.fixture.q, period, some)
         reading = self._backend.step(hand, fixture, period, some)
         self._reading = reading if some is None else rows.put(self._reading, some, reading)
         return reading
@@ -71,33 +85,76 @@ class GuardedBackend:
 
     @property
     def sent(self) -> tuple[Command, Command]:
-        """The commands for hand and fixture as they went to the wire."""
-        return self._sent[0], self._sent[1]
+        """The commands for hand and fixture as they went out; effort 0: no goal did."""
+        return self._sent[HAND], self._sent[FIXTURE]
 
     def loosen(self, joint: str, loose: bool) -> None:
         """Let one joint go, whatever is commanded, or obey commands again; UnknownName if none."""
         if joint == self._fixture.joint:
-            self._loose[1][0] = loose
+            self._loose[FIXTURE][0] = loose
         else:
-            self._loose[0][self._hand.index(joint)] = loose
+            self._loose[HAND][self._hand.index(joint)] = loose
 
     def _restart(self, reading: Reading) -> None:
         self._reading = reading
         self._sent = [safety.release(reading.hand.q), safety.release(reading.fixture.q)]
 
-    def _clamp(
+    # Simulation.
+
+    def _simulate(
         self, group: int, command: Command, q: Array, period: float, worlds: IntArray | None
     ) -> Command:
-        previous = self._sent[group]
-        if self._loose[group].any():
-            command = Command(command.q, np.where(self._loose[group], 0.0, command.effort))
+        previous, limits = self._sent[group], self._limits[group]
+        command = self._loosened(group, command)
         if worlds is not None:
             previous, q = rows.take(previous, worlds), q[worlds]
-        sent = safety.clamp(command, previous, q, self._limits[group], period)
-        self.dropped += sent.dropped
-        self.clamped += sent.clamped
-        whole = sent.command
+        q = np.minimum(np.maximum(q, limits.lower), limits.upper)
+        sent = self._counted(safety.clamp(command, previous, q, limits, period))
+        whole = sent
         if worlds is not None:
             whole = rows.put(self._sent[group], worlds, whole)
         self._sent[group] = whole
+        return sent
+
+    # Hardware.
+
+    def _drive(
+        self, hardware: Hardware, hand: Command, fixture: Command | None, period: float
+    ) -> Reading:
+        if fixture is None:
+            fixture = safety.release(self._reading.fixture.q)
+        commands = self._loosened(HAND, hand), self._loosened(FIXTURE, fixture)
+        efforts = [
+            safety.allowed_effort(commands[group].effort, self._sent[group].effort, limits)
+            for group, limits in enumerate(self._limits)
+        ]
+        in_force = hardware.prepare(efforts[HAND], efforts[FIXTURE])
+        self._sent = [
+            self._clamp(group, commands[group].q, efforts[group], in_force[group], period)
+            for group in (HAND, FIXTURE)
+        ]
+        self._reading = hardware.step(*self.sent, period)
+        if not hardware.delivered:
+            self._sent = [safety.release(goals.goal.q) for goals in in_force]
+        return self._reading
+
+    def _clamp(
+        self, group: int, q: Array, effort: Array, in_force: GoalsInForce, period: float
+    ) -> Command:
+        goal, limits = in_force.goal, self._limits[group]
+        takes = goal.effort > 0.0
+        wanted = q if in_force.hold is None else in_force.hold
+        command = Command(wanted, np.where(takes, np.minimum(effort, in_force.max_effort), 0.0))
+        time = safety.reach_time(in_force.age, period, in_force.resolution, limits)
+        sent = self._counted(safety.clamp(command, goal, goal.q, limits, time))
+        return Command(np.where(takes, sent.q, goal.q), sent.effort)
+
+    def _loosened(self, group: int, command: Command) -> Command:
+        if not self._loose[group].any():
+            return command
+        return Command(command.q, np.where(self._loose[group], 0.0, command.effort))
+
+    def _counted(self, sent: safety.Sent) -> Command:
+        self.dropped += sent.dropped
+        self.clamped += sent.clamped
         return sent.command

@@ -65,39 +65,62 @@ class Sent:
     clamped: int  # joints whose target was moved into the limits
 
 
-def clamp(command: Command, previous: Command, q: Array, limits: Limits, period: float) -> Sent:
+def clamp(
+    command: Command, previous: Command, q: Array, limits: Limits, elapsed: float | Array
+) -> Sent:
     """Make a command safe.
 
     Args:
-        command: what somebody wants.
-        previous: what was sent before.
-        q: measured positions, (N, n) rad. A joint that was released starts from here, so that it
-            does not jump when it is engaged again.
-        limits: what is allowed.
-        period: s, for how long the command will hold.
+        command: (N, n); the command as it was received.
+        previous: (N, n); the command that is in force.
+        q: (N, n) rad; measured positions. A joint that is passive starts from here, so that it
+            does not jump when it is engaged.
+        limits: the group's limits.
+        elapsed: s; time in which a target may move. A number, or (N, n).
 
-    An effort above the limit becomes the limit, a negative one zero, and for one that is NaN what
-    was sent before holds; none of this counts as clamped, which is of targets.
+    A joint that starts outside of its range may stay there or come back, at its rate; it is never
+    sent further out. An effort above the limit becomes the limit, a negative one zero. For an
+    effort that is NaN the previous effort holds. `Sent.clamped` counts targets only.
     """
-    lower, upper, reach = limits.lower, limits.upper, limits.max_rate * period
-    origin = np.where(previous.effort > 0.0, previous.q, _between(q, lower, upper))
+    reach = limits.max_rate * elapsed
+    origin = np.where(previous.effort > 0.0, previous.q, q)
     finite = np.isfinite(command.q)
     wanted = np.where(finite, command.q, origin)
+    lower, upper = np.minimum(limits.lower, origin), np.maximum(limits.upper, origin)
     target = _between(_between(wanted, lower, upper), origin - reach, origin + reach)
-    effort = np.where(np.isnan(command.effort), previous.effort, command.effort)
-    effort = np.minimum(effort, limits.max_effort)
+    effort = allowed_effort(command.effort, previous.effort, limits)
     return Sent(
-        Command(target, np.maximum(effort, 0.0)),
+        Command(target, effort),
         dropped=int(np.count_nonzero(~finite & (effort > 0.0))),
         clamped=int(np.count_nonzero(finite & (target != wanted))),
     )
 
 
+def allowed_effort(effort: Array, previous: Array, limits: Limits) -> Array:
+    """Return efforts within the limits, (N, n) N m; where one is NaN the previous one holds."""
+    known = np.where(np.isnan(effort), previous, effort)
+    return np.maximum(np.minimum(known, limits.max_effort), 0.0)
+
+
+def reach_time(age: Array, period: float, resolution: float, limits: Limits) -> Array:
+    """Return the time [s] in which a goal on a wire may move, (N, n).
+
+    It is at most one period, however long the goal before it has been in force: a driver that was
+    stopped does not make up for lost time. A goal that is rounded to the wire's resolution may
+    move by that much more, so as much is left out.
+
+    Args:
+        age: (N, n) s; time since the goals in force went out.
+        period: s; the control period.
+        resolution: rad; of goals on the wire.
+        limits: the group's limits.
+    """
+    return np.maximum(np.minimum(age, period) - resolution / limits.max_rate, 0.0)
+
+
 def hold(q: Array, limits: Limits) -> Command:
-    """The command that keeps joints where they are, (N, n)."""
-    return Command(
-        np.clip(q, limits.lower, limits.upper), np.broadcast_to(limits.max_effort, q.shape)
-    )
+    """Build the command that keeps joints where they are, (N, n)."""
+    return Command(q.copy(), np.broadcast_to(limits.max_effort, q.shape))
 
 
 def release(q: Array) -> Command:

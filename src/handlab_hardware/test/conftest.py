@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from handlab_core.fixtures import FIXTURES
+from handlab_core.guard import GuardedBackend
 from handlab_core.hands import make_hand
 from handlab_core.types import Command
 from handlab_hardware.dynamixel.backend import DynamixelStation
@@ -43,10 +44,11 @@ class Rig:
     def __init__(self, port, station_file):
         self.port, self.file, self.clock = port, station_file, Clock()
         self.hand, self.fixture = make_hand("claw"), FIXTURES.make("valve")
-        self.station = None
+        self.station = self.guard = None
 
     def open(self):
         self.station = DynamixelStation(self.hand, self.fixture, self.file, self.clock)
+        self.guard = GuardedBackend(self.hand, self.fixture, self.station)
         return self.station
 
     def fault(self, kind, **values):
@@ -69,7 +71,7 @@ class Rig:
         command = Command(np.zeros((1, 9)) + q, np.zeros((1, 9)) + effort)
         for _ in range(cycles):
             self.clock.now = round(self.clock.now + PERIOD, 9)
-            reading = self.station.step(command, fixture, PERIOD)
+            reading = self.guard.step(command, fixture, PERIOD)
         return reading
 
     def until(self, reached, cycles=1000, **command):

@@ -63,7 +63,10 @@ class Bench:
         return self
 
     def aim(self, q, effort=FULL):
-        self.driver.command(np.asarray(q), effort, self.now, 0.1)
+        """Command as the guard does: the joints that take commands, or hold where that is due."""
+        in_force = self.driver.in_force(self.now)
+        q = np.asarray(q) if in_force.hold is None else in_force.hold[0]
+        self.driver.command(q, np.where(in_force.goal.effort[0] > 0, effort, 0.0), self.now, 0.1)
 
     def messages(self, since=0.0):
         return [split_id(frame.id)[0] for at, frame in self.sent if at >= since]

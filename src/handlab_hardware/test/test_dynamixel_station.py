@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from handlab_core.errors import BadConfig, StationFault, UnknownName
-from handlab_core.guard import GuardedBackend
 from handlab_core.types import Command
 from handlab_hardware.dynamixel.failures import (
     HEALTH_PERIOD,
@@ -18,6 +17,7 @@ from handlab_hardware.dynamixel.failures import (
     WATCHDOG_COUNTS,
     ServoRefused,
 )
+from handlab_hardware.dynamixel.registers import RAD_PER_TICK
 from handlab_hardware.dynamixel.servos import Servos
 
 PERIOD = 0.01  # s, of a cycle
@@ -187,7 +187,7 @@ def test_a_joint_approaches_no_faster_than_its_hand_allows(live):
     start = live.station.read().hand.q[0, 0]
     assert abs(start) > 1, "the emulated top joints begin far from zero"
     live.step(q=0.0)
-    reach = live.hand.max_rate[0] * 0.01
+    reach = live.hand.max_rate[0] * 0.01 - RAD_PER_TICK
     goal = (live.get(10, "goal_position") - 1024) * 2 * np.pi / 4096
     assert goal == pytest.approx(start - reach, abs=0.002)
 
@@ -233,11 +233,20 @@ def test_current_based_mode_limits_the_current(make_rig):
     per_count = 3.0 / 2.3 * 2.69e-3
     assert rig.get(10, "goal_current") == round(1.0 / per_count)
     rig.step(effort=np.inf)
-    assert rig.get(10, "goal_current") == rig.get(10, "current_limit")
+    assert rig.get(10, "goal_current") == round(rig.hand.max_effort[0] / per_count)
+
+
+def test_the_effort_that_is_recorded_is_at_most_what_the_servo_is_set_to(make_rig):
+    rig = make_rig(mode="current_based_position")
+    rig.put(10, "current_limit", 100)
+    rig.open().activate()
+    rig.step(effort=np.inf)
+    assert rig.get(10, "goal_current") == 100
+    assert rig.guard.sent[0].effort[0, 0] == pytest.approx(100 * 3.0 / 2.3 * 2.69e-3)
 
 
 def test_torque_can_be_kept_off_by_joint(live):
-    live.station = guard = GuardedBackend(live.hand, live.fixture, live.station)
+    guard = live.guard
     for joint in ("FFJ10", "THJ32", "valve"):
         guard.loosen(joint, True)
     live.step(cycles=2, fixture=PULL)
@@ -254,8 +263,8 @@ def test_wrong_commands_raise(live):
     with pytest.raises(ValueError, match="shape"):
         live.station.step(Command(np.zeros((1, 8)), np.ones((1, 8))), None, 0.01)
     with pytest.raises(ValueError, match="finite"):
-        live.step(q=np.nan)
-    live.step(q=np.nan, effort=0.0)
+        live.station.step(Command(np.full((1, 9), np.nan), np.ones((1, 9))), None, 0.01)
+    live.station.step(Command(np.full((1, 9), np.nan), np.zeros((1, 9))), None, 0.01)
 
 
 def test_hardware_cannot_be_placed(live):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from handlab_core.backend import GoalsInForce
 from handlab_core.errors import BadConfig, StationFault, StationTimeout
 from handlab_core.fixtures import FIXTURES
 from handlab_core.hands import Hand, make_hand
@@ -59,6 +60,7 @@ class AllegroHand:
     """
 
     worlds = 1
+    delivered = False
 
     def __init__(self, hand: Hand, config: AllegroConfig, clock: Clock = time.monotonic) -> None:
         self._hand, self._config, self._clock = hand, config, clock
@@ -91,12 +93,23 @@ class AllegroHand:
     ) -> Reading:
         """Hand targets to the driver's thread and return the newest reading, without waiting.
 
-        Targets are reached evenly; an effort of 0 releases its joint, a larger one is cut to the
-        vendor's clip. See `Backend.step`; the caller keeps the schedule.
+        Targets are reached evenly; an effort of 0 releases its joint. See `Backend.step` and
+        `prepare`; the caller keeps the schedule.
         """
         with self._lock:
             self._driver.command(hand.q[0], hand.effort[0], self._now(), period)
+            self.delivered = self._wire is not None
         return self.read()
+
+    def prepare(self, hand: Array, fixture: Array) -> tuple[GoalsInForce, GoalsInForce]:
+        """Report the goals in force; see `Hardware.prepare`.
+
+        Joints are passive while the motors are off, while they are hot and while their finger is
+        silent. A joint is engaged and released by the effort of its command.
+        """
+        with self._lock:
+            in_force = self._driver.in_force(self._now())
+        return in_force, GoalsInForce.passive(np.full((1, 1), np.nan))
 
     def read(self) -> Reading:
         """Return the newest complete reading; its stamp tells how old it is."""

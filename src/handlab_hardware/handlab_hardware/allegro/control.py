@@ -67,6 +67,11 @@ class Interpolator:
         self._rate = np.zeros_like(q)
         self._now = self._aimed = -np.inf
 
+    @property
+    def target(self) -> Array:
+        """Where the setpoint goes, (n,) rad."""
+        return self._target.copy()
+
     def aim(self, target: Array, now: float, period: float) -> None:
         """Take a target [rad] at the time `now` [s].
 

@@ -6,7 +6,7 @@ is the schedule. Where frames stop coming:
 | age of a finger's newest frame | what follows                                               |
 |--------------------------------|------------------------------------------------------------|
 | up to FINGER_LATE              | nothing                                                    |
-| up to FINGER_LOST              | no torque on that finger; the others hold where they were  |
+| up to FINGER_LOST              | no torque on that finger; the others are reported to hold  |
 | more, or all fingers           | SYSTEM_OFF; start-up is sent again every RESTART_EVERY     |
 | RECOVERY_SETS whole sets again | SYSTEM_ON, if it is wanted; setpoints begin where it is    |
 
@@ -20,9 +20,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from handlab_core.backend import GoalsInForce
 from handlab_core.hands import Hand
 from handlab_core.heat import Heat
-from handlab_core.types import Array, BoolArray
+from handlab_core.types import Array, BoolArray, Command
 from handlab_hardware.allegro.config import AllegroConfig, Mounting
 from handlab_hardware.allegro.control import Interpolator, VelocityEstimate, pd_torque
 from handlab_hardware.allegro.protocol import (
@@ -120,7 +121,7 @@ class HandDriver:
         self._effort = np.zeros(JOINTS)
         self._velocity = VelocityEstimate()
         self._interpolator: Interpolator | None = None
-        self._next_info = self._next_restart = -np.inf
+        self._next_info = self._next_restart = self._commanded = -np.inf
         self._scaled_for(geared_b=False)
 
     # What the caller wants.
@@ -128,8 +129,24 @@ class HandDriver:
     def command(self, q: Array, effort: Array, now: float, period: float) -> None:
         """Take targets [rad] and largest torques [N m]; a torque of 0 or NaN releases its joint."""
         self._limit = np.minimum(np.nan_to_num(effort, nan=0.0, posinf=np.inf), self._largest)
-        if self._interpolator is not None and not self._late.any():
-            self._interpolator.aim(np.clip(q, self._hand.lower, self._hand.upper), now, period)
+        self._commanded = now
+        if self._interpolator is not None:
+            self._interpolator.aim(q, now, period)
+
+    def in_force(self, now: float) -> GoalsInForce:
+        """Return the goals of all joints, (1, 16); those of a silent finger are passive.
+
+        While a finger is silent the hand holds where the setpoints are.
+        """
+        passive = self.hot | self._joints_of(self._late) | (not self.engaged)
+        effort = np.where(passive, 0.0, self._largest)
+        if self._interpolator is None:
+            return GoalsInForce.passive(np.full((1, JOINTS), np.nan))
+        target, setpoint = self._interpolator.target, self._interpolator.at(now)
+        hold = setpoint[None] if self._late.any() else None
+        goal = Command(np.where(self._limit > 0.0, target, setpoint)[None], effort[None])
+        age = np.full((1, JOINTS), now - self._commanded)
+        return GoalsInForce(goal, age, self._largest[None], hold=hold)
 
     def engage(self, wanted: bool) -> None:
         """Ask for motors on, holding where they are, or off."""
@@ -246,8 +263,6 @@ class HandDriver:
         self._late |= late
         self._sets = 0
         self._fresh[late] = False
-        if self._interpolator is not None:
-            self._interpolator.hold()
         if self.engaged:
             for finger in np.flatnonzero(newly).tolist():
                 self._send(Message.SET_TORQUE + finger, pack_counts(np.zeros(4, np.int64)))
@@ -291,8 +306,11 @@ class HandDriver:
 
     def silent_joints(self, now: float) -> BoolArray:
         """Joints of silent fingers, (16,), in the hand's order."""
-        of_wire = np.repeat(self.silent_fingers(now), JOINTS_EACH)
-        return self._mounting.sort(of_wire.astype(np.float64)) > 0
+        return self._joints_of(self.silent_fingers(now))
+
+    def _joints_of(self, fingers: BoolArray) -> BoolArray:
+        """Joints of some fingers, (4,) to (16,), in the hand's order."""
+        return self._mounting.sort(np.repeat(fingers, JOINTS_EACH).astype(np.float64)) > 0
 
     def problems(self, now: float) -> tuple[str, ...]:
         """What is wrong now, a sentence each."""

@@ -11,6 +11,7 @@ from handlab_hardware.dynamixel import units
 from handlab_hardware.dynamixel.bus import ServoBus
 from handlab_hardware.dynamixel.failures import (
     OPENING_RETRIES,
+    RETRIES,
     WATCHDOG_COUNTS,
     WATCHDOG_OFF,
     PacketLost,
@@ -93,7 +94,7 @@ def arm_all(bus: ServoBus, plans: Sequence[Plan]) -> list[Facts]:
     if problems:
         raise StationFault("; ".join(problems))
     for plan in plans:
-        arm(bus, plan)
+        arm(bus, plan, OPENING_RETRIES)
     bus.fast = all(f.knows_fast_reads(p) for f, p in zip(facts, plans, strict=True))
     return facts
 
@@ -115,7 +116,7 @@ def inspect(bus: ServoBus, plan: Plan) -> Facts:
             f"{servo} is of model number {identity.model_number}, not {servo.model.number} "
             f"({servo.model.name}); correct the station file"
         )
-    value = _Values(_read_all(bus, servo))
+    value = _Values(_read_all(bus, servo, OPENING_RETRIES))
     problems = []
     if identity.firmware < LEAST_FIRMWARE:
         problems.append(
@@ -136,23 +137,28 @@ def inspect(bus: ServoBus, plan: Plan) -> Facts:
     return Facts(identity.firmware, goals, value["current_limit"])
 
 
-def arm(bus: ServoBus, plan: Plan) -> None:
+def arm(bus: ServoBus, plan: Plan, retries: int = RETRIES) -> None:
     """Release one servo and set it up: return delay, mode, bus watchdog.
+
+    Args:
+        bus: where it is.
+        plan: what it shall be.
+        retries: more tries for each packet that gets no answer.
 
     Raises:
         StationFault: it does not answer, or refused; says which.
     """
     servo = plan.servo
     try:
-        value = _Values(_read_all(bus, servo))
+        value = _Values(_read_all(bus, servo, retries))
         # A watchdog that tripped must be cleared before anything else is accepted.
-        bus.write(servo.id, "bus_watchdog", WATCHDOG_OFF)
+        bus.write(servo.id, "bus_watchdog", WATCHDOG_OFF, retries)
         if value["torque_enable"]:
-            bus.write(servo.id, "torque_enable", 0)
+            bus.write(servo.id, "torque_enable", 0, retries)
         for register, wanted in (("return_delay_time", 0), ("operating_mode", int(plan.mode))):
             if value[register] != wanted:
-                bus.write(servo.id, register, wanted)
-        bus.write(servo.id, "bus_watchdog", WATCHDOG_COUNTS)
+                bus.write(servo.id, register, wanted, retries)
+        bus.write(servo.id, "bus_watchdog", WATCHDOG_COUNTS, retries)
     except ServoRefused as error:
         raise ServoRefused(f"{servo}: {error}") from error
 
@@ -174,13 +180,13 @@ class _Values:
         return units.from_bytes(self._data[item.address :], item)
 
 
-def _read_all(bus: ServoBus, servo: Servo) -> bytes:
+def _read_all(bus: ServoBus, servo: Servo, retries: int) -> bytes:
     """The first registers of a servo, which from now on answers every instruction."""
     try:
-        data = bus.read_block(servo.id, *BLOCK).data
+        data = bus.read_block(servo.id, *BLOCK, retries).data
     except PacketLost:
         data = b""  # it answers pings only
     if not data or data[REGISTERS["status_return_level"].address] != ANSWER_ALL:
-        bus.write(servo.id, "status_return_level", ANSWER_ALL)
-        data = bus.read_block(servo.id, *BLOCK).data
+        bus.write(servo.id, "status_return_level", ANSWER_ALL, retries)
+        data = bus.read_block(servo.id, *BLOCK, retries).data
     return data

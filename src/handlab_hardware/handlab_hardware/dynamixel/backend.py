@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from handlab_core.backend import GoalsInForce
 from handlab_core.errors import StationFault
 from handlab_core.fixtures import FIXTURES, Fixture
 from handlab_core.hands import Hand, make_hand
@@ -24,6 +25,7 @@ from handlab_hardware.dynamixel.bus import ServoBus
 from handlab_hardware.dynamixel.failures import REOPEN_PERIOD, WATCHDOG, PortGone
 from handlab_hardware.dynamixel.guardian import Guardian
 from handlab_hardware.dynamixel.layout import GROUPS, Layout
+from handlab_hardware.dynamixel.registers import RAD_PER_TICK
 from handlab_hardware.dynamixel.servos import Servos
 from handlab_hardware.dynamixel.wire import SYSFS
 from handlab_hardware.station_file import Servo, StationFile, load_station, station_path
@@ -61,16 +63,17 @@ class DynamixelStation:
         self._station = station
         self._layout = layout = Layout(hand, fixture, station)
         self._clock, self._sysfs = clock, sysfs
-        self._servos = Servos(layout.plans, layout.max_rate)
+        self._servos = Servos(layout.plans, clock)
         limit = layout.temperature_limit
         self._heat = {group: Heat(limit[layout.places[group]]) for group in GROUPS}
         self._rest: dict[str, Rest] = {}
         self._held: dict[str, Array] = {}
         self._counts = Counter(retries=0, lost_packets=0, stale_cycles=0, reopened=0)
-        self._active = self._closed = False
+        self._active = self._closed = self.delivered = False
         self._bus: ServoBus | None = None
         self._fault = ""
         self._guardian: Guardian | None = None
+        self._last_cycle = self._next_open = 0.0
         began = self._open()
         silent = [str(servo) for servo, ok in self._each(self._servos.fresh) if not ok]
         if silent:
@@ -93,26 +96,22 @@ class DynamixelStation:
         period: float,
         worlds: IntArray | None = None,
     ) -> Reading:
-        """Command, then read, in one cycle on the bus; does not wait. See `Backend.step`.
+        """Send goals as they are, then read; does not wait. See `Backend.step` and `prepare`.
 
-        A joint with no effort is released. In position mode any other effort is the servo's own
-        limit; in current-based mode it is the limit that was asked for.
+        In position mode the effort is the servo's own limit; in current-based mode it is sent.
 
         Raises:
             ValueError: a command has the wrong shape, or targets that are not finite.
             StationFault: the station is closed.
         """
-        if self._closed:
-            raise StationFault("the station is closed")
+        self._check_open()
         target, effort = self._layout.joined(hand, fixture)
-        now = self._clock()
-        if self._bus is None:
-            self._reopen(now)
+        self.delivered = False
         if self._bus is None:
             self._counts["stale_cycles"] += len(self._layout.served)
             return self._reading
         try:
-            self._cycle(self._bus, target, effort, period, now)
+            self._cycle(self._bus, target, effort)
         except PortGone as error:
             self._lose(error)
         return self._reading
@@ -129,6 +128,51 @@ class DynamixelStation:
                 self._servos.disarm(self._bus)
             self._drop()
         self._dismiss()
+
+    # Before a step.
+
+    def prepare(self, hand: Array, fixture: Array) -> tuple[GoalsInForce, GoalsInForce]:
+        """Engage and release servos, and report their goals; see `Hardware.prepare`.
+
+        A servo stays passive if it is hot, has shut down, does not answer or refuses, and all do
+        while the station is not active or the adapter is gone.
+
+        Raises:
+            StationFault: the station is closed.
+        """
+        self._check_open()
+        now = self._clock()
+        if self._bus is None:
+            self._reopen(now)
+        if self._bus is not None:
+            try:
+                self._set_torque(self._bus, self._layout.in_order(hand, fixture), now)
+            except PortGone as error:
+                self._lose(error)
+        in_force = [self._goals_in_force(group) for group in GROUPS]
+        return in_force[0], in_force[1]
+
+    def _set_torque(self, bus: ServoBus, effort: Array, now: float) -> None:
+        servos = self._servos
+        if now - self._last_cycle > WATCHDOG:
+            servos.examine_all(bus)  # we were away: their watchdogs may have tripped
+        self._last_cycle = now
+        servos.set_torque(bus, np.where(self._active & ~self._hot(), effort, 0.0))
+
+    def _goals_in_force(self, group: str) -> GoalsInForce:
+        servos, layout = self._servos, self._layout
+        if group not in layout.served:
+            return GoalsInForce.passive(np.full((1, len(layout.joints[group])), np.nan))
+        places = layout.places[group]
+        engaged = servos.engaged[None, places]
+        q, effort = servos.q[None, places], servos.effort[None, places]
+        goal = Command(
+            np.where(engaged, servos.goal[None, places], q), np.where(engaged, effort, 0.0)
+        )
+        age = self._clock() - servos.sent_at[None, places]
+        held = self._held.get(group)
+        hold = None if held is None else held[None]
+        return GoalsInForce(goal, age, servos.max_effort[None, places], RAD_PER_TICK, hold)
 
     # Lifecycle.
 
@@ -229,21 +273,14 @@ class DynamixelStation:
 
     # A cycle.
 
-    def _cycle(
-        self, bus: ServoBus, target: Array, effort: Array, period: float, now: float
-    ) -> None:
+    def _cycle(self, bus: ServoBus, target: Array, effort: Array) -> None:
         servos = self._servos
-        if now - self._last_cycle > WATCHDOG:
-            servos.examine_all(bus)  # we were away: their watchdogs may have tripped
-        self._last_cycle = now
-        for group, q in self._held.items():
-            target[self._layout.places[group]] = q
-        free = ~self._hot() & self._active
-        servos.command(bus, target, np.where(free, effort, 0.0), period)
+        servos.send(bus, target, effort)
+        self.delivered = True
         stamp = self._stamp()
         servos.read(bus)
         self._advance(stamp)
-        servos.look_after(bus, now)
+        servos.look_after(bus, self._last_cycle)
         self._settle()
 
     def _advance(self, stamp: float) -> None:
@@ -268,8 +305,7 @@ class DynamixelStation:
             if not servos.absent[places].any():
                 self._held.pop(group, None)
             elif group not in self._held:
-                limits = self._layout.limits[group]
-                self._held[group] = np.clip(servos.q[places], limits.lower, limits.upper)
+                self._held[group] = servos.q[places].copy()
 
     def _release(self, which: BoolArray) -> None:
         if self._bus is None:
@@ -327,6 +363,10 @@ class DynamixelStation:
         return self._bus
 
     # Small things.
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StationFault("the station is closed")
 
     def _dismiss(self) -> None:
         if self._guardian is not None:

@@ -106,9 +106,9 @@ class ServoBus:
         item = REGISTERS[register]
         return units.from_bytes(self.read_block(servo, item.address, item.size).data, item)
 
-    def read_block(self, servo: int, address: int, size: int) -> Answer:
+    def read_block(self, servo: int, address: int, size: int, retries: int = RETRIES) -> Answer:
         """Read some bytes of the control table; PacketLost, ServoRefused."""
-        return self._ask(servo, [2, *_word(address), *_word(size)], RETRIES, size)
+        return self._ask(servo, [2, *_word(address), *_word(size)], retries, size)
 
     def write(self, servo: int, register: str, value: int, retries: int = RETRIES) -> None:
         """Write one register, and wait until the servo confirms it; PacketLost, ServoRefused."""

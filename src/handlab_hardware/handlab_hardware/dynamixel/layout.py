@@ -57,11 +57,6 @@ class Layout:
         return tuple(g for g in GROUPS if self.places[g].start < self.places[g].stop)
 
     @property
-    def max_rate(self) -> Array:
-        """How fast each joint may approach its command, (n,) rad/s."""
-        return np.concatenate([self.limits[group].max_rate for group in self.served])
-
-    @property
     def max_effort(self) -> Array:
         """How hard each joint may push, (n,) N m."""
         return np.concatenate([self.limits[group].max_effort for group in self.served])
@@ -81,6 +76,11 @@ class Layout:
         if joint not in joints:
             raise UnknownName("joint of this station", joint, joints)
         return joints.index(joint)
+
+    def in_order(self, hand: Array, fixture: Array) -> Array:
+        """Values of all servos, (n,), from those of both groups, (1, joints of the group) each."""
+        values = {HAND: hand, FIXTURE: fixture}
+        return np.concatenate([values[group][0] for group in self.served])
 
     def joined(self, hand: Command, fixture: Command | None) -> tuple[Array, Array]:
         """Targets [rad] and efforts [N m] of all servos, (n,) each; None has no effort.

@@ -58,15 +58,17 @@ class Servos:
 
     Args:
         plans: what each shall be.
-        max_rate: (m,) rad/s, how fast a joint may approach its command.
+        clock: s; gives the times at which goals went out.
     """
 
-    def __init__(self, plans: Sequence[Plan], max_rate: Array) -> None:
+    def __init__(self, plans: Sequence[Plan], clock: Callable[[], float]) -> None:
         n = len(plans)
-        self.plans, self.servos = tuple(plans), [plan.servo for plan in plans]
+        self.plans, self.servos, self._clock = tuple(plans), [p.servo for p in plans], clock
         self.ids = [servo.id for servo in self.servos]
-        self.q, self.qd, self.torque, self.goal = np.full((4, n), np.nan)
-        """rad, rad/s and N m as measured last, and the goal [rad] that was sent last."""
+        self.q, self.qd, self.torque, self.goal, self.effort = np.full((5, n), np.nan)
+        """rad, rad/s and N m as measured last; goal [rad] and effort [N m] as sent last."""
+        self.sent_at = np.full(n, -np.inf)
+        """s; when each goal went out."""
         self.temperature, self.voltage = np.full((2, n), np.nan)
         self.engaged, self.fresh, self.absent, self.rebooting, self.locked = np.zeros(
             (5, n), dtype=bool
@@ -76,7 +78,6 @@ class Servos:
         self.troubles: dict[int, str] = {}
         """Place of a servo to what it refuses."""
         self.counts: Counter[str] = Counter()
-        self._max_rate = max_rate
         self._zero = np.array([servo.zero for servo in self.servos])
         self._direction = np.array([servo.direction for servo in self.servos])
         self._per_count = np.array([units.torque_per_count(s.model) for s in self.servos])
@@ -133,35 +134,38 @@ class Servos:
         self.fresh[there] = True
         self._alert[there] = [a.alert for a in answers]
 
-    def command(self, bus: ServoBus, target: Array, effort: Array, period: float) -> None:
-        """Engage, release and move joints.
+    def set_torque(self, bus: ServoBus, effort: Array) -> None:
+        """Engage the joints that have an effort [N m], where they stand, and release the others."""
+        wanted = (effort > 0.0) & ~self.locked
+        self.release(bus, self.engaged & ~wanted)
+        if (new := wanted & ~self.engaged & ~self.absent).any():
+            self.engage(bus, new, effort)
+
+    def send(self, bus: ServoBus, target: Array, effort: Array) -> None:
+        """Send goals as they are.
+
+        A servo that does not answer is sent its goal, too: it may hear.
 
         Args:
             bus: where they are.
             target: rad.
-            effort: N m; 0 releases a joint.
-            period: s, for how long this holds.
+            effort: N m; 0: no goal, which is what a joint that is not engaged must have.
 
         Raises:
             ValueError: a joint is to move to a target that is not finite.
         """
-        wanted = (effort > 0.0) & ~self.locked
-        if not np.isfinite(target[wanted]).all():
+        on = _places(self.engaged & (effort > 0.0))
+        if not np.isfinite(target[on]).all():
             raise ValueError(f"targets {target} rad with efforts {effort} N m are not finite")
-        self.release(bus, self.engaged & ~wanted)
-        if (new := wanted & ~self.engaged & ~self.absent).any():
-            self.engage(bus, new, effort)
-        on = _places(self.engaged & wanted & ~self.absent)
         if not on:
             return
-        reach = self._max_rate[on] * period
-        self.goal[on] = np.clip(target[on], self.goal[on] - reach, self.goal[on] + reach)
-        ticks = units.rad_to_ticks(self.goal[on], self._zero[on], self._direction[on])
+        ticks = units.rad_to_ticks(target[on], self._zero[on], self._direction[on])
         if self._by_current:
             counts = {self.ids[i]: self._current(i, float(effort[i])) for i in on}
             bus.sync_write("goal_current", counts)
-        goals = {self.ids[i]: self._within(i, int(t)) for i, t in zip(on, ticks, strict=True)}
+        goals = {self.ids[i]: int(t) for i, t in zip(on, ticks, strict=True)}
         bus.sync_write("goal_position", goals)
+        self.goal[on], self.effort[on], self.sent_at[on] = target[on], effort[on], self._clock()
 
     def engage(self, bus: ServoBus, which: BoolArray, effort: Array) -> None:
         """Turn torque on, each joint held where it is now."""
@@ -179,7 +183,7 @@ class Servos:
             bus.write(self.ids[i], "goal_current", self._current(i, effort))
         bus.write(self.ids[i], "torque_enable", 1)
         self.goal[i] = units.ticks_to_rad(ticks, self._zero[i], self._direction[i])
-        self.engaged[i] = True
+        self.effort[i], self.sent_at[i], self.engaged[i] = effort, self._clock(), True
 
     def release(self, bus: ServoBus, which: BoolArray) -> None:
         """Turn torque off; who does not confirm it stays engaged, and is told again."""
@@ -203,6 +207,13 @@ class Servos:
     def _current(self, i: int, effort: float) -> int:
         limit = self._facts[i].current_limit
         return round(min(effort / float(self._per_count[i]), limit))
+
+    @property
+    def max_effort(self) -> Array:
+        """N m; the most that each servo's current limit allows, inf where current is no goal."""
+        if not self._by_current:
+            return np.full(len(self.ids), np.inf)
+        return self._per_count * [facts.current_limit for facts in self._facts]
 
     # Upkeep.
 

@@ -62,6 +62,8 @@ class Bus:
             raise BadConfig(f"servo ids {ids}: give every servo an id of its own")
         self.faults = faults or Faults()
         self.processing = processing
+        self.taps: list[Callable[[float, Instruction], None]] = []
+        """Listeners; each is called with every packet, and the time [s] when it was through."""
         self._parser = packet.Parser()
         self._free = 0.0
         """s, when the wire is free."""
@@ -108,6 +110,8 @@ class Bus:
     def _execute(self, instruction: Instruction, heard: float, baud: int) -> list[Reply]:
         """Let the servos act on a packet that has gone over the wire at the time `heard`."""
         self.advance(heard)
+        for tap in self.taps:
+            tap(heard, instruction)
         hearing = {s.id: s for s in self.servos if s.hears(baud, heard) and self.faults.alive(s.id)}
         if not hearing:
             return []
