@@ -29,6 +29,8 @@ class ForeignNode:
     parameters: Path | None = None
     arguments: tuple[str, ...] = ()
     remappings: dict[str, str] = field(default_factory=dict)
+    timed: bool = True
+    """It follows the driver's clock where time is simulated."""
     lasting: bool = True
     """The graph ends with it; a spawner ends when its work is done."""
 
@@ -66,4 +68,6 @@ def control_nodes(hand: Hand, namespace: str) -> list[ForeignNode]:
 def _spawner(controllers: tuple[str, ...], file: Path, *options: str) -> ForeignNode:
     waiting = ("--controller-manager-timeout", str(MANAGER_TIMEOUT), "--param-file", str(file))
     arguments = (*controllers, *waiting, *options)
-    return ForeignNode("controller_manager", "spawner", arguments=arguments, lasting=False)
+    return ForeignNode(
+        "controller_manager", "spawner", arguments=arguments, timed=False, lasting=False
+    )

@@ -15,6 +15,7 @@ from handlab_core.estimation.follower import CAMERA, ENCODER, check_estimator
 from handlab_core.hands import Hand
 from handlab_core.lockstep import PACES
 from handlab_core.tasks import make_task
+from handlab_nodes import topics
 
 PERSON, SCRIPT = "person", "script"
 TEACHERS = (PERSON, SCRIPT)
@@ -45,6 +46,7 @@ class NodeSpec:
     executable: str = ""
     """Console script of the package, and its module's name; empty: the node's name and `_node`."""
     lifecycle: bool = False
+    remappings: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Fill in the executable."""
@@ -120,6 +122,11 @@ class GraphConfig:
                 f"ros2_control runs by the clock, not in pace {self.pace}; choose pace real"
             )
 
+    @property
+    def simulated(self) -> bool:
+        """Whether time is the simulation's; a demonstration that is only shown has none."""
+        return self.hardware == "mujoco" and self.replay != LOOK
+
     def _check_teacher(self) -> None:
         if self.replay not in ("", *REPLAYS):
             raise UnknownName("replay", self.replay, REPLAYS)
@@ -180,6 +187,8 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
     output: dict[str, Any] = {}
     if config.ros2_control:
         output = {"command_output": "forward_controller"}
+        if config.simulated:  # the manager's loop waits for /clock
+            driver["clock_rate"] = config.rate
         driver["command_sources"] = ["reset", system_name(make_task(config.task).hand)]
     if config.replay == LOOK:
         return _looking(config)
@@ -210,7 +219,16 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
         nodes.append(NodeSpec("recorder", {"bag": config.bag}))
     if config.viewer:
         nodes.append(NodeSpec("viewer", task, package="handlab", executable="viewer"))
-    return nodes
+    return [_in_simulated_time(node) for node in nodes] if config.simulated else nodes
+
+
+def _in_simulated_time(node: NodeSpec) -> NodeSpec:
+    """Return a node that follows the driver's clock, which is that of its own namespace."""
+    return replace(
+        node,
+        parameters=node.parameters | {"use_sim_time": True},
+        remappings=node.remappings | {"/clock": topics.CLOCK},
+    )
 
 
 def _teaching(config: GraphConfig) -> list[NodeSpec]:

@@ -24,7 +24,9 @@ class GraphClient:
     def __init__(self, graph: BackgroundGraph) -> None:
         self._graph, self._leave = graph, ExitStack()
         self._telling: Any = None
-        self._node, self._spinner = self._leave.enter_context(guest("handlab", graph.domain))
+        self._node, self._spinner = self._leave.enter_context(
+            guest("_handlab", graph.domain, graph.simulated)
+        )
 
     def __enter__(self) -> "GraphClient":
         """Nothing to do."""

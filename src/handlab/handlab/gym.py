@@ -151,14 +151,15 @@ class _Graph:
 
         self._exit = ExitStack()
         scratch = self._exit.enter_context(tempfile.TemporaryDirectory(prefix="handlab-"))
+        simulated = pace == "lockstep"
         if domain is None:
             config = GraphConfig(
                 task.name, pace=pace, reward=task.reward, runner=False, learner=False
             )
             graph = BackgroundGraph(config, Path(scratch, "nodes.log"))
-            domain = self._exit.enter_context(graph).domain
+            domain, simulated = self._exit.enter_context(graph).domain, config.simulated
         # The name of the driver's customer: commands from elsewhere are reported.
-        node, spinner = self._exit.enter_context(guest("runner", domain))
+        node, spinner = self._exit.enter_context(guest("runner", domain, simulated))
         self.station = GraphStation(node, spinner, task, pace == "lockstep")
 
     def close(self) -> None:

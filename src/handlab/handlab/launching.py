@@ -27,9 +27,13 @@ from handlab_core.estimation.follower import ENCODER, ESTIMATORS
 from handlab_core.lockstep import PACES
 from handlab_core.paths import share
 from handlab_core.tasks import TASKS, Task, make_task
+from handlab_nodes import topics
 from handlab_sim.urdf import urdf_string
 
 BOOLEAN = ["true", "false"]
+
+OWN_CLOCK = ("/clock", topics.CLOCK)
+"""Remapping to the clock of the robot in the node's namespace."""
 
 
 def task_launch(task_name: str) -> LaunchDescription:
@@ -114,7 +118,9 @@ def _demonstration_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity
     config = replace(config, calibration=calibration_of(config))
     nodes = [_action(node, chosen["namespace"]) for node in build_graph(config)]
     if chosen["rviz"] == "true":
-        nodes += _rviz(make_task(config.task), chosen["namespace"], described=False)
+        nodes += _rviz(
+            make_task(config.task), chosen["namespace"], config.simulated, described=False
+        )
     return nodes
 
 
@@ -131,9 +137,12 @@ def _nodes(context: LaunchContext, task: Task) -> list[LaunchDescriptionEntity]:
     nodes = [_action(node, namespace) for node in build_graph(config)]
     # Behind the driver: what it publishes first is what controllers start from.
     if config.ros2_control:
-        nodes += [_foreign_action(node, namespace) for node in control_nodes(task.hand, namespace)]
+        nodes += [
+            _foreign_action(node, namespace, config.simulated)
+            for node in control_nodes(task.hand, namespace)
+        ]
     if chosen["rviz"] == "true":
-        nodes += _rviz(task, namespace, described=config.ros2_control)
+        nodes += _rviz(task, namespace, config.simulated, described=config.ros2_control)
     return nodes
 
 
@@ -146,14 +155,17 @@ def _action(node: NodeSpec, namespace: str) -> Node:
         name=node.name,
         namespace=namespace,
         parameters=[node.parameters],
+        remappings=list(node.remappings.items()),
         output="screen",
         on_exit=[EmitEvent(event=Shutdown(reason=f"{node.name} ended"))],
     )
 
 
-def _foreign_action(node: ForeignNode, namespace: str) -> Node:
+def _foreign_action(node: ForeignNode, namespace: str, simulated: bool) -> Node:
     """A process of ros2_control."""
     parameters: list[Any] = [node.parameters] if node.parameters else []
+    if node.timed:
+        parameters.append({"use_sim_time": simulated})
     if node.description:
         parameters.append(_robot_description(node.description))
     end = EmitEvent(event=Shutdown(reason=f"{node.executable} ended"))
@@ -163,7 +175,7 @@ def _foreign_action(node: ForeignNode, namespace: str) -> Node:
         namespace=namespace,
         parameters=parameters,
         arguments=list(node.arguments),
-        remappings=list(node.remappings.items()),
+        remappings=[*node.remappings.items(), OWN_CLOCK],
         output="screen",
         on_exit=[end] if node.lasting else None,
     )
@@ -174,7 +186,7 @@ def _robot_description(urdf: str) -> dict[str, ParameterValue]:
     return {"robot_description": ParameterValue(urdf, value_type=str)}
 
 
-def _rviz(task: Task, namespace: str, described: bool) -> list[Node]:
+def _rviz(task: Task, namespace: str, simulated: bool, described: bool) -> list[Node]:
     """rviz2, and a robot_state_publisher for hand and object each.
 
     The hand is left out if it is `described` already, by ros2_control's own.
@@ -188,7 +200,8 @@ def _rviz(task: Task, namespace: str, described: bool) -> list[Node]:
             executable="robot_state_publisher",
             name=f"{group}_state_publisher",
             namespace=f"{namespace}/{group}",
-            parameters=[_robot_description(text)],
+            parameters=[_robot_description(text), {"use_sim_time": simulated}],
+            remappings=[OWN_CLOCK],
         )
         for group, text in texts.items()
     ]
@@ -198,6 +211,9 @@ def _rviz(task: Task, namespace: str, described: bool) -> list[Node]:
         executable="rviz2",
         namespace=namespace,
         arguments=["-d", str(config)],
-        remappings=[("hand/robot_description", "robot_description")] if described else None,
+        parameters=[{"use_sim_time": simulated}],
+        remappings=[("hand/robot_description", "robot_description"), OWN_CLOCK]
+        if described
+        else [OWN_CLOCK],
     )
     return [*publishers, rviz]

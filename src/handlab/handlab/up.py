@@ -73,6 +73,8 @@ class Manager(honcho.Manager):
 def command(node: NodeSpec) -> str:
     """Shell command of one node."""
     words = [sys.executable, "-m", node.module, "--ros-args", "-r", f"__node:={node.name}"]
+    for name, other in node.remappings.items():
+        words += ["-r", f"{name}:={other}"]
     for name, value in node.parameters.items():
         text = yaml.safe_dump(value, default_flow_style=True).strip().removesuffix("\n...")
         words += ["-p", f"{name}:={text if value != '' else chr(39) * 2}"]
@@ -115,7 +117,7 @@ class BackgroundGraph:
     def __init__(self, config: GraphConfig, log: Path) -> None:
         self.log = log
         self._domain = Domain()
-        self.domain = self._domain.id
+        self.domain, self.simulated = self._domain.id, config.simulated
         words = [sys.executable, "-m", "handlab.up", json.dumps(vars(config)), "--log", str(log)]
         self._process = subprocess.Popen(
             words,

@@ -84,6 +84,18 @@ def bench_on(folder, station=None, **config):
         yield bench
 
 
+def test_the_time_of_emulated_servos_is_the_time_of_day_and_there_is_no_clock(tmp_path):
+    with bench_on(tmp_path) as bench:
+        assert bench.stamps[-1] == pytest.approx(time.time(), abs=2.0)
+        stamps = []
+        bench.node.create_subscription(
+            DiagnosticArray, "/diagnostics", lambda m: stamps.append(from_stamp(m.header.stamp)), 10
+        )
+        bench.until(lambda: len(stamps) >= 3, "/diagnostics")
+        assert stamps[-1] == pytest.approx(time.time(), abs=2.0)
+        assert bench.node.count_publishers("/clock") == 0
+
+
 def test_a_hardware_error_is_told_by_name_and_one_servo_is_rebooted(tmp_path):
     with bench_on(tmp_path) as bench:
         bench.port.inject(Fault("overload", id=12))

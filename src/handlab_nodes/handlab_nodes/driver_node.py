@@ -26,10 +26,10 @@ from handlab_core.types import Reading
 from handlab_interfaces.srv import Calibrate, JointTorque, Reboot, Teleport
 from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.driver_report import DriverReport
-from handlab_nodes.driver_wire import DriverWire
+from handlab_nodes.driver_wire import CLOCK_RATE, DriverWire
 from handlab_nodes.pace import LockstepPace, Pace, RealPace
 from handlab_nodes.params import TaskParams, read_params
-from handlab_nodes.spinner import run
+from handlab_nodes.spinner import POLL, run
 
 COMMANDS = {HAND: topics.HAND_COMMANDS, FIXTURE: topics.FIXTURE_COMMANDS}
 TORQUE = {HAND: topics.HAND_TORQUE, FIXTURE: topics.FIXTURE_TORQUE}
@@ -50,6 +50,7 @@ class DriverParams(TaskParams):
     groups: tuple[str, ...] = (HAND, FIXTURE)  # that this driver serves
     pace: str = "lockstep"
     rate: float = 100.0  # Hz, of the readings in real pace
+    clock_rate: float = CLOCK_RATE  # Hz of wall time, limit of /clock; simulation only
     autostart: bool = True  # configure and activate at once, and again until it works
     command_sources: tuple[str, ...] = ("runner", "reset", "demonstrator", "replay")
     """Nodes that may send commands."""
@@ -73,9 +74,11 @@ class DriverNode(LifecycleNode):
         self._hardware: Hardware | None = None
         self._pace: Pace | None = None
         self._malformed, self._next_try, self._why_closed = 0, 0.0, ""
+        self._stopped_at: float | None = None  # s; last stamp of a simulation that was closed
         self._autostart = params.autostart
         self._report = DriverReport(self, params.command_sources)
-        self._wire = DriverWire(self, names, params.groups)
+        clock_rate = params.clock_rate if params.hardware == "mujoco" else None
+        self._wire = DriverWire(self, names, params.groups, clock_rate)
         for group in params.groups:
             receiver = self._receiver(group, codec.Commands(names[group]))
             self.create_subscription(JointState, COMMANDS[group], receiver, qos.COMMAND, raw=True)
@@ -95,7 +98,8 @@ class DriverNode(LifecycleNode):
         """Open the hardware."""
         task, params = self._task, self.params
         machine = {"station": params.station, "port": params.port}
-        options = {} if params.hardware == "mujoco" else machine
+        simulated = params.hardware == "mujoco"
+        options: dict[str, Any] = {"after": self._stopped_at} if simulated else machine
         try:
             backend = make_backend(
                 params.hardware, hand=task.hand_name, fixture=task.fixture_name, **options
@@ -168,6 +172,8 @@ class DriverNode(LifecycleNode):
     def _close(self) -> TransitionCallbackReturn:
         self._rest()
         if self._backend is not None:
+            if self._hardware is None:
+                self._stopped_at = float(self._backend.read().hand.stamp[0])
             self._backend.close()
             self._backend = self._hardware = None
         return TransitionCallbackReturn.SUCCESS
@@ -191,7 +197,7 @@ class DriverNode(LifecycleNode):
 
     def _publish(self, reading: Reading) -> None:
         assert self._backend is not None
-        self._wire.publish(reading, self._backend, self._hardware is None)
+        self._wire.publish(reading, self._backend)
         if self._hardware is not None and self._report.has_news(self._hardware.health):
             self.report()
 
@@ -262,8 +268,13 @@ class DriverNode(LifecycleNode):
 
     # Called by the event loop.
 
+    def patience(self) -> float:
+        """Return how long the next event may take at most; s."""
+        return min(POLL, self._wire.patience())
+
     def work(self, spinner: object) -> None:
         """Start when it can be; end with what ended the stepping."""
+        self._wire.flush()
         if self._pace is not None:
             self._pace.check()
         elif self._autostart and time.monotonic() >= self._next_try:
@@ -273,6 +284,7 @@ class DriverNode(LifecycleNode):
 
     def report(self) -> None:
         """Tell how the station is."""
+        self._wire.repeat_clock()
         if self._backend is None or self._pace is None:
             self._report.tell_idle(self._why_closed)
             return

@@ -1,6 +1,7 @@
 """What a driver says: readings, what was sent, the state of its motors."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from rclpy.node import Node
@@ -13,11 +14,20 @@ from handlab_core.lockstep import FIXTURE, HAND
 from handlab_core.types import Reading
 from handlab_interfaces.msg import HandStatus
 from handlab_nodes import codec, convert, qos, topics
+from handlab_nodes.throttle import Throttle
 
 STATES = {FIXTURE: topics.FIXTURE_STATES, HAND: topics.HAND_STATES}
 """The fixture first: the estimator and the reward computer have the longer way from here."""
 
 STATUS = {FIXTURE: topics.FIXTURE_STATUS, HAND: topics.HAND_STATUS}
+
+CLOCK_RATE = 40.0
+"""Hz of wall time, the rate at which `ros2 bag play --clock` publishes /clock, too (rosbag2,
+ros2bag/verb/play.py). In lockstep the world makes a thousand steps a second and every node wakes
+for every message on /clock."""
+
+JOINT_STATES_RATE = 30.0
+"""Hz of wall time; smooth to the eye, and robot_state_publisher publishes 20 by itself."""
 
 
 class DriverWire:
@@ -27,9 +37,16 @@ class DriverWire:
         node: publishes.
         names: joints of each group, by group.
         groups: those that are served.
+        clock_rate: Hz of wall time; limit of /clock. None: time is not simulated, there is none.
     """
 
-    def __init__(self, node: Node, names: dict[str, list[str]], groups: Sequence[str]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        names: dict[str, list[str]],
+        groups: Sequence[str],
+        clock_rate: float | None,
+    ) -> None:
         stream = qos.STREAM
         self._names = names
         self._codecs = {group: codec.JointStates(joints) for group, joints in names.items()}
@@ -43,14 +60,19 @@ class DriverWire:
         self._sent = None
         if HAND in groups:
             self._sent = node.create_publisher(JointState, topics.HAND_SENT, stream)
-        self._clock = node.create_publisher(Clock, "/clock", 1)
+        self._throttles: list[Throttle[Any]] = []
+        self._clock: Throttle[float] | None = None
+        if clock_rate is not None:
+            self._clocks = node.create_publisher(Clock, topics.CLOCK, 1)
+            self._clock = Throttle(self._publish_clock, 1 / clock_rate)
+            self._throttles.append(self._clock)
         self.forget()
 
     def forget(self) -> None:
         """Take the next reading for new, whatever its stamp."""
         self._stamps = dict.fromkeys(self._states, float("-inf"))
 
-    def publish(self, reading: Reading, backend: GuardedBackend, simulated: bool) -> None:
+    def publish(self, reading: Reading, backend: GuardedBackend) -> None:
         """Tell what was measured, of each group only if it is new."""
         for group, state in ((FIXTURE, reading.fixture), (HAND, reading.hand)):
             stamp = float(state.stamp[0])
@@ -58,10 +80,27 @@ class DriverWire:
                 self._stamps[group] = stamp
                 self._states[group].publish(self._codecs[group].pack(state))
         stamp = float(reading.hand.stamp[0])
-        if simulated and self._clock.get_subscription_count():
-            self._clock.publish(Clock(clock=convert.to_stamp(stamp)))
+        if self._clock is not None:
+            self._clock.offer(stamp)
         if self._sent is not None and self._sent.get_subscription_count():
             self._sent.publish(self._sent_codec.pack(backend.sent[0], stamp))
+
+    def _publish_clock(self, stamp: float) -> None:
+        self._clocks.publish(Clock(clock=convert.to_stamp(stamp)))
+
+    def flush(self) -> None:
+        """Publish the newest values that were held back, if their time has come."""
+        for throttle in self._throttles:
+            throttle.flush()
+
+    def patience(self) -> float:
+        """Return how long until `flush` has something to do; s, infinite without."""
+        return min((throttle.patience() for throttle in self._throttles), default=float("inf"))
+
+    def repeat_clock(self) -> None:
+        """Publish the newest time again: a node that came while the world rests needs it, too."""
+        if self._clock is not None:
+            self._clock.repeat()
 
     def publish_status(
         self, reading: Reading, backend: GuardedBackend, health: StationHealth | None, refused: int

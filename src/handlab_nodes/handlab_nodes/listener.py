@@ -24,7 +24,7 @@ class Listener:
 
     def __init__(self, owner: Node, role: str = "listener") -> None:
         self.node = Node(
-            f"{owner.get_name()}_{role}",
+            f"_{owner.get_name().lstrip('_')}_{role}",  # hidden: not for people
             namespace=owner.get_namespace(),
             context=owner.context,
             use_global_arguments=False,

@@ -19,6 +19,7 @@ from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException
 from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.task import Future
 
 from handlab_core.errors import StationTimeout
@@ -128,15 +129,23 @@ class Spinner:
 
 
 @contextmanager
-def guest(name: str, domain: int) -> Iterator[tuple[Node, Spinner]]:
-    """A node of this process in a graph's domain, and its spinner.
+def guest(name: str, domain: int, simulated: bool = False) -> Iterator[tuple[Node, Spinner]]:
+    """Make a node of this process in a graph's domain, and its spinner.
 
     The context is its own: Ctrl-C raises KeyboardInterrupt here as in any other program.
+
+    Args:
+        name: of the node; one that is not for people begins with an underscore.
+        domain: ROS domain id of the graph.
+        simulated: the node follows the graph's /clock.
     """
     context = Context()
     rclpy.init(context=context, domain_id=domain)
     try:
-        node = rclpy.create_node(name, context=context, namespace="")
+        time_source = Parameter("use_sim_time", value=simulated)
+        node = rclpy.create_node(
+            name, context=context, namespace="", parameter_overrides=[time_source]
+        )
         with Spinner(node, context=context) as spinner:
             yield node, spinner
     finally:

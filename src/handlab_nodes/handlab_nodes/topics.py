@@ -1,5 +1,9 @@
 """Names of topics, actions and services; all relative, so that a namespace is one robot."""
 
+CLOCK = "clock"
+"""Where time is simulated. rclpy and rclcpp read the absolute name /clock: nodes of a robot in a
+namespace are remapped, `-r /clock:=clock`, so that every simulated robot has a clock of its own."""
+
 HAND_STATES = "hand/joint_states"
 HAND_COMMANDS = "hand/joint_commands"
 CONTROLLER_COMMANDS = "forward_position_controller/commands"

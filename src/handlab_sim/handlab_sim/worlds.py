@@ -40,6 +40,8 @@ class Worlds:
         threads: worlds are shared out over as many threads.
         config: how the world behaves.
         objects: one for each world, in place of the fixture's own; all of the same number of lobes.
+        after: s; stamp of the last reading of a station that this one replaces. Time goes on by
+            PLACING_TIME. None: time begins at 0.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Worlds:
         threads: int = 1,
         config: SceneConfig | None = None,
         objects: Sequence[ObjectVariation] | None = None,
+        after: float | None = None,
     ) -> None:
         config = config or SceneConfig()
         self.hand, self.fixture, self.worlds = hand, fixture, worlds
@@ -69,7 +72,8 @@ class Worlds:
         self._joint_at = np.array([joint.id for joint in joints])
         self._springs: tuple[Array, Array] | None = None  # of the joints, when somebody guides
         self._sprung_at = np.setdiff1d(np.arange(self.model.nq), self._qpos_at)
-        self._time_ns = np.zeros(worlds, dtype=np.int64)
+        begin = 0.0 if after is None else after + PLACING_TIME
+        self._time_ns = np.full(worlds, round(begin * NS_PER_S), dtype=np.int64)
         self._timestep = float(self.model.opt.timestep)
         self._place(np.arange(worlds), 0.0)
 
@@ -163,6 +167,8 @@ class Worlds:
         )
 
 
-def make_backend(hand: str, fixture: str, worlds: int = 1, threads: int = 1) -> Worlds:
-    """Build simulated stations by name of hand and object."""
-    return Worlds(make_hand(hand), FIXTURES.make(fixture), worlds, threads)
+def make_backend(
+    hand: str, fixture: str, worlds: int = 1, threads: int = 1, after: float | None = None
+) -> Worlds:
+    """Build simulated stations by name of hand and object; `after` as in `Worlds`."""
+    return Worlds(make_hand(hand), FIXTURES.make(fixture), worlds, threads, after=after)

@@ -68,7 +68,7 @@ def running_sampler(task: Task, learner: bool = False) -> Iterator[GraphSampler]
         config = GraphConfig(task.name, learner=learner)
         with (
             BackgroundGraph(config, Path(scratch, "nodes.log")) as graph,
-            guest("bench", graph.domain) as (node, spinner),
+            guest("_bench", graph.domain, graph.simulated) as (node, spinner),
         ):
             # A node that still starts would take a core from those that run.
             expected = {node.name for node in build_graph(config)}

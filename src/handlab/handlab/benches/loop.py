@@ -50,7 +50,7 @@ def _rounds() -> list[Pair]:
     with (
         tempfile.TemporaryDirectory(prefix="handlab-") as scratch,
         emulated_graph(config, Path(scratch)) as (_, graph),
-        guest("learner", graph.domain) as (node, spinner),
+        guest("_bench", graph.domain) as (node, spinner),
     ):
         told: dict[str, float] = {}
 

@@ -1,0 +1,207 @@
+"""Simulated time: every node of a simulated graph follows the world's clock, and only that."""
+
+import shlex
+import signal
+import subprocess
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import JointState
+
+from handlab.graph import GraphConfig, build_graph
+from handlab.up import command
+from handlab_core.station import start_request
+from handlab_core.tasks import make_task
+from handlab_interfaces.srv import Teleport
+from handlab_nodes import convert, qos, topics
+from handlab_nodes.driver_wire import CLOCK_RATE
+from handlab_nodes.graph_station import GraphStation
+from handlab_nodes.spinner import Spinner
+from handlab_nodes.throttle import Throttle
+
+TASK = make_task("valve")
+CLOSED = GraphConfig(runner=False, learner=False)
+
+
+@contextmanager
+def processes(*words):
+    """Programs that end when asked to."""
+    running = [subprocess.Popen(line) for line in words]
+    try:
+        yield
+    finally:
+        for process in running:
+            process.send_signal(signal.SIGTERM)
+        for process in running:
+            assert process.wait(10) == 0
+
+
+@contextmanager
+def listening(config=CLOSED, namespaces=("",)):
+    """Graphs, one in each namespace, and a node beside them."""
+    words = [
+        [*shlex.split(command(node)), "-r", f"__ns:=/{namespace}"]
+        for namespace in namespaces
+        for node in build_graph(config)
+    ]
+    context = rclpy.Context()
+    with processes(*words):
+        rclpy.init(context=context)
+        node = rclpy.create_node("runner", context=context, namespace=namespaces[0])
+        try:
+            with Spinner(node, context=context) as spinner:
+                yield node, spinner
+        finally:
+            context.try_shutdown()
+
+
+class Heard:
+    """Stamps [s] of a topic's messages and when they came."""
+
+    def __init__(self, node, kind, topic, of=lambda message: message.header.stamp, depth=1000):
+        self.stamps, self.arrivals, self._of = [], [], of
+        node.create_subscription(kind, topic, self._on_message, depth)
+
+    def _on_message(self, message):
+        self.stamps.append(convert.from_stamp(self._of(message)))
+        self.arrivals.append(time.monotonic())
+
+    def never_back(self):
+        return all(a <= b for a, b in zip(self.stamps, self.stamps[1:], strict=False))
+
+
+def clock(node, topic="/clock"):
+    return Heard(node, Clock, topic, lambda message: message.clock)
+
+
+def spin(spinner, seconds):
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        spinner.once(left)
+
+
+@pytest.mark.parametrize("pace", ["lockstep", "real"])
+def test_every_node_of_a_simulated_graph_follows_its_namespaces_clock(pace):
+    for node in build_graph(GraphConfig(pace=pace, bag="x", viewer=True)):
+        assert node.parameters["use_sim_time"] is True, node.name
+        assert node.remappings["/clock"] == "clock"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        GraphConfig(hardware="dynamixel", pace="real"),
+        GraphConfig(hardware="dynamixel", pace="real", port="/dev/x", emulate=True),
+        GraphConfig("allegro_valve", hardware="allegro", pace="real"),
+        GraphConfig(pace="real", replay="look"),
+    ],
+)
+def test_where_time_is_not_simulated_no_node_follows_a_clock(config):
+    assert all("use_sim_time" not in node.parameters for node in build_graph(config))
+
+
+def test_held_back_values_the_newest_comes_when_its_time_has_come():
+    now, seen = [0.0], []
+    throttle = Throttle(seen.append, 1.0, lambda: now[0])
+    assert throttle.patience() == float("inf")
+    for value in (1, 2, 3):
+        throttle.offer(value)
+    assert seen == [1] and throttle.patience() == 1.0
+    now[0] = 0.6
+    throttle.flush()
+    assert seen == [1] and throttle.patience() == pytest.approx(0.4)
+    now[0] = 1.0
+    throttle.flush()
+    throttle.flush()
+    assert seen == [1, 3] and throttle.patience() == float("inf")
+    throttle.repeat()
+    assert seen == [1, 3, 3]
+
+
+def test_the_clock_is_slow_enough_to_wake_for_and_ends_with_the_newest_stamp():
+    with listening() as (node, spinner):
+        clocks = clock(node)
+        states = Heard(node, JointState, topics.HAND_STATES, depth=qos.STREAM)
+        diagnostics = Heard(node, DiagnosticArray, "/diagnostics")
+        station = GraphStation(node, spinner, TASK, lockstep=True)
+        spinner.wait(lambda: clocks.stamps and states.stamps, "the driver")
+        station.reset(start_request(TASK, 0, np.array([0]), teleport=True))
+        began, steps = time.monotonic(), 0
+        while time.monotonic() - began < 2.0:
+            station.step(TASK.hand.nominal[None, :])
+            steps += 1
+        ended = time.monotonic()
+        spinner.wait(lambda: clocks.stamps[-1] == states.stamps[-1], "the newest stamp", 5.0)
+        assert clocks.arrivals[-1] - ended < 1.0
+        during = sum(began < at < ended for at in clocks.arrivals)
+        assert steps > 2 * during > 0 and during <= (ended - began) * CLOCK_RATE * 1.1 + 1
+        assert clocks.never_back() and states.never_back()
+        late = clock(node)  # as a node that is started while the world rests
+        spinner.wait(lambda: late.stamps, "the time of a world that rests", 3.0)
+        diagnostics.stamps.clear()
+        spinner.wait(lambda: len(diagnostics.stamps) >= 3, "/diagnostics")
+        assert set(diagnostics.stamps) == {states.stamps[-1]}
+
+
+@pytest.mark.parametrize("pace", ["lockstep", "real"])
+def test_stamps_never_go_back(pace):
+    """Whatever is asked of the driver's life cycle, and over a teleport."""
+    with listening(GraphConfig(pace=pace, runner=False, learner=False)) as (node, spinner):
+        clocks = clock(node)
+        states = Heard(node, JointState, topics.HAND_STATES, depth=qos.STREAM)
+        change = node.create_client(ChangeState, "driver/change_state")
+        teleport = node.create_client(Teleport, topics.TELEPORT)
+        for client in (change, teleport):
+            spinner.wait(client.service_is_ready, "the driver's services")
+        spinner.wait(lambda: states.stamps, "the driver")
+
+        def transition(which):
+            request = ChangeState.Request(transition=Transition(id=which))
+            assert spinner.result(change.call_async(request), "the transition").success
+
+        ask = Teleport.Request(object_angle=0.5)
+        for _ in range(2):
+            assert spinner.result(teleport.call_async(ask), "the teleport").success
+            for which in (
+                Transition.TRANSITION_DEACTIVATE,
+                Transition.TRANSITION_CLEANUP,
+                Transition.TRANSITION_CONFIGURE,
+                Transition.TRANSITION_ACTIVATE,
+            ):
+                transition(which)
+            assert spinner.result(teleport.call_async(ask), "the teleport").success
+            spin(spinner, 0.2)
+        spin(spinner, 1.2)
+        assert states.never_back() and clocks.never_back()
+        assert states.stamps[-1] >= 60.0  # two new worlds and four teleports, each 10 s
+        assert clocks.stamps[-1] == pytest.approx(states.stamps[-1], abs=0.1)
+
+
+def test_two_simulated_robots_in_one_domain_have_a_clock_each():
+    with listening(namespaces=("left", "right")) as (node, spinner):
+        clocks = {name: clock(node, f"/{name}/clock") for name in ("left", "right")}
+        diagnostics = []
+        node.create_subscription(DiagnosticArray, "/diagnostics", diagnostics.append, 100)
+        station = GraphStation(node, spinner, TASK, lockstep=True)  # the left one's
+        station.reset(start_request(TASK, 0, np.array([0]), teleport=True))
+        for _ in range(20):
+            station.step(TASK.hand.nominal[None, :])
+        spinner.wait(lambda: clocks["left"].stamps[-1] > 10.0, "the left robot's clock")
+        diagnostics.clear()
+        spinner.wait(
+            lambda: len({m.status[0].name for m in diagnostics}) >= 2 * len(build_graph(CLOSED)),
+            "everyone's diagnostics",
+        )
+        for message in diagnostics:
+            stamp = convert.from_stamp(message.header.stamp)
+            left = message.status[0].name.startswith("left/")
+            assert (stamp > 10.0) == left, message.status[0].name
+        assert set(clocks["right"].stamps) == {0.0}
+        assert node.count_publishers("/clock") == 0
