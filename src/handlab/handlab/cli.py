@@ -283,9 +283,10 @@ def replay(
 
     if way not in (*REPLAYS, "data"):
         raise UnknownName("way to replay", way, (*REPLAYS, "data"))
-    task = read_recording(bag).session.task
+    recorded = read_recording(bag)
+    task, numbers = recorded.session.task, recorded.choose(episode or [])
     if way == "data":
-        figures = recording.as_data(bag, task)
+        figures = recording.as_data(bag, task, episode or [])
         for line in figures["episodes"]:
             print("  ".join(f"{name} {value}" for name, value in line.items()))
         _finish(figures, as_json)
@@ -294,7 +295,7 @@ def replay(
         task, pace="real" if way == LOOK else pace, viewer=viewer, estimator=estimator, replay=way
     )
     chosen = config if way == LOOK else on_machine(config, hardware, station, port)
-    figures = recording.replay(chosen, bag, episode or [], reset)
+    figures = recording.replay(chosen, bag, numbers, reset)
     ends = ", ".join(f"{error:.2f}" for error in figures["object_errors"])
     print(
         f"{figures['episodes']} demonstrations replayed"

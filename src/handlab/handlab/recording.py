@@ -1,6 +1,6 @@
 """Record and replay demonstrations through a graph that is started for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -126,8 +126,17 @@ def replay(
     return {"bag": str(bag), "episodes": result.replayed, "object_errors": errors}
 
 
-def as_data(bag: Path, task_name: str) -> dict[str, Any]:
-    """What learning gets of a bag: a row of figures for each episode."""
+def as_data(bag: Path, task_name: str, numbers: Sequence[int] = ()) -> dict[str, Any]:
+    """Return a row of figures for each episode that learning gets from a bag.
+
+    Args:
+        bag: folder of the bag.
+        task_name: name of its task.
+        numbers: of the demonstrations to use; empty: all.
+
+    Raises:
+        BadDemonstrations: one of them is not there, or none can be used.
+    """
     task = make_task(task_name)
     episodes = [
         {
@@ -138,6 +147,6 @@ def as_data(bag: Path, task_name: str) -> dict[str, Any]:
             "success": episode.success,
             "strict": episode.strict_success,
         }
-        for episode in read_demonstrations(bag, task)
+        for episode in read_demonstrations(bag, task, numbers=numbers)
     ]
     return {"bag": str(bag), "task": task_name, "episodes": episodes}

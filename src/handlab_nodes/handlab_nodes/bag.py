@@ -5,6 +5,7 @@ file, which the next ones overwrite. So whatever ends the writer, the file opens
 """
 
 import struct
+import zlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,10 @@ FOOTER = struct.pack("<BQQQI", 0x02, 20, 0, 0, 0)
 MAGIC = b"\x89MCAP0\r\n"
 END = DATA_END + FOOTER + MAGIC
 """Of an MCAP file without a summary; mcap.dev/spec. Shorter than any chunk, which replaces it."""
+
+CRC_AT = 1 + 8 + 3 * 8
+"""bytes from the begin of a chunk record to its checksum, behind opcode, length, two times and size;
+mcap.dev/spec."""
 
 
 @cache
@@ -62,12 +67,29 @@ def offered_qos(latched: bool, depth: int) -> Qos:
     )  # fmt: skip
 
 
+class _CheckedMcapWriter(McapWriter):
+    """Writes MCAP files whose chunks carry their checksum, so that damage is found."""
+
+    def close_chunk(self) -> None:
+        """Write the pending chunk."""
+        crc, start = zlib.crc32(self.chunk.bio.getbuffer()), self.bio.tell()
+        super().close_chunk()
+        end = self.bio.tell()
+        self.bio.seek(start + CRC_AT)
+        self.bio.write(struct.pack("<I", crc))
+        self.bio.seek(end)
+
+
+class _Writer(Writer):
+    STORAGE_PLUGINS = {**Writer.STORAGE_PLUGINS, StoragePlugin.MCAP: _CheckedMcapWriter}
+
+
 class BagWriter:
     """Writes serialised messages; the bag is an ordinary one to `ros2 bag`."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._writer = Writer(path, version=VERSION, storage_plugin=StoragePlugin.MCAP)
+        self._writer = _Writer(path, version=VERSION, storage_plugin=StoragePlugin.MCAP)
         self._writer.open()
         self._waiting = 0
 

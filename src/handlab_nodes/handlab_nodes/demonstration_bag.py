@@ -1,32 +1,48 @@
-"""Demonstrations in a bag: what was recorded, and the episodes it shows. Needs no ROS.
+"""Read demonstrations from a bag, as recorded and as episodes. Needs no ROS.
 
-The bag is read from begin to end with the definitions it brings along, so one that was cut off, or
-whose recorder died, gives the whole episodes before the cut.
+Bags come from anywhere. What can be used is used: joints are matched by their names, missing
+velocities are taken from the positions, and of a damaged bag the whole demonstrations are kept.
+What cannot be used is named: a demonstration is left out with its reason, and a bag that shows
+none, or that is of another kind, is refused with the topic, the message and the joint.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mcap.exceptions import McapError
-from mcap.records import Channel, Footer, Message, Schema
-from mcap.stream_reader import StreamReader
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from handlab_core import rows
-from handlab_core.demos.motion import DEFAULT_INFERENCE, Motion, to_episode
+from handlab_core.demos.motion import (
+    DEFAULT_INFERENCE,
+    Motion,
+    check_motion,
+    check_numbers,
+    to_episode,
+)
 from handlab_core.episode import Episode
-from handlab_core.errors import BadDemonstrations
+from handlab_core.errors import BadDemonstrations, UnknownName
+from handlab_core.fixtures import FIXTURES
+from handlab_core.hands import Hand, make_hand
 from handlab_core.tasks import Task
-from handlab_core.types import NS_PER_S, Array, Goal, JointState, ObjectEstimate
-
-HAND_STATES, FIXTURE_STATES = "hand/joint_states", "fixture/joint_states"
-OBJECT_STATE, GOAL = "object/state", "episode_goal"
-SESSION, MARK = "demonstration/session", "demonstration/mark"
-"""Ends of the topics' names, as in `handlab_nodes.topics`, which needs no ROS either."""
+from handlab_core.types import Goal, JointState, ObjectEstimate
+from handlab_nodes.bag_messages import (
+    FIXTURE_STATES,
+    GOAL,
+    HAND_STATES,
+    MARK,
+    OBJECT_STATE,
+    SESSION,
+    SHOWN,
+    Decoder,
+    JointStream,
+    ObjectStream,
+    place,
+    seconds,
+)
+from handlab_nodes.bag_storage import Bag
 
 BEGAN, ENDED, ACCEPTED, DROPPED = range(4)
 """Kinds of marks, as in `DemonstrationMark.msg`."""
@@ -36,7 +52,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Session:
-    """What a recording is of; see `DemonstrationSession.msg`."""
+    """Facts of a recording; see `DemonstrationSession.msg`."""
 
     task: str
     hand: str
@@ -51,30 +67,57 @@ class Session:
 
 @dataclass
 class Recording:
-    """All that a bag holds of demonstrations."""
+    """All demonstrations of a bag."""
 
     path: Path
     session: Session
     motions: dict[int, Motion] = field(default_factory=dict)
-    """Those that were accepted, by number."""
+    """Those that were accepted, by number; joints in the order of the hand."""
     fixtures: dict[int, JointState] = field(default_factory=dict)
-    """Readings of the object's joint during them, for whoever shows them."""
+    """Readings of the object's joint during them, for viewers."""
     dropped: dict[int, str] = field(default_factory=dict)
-    """Why the others were not."""
-    whole: bool = True
-    """Nobody cut it off."""
+    """Why each of the others is left out."""
+    damage: list[str] = field(default_factory=list)
+    """What is broken in the bag's files; empty: nothing."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of the bag is damaged or cut off."""
+        return not self.damage
+
+    def choose(self, numbers: Sequence[int] = ()) -> list[int]:
+        """Return the numbers of demonstrations to use: those given, or all.
+
+        Raises:
+            BadDemonstrations: one of them is not there; lists those that are.
+        """
+        for number in numbers:
+            if number not in self.motions:
+                known = ", ".join(str(n) for n in sorted(self.motions)) or "none"
+                why = f" ({self.dropped[number]})" if number in self.dropped else ""
+                raise BadDemonstrations(
+                    f"{self.path} has no demonstration {number}{why}, only {known}"
+                )
+        if not self.motions:
+            raise BadDemonstrations(_nothing_usable(self.path, self.dropped, self.damage))
+        return list(numbers) or sorted(self.motions)
 
 
 def read_demonstrations(
-    path: Path, task: Task, calibration: str | None = None, inference: str = DEFAULT_INFERENCE
+    path: Path,
+    task: Task,
+    calibration: str | None = None,
+    inference: str = DEFAULT_INFERENCE,
+    numbers: Sequence[int] = (),
 ) -> list[Episode]:
-    """The episodes of a bag's accepted demonstrations.
+    """Return the episodes of a bag's accepted demonstrations.
 
     Args:
-        path: of the bag, or of the MCAP file in it.
-        task: that they must be of.
-        calibration: of the station, which must be the bag's; None: whatever it was.
+        path: folder of the bag, or one file of it.
+        task: the one that they must be of.
+        calibration: of the station, which must be the bag's; None: any.
         inference: how actions are inferred; see `handlab_core.demos.inference`.
+        numbers: of the demonstrations to use; empty: all.
 
     Raises:
         BadDemonstrations: it is not a bag of this task, hand, rate or calibration, with the
@@ -83,25 +126,26 @@ def read_demonstrations(
     recording = read_recording(path)
     check_session(recording, task, calibration)
     episodes, dropped = [], dict(recording.dropped)
-    for number, motion in recording.motions.items():
+    for number in recording.choose(numbers):
         try:
-            episodes.append(to_episode(motion, task, inference))
+            episodes.append(to_episode(recording.motions[number], task, inference))
         except BadDemonstrations as error:
+            if numbers:
+                raise BadDemonstrations(f"{path}: {error}") from error
             dropped[number] = str(error)
             log.warning("%s: %s; it is left out", path, error)
     if not recording.whole:
-        log.warning("%s was cut off; its %d whole episodes are used", path, len(episodes))
+        log.warning(
+            "%s is damaged or was cut off (%s); its %d whole episodes are used",
+            path, _first(recording.damage), len(episodes),
+        )  # fmt: skip
     if not episodes:
-        reasons = [f"{number}: {why}" for number, why in sorted(dropped.items())]
-        raise BadDemonstrations(
-            f"{path} has no demonstration that can be used; "
-            + ("; ".join(reasons) or "none was recorded")
-        )
+        raise BadDemonstrations(_nothing_usable(path, dropped, recording.damage))
     return episodes
 
 
 def check_session(recording: Recording, task: Task, calibration: str | None = None) -> None:
-    """Refuse a bag of something else.
+    """Refuse a bag of another task, hand, rate or calibration.
 
     Raises:
         BadDemonstrations: names every difference.
@@ -110,7 +154,6 @@ def check_session(recording: Recording, task: Task, calibration: str | None = No
     pairs = [
         ("task", session.task, task.name),
         ("hand", session.hand, task.hand_name),
-        ("joints", ", ".join(session.joints), ", ".join(task.hand.joints)),
         ("object", session.object, task.fixture_name),
         ("control period", f"{session.period:g} s", f"{task.period:g} s"),
     ]
@@ -129,160 +172,187 @@ def read_recording(path: Path) -> Recording:
     """Read a bag.
 
     Raises:
-        BadDemonstrations: there is none, or it has no session of demonstrations.
+        BadDemonstrations: there is none, or it is not one recording of demonstrations.
     """
-    reader = _Reader(_mcap_file(path))
-    for topic, message in reader.messages():
-        reader.take(topic, message)
-    if reader.session is None:
-        raise BadDemonstrations(f"{path} is no recording of demonstrations: it has no {SESSION}")
-    reader.finish()
-    return Recording(
-        path, reader.session, reader.motions, reader.fixtures, reader.dropped, reader.whole
-    )
-
-
-def _mcap_file(path: Path) -> Path:
-    if path.is_file():
-        return path
-    files = sorted(path.glob("*.mcap"))
-    if len(files) != 1:
-        raise BadDemonstrations(f"{path} is no bag: a folder with one MCAP file is needed")
-    return files[0]
-
-
-class _Reader:
-    """Goes through a file once and keeps what belongs to demonstrations."""
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._types = path, get_typestore(Stores.ROS2_JAZZY)
-        self.session: Session | None = None
-        self.motions: dict[int, Motion] = {}
-        self.fixtures: dict[int, JointState] = {}
-        self.dropped: dict[int, str] = {}
-        self.whole = False
-        self._hands: list[Any] = []
-        self._fixtures: list[Any] = []
-        self._objects: list[Any] = []
-        self._goals: dict[int, Goal] = {}
-        self._began: dict[int, Any] = {}
-        self._ended: dict[int, float] = {}
-        self._accepted: list[int] = []
-
-    def messages(self) -> Iterator[tuple[str, Any]]:
-        """Topic and message, as far as the file goes; sets `whole`."""
-        schemas: dict[int, Schema] = {}
-        channels: dict[int, Channel] = {}
-        with self._path.open("rb") as file:
-            try:
-                for record in StreamReader(file).records:
-                    if isinstance(record, Schema):
-                        schemas[record.id] = record
-                        self._learn(record)
-                    elif isinstance(record, Channel):
-                        channels[record.id] = record
-                    elif isinstance(record, Message):
-                        channel = channels[record.channel_id]
-                        if wanted := self._wanted(channel.topic):
-                            name = schemas[channel.schema_id].name
-                            yield wanted, self._types.deserialize_cdr(record.data, name)
-                    elif isinstance(record, Footer):
-                        self.whole = record.summary_start > 0
-            except (McapError, ValueError, KeyError, EOFError) as error:
-                log.debug("%s ends early: %r", self._path, error)
-
-    def _learn(self, schema: Schema) -> None:
-        types = get_types_from_msg(schema.data.decode(), schema.name)
-        self._types.register(
-            {name: fields for name, fields in types.items() if name not in self._types.fielddefs}
+    bag, decoder, robots = Bag(path), Decoder(), dict[str, _Robot]()
+    try:
+        for topic, data in bag.messages(lambda name: place(name) is not None):
+            namespace, end = place(topic.name) or ("", "")
+            robot = robots.setdefault(namespace, _Robot(namespace))
+            robot.take(end, decoder.decode(topic, end, data), decoder)
+    except BadDemonstrations as error:
+        raise BadDemonstrations(_within(path, str(error))) from error
+    shown = [robot for robot in robots.values() if robot.session is not None]
+    if not shown:
+        damage = f"; {_first(bag.damage)}" if bag.damage else ""
+        raise BadDemonstrations(
+            f"{path} is no recording of demonstrations: it has no {SESSION}{damage}"
         )
+    if len(shown) > 1:
+        names = ", ".join(sorted(robot.namespace for robot in shown)[:SHOWN])
+        raise BadDemonstrations(
+            f"{path} has demonstrations of several robots, in the namespaces {names}: keep the "
+            "topics of one of them, by ros2 bag convert"
+        )
+    try:
+        return shown[0].recording(path, bag.damage)
+    except BadDemonstrations as error:
+        raise BadDemonstrations(_within(path, str(error))) from error
 
-    def _wanted(self, topic: str) -> str:
-        topics = (HAND_STATES, FIXTURE_STATES, OBJECT_STATE, GOAL, SESSION, MARK)
-        return next((name for name in topics if f"/{topic}".endswith(f"/{name}")), "")
 
-    def take(self, topic: str, message: Any) -> None:
-        """Keep one message."""
-        if topic == SESSION:
-            self.session = _session(message)
-        elif topic == HAND_STATES:
-            self._hands.append(message)
-        elif topic == FIXTURE_STATES:
-            self._fixtures.append(message)
-        elif topic == OBJECT_STATE:
-            self._objects.append(message)
-        elif topic == GOAL:
+def _within(path: Path, why: str) -> str:
+    return why if why.startswith(str(path)) else f"{path}: {why}"
+
+
+def _nothing_usable(path: Path, dropped: dict[int, str], damage: list[str]) -> str:
+    reasons = [f"{number}: {why}" for number, why in sorted(dropped.items())]
+    broken = [f"it is damaged or was cut off ({_first(damage)})"] if damage else []
+    why = "; ".join([*reasons[: 4 * SHOWN], *broken]) or "none was recorded"
+    return f"{path} has no demonstration that can be used; {why}"
+
+
+def _first(damage: list[str]) -> str:
+    """Show some of many reasons."""
+    more = f", and {len(damage) - SHOWN} more" if len(damage) > SHOWN else ""
+    return "; ".join(damage[:SHOWN]) + more
+
+
+@dataclass
+class _Take:
+    """Marks of one demonstration since it last began."""
+
+    began: Any = None
+    ended: float = np.nan
+    accepted: bool = False
+    fault: str = "it was cut off"
+    """Why it cannot be used while it is not accepted."""
+    judged: bool = False
+    """It was dropped while it was recorded."""
+
+
+class _Robot:
+    """Everything of demonstrations that a bag has from one robot."""
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+        self.session: Session | None = None
+        prefix = namespace.rstrip("/")
+        self._hand = JointStream(f"{prefix}/{HAND_STATES}")
+        self._fixture = JointStream(f"{prefix}/{FIXTURE_STATES}")
+        self._object = ObjectStream()
+        self._goals: dict[int, Goal] = {}
+        self._takes: dict[int, _Take] = {}
+
+    def take(self, end: str, message: Any, decoder: Decoder) -> None:
+        """Keep one message of the topic with this end."""
+        if end == HAND_STATES:
+            self._hand.take(message, decoder)
+        elif end == FIXTURE_STATES:
+            self._fixture.take(message, decoder)
+        elif end == OBJECT_STATE:
+            self._object.take(message)
+        elif end == GOAL:
             self._goals[message.episode] = _goal(message)
-        elif topic == MARK:
+        elif end == MARK:
             self._mark(message)
+        elif (session := _session(message)) != self.session:
+            if self.session is not None:
+                raise BadDemonstrations("it has two different sessions; one bag is one session")
+            self.session = session
 
     def _mark(self, mark: Any) -> None:
-        number = mark.episode
-        if mark.kind == BEGAN:
-            self._began[number] = mark
-            self.dropped.pop(number, None)  # it was recorded again
-            if number in self._accepted:
-                self._accepted.remove(number)
-        elif mark.kind == ENDED:
-            self._ended[number] = _seconds(mark.header.stamp)
-        elif mark.kind == DROPPED:
-            self.dropped[number] = mark.reason
-        elif mark.kind == ACCEPTED:
-            self._accepted.append(number)
+        """Follow the marks of a demonstration, which come in one order only."""
+        if mark.kind == BEGAN:  # a first time, or again
+            self._takes[mark.episode] = _Take(mark)
+            return
+        take = self._takes.setdefault(mark.episode, _Take())
+        stamp = seconds(mark.header.stamp)
+        if mark.kind == DROPPED:
+            self._takes[mark.episode] = _Take(fault=mark.reason or "dropped", judged=True)
+        elif mark.kind == ENDED and take.began is not None and np.isnan(take.ended):
+            take.ended = stamp
+        elif mark.kind == ACCEPTED and stamp == take.ended and not take.accepted:
+            take.accepted = True
+        else:
+            names = {ENDED: "end", ACCEPTED: "acceptance"}
+            what = names.get(mark.kind, f"mark of kind {mark.kind}")
+            why = f"its begin, end or goal is missing in the bag: its {what} fits no mark before"
+            self._takes[mark.episode] = _Take(fault=why)
 
-    def finish(self) -> None:
+    def recording(self, path: Path, damage: list[str]) -> Recording:
         """Cut the streams into demonstrations.
 
-        Only now, by their stamps: messages of different topics come into a bag in any order.
+        Only at the end, by their stamps: messages of different topics come into a bag in any order.
         """
-        hand, fixture = _joint_states(self._hands), _joint_states(self._fixtures)
-        objects = [(_seconds(m.header.stamp), m.angle, m.velocity) for m in self._objects]
-        obj = ObjectEstimate(*np.array(objects, dtype=np.float64).reshape(-1, 3).T.copy())
-        for number in self._accepted:
-            began = self._began.get(number)
-            if began is None or number not in self._ended or number not in self._goals:
-                self.dropped[number] = "its begin, end or goal is missing in the bag"
-                continue
-            self._cut(number, began, hand, fixture, obj)
-        for number in self._began:
-            if number not in self.motions and number not in self.dropped:
-                self.dropped[number] = "it was cut off"
+        assert self.session is not None
+        recording = Recording(path, self.session, damage=damage)
+        hand = _hand_of(self.session)
+        states = self._hand.joint_state(hand.joints)
+        fixture = self._fixture.joint_state((FIXTURES.make(self.session.object).joint,))
+        if lacking := self._hand.lacking():
+            log.warning(
+                "%s: %s of the hand are missing; velocities are differences of positions, efforts "
+                "are 0", path, lacking,
+            )  # fmt: skip
+        obj = self._object.estimate()
+        for number, take in sorted(self._takes.items()):
+            try:
+                motion = self._cut(number, take, states, obj)
+                shown = rows.take(fixture, motion.readings(fixture.stamp, "fixture"))
+                check_motion(motion, hand)
+                check_numbers("fixture", shown)
+            except BadDemonstrations as error:
+                recording.dropped[number] = str(error)
+                if not take.judged:
+                    log.warning("%s: demonstration %d is left out: %s", path, number, error)
+            else:
+                recording.motions[number] = motion
+                recording.fixtures[number] = shown
+        return recording
 
-    def _cut(
-        self, number: int, began: Any, hand: JointState, fixture: JointState, obj: ObjectEstimate
-    ) -> None:
+    def _cut(self, number: int, take: _Take, hand: JointState, obj: ObjectEstimate) -> Motion:
+        """Cut one demonstration out of the streams; BadDemonstrations if its marks do not fit."""
+        if not take.accepted:
+            raise BadDemonstrations(take.fault)
+        if number not in self._goals:
+            raise BadDemonstrations("its begin, end or goal is missing in the bag: its goal")
         motion = Motion(
             hand=hand,
             object=obj,
             goal=self._goals[number],
-            began=_seconds(began.header.stamp),
-            ended=self._ended[number],
+            began=seconds(take.began.header.stamp),
+            ended=take.ended,
             episode=number,
-            seed=began.seed,
-            reset_s=began.reset_s,
-            reset_attempts=began.reset_attempts,
+            seed=take.began.seed,
+            reset_s=take.began.reset_s,
+            reset_attempts=take.began.reset_attempts,
         )
-        self.motions[number] = motion.within()
-        during = (fixture.stamp >= motion.began) & (fixture.stamp <= motion.ended)
-        self.fixtures[number] = rows.take(fixture, np.flatnonzero(during))
+        motion.readings(hand.stamp, "hand")
+        motion.readings(obj.stamp, "object")
+        return motion.within()
 
 
-def _seconds(stamp: Any) -> float:
-    return float((stamp.sec * NS_PER_S + stamp.nanosec) / NS_PER_S)
-
-
-def _joint_states(messages: list[Any]) -> JointState:
-    def column(name: str) -> Array:
-        return np.array([getattr(m, name) for m in messages], dtype=np.float64)
-
-    stamps = np.array([_seconds(m.header.stamp) for m in messages])
-    return JointState(stamps, column("position"), column("velocity"), column("effort"))
+def _hand_of(session: Session) -> Hand:
+    """Return the hand of a session; BadDemonstrations if it is not one of ours."""
+    try:
+        hand = make_hand(session.hand)
+        FIXTURES.make(session.object)
+    except UnknownName as error:
+        raise BadDemonstrations(f"it is of an {error}") from error
+    absent = sorted(set(hand.joints) - set(session.joints))
+    foreign = sorted(set(session.joints) - set(hand.joints))
+    if absent or foreign:
+        raise BadDemonstrations(
+            f"its session has the joints {', '.join(session.joints[: 2 * SHOWN])}, and the hand "
+            f"{hand.name} has {', '.join(hand.joints)}"
+        )
+    return hand
 
 
 def _goal(message: Any) -> Goal:
     return Goal(
         np.array([message.episode]),
-        np.array([_seconds(message.header.stamp)]),
+        np.array([seconds(message.header.stamp)]),
         np.array([message.angle], dtype=np.float64),
         np.array([message.velocity], dtype=np.float64),
     )

@@ -19,7 +19,7 @@ from sensor_msgs.msg import JointState as JointStateMsg
 from handlab_core import rows
 from handlab_core.demos.motion import Motion, to_episode
 from handlab_core.demos.place import check_start
-from handlab_core.errors import BadDemonstrations, HandlabError
+from handlab_core.errors import HandlabError
 from handlab_core.estimation.angle import AngleEstimate
 from handlab_core.station import ResetRequest
 from handlab_core.tasks import Task
@@ -72,7 +72,7 @@ class ReplayNode(Node):
         result = ReplayDemonstration.Result()
         try:
             recording = self._open(Path(handle.request.bag))
-            for number in handle.request.episodes or sorted(recording.motions):
+            for number in recording.choose(handle.request.episodes):
                 error = self._replay(handle, recording, int(number), spinner)
                 result.object_errors.append(error)
                 result.replayed += 1
@@ -88,17 +88,12 @@ class ReplayNode(Node):
     def _open(self, path: Path) -> Recording:
         recording = read_recording(path)
         check_session(recording, self._task, self._params.calibration or None)
-        if not recording.motions:
-            raise BadDemonstrations(f"{path} has no demonstration that was accepted")
         return recording
 
     def _replay(
         self, handle: ServerGoalHandle, recording: Recording, number: int, spinner: Spinner
     ) -> float:
         """One demonstration; how far from its end the object ends, rad."""
-        if number not in recording.motions:
-            known = ", ".join(str(n) for n in sorted(recording.motions))
-            raise BadDemonstrations(f"{recording.path} has no demonstration {number}, only {known}")
         motion = recording.motions[number]
         if self._screen is not None:
             self._screen.show(motion, recording, number, spinner, lambda: _check(handle))

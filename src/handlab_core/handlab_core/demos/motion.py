@@ -1,6 +1,7 @@
 """What was recorded of one demonstration, and the episode that it shows."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -8,11 +9,13 @@ from handlab_core import rows
 from handlab_core.demos.inference import INFERENCES, Travel
 from handlab_core.episode import Episode
 from handlab_core.errors import BadConfig, BadDemonstrations
+from handlab_core.hands import Hand
 from handlab_core.tasks import Task
 from handlab_core.types import (
     NS_PER_S,
     SAME_TIME,
     Array,
+    BoolArray,
     Goal,
     IntArray,
     JointState,
@@ -24,6 +27,21 @@ TEACHER = -1
 
 LEAST_STEPS = 5
 """Of an episode; fewer have no last fifth."""
+
+LONGEST = 600.0
+"""s; twenty times as long as a recording waits for the end of a demonstration."""
+
+LARGEST = 1e4
+"""rad, rad/s, N m or s. No hand measures, and no goal has, a larger number: it is damage."""
+
+BEYOND = np.pi
+"""rad beyond the commanded range. A guided joint turns further than a commanded one, but by no half
+turn."""
+
+MEASURED = {"q": "position", "qd": "velocity", "effort": "effort", "angle": "angle"} | {
+    "velocity": "velocity"
+}
+"""Fields of the streams that hold measured numbers, and their names in messages."""
 
 DEFAULT_INFERENCE = "loaded_servo"
 
@@ -43,12 +61,93 @@ class Motion:
     reset_attempts: int
 
     def within(self) -> "Motion":
-        """The same without what was recorded before it began and after it ended."""
-        hand, obj = (
-            np.flatnonzero((self.began <= stamps) & (stamps <= self.ended))
-            for stamps in (self.hand.stamp, self.object.stamp)
-        )
+        """Return the motion without the readings before its begin and after its end."""
+        hand, obj = (self._during(stream.stamp) for stream in (self.hand, self.object))
         return replace(self, hand=rows.take(self.hand, hand), object=rows.take(self.object, obj))
+
+    def readings(self, stamps: Array, name: str) -> IntArray:
+        """Return the rows of a whole stream, by its stamps [s], from begin to end.
+
+        Raises:
+            BadDemonstrations: time goes back between them: rows of two times are mixed.
+        """
+        at = self._during(stamps)
+        between = stamps[at[0] : at[-1] + 1] if len(at) else stamps[:0]
+        back = np.flatnonzero(np.diff(between) < 0)
+        if len(back):
+            before, after = between[back[0]], between[back[0] + 1]
+            raise BadDemonstrations(
+                f"the time of the {name} goes back during it, from {before:.3f} s to {after:.3f} s"
+            )
+        return at
+
+    def _during(self, stamps: Array) -> IntArray:
+        during: IntArray = np.flatnonzero((self.began <= stamps) & (stamps <= self.ended))
+        return during
+
+
+def check_motion(motion: Motion, hand: Hand) -> None:
+    """Refuse a motion with numbers that no hand can have measured.
+
+    Raises:
+        BadDemonstrations: names the number, its joint and its time.
+    """
+    if not 0.0 <= motion.ended - motion.began <= LONGEST:
+        raise BadDemonstrations(
+            f"it ends {motion.ended - motion.began:.2f} s after it begins; "
+            f"up to {LONGEST:.0f} s are allowed"
+        )
+    if motion.episode < 0:
+        raise BadDemonstrations("its number is negative")
+    check_numbers("goal", motion.goal)
+    moving = motion.goal.at(np.array([motion.began, motion.ended]))
+    if motion.goal.angle.shape != motion.goal.velocity.shape or not _sane(moving).all():
+        raise BadDemonstrations(
+            f"its goal has {motion.goal.angle.size} angles and {motion.goal.velocity.size} "
+            f"velocities, from {motion.goal.stamp[0]:.2f} s on: it does not fit"
+        )
+    if not 0.0 <= motion.reset_s <= LARGEST:
+        raise BadDemonstrations(f"the reset before it took {motion.reset_s:g} s")
+    check_numbers("hand", motion.hand, hand.joints)
+    check_numbers("object", motion.object)
+    far = (motion.hand.q < hand.lower - BEYOND) | (motion.hand.q > hand.upper + BEYOND)
+    if far.any():
+        row, joint = np.argwhere(far)[0]
+        raise BadDemonstrations(
+            f"{hand.joints[joint]} is at {motion.hand.q[row, joint]:.2f} rad at "
+            f"{motion.hand.stamp[row]:.2f} s, far from its range of {hand.lower[joint]:.2f} to "
+            f"{hand.upper[joint]:.2f} rad"
+        )
+
+
+def check_numbers(
+    name: str, stream: JointState | ObjectEstimate | Goal, joints: Sequence[str] = ()
+) -> None:
+    """Refuse a stream with a number that is not finite or beyond LARGEST.
+
+    Args:
+        name: of the stream.
+        stream: one row for each reading.
+        joints: names of its columns; empty: it has only one.
+
+    Raises:
+        BadDemonstrations: names the number, its joint and its time.
+    """
+    for field in fields(stream):
+        values = getattr(stream, field.name)
+        bad = ~_sane(values) if field.name in MEASURED else np.zeros(0, dtype=bool)
+        if bad.any():
+            row, *column = (int(i) for i in np.argwhere(bad)[0])
+            what = joints[column[0]] if joints and column else name
+            raise BadDemonstrations(
+                f"the {MEASURED[field.name]} of {what} is {values[(row, *column)]:g} at "
+                f"{stream.stamp[row]:.2f} s"
+            )
+
+
+def _sane(values: Array) -> BoolArray:
+    sane: BoolArray = np.abs(values) <= LARGEST  # False for NaN
+    return sane
 
 
 def to_episode(motion: Motion, task: Task, inference: str = DEFAULT_INFERENCE) -> Episode:
@@ -58,8 +157,16 @@ def to_episode(motion: Motion, task: Task, inference: str = DEFAULT_INFERENCE) -
     engaged hand so (`handlab_core.demos.inference`), as far as the task's actions reach.
 
     Raises:
-        BadDemonstrations: it is too short, or a stream was silent; says which and when.
+        BadDemonstrations: it is too short, its goal is of another size, a number is impossible, or
+            a stream was silent; says which and when.
     """
+    check_motion(motion, task.hand)
+    angles = np.atleast_1d(task.goal_angle.lower).size
+    if motion.goal.angle.shape != (1, angles):
+        raise BadDemonstrations(
+            f"demonstration {motion.episode} has a goal of {motion.goal.angle.size} angles; "
+            f"{task.name} has {angles}"
+        )
     stamps = control_stamps(motion, task)
     patience = task.period / 2
     hand = rows.take(motion.hand, _nearest(motion.hand.stamp, stamps, patience, "hand"))
