@@ -8,7 +8,7 @@ import struct
 import zlib
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ament_index_python.packages import get_package_share_directory
 from rosbags.interfaces import (
@@ -35,8 +35,7 @@ END = DATA_END + FOOTER + MAGIC
 """Of an MCAP file without a summary; mcap.dev/spec. Shorter than any chunk, which replaces it."""
 
 CRC_AT = 1 + 8 + 3 * 8
-"""bytes from the begin of a chunk record to its checksum, behind opcode, length, two times and size;
-mcap.dev/spec."""
+"""bytes from the begin of a chunk record to its checksum; mcap.dev/spec."""
 
 
 @cache
@@ -81,7 +80,7 @@ class _CheckedMcapWriter(McapWriter):
 
 
 class _Writer(Writer):
-    STORAGE_PLUGINS = {**Writer.STORAGE_PLUGINS, StoragePlugin.MCAP: _CheckedMcapWriter}
+    STORAGE_PLUGINS: ClassVar = {**Writer.STORAGE_PLUGINS, StoragePlugin.MCAP: _CheckedMcapWriter}
 
 
 class BagWriter:

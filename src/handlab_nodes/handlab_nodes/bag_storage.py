@@ -8,7 +8,7 @@ A bag may come from anywhere, so every loop and every buffer has a limit:
 | MAX_UNPACKED  | all bytes that come out of compressed data                           |
 | MAX_RATIO     | unpacked bytes for each stored byte, above RATIO_FREE unpacked bytes |
 | MAX_RECORDS   | records of all files together                                        |
-| MAX_METADATA  | metadata.yaml                                                        |
+| MAX_METADATA, MAX_DEPTH | metadata.yaml                                              |
 | MAX_DEFINITION| the text of one message definition                                   |
 
 Damage is not fatal: a file ends where its framing breaks, and a chunk whose checksum is wrong is
@@ -48,8 +48,12 @@ MAX_RECORDS = 5_000_000
 """Ninety minutes of a hand's graph at 100 Hz."""
 MAX_METADATA = MIB
 """bytes. A topic takes about 700."""
+MAX_DEPTH = 50
+"""Collections within each other in metadata.yaml, which has 7."""
 MAX_DEFINITION = 64 * 1024
 """characters; ours take up to 2000 with all that they contain."""
+
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 MCAP_MAGIC = b"\x89MCAP0\r\n"
 SQLITE_MAGIC = b"SQLite format 3\0"
@@ -537,9 +541,10 @@ def _listed(metadata: Path) -> list[Path]:
     advice = "repair it with `ros2 bag reindex`, or remove it"
     if metadata.stat().st_size > MAX_METADATA:
         raise BadDemonstrations(f"{metadata} has more than {MAX_METADATA} bytes; {advice}")
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        content = yaml.load(metadata.read_text(encoding="utf-8"), loader)
+        text = metadata.read_text(encoding="utf-8")
+        _check_depth(text)
+        content = yaml.load(text, LOADER)
         names = content["rosbag2_bagfile_information"]["relative_file_paths"]
         # Before version 4 a path began with the bag's folder.
         files = [metadata.with_name(PurePosixPath(name).name) for name in names]
@@ -547,12 +552,22 @@ def _listed(metadata: Path) -> list[Path]:
         raise BadDemonstrations(
             f"{metadata} is no description of a bag ({_reason(error)}); {advice}"
         ) from error
-    except RecursionError:
-        raise BadDemonstrations(f"{metadata} is nested too deeply; {advice}") from None
     if not files or len(set(files)) < len(files):
         what = "a file twice" if files else "no files"
         raise BadDemonstrations(f"{metadata} lists {what}; {advice}")
     return files
+
+
+def _check_depth(text: str) -> None:
+    """Raise ValueError for YAML that is nested so deeply that the loader in C would crash."""
+    depth = 0
+    for event in yaml.parse(text, LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
 
 
 def _found(path: Path) -> list[Path]:

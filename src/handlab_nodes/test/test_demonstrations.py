@@ -231,7 +231,7 @@ def test_a_bag_of_something_else_is_refused_with_the_difference(recorded):
         read_demonstrations(bag, replace(TASK, period=0.05))
     with pytest.raises(BadDemonstrations, match="its calibration is none, not measured"):
         read_demonstrations(bag, TASK, calibration="measured: FFJ10 3.14")
-    with pytest.raises(BadDemonstrations, match="a folder with one MCAP file"):
+    with pytest.raises(BadDemonstrations, match="does not exist"):
         read_demonstrations(bag.parent / "nothing", TASK)
 
 
@@ -240,17 +240,17 @@ def test_of_a_bag_that_was_cut_the_whole_episodes_are_used(recorded, tmp_path, c
     whole = next(bag.glob("*.mcap")).read_bytes()
     cut = tmp_path / "cut.mcap"
     counts = []
-    for part in (0.35, 0.7, 0.9):
+    for part in np.linspace(0.3, 0.95, 8):
         cut.write_bytes(whole[: int(part * len(whole))])
         try:
             read = read_demonstrations(cut, TASK)
         except BadDemonstrations as error:
-            assert "it was cut off" in str(error) or "no demonstration" in str(error)
+            assert "was cut off" in str(error) or "no demonstration" in str(error)
             read = []
         counts.append(len(read))
         for one, other in zip(read, live, strict=False):
             assert_same(one, other)
-    assert counts == sorted(counts) and 0 < counts[-1] < 3
+    assert counts == sorted(counts) and {1, 2} & set(counts)
     assert f"its {counts[-1]} whole episodes are used" in caplog.text
 
 
