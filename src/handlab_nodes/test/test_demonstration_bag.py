@@ -718,3 +718,40 @@ def test_a_bag_with_a_piece_cut_out_gives_the_right_episodes_or_none(
     at = int(begin * len(content))
     (tmp_path / "a.mcap").write_bytes(content[:at] + insert + content[at + length :])
     judge(tmp_path / "a.mcap")
+
+
+NUMERIC = {
+    HAND: ("position", "velocity", "effort"),
+    FIXTURE: ("position", "velocity", "effort"),
+    OBJECT: ("angle", "velocity"),
+    GOAL: ("angle", "velocity"),
+    MARK: ("reset_s",),
+}
+
+
+def replace_number(message, field, value):
+    if isinstance(getattr(message, field), float):
+        setattr(message, field, value)
+    elif len(getattr(message, field)):
+        set_item(field, -1)(message, value)
+
+
+@LAWS
+@given(
+    dropped=st.lists(st.floats(0, 1, exclude_max=True), max_size=3),
+    replaced=st.lists(
+        st.tuples(st.floats(0, 1, exclude_max=True), st.sampled_from(BAD_NUMBERS)), max_size=3
+    ),
+)
+def test_lost_messages_and_impossible_numbers_give_the_right_episodes_or_none(
+    tmp_path, dropped, replaced
+):
+    """With valid checksums: as another recorder, or another driver, would have written it."""
+    recorded = deepcopy(_original())
+    for part, value in replaced:
+        topic, _, _, message = recorded[int(part * len(recorded))]
+        for field in NUMERIC.get(topic, ()):
+            replace_number(message, field, value)
+    for part in dropped:
+        del recorded[int(part * len(recorded))]
+    judge(write_mcap(tmp_path / "a.mcap", recorded))
