@@ -8,7 +8,6 @@ A bag may come from anywhere, so every loop and every buffer has a limit:
 | MAX_UNPACKED  | all bytes that come out of compressed data                           |
 | MAX_RATIO     | unpacked bytes for each stored byte, above RATIO_FREE unpacked bytes |
 | MAX_RECORDS   | records of all files together                                        |
-| MAX_METADATA, MAX_DEPTH | metadata.yaml                                              |
 | MAX_DEFINITION| the text of one message definition                                   |
 
 Damage is not fatal: a file ends where its framing breaks, and a chunk whose checksum is wrong is
@@ -28,7 +27,6 @@ from typing import IO, Any
 from urllib.parse import quote
 
 import lz4.frame
-import yaml
 import zstandard
 from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError
@@ -36,6 +34,7 @@ from mcap.opcode import Opcode
 from mcap.records import Channel, Chunk, Schema
 
 from handlab_core.errors import BadDemonstrations
+from handlab_core.files import read_yaml
 
 MIB = 1 << 20
 MAX_RECORD = 64 * MIB
@@ -46,14 +45,8 @@ MAX_RATIO, RATIO_FREE = 100, 16 * MIB
 """Unpacked bytes for each stored byte; joint states are packed three to ten times smaller."""
 MAX_RECORDS = 5_000_000
 """Ninety minutes of a hand's graph at 100 Hz."""
-MAX_METADATA = MIB
-"""bytes. A topic takes about 700."""
-MAX_DEPTH = 50
-"""Collections within each other in metadata.yaml, which has 7."""
 MAX_DEFINITION = 64 * 1024
 """characters; ours take up to 2000 with all that they contain."""
-
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 MCAP_MAGIC = b"\x89MCAP0\r\n"
 SQLITE_MAGIC = b"SQLite format 3\0"
@@ -539,16 +532,14 @@ def _files(path: Path) -> tuple[list[Path], bool]:
 def _listed(metadata: Path) -> list[Path]:
     """Read the order of the files; every version of rosbag2's metadata has it."""
     advice = "repair it with `ros2 bag reindex`, or remove it"
-    if metadata.stat().st_size > MAX_METADATA:
-        raise BadDemonstrations(f"{metadata} has more than {MAX_METADATA} bytes; {advice}")
     try:
-        text = metadata.read_text(encoding="utf-8")
-        _check_depth(text)
-        content = yaml.load(text, LOADER)
+        content = read_yaml(metadata, BadDemonstrations)
         names = content["rosbag2_bagfile_information"]["relative_file_paths"]
         # Before version 4 a path began with the bag's folder.
         files = [metadata.with_name(PurePosixPath(name).name) for name in names]
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+    except BadDemonstrations as error:
+        raise BadDemonstrations(f"{error}; {advice}") from error
+    except (KeyError, TypeError, ValueError) as error:
         raise BadDemonstrations(
             f"{metadata} is no description of a bag ({_reason(error)}); {advice}"
         ) from error
@@ -556,18 +547,6 @@ def _listed(metadata: Path) -> list[Path]:
         what = "a file twice" if files else "no files"
         raise BadDemonstrations(f"{metadata} lists {what}; {advice}")
     return files
-
-
-def _check_depth(text: str) -> None:
-    """Raise ValueError for YAML that is nested so deeply that the loader in C would crash."""
-    depth = 0
-    for event in yaml.parse(text, LOADER):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > MAX_DEPTH:
-            raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
 
 
 def _found(path: Path) -> list[Path]:
