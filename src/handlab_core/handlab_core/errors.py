@@ -5,6 +5,7 @@ HandlabError
 ├── LayoutMismatch    a policy that reads another observation than the task gives
 ├── BadRun            a run folder or checkpoint that is missing, truncated or foreign
 ├── BadConfig         a value that cannot be
+├── RenderingUnavailable  this machine cannot draw off screen; names what to install
 ├── BadDemonstrations demonstrations that are not there, of another task, or that show no episode
 ├── StationFault      the robot (or its simulation) did not do what it must
 │   ├── HandWarm      the motors must rest before the next step
@@ -53,6 +54,10 @@ class BadRun(HandlabError):
 
 class BadConfig(HandlabError):
     """A setting has a value that cannot be."""
+
+
+class RenderingUnavailable(HandlabError):
+    """Pictures cannot be drawn on this machine."""
 
 
 class BadDemonstrations(HandlabError):

@@ -41,8 +41,15 @@ class GuardedBackend:
 
     def reset(self, worlds: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
         """See `Backend.reset`."""
-        self._restart(self._backend.reset(worlds, object_angle))
-        return self._reading
+        reading = self._backend.reset(worlds, object_angle)
+        if worlds is None or len(worlds) == self.worlds:
+            self._restart(reading)
+        else:
+            released = safety.release(reading.hand.q), safety.release(reading.fixture.q)
+            self._reading = rows.put(self._reading, worlds, reading)
+            pairs = zip(self._sent, released, strict=True)
+            self._sent = [rows.put(sent, worlds, new) for sent, new in pairs]
+        return reading
 
     def step(
         self,

@@ -11,7 +11,7 @@ from handlab_core.errors import HandWarm, RewardLost
 from handlab_core.policy import GaussianPolicy
 from handlab_core.station import ResetResult
 from handlab_core.tasks.task import NOISE_STREAM, episode_rng
-from handlab_core.types import Array, IntArray, Reward
+from handlab_core.types import Array, BoolArray, IntArray, Reward
 
 MAX_BREAKS = 10
 """Attempts at one episode that may lose a reward. A busy machine loses one now and then; a node
@@ -97,7 +97,7 @@ def _episodes(
     observations: list[Array],
     actions: list[Array],
     results: list[Reward],
-    terminated: bool,
+    terminated: BoolArray,
     start: ResetResult,
     cooling: float,
     lost: float,
@@ -119,7 +119,7 @@ def _episodes(
             rewards=rewards[:, i].copy(),
             reward_terms=terms[:, i].copy(),
             errors=errors[:, i].copy(),
-            terminated=terminated,
+            terminated=bool(terminated[i]),
             success=verdicts[i][0],
             strict_success=verdicts[i][1],
             goal_angle=start.goal.angle[i].copy(),

@@ -105,10 +105,11 @@ class Station(Protocol):
 
 
 def start_request(
-    task: Task, seed: int, episodes: IntArray, teleport: bool = False
+    task: Task, seed: int | Sequence[int], episodes: IntArray, teleport: bool = False
 ) -> ResetRequest:
-    """Draw the starts of episodes."""
-    starts = [task.start(seed, int(episode)) for episode in episodes]
+    """Draw the starts of episodes; `seed` is that of the run, or there is one for each robot."""
+    seeds = [seed] * len(episodes) if isinstance(seed, int) else seed
+    starts = [task.start(own, int(n)) for own, n in zip(seeds, episodes, strict=True)]
     return ResetRequest(
         np.asarray(episodes, dtype=np.int64),
         np.array([start.object_angle for start in starts]),
@@ -134,6 +135,7 @@ class LocalStation:
         self.computer = task.reward_computer()
         self._full = np.broadcast_to(self.hand.max_effort, (self.worlds, self.hand.n))
         make = ESTIMATORS[check_estimator(estimator)]
+        self._goal: Goal
         self._followers = [make(self.fixture, i) for i in range(self.worlds)]
         fixture = backend.read().fixture
         readings = zip(
@@ -141,31 +143,43 @@ class LocalStation:
         )
         self._estimates = [follower.follow(*reading) for follower, *reading in readings]
 
-    def reset(self, request: ResetRequest) -> ResetResult:
-        """See `Station.reset`."""
-        began = self.backend.read().hand.stamp
-        if request.teleport:
-            reading = self.backend.reset(None, request.object_angle)
-            self._estimate(reading.fixture, range(self.worlds))
-            attempts = np.ones(self.worlds, dtype=np.int64)
-        else:
-            attempts = self._reset_with_motors(request)
-        hand = self.backend.read().hand
-        self._goal = Goal(request.episode, hand.stamp, request.goal_angle, request.goal_velocity)
-        return ResetResult(hand, self._object(), self._goal, hand.stamp - began, attempts)
+    def reset(self, request: ResetRequest, robots: IntArray | None = None) -> ResetResult:
+        """See `Station.reset`.
 
-    def step(self, q: Array) -> Sample:
-        """See `Station.step`."""
-        return self._sample(Command(q, self._full))
+        Args:
+            request: how episodes begin, one row for each of `robots`.
+            robots: which robots; the others stay as they are, in time too. None: all.
+        """
+        which = np.arange(self.worlds) if robots is None else robots
+        began = self.backend.read().hand.stamp[which]
+        if request.teleport:
+            reading = self.backend.reset(robots, request.object_angle)
+            self._estimate(reading.fixture, which.tolist())
+            attempts = np.ones(len(which), dtype=np.int64)
+        else:
+            attempts = self._reset_with_motors(request, which.tolist())
+        hand = self.backend.read().hand
+        hand = hand if robots is None else rows.take(hand, robots)
+        goal = Goal(request.episode, hand.stamp, request.goal_angle, request.goal_velocity)
+        self._goal = goal if robots is None else rows.put(self._goal, robots, goal)
+        return ResetResult(hand, self._object(robots), goal, hand.stamp - began, attempts)
+
+    def step(self, q: Array, robots: IntArray | None = None) -> Sample:
+        """See `Station.step`; with `robots`, `q` has one row for each of these."""
+        if robots is None:
+            return self._sample(Command(q, self._full))
+        reading = self._advance(Command(q, self._full[robots]), None, robots.tolist())
+        return Sample(reading.hand, self._object(robots))
 
     def let_go(self, hold: float = 0.0) -> Sample:
         """See `Station.let_go`."""
         q = self.backend.read().hand.q
         return self._sample(Command(q, np.full_like(q, hold)))
 
-    def reward(self, sample: Sample) -> Reward:
-        """See `Station.reward`."""
-        return self.computer.compute(sample.hand, sample.object, self._goal)
+    def reward(self, sample: Sample, robots: IntArray | None = None) -> Reward:
+        """See `Station.reward`; with `robots`, the sample is of these."""
+        goal = self._goal if robots is None else rows.take(self._goal, robots)
+        return self.computer.compute(sample.hand, sample.object, goal)
 
     def rest(self) -> float:
         """See `Station.rest`; what runs in this process has no heat."""
@@ -179,28 +193,36 @@ class LocalStation:
         """Close the backend."""
         self.backend.close()
 
-    def _reset_with_motors(self, request: ResetRequest) -> IntArray:
+    def _reset_with_motors(self, request: ResetRequest, robots: Sequence[int]) -> IntArray:
         resets = [MotorReset(self.hand, self.fixture, float(a)) for a in request.object_angle]
-        self.drive(resets)
-        for i, reset in enumerate(resets):
+        self.drive(resets, robots)
+        for i, reset in zip(robots, resets, strict=True):
             if reset.stage is Stage.FAILED:
                 raise ResetFailed(f"the reset of robot {i} gave up", reset.failed_joints)
         return np.array([reset.attempt for reset in resets])
 
-    def drive(self, resets: Sequence[MotorReset]) -> list[ResetTick]:
-        """Carry out a reset on every robot until each has ended, well or not; the last ticks."""
+    def drive(
+        self, resets: Sequence[MotorReset], robots: Sequence[int] | None = None
+    ) -> list[ResetTick]:
+        """Carry out a reset on each of `robots` (None: all) until each has ended, well or not.
+
+        Returns:
+            The last tick of each.
+        """
+        robots = range(self.worlds) if robots is None else robots
+        of = dict(zip(robots, resets, strict=True))
         ticks: dict[int, ResetTick] = {}
-        active = list(range(self.worlds))
+        active = list(robots)
         while active:
             reading = self.backend.read()
             for i in active:
-                ticks[i] = resets[i].tick(rows.take(reading, [i]), self.task.period)
+                ticks[i] = of[i].tick(rows.take(reading, [i]), self.task.period)
             active = [i for i in active if not ticks[i].ended]
             if active:
                 hand = rows.stack([ticks[i].hand for i in active])
                 fixture = rows.stack([ticks[i].fixture for i in active])
                 self._advance(hand, fixture, active)
-        return [ticks[i] for i in range(self.worlds)]
+        return [ticks[i] for i in robots]
 
     def _sample(self, command: Command) -> Sample:
         hand = self._advance(command, None, range(self.worlds)).hand
@@ -218,6 +240,7 @@ class LocalStation:
         for i, stamp, angle in readings:
             self._estimates[i] = self._followers[i].follow(stamp, angle)
 
-    def _object(self) -> ObjectEstimate:
-        estimates = [(e.stamp, e.angle, e.velocity) for e in self._estimates]
+    def _object(self, robots: IntArray | None = None) -> ObjectEstimate:
+        chosen = self._estimates if robots is None else [self._estimates[i] for i in robots]
+        estimates = [(e.stamp, e.angle, e.velocity) for e in chosen]
         return ObjectEstimate(*np.array(estimates).T.copy())

@@ -4,10 +4,12 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from handlab_core.errors import RenderingUnavailable
 from handlab_core.fixtures import Fixture
 from handlab_core.hands import Hand
 from handlab_core.types import Array, JointState
 from handlab_sim.decor import CAMERA, GOAL_SIZE, goal_position
+from handlab_sim.offscreen import REMEDY, use_working_backend
 from handlab_sim.scene import COLLISION_GROUP, SITE_GROUP, SceneConfig, build_spec
 
 GOAL_COLOUR = (0.20, 0.72, 0.35, 0.9)
@@ -16,14 +18,16 @@ GOAL_COLOUR = (0.20, 0.72, 0.35, 0.9)
 class StationRenderer:
     """Draws hand and object at given joint positions.
 
-    Needs an OpenGL that works without a screen: the environment variable MUJOCO_GL must be `egl` or
-    `osmesa` before mujoco is imported.
+    Draws in the way that MUJOCO_GL names, else by EGL or OSMesa, whichever works.
 
     Args:
         hand: to be drawn.
         fixture: to be drawn.
         width: pixels.
         height: pixels.
+
+    Raises:
+        RenderingUnavailable: this machine cannot draw off screen.
     """
 
     def __init__(self, hand: Hand, fixture: Fixture, width: int = 640, height: int = 480) -> None:
@@ -32,7 +36,11 @@ class StationRenderer:
         self._at = [self.model.joint(j).qposadr[0] for j in (*hand.joints, fixture.joint)]
         self._sprung_at = np.setdiff1d(np.arange(self.model.nq), self._at)
         self._fixture = fixture
-        self._renderer = mujoco.Renderer(self.model, height, width)
+        backend = use_working_backend()
+        try:
+            self._renderer = mujoco.Renderer(self.model, height, width)
+        except Exception as error:  # of the library of OpenGL in use, whichever that is
+            raise RenderingUnavailable(f"MUJOCO_GL={backend} fails: {error}. {REMEDY}") from error
         self._options = mujoco.MjvOption()
         self._options.geomgroup[COLLISION_GROUP] = 0
         self._options.geomgroup[0] = 1  # the table

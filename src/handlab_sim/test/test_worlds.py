@@ -158,8 +158,8 @@ def test_time_is_over_after_the_tasks_steps_and_is_no_terminal_state(task):
     e = env(task, teleport=True)
     e.reset(0, np.array([0]))
     ends = [e.step(np.zeros((1, task.hand.n))) for _ in range(task.steps)]
-    assert [s.truncated for s in ends] == [False] * (task.steps - 1) + [True]
-    assert not any(s.terminated for s in ends)
+    assert [s.truncated.tolist() for s in ends] == [[False]] * (task.steps - 1) + [[True]]
+    assert not any(s.terminated.any() for s in ends)
     with pytest.raises(RuntimeError, match="reset"):
         e.step(np.zeros((1, task.hand.n)))
 
