@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from handlab import video
+from handlab_core.errors import RenderingUnavailable
 
 MEMORY_NEEDED = 2.0
 """GiB: six node processes, the largest with torch."""
@@ -120,18 +120,17 @@ def _memory() -> Check:
 
 
 def _rendering() -> Check:
-    script = (
-        "import mujoco\nmodel = mujoco.MjModel.from_xml_string('<mujoco/>')\n"
-        "mujoco.Renderer(model, 8, 8).render()"
-    )
-    backends = [os.environ["MUJOCO_GL"]] if "MUJOCO_GL" in os.environ else video.BACKENDS
+    from handlab_sim import offscreen
+
+    try:
+        backends = offscreen.candidates()
+    except RenderingUnavailable as error:
+        return Check("rendering", False, str(error), "unset MUJOCO_GL", needed=False)
     for backend in backends:
-        environment = {**os.environ, "MUJOCO_GL": backend}
-        command = [sys.executable, "-c", script]
-        if subprocess.run(command, env=environment, capture_output=True).returncode == 0:
+        if offscreen.failure(backend) is None:
             return Check("rendering", True, f"off screen with {backend}", needed=False)
     return Check("rendering", False, f"none of {', '.join(backends)} works; reports have no video",
-                 "Debian, Ubuntu: apt install libegl1 libgl1-mesa-dri", needed=False)  # fmt: skip
+                 offscreen.REMEDY, needed=False)  # fmt: skip
 
 
 def _video() -> Check:

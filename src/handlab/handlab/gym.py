@@ -6,22 +6,51 @@ the same seed gives the same episode. Resets without a seed are made by the robo
 
 import os
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
+from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+# ruff: noqa: N818  (errors are named as Gymnasium names its own)
+from handlab_core import rows
 from handlab_core.env import Env
-from handlab_core.errors import UnknownName
-from handlab_core.station import LocalStation
+from handlab_core.errors import BadConfig, HandlabError, UnknownName
+from handlab_core.lockstep import PACES
+from handlab_core.station import LocalStation, ResetResult
 from handlab_core.tasks import TASKS, Task, make_task
-from handlab_core.types import Array, JointState, Reward
+from handlab_core.types import Array, BoolArray, IntArray, JointState, Reward
 from handlab_learning.run_config import BACKENDS
+
+if TYPE_CHECKING:
+    from handlab_sim.worlds import Worlds
+
+RENDER_MODES = ["rgb_array"]
+
+RESET_MASK = "reset_mask"
+"""The one option of a vector's reset that Gymnasium defines."""
+
+
+class BadArgument(HandlabError, gymnasium.error.Error, ValueError):
+    """An argument of `reset` has a value that cannot be."""
+
+
+class InvalidAction(HandlabError, gymnasium.error.InvalidAction):
+    """An action has another shape than the action space, or is not finite."""
+
+
+class ResetNeeded(HandlabError, gymnasium.error.ResetNeeded):
+    """The call needs an episode that has begun and is not over."""
+
+
+class EnvironmentClosed(HandlabError, gymnasium.error.ClosedEnvironmentError):
+    """The environment is closed already."""
 
 
 def register_envs() -> None:
@@ -58,10 +87,14 @@ class HandlabEnv(gymnasium.Env[Array, Array]):
         reward: variant; None is the task's own.
         render_mode: `rgb_array` or None.
         domain: ROS domain id of a graph that is up.
-        pace: of that graph.
+        pace: of the graph; None is lockstep.
+
+    Raises:
+        UnknownName: there is no such task, backend, reward, render mode or pace.
+        BadConfig: `domain` or `pace` without a graph, or a domain that cannot be.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012  (Gymnasium's way)
+    metadata = {"render_modes": RENDER_MODES, "render_fps": 10}  # noqa: RUF012  (Gymnasium's way)
 
     def __init__(
         self,
@@ -70,70 +103,101 @@ class HandlabEnv(gymnasium.Env[Array, Array]):
         reward: str | None = None,
         render_mode: str | None = None,
         domain: int | None = None,
-        pace: str = "lockstep",
+        pace: str | None = None,
     ) -> None:
         if backend not in BACKENDS:
             raise UnknownName("backend", backend, BACKENDS)
-        self._task = make_task(task)
-        self._task = self._task.with_reward(reward or self._task.reward)
-        self.metadata = {**self.metadata, "render_fps": round(1 / self._task.period)}
+        if pace is not None and pace not in PACES:
+            raise UnknownName("pace", pace, PACES)
+        if backend == "sim" and not (domain is None and pace is None):
+            raise BadConfig('domain and pace are those of a graph; give backend="graph", too')
+        self._task = _task(task, reward)
+        self.render_mode = _render_mode(render_mode)
+        self.metadata = {**self.metadata, "render_fps": _frame_rate(self._task)}
         self.observation_space, self.action_space = _spaces(self._task)
-        self.render_mode = render_mode
-        self._can_place = backend == "sim" or pace == "lockstep"
-        self._graph: Any = None
-        self._renderer: Any = None
-        self._env = self._local() if backend == "sim" else self._remote(domain, pace)
-        self._seed, self._episode = int.from_bytes(os.urandom(4), "little"), -1
+        self._can_place = pace != "real"
+        self._graph: _Graph | None = None
+        self._worlds: Worlds | None = None
+        self._painter: _Painter | None = None
+        self._env = self._local() if backend == "sim" else self._remote(domain, pace or "lockstep")
+        self._seed, self._episode = _random_seed(), -1
+        self._shown: tuple[JointState, Array] | None = None
+        self._running, self._closed = False, False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Array, dict[str, Any]]:
-        """Begin an episode; with a seed, the first of a new series."""
+        """Begin an episode; with a seed, the first of a new series.
+
+        Raises:
+            BadArgument: options; there are none.
+        """
+        self._check_open()
         super().reset(seed=seed)
+        _check_options(options, ())
         if seed is not None:
-            self._seed, self._episode = seed, -1
+            self._seed, self._episode = int(seed), -1
         self._episode += 1
         self._env.teleport = seed is not None and self._can_place
         observation, start = self._env.reset(self._seed, np.array([self._episode]))
-        self._shown = start.hand, float(start.object.angle[0])
-        info = {"reset_s": float(start.duration[0]), "goal": start.goal.angle[0].copy()}
-        return observation[0], info
+        self._shown, self._running = (start.hand, start.object.angle), True
+        return observation[0], {key: value[0] for key, value in _reset_info(start).items()}
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
-        """Act for one control period."""
-        step = self._env.step(np.asarray(action, dtype=np.float64)[None, :])
-        self._shown = step.sample.hand, float(step.sample.object.angle[0])
+        """Act for one control period.
+
+        Raises:
+            InvalidAction: the action has another shape than the action space, or is not finite.
+            ResetNeeded: no episode has begun, or it is over.
+        """
+        self._check_open()
+        checked = _checked_action(action, (self._task.hand.n,))
+        if not self._running:
+            raise ResetNeeded("no episode is under way; call reset() before step()")
+        step = self._env.step(checked[None, :])
+        self._shown = step.sample.hand, step.sample.object.angle
         reward = self._env.reward(step)
-        info = {key: value[0] for key, value in _info(self._task, reward).items()}
-        return step.observation[0], float(reward.total[0]), step.terminated, step.truncated, info
+        terminated, truncated = bool(step.terminated[0]), bool(step.truncated[0])
+        self._running = not (terminated or truncated)
+        info = {key: value[0] for key, value in _step_info(self._task, reward).items()}
+        return step.observation[0], float(reward.total[0]), terminated, truncated, info
 
     def render(self) -> NDArray[np.uint8] | None:
-        """Draw the station, if the environment was made with `rgb_array`."""
-        if self.render_mode is None:
-            return None
-        if self._renderer is None:
-            from handlab_sim.rendering import StationRenderer
+        """Draw the station, (height, width, 3), if the environment was made with `rgb_array`.
 
-            self._renderer = StationRenderer(self._task.hand, self._task.fixture)
-        hand, angle = self._shown
-        one = np.array([[angle]])
-        return self._renderer.frame(hand, JointState(hand.stamp, one, one, one))  # type: ignore[no-any-return]
+        Raises:
+            ResetNeeded: no episode has begun.
+            RenderingUnavailable: this machine cannot draw off screen; names what to install.
+        """
+        self._check_open()
+        if self.render_mode is None:
+            return _warn_of_render_mode()
+        if self._shown is None:
+            raise ResetNeeded("there is nothing to draw yet; call reset() before render()")
+        self._painter = self._painter or _Painter(self._task)
+        sprung = None if self._worlds is None else self._worlds.sprung
+        return self._painter.frame(*self._shown, sprung, 0)
 
     def close(self) -> None:
-        """End the environment, and its graph if it started one."""
+        """End the environment, and its graph if it started one; twice is harmless."""
+        if self._closed:
+            return
+        self._closed = True
         self._env.close()
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
+        if self._painter is not None:
+            self._painter.close()
         if self._graph is not None:
             self._graph.close()
-            self._graph = None
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EnvironmentClosed("the environment is closed; make another")
 
     def _local(self) -> Env:
         from handlab_sim.worlds import Worlds
 
-        worlds = Worlds(self._task.hand, self._task.fixture)
-        return Env(self._task, LocalStation(self._task, worlds))
+        self._worlds = Worlds(self._task.hand, self._task.fixture)
+        return Env(self._task, LocalStation(self._task, self._worlds))
 
     def _remote(self, domain: int | None, pace: str) -> Env:
         self._graph = _Graph(self._task, domain, pace)
@@ -149,18 +213,19 @@ class _Graph:
         from handlab_nodes.graph_station import GraphStation
         from handlab_nodes.spinner import guest
 
-        self._exit = ExitStack()
-        scratch = self._exit.enter_context(tempfile.TemporaryDirectory(prefix="handlab-"))
-        simulated = pace == "lockstep"
-        if domain is None:
-            config = GraphConfig(
-                task.name, pace=pace, reward=task.reward, runner=False, learner=False
-            )
-            graph = BackgroundGraph(config, Path(scratch, "nodes.log"))
-            domain, simulated = self._exit.enter_context(graph).domain, config.simulated
-        # The name of the driver's customer: commands from elsewhere are reported.
-        node, spinner = self._exit.enter_context(guest("runner", domain, simulated))
-        self.station = GraphStation(node, spinner, task, pace == "lockstep")
+        with ExitStack() as stack:
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="handlab-"))
+            simulated = pace == "lockstep"
+            if domain is None:
+                config = GraphConfig(
+                    task.name, pace=pace, reward=task.reward, runner=False, learner=False
+                )
+                graph = BackgroundGraph(config, Path(scratch, "nodes.log"))
+                domain, simulated = stack.enter_context(graph).domain, config.simulated
+            # The name of the driver's customer: commands from elsewhere are reported.
+            node, spinner = stack.enter_context(guest("runner", domain, simulated))
+            self.station = GraphStation(node, spinner, task, pace == "lockstep")
+            self._exit = stack.pop_all()
 
     def close(self) -> None:
         self._exit.close()
@@ -169,71 +234,349 @@ class _Graph:
 class HandlabVectorEnv(VectorEnv[Array, Array, Array]):
     """Many simulated robots in step, in one MuJoCo batch; `gymnasium.make_vec` gives it.
 
+    Each robot has a series of episodes of its own, the same as `HandlabEnv` with its seed.
+
     Args:
         task: name of the task.
         num_envs: robots, N.
         reward: variant; None is the task's own.
         threads: to simulate on.
+        render_mode: `rgb_array` or None.
+        autoreset_mode: when a robot whose episode is over begins the next; a value of Gymnasium's
+            AutoresetMode, `NextStep`, `SameStep` or `Disabled`.
+        backend: `sim`; a graph has one robot.
+
+    Raises:
+        UnknownName: there is no such task, reward, render mode or autoreset mode.
+        BadConfig: another backend than `sim`, or a number that is not at least one.
     """
 
-    metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012  (Gymnasium's way)
+    metadata = {  # noqa: RUF012  (Gymnasium's way)
+        "render_modes": RENDER_MODES,
+        "render_fps": 10,
+        "autoreset_mode": AutoresetMode.NEXT_STEP,
+    }
 
     def __init__(
-        self, task: str, num_envs: int = 1, reward: str | None = None, threads: int = 2, **_: Any
+        self,
+        task: str,
+        num_envs: int = 1,
+        reward: str | None = None,
+        threads: int = 2,
+        render_mode: str | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        backend: str = "sim",
     ) -> None:
+        if backend not in BACKENDS:
+            raise UnknownName("backend", backend, BACKENDS)
+        if backend != "sim":
+            raise BadConfig(
+                f"a batch is simulated in this process, backend {backend!r} has one robot: use"
+                ' gymnasium.make(..., backend="graph"), or make_vec(...,'
+                ' vectorization_mode="sync") for a graph per robot'
+            )
+        self._task = _task(task, reward)
+        self.num_envs = _count("num_envs", num_envs)
+        self.render_mode = _render_mode(render_mode)
+        self._mode = _autoreset_mode(autoreset_mode)
+        self.metadata = {
+            **self.metadata,
+            "render_fps": _frame_rate(self._task),
+            "autoreset_mode": self._mode,
+        }
+        self.single_observation_space, self.single_action_space = _spaces(self._task)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
         from handlab_sim.worlds import Worlds
 
-        self._task = make_task(task)
-        self._task = self._task.with_reward(reward or self._task.reward)
-        self.num_envs = num_envs
-        self.single_observation_space, self.single_action_space = _spaces(self._task)
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
-        worlds = Worlds(self._task.hand, self._task.fixture, num_envs, threads)
-        self._env = Env(self._task, LocalStation(self._task, worlds))
-        self._seed, self._round, self._over = int.from_bytes(os.urandom(4), "little"), -1, True
+        threads = _count("threads", threads)
+        self._worlds = Worlds(self._task.hand, self._task.fixture, self.num_envs, threads)
+        self._station = LocalStation(self._task, self._worlds)
+        self._env = Env(self._task, self._station)
+        self._painter: _Painter | None = None
+        self._seeds = [_random_seed() for _ in range(self.num_envs)]
+        self._numbers = np.full(self.num_envs, -1)
+        self._observation = np.zeros(self.observation_space.shape)  # type: ignore[arg-type]
+        self._over: BoolArray | None = None  # whose episodes are over; None before the first reset
 
     def reset(
-        self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
     ) -> tuple[Array, dict[str, Any]]:
-        """Begin an episode on every robot; with a seed, the first of a new series."""
-        first = seed[0] if isinstance(seed, list) else seed
-        super().reset(seed=first)
-        if first is not None:
-            self._seed, self._round = int(first), -1
-        self._round += 1
-        self._over = False
-        self._env.teleport = first is not None
-        numbers = self._round * self.num_envs + np.arange(self.num_envs)
-        observation, start = self._env.reset(self._seed, numbers)
-        return observation, {"reset_s": start.duration}
+        """Begin an episode on every robot, or on some.
 
-    def step(
-        self, actions: Array
-    ) -> tuple[Array, Array, NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
-        """Act; in the step after the end of an episode the next one begins instead."""
-        nobody = np.zeros(self.num_envs, dtype=np.bool_)
-        if self._over:
-            observation, info = self.reset()
-            return observation, np.zeros(self.num_envs), nobody, nobody.copy(), info
-        step = self._env.step(np.asarray(actions, dtype=np.float64))
-        self._over = step.truncated or step.terminated
-        ends = nobody | step.terminated, nobody | step.truncated
-        reward = self._env.reward(step)
-        return step.observation, reward.total, *ends, _info(self._task, reward)
+        Args:
+            seed: robots with one begin the first episode of a new series. A number s gives robot i
+                the seed s + i; a list has one seed, or None, for each robot.
+            options: `reset_mask`, (N,) bool, the robots to reset; None: all.
+
+        Raises:
+            BadArgument: a seed, a mask or an option that cannot be.
+        """
+        self._check_open()
+        seeds = _checked_seeds(seed, self.num_envs)
+        _check_options(options, (RESET_MASK,))
+        mask = _checked_mask((options or {}).get(RESET_MASK), self.num_envs)
+        first = self._over is None
+        if first and not mask.all():
+            raise ResetNeeded("no episode has begun; reset all robots before some of them")
+        super().reset(seed=next((s for s in seeds if s is not None), None))
+        seeded = mask & np.array([s is not None for s in seeds])
+        for i in np.flatnonzero(seeded):
+            self._seeds[i], self._numbers[i] = seeds[i], -1
+        self._over = np.zeros(self.num_envs, dtype=bool) if self._over is None else self._over
+        info: dict[str, Any] = {}
+        if first and seeded.any() and not seeded.all():
+            self._env.reset(self._seeds, np.zeros_like(self._numbers))  # some follow, not yet begun
+        for robots, teleport in ((seeded, True), (mask & ~seeded, False)):
+            if robots.any():
+                self._begin(robots, teleport, info)
+        return self._observation.copy(), info
+
+    def step(self, actions: Array) -> tuple[Array, Array, BoolArray, BoolArray, dict[str, Any]]:
+        """Act for one control period on every robot whose episode is not over.
+
+        Raises:
+            InvalidAction: the actions have another shape than the action space, or are not finite.
+            ResetNeeded: no episode has begun, or, with autoreset disabled, one is over.
+        """
+        self._check_open()
+        checked = _checked_action(actions, (self.num_envs, self._task.hand.n))
+        if self._over is None:
+            raise ResetNeeded("no episode is under way; call reset() before step()")
+        over = self._over
+        if self._mode is AutoresetMode.DISABLED and over.any():
+            raise ResetNeeded(
+                f"the episodes of robots {np.flatnonzero(over).tolist()} are over and autoreset is"
+                f" disabled; reset them: reset(options={{{RESET_MASK!r}: terminated | truncated}})"
+            )
+        rewards = np.zeros(self.num_envs)
+        ends = np.zeros(self.num_envs, dtype=bool), np.zeros(self.num_envs, dtype=bool)
+        facts: dict[str, Array] = {}
+        robots = self._rows(~over)
+        if not over.all():
+            acting = ~over
+            step = self._env.step(checked[acting], robots)
+            reward = self._env.reward(step, robots)
+            self._observation[acting], rewards[acting] = step.observation, reward.total
+            ends[0][acting], ends[1][acting] = step.terminated, step.truncated
+            facts = _step_info(self._task, reward)
+        acted, self._over = ~over, ends[0] | ends[1]
+        info: dict[str, Any] = {}
+        if over.any():
+            self._begin(over, False, info)
+        if self._mode is AutoresetMode.SAME_STEP and self._over.any():
+            self._begin_at_once(facts, info)
+        else:
+            _add_info(info, facts, acted)
+        return self._observation.copy(), rewards, *ends, info
+
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """Draw every robot, a picture (height, width, 3) each, if made with `rgb_array`.
+
+        Raises:
+            ResetNeeded: no episode has begun.
+            RenderingUnavailable: this machine cannot draw off screen; names what to install.
+        """
+        self._check_open()
+        if self.render_mode is None:
+            return _warn_of_render_mode()
+        if self._over is None:
+            raise ResetNeeded("there is nothing to draw yet; call reset() before render()")
+        painter = self._painter = self._painter or _Painter(self._task)
+        reading, sprung = self._station.backend.read(), self._worlds.sprung
+        shown = reading.hand, reading.fixture.q[:, 0]
+        return tuple(painter.frame(*shown, sprung, i) for i in range(self.num_envs))
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the worlds."""
         self._env.close()
+        if self._painter is not None:
+            self._painter.close()
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise EnvironmentClosed("the environment is closed; make another")
+
+    def _rows(self, mask: BoolArray) -> IntArray | None:
+        """Return which robots a mask names; None, all of them, is the quickest."""
+        return None if mask.all() else np.flatnonzero(mask)
+
+    def _begin(self, mask: BoolArray, teleport: bool, info: dict[str, Any]) -> None:
+        """Begin the next episode of the robots of a mask."""
+        assert self._over is not None
+        self._numbers[mask] += 1
+        seeds = [self._seeds[i] for i in np.flatnonzero(mask)]
+        self._env.teleport = teleport
+        observation, start = self._env.reset(seeds, self._numbers[mask], self._rows(mask))
+        self._observation[mask] = observation
+        self._over = self._over & ~mask
+        _add_info(info, _reset_info(start), mask)
+
+    def _begin_at_once(self, facts: dict[str, Array], info: dict[str, Any]) -> None:
+        """Begin the next episodes in the step that ended the last ones; their end is in `info`."""
+        assert self._over is not None
+        ended = self._over
+        final = np.full(self.num_envs, None, dtype=object)
+        for i in np.flatnonzero(ended):
+            final[i] = self._observation[i].copy()
+        last: dict[str, Any] = {}
+        _add_info(last, {key: value[ended] for key, value in facts.items()}, ended)
+        info |= {"final_obs": final, "_final_obs": ended.copy()}
+        info |= {"final_info": last, "_final_info": ended.copy()}
+        if not ended.all():
+            _add_info(info, {key: value[~ended] for key, value in facts.items()}, ~ended)
+        self._begin(ended, False, info)
 
 
-def _info(task: Task, reward: Reward) -> dict[str, Array]:
+class _Painter:
+    """Draws the stations of one environment."""
+
+    def __init__(self, task: Task) -> None:
+        from handlab_sim.rendering import StationRenderer
+
+        self._renderer = StationRenderer(task.hand, task.fixture)
+
+    def frame(
+        self, hand: JointState, angle: Array, sprung: Array | None, row: int
+    ) -> NDArray[np.uint8]:
+        """Draw one robot: joints and object angles (N,) rad; soft parts (N, s) where known."""
+        if sprung is not None and sprung.shape[1]:
+            self._renderer.bend(sprung[row])
+        one = np.array([[angle[row]]])
+        shown = rows.take(hand, [row])
+        frame: NDArray[np.uint8] = self._renderer.frame(
+            shown, JointState(shown.stamp, one, one, one)
+        )
+        return frame
+
+    def close(self) -> None:
+        self._renderer.close()
+
+
+def _task(name: str, reward: str | None) -> Task:
+    task = make_task(name)
+    return task if reward is None else task.with_reward(reward)
+
+
+def _frame_rate(task: Task) -> int:
+    return round(1 / task.period)
+
+
+def _random_seed() -> int:
+    return int.from_bytes(os.urandom(4), "little")
+
+
+def _render_mode(given: str | None) -> str | None:
+    if given is not None and given not in RENDER_MODES:
+        raise UnknownName("render mode", given, RENDER_MODES)
+    return given
+
+
+def _warn_of_render_mode() -> None:
+    gymnasium.logger.warn('render() draws nothing: make it with render_mode="rgb_array"')
+
+
+def _autoreset_mode(given: AutoresetMode | str) -> AutoresetMode:
+    for mode in AutoresetMode:
+        if given in (mode, mode.value, mode.name):
+            return mode
+    raise UnknownName("autoreset mode", str(given), [mode.value for mode in AutoresetMode])
+
+
+def _count(name: str, given: int) -> int:
+    """Return a number of things, at least one.
+
+    Raises:
+        BadConfig: it is none.
+    """
+    if isinstance(given, bool) or not isinstance(given, Integral) or given < 1:
+        raise BadConfig(f"{name} is a whole number from 1 on; given: {given!r}")
+    return int(given)
+
+
+def _check_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> None:
+    if options is not None and not isinstance(options, dict):
+        raise BadArgument(f"options are a dict; given: {type(options).__name__}")
+    if unknown := [repr(key) for key in options or {} if key not in known]:
+        there = f"there is: {', '.join(known)}" if known else "there are none"
+        raise BadArgument(f"unknown option of reset: {', '.join(unknown)}; {there}")
+
+
+def _checked_seeds(seed: int | Sequence[int | None] | None, number: int) -> list[Any]:
+    """Return the seed of each robot, None where it has none."""
+    if seed is None:
+        return [None] * number
+    if not isinstance(seed, Sequence | np.ndarray) or isinstance(seed, str | bytes):
+        first = _checked_seed(seed)
+        return [first + i for i in range(number)]
+    if len(seed) != number:
+        raise BadArgument(f"a list of seeds has one for each of {number} robots, not {len(seed)}")
+    return [None if one is None else _checked_seed(one) for one in seed]
+
+
+def _checked_seed(seed: Any) -> int:
+    if isinstance(seed, bool | np.bool_) or not isinstance(seed, Integral) or seed < 0:
+        raise BadArgument(f"a seed is a whole number from 0 on; given: {seed!r}")
+    return int(seed)
+
+
+def _checked_mask(mask: Any, number: int) -> BoolArray:
+    if mask is None:
+        return np.ones(number, dtype=bool)
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (number,):
+        shape = f"{mask.dtype} {mask.shape}" if isinstance(mask, np.ndarray) else type(mask)
+        raise BadArgument(f"{RESET_MASK} is a numpy array of bool, ({number},); given: {shape}")
+    if not mask.any():
+        raise BadArgument(f"{RESET_MASK} names no robot; at least one must be True")
+    return mask.copy()
+
+
+def _checked_action(action: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """Return an action as numbers.
+
+    Raises:
+        InvalidAction: it has another shape, or a number that is not finite.
+    """
+    try:
+        given = np.asarray(action)
+    except (TypeError, ValueError):  # rows of different lengths
+        given = np.empty(0, dtype=object)
+    if given.dtype.kind not in "biuf":
+        raise InvalidAction(f"an action is an array {shape} of numbers; given: {action!r:.80}")
+    values = given.astype(np.float64)
+    if values.shape != shape:
+        raise InvalidAction(f"an action is an array {shape}; given: {values.shape}")
+    if not np.isfinite(values).all():
+        at = tuple(np.argwhere(~np.isfinite(values))[0].tolist())
+        raise InvalidAction(f"an action is finite; given: {values[at]} at {list(at)}")
+    return values
+
+
+def _reset_info(start: ResetResult) -> dict[str, Array]:
+    """Robot time that a reset took [s], and the goal [rad]."""
+    return {"reset_s": start.duration, "goal": start.goal.angle.copy()}
+
+
+def _step_info(task: Task, reward: Reward) -> dict[str, Array]:
     """Facts about a step that no reward contains; success is not for learners to see."""
     terms = {
         f"reward/{term.name}": reward.terms[:, i]
         for i, term in enumerate(task.rewards[task.reward])
     }
     return {"error": reward.error, "is_success": reward.success.astype(np.float64), **terms}
+
+
+def _add_info(info: dict[str, Any], facts: dict[str, Array], mask: BoolArray) -> None:
+    """Put facts of the robots of a mask into a vector's info, beside `_key`, whose they are."""
+    for key, value in facts.items():
+        if key not in info:
+            info[key] = np.zeros((len(mask), *value.shape[1:]), dtype=value.dtype)
+            info[f"_{key}"] = np.zeros(len(mask), dtype=bool)
+        info[key][mask] = value
+        info[f"_{key}"] |= mask
 
 
 register_envs()

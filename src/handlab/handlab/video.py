@@ -17,15 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handlab_core.env import Env
+from handlab_core.errors import RenderingUnavailable
 from handlab_core.rollout import rollout
 from handlab_core.station import LocalStation
 from handlab_core.suite import SuiteTask
 from handlab_core.tasks import Task
 from handlab_core.types import Array, JointState, Reading
 from handlab_learning.evaluate import AFTER_TRAINING
-
-BACKENDS = ("egl", "osmesa")
-"""Ways to draw without a screen, best first."""
+from handlab_sim import offscreen
 
 FRAMES_PER_STEP = 2
 """Between two control steps positions are interpolated."""
@@ -47,8 +46,12 @@ def render(checkpoint: Path, output: Path, seed: int = 0) -> str | None:
 
     Tries EGL, then OSMesa, or only the one that MUJOCO_GL names.
     """
+    try:
+        backends = offscreen.candidates()
+    except RenderingUnavailable as error:
+        return str(error)
     reasons = []
-    for backend in [os.environ["MUJOCO_GL"]] if "MUJOCO_GL" in os.environ else BACKENDS:
+    for backend in backends:
         command = [sys.executable, "-m", "handlab.video", str(checkpoint), str(output), str(seed)]
         try:
             environment = {**os.environ, "MUJOCO_GL": backend}

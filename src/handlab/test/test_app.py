@@ -7,23 +7,19 @@ import sys
 import time
 
 import av
-import gymnasium
 import numpy as np
 import psutil
 import pytest
-from gymnasium.utils.env_checker import check_env
 from matplotlib.image import imread
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 from rosbags.highlevel import AnyReader
 
-import handlab.gym
 from handlab import evaluation, report, tables, training
 from handlab.domain import Domain
 from handlab.graph import EMULATED, GraphConfig, build_graph
 from handlab_core.errors import UnknownName
 from handlab_core.paths import share
-from handlab_core.tasks import TASKS
 from handlab_learning import checkpoint
 from handlab_learning.run_config import RunConfig
 from handlab_learning.run_folder import RunFolder
@@ -256,71 +252,6 @@ def test_a_graph_that_cannot_be_is_refused():
     assert [n.name for n in build_graph(GraphConfig(learner=False, runner=False))] == [
         "driver", "estimator", "reward", "reset",
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize("name", sorted(TASKS))
-def test_gymnasiums_own_checker_passes_for_every_task(name):
-    task = TASKS.make(name)
-    env = gymnasium.make(handlab.gym.gym_id(task))
-    try:
-        check_env(env.unwrapped, skip_render_check=True)
-        assert env.unwrapped.metadata["render_fps"] == round(1 / task.period)
-        _, info = env.reset(seed=1)
-        np.testing.assert_array_equal(info["goal"], task.start(1, 0).goal_angle)
-    finally:
-        env.close()
-
-
-def test_no_two_tasks_have_one_name_in_gymnasium():
-    assert len({handlab.gym.gym_id(build()) for build in TASKS.values()}) == len(TASKS)
-
-
-@pytest.mark.parametrize("backend", handlab.gym.BACKENDS)
-def test_gymnasiums_own_checker_passes(backend):
-    env = gymnasium.make("handlab/ClawValve-v0", backend=backend)
-    try:
-        check_env(env.unwrapped, skip_render_check=True)
-        env.reset(seed=1)
-        total = 0
-        for _ in range(60):
-            _, _, terminated, truncated, info = env.step(env.action_space.sample())
-            total += 1
-            if terminated or truncated:
-                break
-        assert total == 60 and truncated and "error" in info
-        assert env.reset()[1]["reset_s"] > 0  # by its own motors
-    finally:
-        env.close()
-
-
-@pytest.mark.parametrize("backend", handlab.gym.BACKENDS)
-def test_stable_baselines_trains_on_it(backend):
-    from stable_baselines3 import PPO
-
-    env = gymnasium.make("handlab/ClawValve-v0", backend=backend)
-    try:
-        model = PPO("MlpPolicy", env, n_steps=120, batch_size=60, n_epochs=1, seed=0, device="cpu")
-        before = {k: v.clone() for k, v in model.policy.state_dict().items()}
-        model.learn(240)
-        assert any((before[k] != v).any() for k, v in model.policy.state_dict().items())
-    finally:
-        env.close()
-
-
-def test_many_robots_in_one_vector_environment():
-    envs = gymnasium.make_vec("handlab/ClawValve-v0", num_envs=4)
-    a = envs.reset(seed=5)[0]
-    np.testing.assert_array_equal(a, envs.reset(seed=5)[0])
-    for step in range(61):
-        observation, reward, _, truncated, _ = envs.step(np.zeros((4, 9)))
-        assert truncated.all() == (step == 59)
-    assert observation.shape == (4, 21) and not reward.any()  # the step after the end only resets
-    envs.close()
-
-
-def test_unknown_backends_of_the_environment_are_refused():
-    with pytest.raises(UnknownName, match="sim"):
-        gymnasium.make("handlab/ClawValve-v0", backend="x")
 
 
 @pytest.mark.parametrize("page", list(tables.PAGES))
