@@ -88,6 +88,54 @@ def test_every_missing_and_every_wrong_servo_is_named_at_once(make_rig):
     assert "31 (THJ31): its position limits 2000" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("register", "value", "said"),
+    [
+        ("drive_mode", 1, "drive mode is 1.*write 0"),
+        ("drive_mode", 4, "drive mode is 4.*write 0"),
+        ("homing_offset", 1024, "homing offset is 1024, with which positions are shifted; write 0"),
+        ("homing_offset", -1, "homing offset is -1"),
+        ("startup_configuration", 1, "startup configuration is 1.*write 0"),
+        ("secondary_id", 11, "secondary id 11 is another servo's id; write 255"),
+        ("temperature_limit", 100, "temperature limit is 100; write 80"),
+        ("max_position_limit", 2500, "position limits 0 to 2500 leave out.*write 0 and 4095"),
+    ],
+)
+def test_settings_that_give_positions_or_limits_another_meaning_are_refused(
+    make_rig, register, value, said
+):
+    rig = make_rig()
+    rig.put(21, register, value)
+    with pytest.raises(StationFault, match=rf"servo 21 \(MFJ21\): its {said}"):
+        rig.open()
+    assert torque(rig) == set()
+
+
+def test_without_current_a_current_based_servo_is_refused(make_rig):
+    rig = make_rig(mode="current_based_position")
+    rig.put(21, "current_limit", 0)
+    with pytest.raises(StationFault, match=r"servo 21.*current limit is 0; write 1193"):
+        rig.open()
+
+
+def test_what_another_program_left_in_the_ram_does_not_slow_the_hand_down(make_rig):
+    rig = make_rig()
+    for register, value in (("profile_velocity", 5), ("profile_acceleration", 1), ("goal_pwm", 99)):
+        rig.put(10, register, value)
+    rig.open()
+    assert rig.get(10, "profile_velocity") == rig.get(10, "profile_acceleration") == 0
+    assert rig.get(10, "goal_pwm") == rig.get(10, "pwm_limit")
+
+
+def test_a_lower_temperature_limit_is_heeded(make_rig):
+    rig = make_rig()
+    rig.put(12, "temperature_limit", 60)
+    rig.open().activate()
+    rig.step(cycles=2)
+    rig.port.bus.loop.temperature[2] = 50  # 15 K below 80 it would be cool
+    rig.until(lambda: rig.station.health.hand.pause)
+
+
 def test_nobody_at_all_hints_at_power_and_baud(make_rig):
     with pytest.raises(StationFault, match="power on, is the baud"):
         make_rig(ids=(1,)).open()

@@ -19,6 +19,7 @@ from handlab_hardware.dynamixel.failures import (
     ServoRefused,
 )
 from handlab_hardware.dynamixel.registers import REGISTERS, TICKS_PER_TURN, OperatingMode
+from handlab_hardware.dynamixel.turns import TurnRange
 from handlab_hardware.station_file import CURRENT_BASED_POSITION, Servo
 
 LEAST_FIRMWARE = 38
@@ -27,8 +28,22 @@ LEAST_FIRMWARE = 38
 ANSWER_ALL = 2
 """`status_return_level`: every instruction is answered."""
 
-BLOCK = REGISTERS["model_number"].address, REGISTERS["status_return_level"].end
+BLOCK = REGISTERS["model_number"].address, REGISTERS["profile_velocity"].end
 """First address and size of what is read of a servo at once."""
+
+SEAM = TICKS_PER_TURN // 18
+"""A commanded range that comes this near to the end of the servo's single turn leaves the joint no
+room: 20 degrees, which covers play, a limp joint's sagging and an inexact zero. Chosen."""
+
+MAX_GOAL = 1_048_575
+"""Counts, either way, of a goal that counts turns; e-manual, Goal Position."""
+
+MEANS_OTHERWISE = {
+    "drive_mode": "positions, profiles or torque mean something else",
+    "homing_offset": "positions are shifted",
+    "startup_configuration": "torque may go on by itself, or old settings come back",
+}
+"""Registers that must be 0, and what a value there does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +52,7 @@ class Plan:
 
     servo: Servo
     mode: OperatingMode
-    lower: int  # counts, of the commanded range
-    upper: int
+    range: TurnRange  # commanded
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +64,10 @@ class Facts:
     """Least and greatest goal position it accepts [counts]."""
     current_limit: int
     """Greatest goal current it accepts [counts]."""
+    temperature_limit: int
+    """Degrees Celsius, where it shuts itself down."""
+    restarted: bool
+    """Its RAM is as after power-on, so that it has forgotten whole turns."""
 
     def knows_fast_reads(self, plan: Plan) -> bool:
         """Whether it takes part in a fast sync read."""
@@ -59,17 +77,18 @@ class Facts:
 def make_plan(servo: Servo, lower: float, upper: float, mode: str) -> Plan:
     """Choose the operating mode for a joint's commanded range [rad].
 
-    A range that leaves the servo's single turn needs the extended mode, which counts turns.
+    A range that leaves the servo's single turn, or comes near to its end, needs the extended mode,
+    which counts turns.
     """
     ends = units.rad_to_ticks([lower, upper], servo.zero, servo.direction)
     least, greatest = int(ends.min()), int(ends.max())
     if mode == CURRENT_BASED_POSITION:
         chosen = OperatingMode.CURRENT_BASED_POSITION
-    elif least >= 0 and greatest < TICKS_PER_TURN:
+    elif least >= SEAM and greatest < TICKS_PER_TURN - SEAM:
         chosen = OperatingMode.POSITION
     else:
         chosen = OperatingMode.EXTENDED_POSITION
-    return Plan(servo, chosen, least, greatest)
+    return Plan(servo, chosen, TurnRange(least, greatest))
 
 
 def arm_all(bus: ServoBus, plans: Sequence[Plan]) -> list[Facts]:
@@ -80,9 +99,10 @@ def arm_all(bus: ServoBus, plans: Sequence[Plan]) -> list[Facts]:
     """
     problems: list[str] = []
     facts = []
+    ids = [plan.servo.id for plan in plans]
     for plan in plans:
         try:
-            facts.append(inspect(bus, plan))
+            facts.append(inspect(bus, plan, ids))
         except PortGone:
             raise
         except StationFault as error:
@@ -99,8 +119,13 @@ def arm_all(bus: ServoBus, plans: Sequence[Plan]) -> list[Facts]:
     return facts
 
 
-def inspect(bus: ServoBus, plan: Plan) -> Facts:
+def inspect(bus: ServoBus, plan: Plan, ids: Sequence[int] = ()) -> Facts:
     """Check one servo without changing what it does.
+
+    Args:
+        bus: where it is.
+        plan: what it shall be.
+        ids: of all servos of the station.
 
     Raises:
         PacketLost: it is not there.
@@ -117,28 +142,48 @@ def inspect(bus: ServoBus, plan: Plan) -> Facts:
             f"({servo.model.name}); correct the station file"
         )
     value = _Values(_read_all(bus, servo, OPENING_RETRIES))
-    problems = []
+    goals = (-MAX_GOAL, MAX_GOAL)
+    if plan.mode is OperatingMode.POSITION:
+        goals = value["min_position_limit"], value["max_position_limit"]
+    problems = _problems(plan, value, goals, ids)
     if identity.firmware < LEAST_FIRMWARE:
         problems.append(
             f"its firmware is {identity.firmware}, older than {LEAST_FIRMWARE}; update it"
         )
-    if value["drive_mode"]:
-        problems.append(f"its drive mode is {value['drive_mode']}; write 0")
-    goals = value["min_position_limit"], value["max_position_limit"]
-    if plan.mode is not OperatingMode.POSITION:
-        goals = -(2**31), 2**31 - 1
-    elif plan.lower < goals[0] or plan.upper > goals[1]:
-        problems.append(
-            f"its position limits {goals[0]} to {goals[1]} leave out a part of the commanded "
-            f"range {plan.lower} to {plan.upper}; write 0 and {TICKS_PER_TURN - 1}"
-        )
     if problems:
         raise StationFault(f"{servo}: {', '.join(problems)}")
-    return Facts(identity.firmware, goals, value["current_limit"])
+    restarted = value["bus_watchdog"] == WATCHDOG_OFF
+    limits = value["current_limit"], value["temperature_limit"]
+    return Facts(identity.firmware, goals, *limits, restarted)
+
+
+def _problems(
+    plan: Plan, value: "_Values", goals: tuple[int, int], ids: Sequence[int]
+) -> list[str]:
+    """What is set up so that positions, goals or limits would mean something else."""
+    problems = []
+    for register, effect in MEANS_OTHERWISE.items():
+        if value[register]:
+            name = register.replace("_", " ")
+            problems.append(f"its {name} is {value[register]}, with which {effect}; write 0")
+    if plan.range.lower < goals[0] or plan.range.upper > goals[1]:
+        problems.append(
+            f"its position limits {goals[0]} to {goals[1]} leave out a part of the commanded "
+            f"range {plan.range.lower} to {plan.range.upper}; write 0 and {TICKS_PER_TURN - 1}"
+        )
+    second = value["secondary_id"]
+    if second in ids and second != plan.servo.id:
+        problems.append(f"its secondary id {second} is another servo's id; write 255")
+    if plan.mode is OperatingMode.CURRENT_BASED_POSITION and not value["current_limit"]:
+        problems.append(f"its current limit is 0; write {plan.servo.model.current_limit}")
+    hot = plan.servo.model.temperature_limit
+    if not 0 < value["temperature_limit"] <= hot:
+        problems.append(f"its temperature limit is {value['temperature_limit']}; write {hot}")
+    return problems
 
 
 def arm(bus: ServoBus, plan: Plan, retries: int = RETRIES) -> None:
-    """Release one servo and set it up: return delay, mode, bus watchdog.
+    """Release one servo and set it up: return delay, mode, profile, bus watchdog.
 
     Args:
         bus: where it is.
@@ -156,6 +201,14 @@ def arm(bus: ServoBus, plan: Plan, retries: int = RETRIES) -> None:
         if value["torque_enable"]:
             bus.write(servo.id, "torque_enable", 0, retries)
         for register, wanted in (("return_delay_time", 0), ("operating_mode", int(plan.mode))):
+            if value[register] != wanted:
+                bus.write(servo.id, register, wanted, retries)
+        # What another program may have left in the RAM would slow the joint down.
+        for register, wanted in (
+            ("profile_velocity", 0),
+            ("profile_acceleration", 0),
+            ("goal_pwm", value["pwm_limit"]),
+        ):
             if value[register] != wanted:
                 bus.write(servo.id, register, wanted, retries)
         bus.write(servo.id, "bus_watchdog", WATCHDOG_COUNTS, retries)

@@ -64,8 +64,6 @@ class DynamixelStation:
         self._layout = layout = Layout(hand, fixture, station)
         self._clock, self._sysfs = clock, sysfs
         self._servos = Servos(layout.plans, clock)
-        limit = layout.temperature_limit
-        self._heat = {group: Heat(limit[layout.places[group]]) for group in GROUPS}
         self._rest: dict[str, Rest] = {}
         self._held: dict[str, Array] = {}
         self._counts = Counter(retries=0, lost_packets=0, stale_cycles=0, reopened=0)
@@ -75,7 +73,10 @@ class DynamixelStation:
         self._guardian: Guardian | None = None
         self._last_cycle = self._next_open = 0.0
         began = self._open()
-        silent = [str(servo) for servo, ok in self._each(self._servos.fresh) if not ok]
+        limit = self._servos.temperature_limit
+        self._heat = {group: Heat(limit[layout.places[group]]) for group in GROUPS}
+        heard = self._servos.fresh | self._servos.lost
+        silent = [str(servo) for servo, ok in self._each(heard) if not ok]
         if silent:
             self.close()
             raise StationFault(f"no position from {', '.join(silent)}: check cables and power")
@@ -187,9 +188,13 @@ class DynamixelStation:
         hand[layout.places[HAND]] = True
         try:
             servos.examine_all(bus)
+            servos.recount()
+            servos.read(bus)
             wanted = hand & ~self._hot()
-            servos.engage(bus, wanted & ~servos.locked, layout.max_effort)
+            if not servos.lost.any():
+                servos.engage(bus, wanted & ~servos.locked, layout.max_effort)
             failed = [str(s) for s, ok in self._each(servos.engaged | ~wanted) if not ok]
+            failed = failed or [str(s) for s, lost in self._each(servos.lost) if lost]
             if failed:
                 servos.release(bus, servos.engaged.copy())
         except PortGone as error:

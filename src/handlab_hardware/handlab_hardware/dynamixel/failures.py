@@ -12,7 +12,9 @@
 |                                            | others are asked at once                            |
 | the alert bit of a status packet           | the hardware error is read at once and named;       |
 |                                            | a servo that shut down waits for `reboot`           |
-| a servo restarted by itself (brown-out)    | armed anew; engages from where it is                |
+| a servo restarted by itself (brown-out)    | armed anew, its turn found again (see `turns`);     |
+|                                            | engages from where it is                            |
+| a servo's turn is not known                | reported; all joints are limp                       |
 | the bus watchdog of a servo has tripped    | cleared and armed; engages from where it is         |
 | the adapter is gone                        | announced, nothing moves; tried every REOPEN_PERIOD,|
 |                                            | and when it is back all is checked and armed        |

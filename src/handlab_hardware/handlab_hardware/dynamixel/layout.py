@@ -61,11 +61,6 @@ class Layout:
         """How hard each joint may push, (n,) N m."""
         return np.concatenate([self.limits[group].max_effort for group in self.served])
 
-    @property
-    def temperature_limit(self) -> Array:
-        """Where each servo shuts itself down, (n,) degrees Celsius."""
-        return np.array([float(plan.servo.model.temperature_limit) for plan in self.plans])
-
     def group_of(self, place: int) -> str:
         """Group of a servo."""
         return HAND if place < self.places[HAND].stop else FIXTURE

@@ -1,7 +1,10 @@
 """What a person is told about the servos."""
 
+import numpy as np
+
 from handlab_core.health import GroupHealth
 from handlab_core.heat import Rest
+from handlab_hardware.dynamixel import units
 from handlab_hardware.dynamixel.bus import ServoBus
 from handlab_hardware.dynamixel.failures import error_names
 from handlab_hardware.dynamixel.layout import Layout
@@ -22,6 +25,8 @@ def _problem(servos: Servos, i: int, group: str, hot: bool) -> str:
         return f"{servo} restarts; the {group} holds until it is back"
     if servos.absent[i]:
         return f"{servo} is silent, and the {group} holds: check its cable and its power"
+    if servos.lost[i]:
+        return _lost(servos, i)
     if servos.errors[i]:
         names = error_names(int(servos.errors[i]))
         shut_down = " and shut down" if servos.locked[i] else ""
@@ -30,6 +35,23 @@ def _problem(servos: Servos, i: int, group: str, hot: bool) -> str:
     if hot:
         return f"{servo} is hot, {celsius}, and released until it is cooler"
     return servos.troubles.get(i, "")
+
+
+def _lost(servos: Servos, i: int) -> str:
+    servo, plan = servos.servos[i], servos.plans[i]
+    if plan.range.many:
+        return (
+            f"{servo} has restarted away from where it was seen last, or too long ago: its turns "
+            "are not known, and all joints are limp; deactivate and activate the driver to count "
+            "from where it stands"
+        )
+    ends = (plan.range.lower, plan.range.upper)
+    lower, upper = np.sort(np.degrees(units.ticks_to_rad(ends, servo.zero, servo.direction)))
+    return (
+        f"{servo} stands at {np.degrees(servos.q[i]):.0f} degrees, or a whole turn from there, and "
+        f"its range is {lower:.0f} to {upper:.0f}: its turn is not known, and all joints are limp; "
+        "turn the joint into its range by hand, or correct its zero"
+    )
 
 
 def notes(bus: ServoBus, section: DynamixelSection) -> tuple[str, ...]:

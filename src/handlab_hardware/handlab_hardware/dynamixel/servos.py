@@ -26,11 +26,16 @@ from handlab_hardware.dynamixel.failures import (
     ServoRefused,
 )
 from handlab_hardware.dynamixel.registers import REGISTERS, TICKS_PER_TURN, OperatingMode
+from handlab_hardware.dynamixel.turns import BLIND, FAR, continued
 
 MOTION = REGISTERS["present_current"].address, 10
 """First address and size of current, velocity and position, which lie side by side."""
 
 MOTION_TYPE = np.dtype([("current", "<i2"), ("velocity", "<i4"), ("position", "<i4")])
+
+LEAP = TICKS_PER_TURN // 4
+"""Counts in a cycle that no servo can turn at 100 Hz: more than it turns in ten cycles. After a
+long pause it may have; then it is looked at, too."""
 
 UPKEEP = (
     REGISTERS["shutdown"].address,
@@ -70,10 +75,11 @@ class Servos:
         self.sent_at = np.full(n, -np.inf)
         """s; when each goal went out."""
         self.temperature, self.voltage = np.full((2, n), np.nan)
-        self.engaged, self.fresh, self.absent, self.rebooting, self.locked = np.zeros(
-            (5, n), dtype=bool
+        self.engaged, self.fresh, self.absent, self.rebooting, self.locked, self.lost = np.zeros(
+            (6, n), dtype=bool
         )
-        """Torque is on; was read in this cycle; does not answer; will soon; has shut down."""
+        """Torque is on; was read in this cycle; does not answer; will soon; has shut down; stands
+        on a turn that is not known."""
         self.errors, self._missed = np.zeros((2, n), dtype=np.int64)
         self.troubles: dict[int, str] = {}
         """Place of a servo to what it refuses."""
@@ -82,8 +88,14 @@ class Servos:
         self._direction = np.array([servo.direction for servo in self.servos])
         self._per_count = np.array([units.torque_per_count(s.model) for s in self.servos])
         self._single = np.array([p.mode is OperatingMode.POSITION for p in plans])
+        self._many = np.array([p.range.many for p in plans])
+        self._middle = np.array([(p.range.lower + p.range.upper) / 2 for p in plans])
         self._by_current = any(p.mode is OperatingMode.CURRENT_BASED_POSITION for p in plans)
-        self._ticks = np.zeros(n, dtype=np.int64)
+        self._ticks, self._offset = np.zeros((2, n), dtype=np.int64)
+        """Counts as the servo reads; whole turns to be added for the joint's position."""
+        self._located = np.zeros(n, dtype=bool)
+        """The offset is of the turn that the servo counts from now."""
+        self._seen_at = np.full(n, np.nan)  # s, when a sure position was read last
         self._alert, self._suspect = np.zeros((2, n), dtype=bool)
         self._turn = self._probed = 0  # whose health is due next, and who was asked last
         self._next_health = self._next_probe = self._next_fast = 0.0
@@ -101,6 +113,7 @@ class Servos:
             state[:] = 0
         self.troubles.clear()
         self._facts = list(facts)
+        self._located &= [not f.restarted for f in facts]
         self._next_health, self._next_probe = now, now
         self.read(bus)
         self.examine_all(bus)
@@ -113,7 +126,7 @@ class Servos:
         answers = bus.read_all([self.ids[i] for i in asked], *MOTION)
         self.fresh[:] = False
         there = [i for i in asked if self.ids[i] in answers]
-        self._take(there, [answers[self.ids[i]] for i in there])
+        self._take(bus, there, [answers[self.ids[i]] for i in there])
         self._suspect[there] |= self._missed[there] > 0  # it may have restarted meanwhile
         self._missed[there] = 0
         for i in set(asked) - set(there):
@@ -122,21 +135,68 @@ class Servos:
                 self.absent[i] = True
                 self.counts["silent_servos"] += 1
 
-    def _take(self, there: list[int], answers: list[Answer]) -> None:
+    def _take(self, bus: ServoBus, there: list[int], answers: list[Answer]) -> None:
         values = np.frombuffer(b"".join(a.data for a in answers), MOTION_TYPE)
-        direction = self._direction[there]
-        self._ticks[there] = values["position"]
-        self.q[there] = units.ticks_to_rad(values["position"], self._zero[there], direction)
+        direction, moved = self._direction[there], values["position"] - self._ticks[there]
         self.qd[there] = units.counts_to_velocity(values["velocity"], direction)
         self.torque[there] = units.counts_to_torque(
             values["current"], self._per_count[there], direction
         )
-        self.fresh[there] = True
         self._alert[there] = [a.alert for a in answers]
+        # Too far for one cycle: if it has restarted, its turns are others now.
+        leapt = (np.abs(moved) > LEAP) & self._located[there]
+        unsure = [
+            i
+            for i, leap in zip(there, leapt.tolist(), strict=True)
+            if leap and not self._attempt(i, self.examine, bus, i)
+        ]
+        keep = ~np.isin(there, unsure)
+        sure = [i for i in there if i not in unsure]
+        self._ticks[sure] = values["position"][keep]
+        self._locate(sure)
+
+    def _locate(self, there: list[int]) -> None:
+        """Find the turn of each servo that has just been read, and with it the joint's position."""
+        for i in there:
+            if self._many[i] and not self._located[i]:
+                self._find_turn(i)
+        # A joint that cannot make a turn is on the turn that is nearest to its range.
+        counted = self._many | (self.engaged & self._located)
+        loose = [i for i in there if not counted[i]]
+        away = (self._ticks[loose] - self._middle[loose]) / TICKS_PER_TURN
+        self._offset[loose] = -np.rint(away).astype(np.int64) * TICKS_PER_TURN
+        for i in loose:
+            self.lost[i] = not self.plans[i].range.fits(int(self._ticks[i] + self._offset[i]))
+        self._located[there] = True
+        position = self._ticks[there] + self._offset[there]
+        self.q[there] = units.ticks_to_rad(position, self._zero[there], self._direction[there])
+        self.fresh[there] = ~self.lost[there]
+        self._seen_at[[i for i in there if not self.lost[i]]] = self._clock()
+
+    def _find_turn(self, i: int) -> None:
+        """Find the turn of a servo that turns more than once, after its restart."""
+        ticks = int(self._ticks[i])
+        if np.isnan(self._seen_at[i]):
+            self._offset[i], self.lost[i] = self.plans[i].range.nearest(ticks), False
+            return
+        if self.lost[i]:
+            return
+        last = int(units.rad_to_ticks(self.q[i], self._zero[i], self._direction[i]))
+        self._offset[i] = continued(ticks, last)
+        away = abs(ticks + int(self._offset[i]) - last)
+        self.lost[i] = away > FAR or self._clock() - self._seen_at[i] > BLIND
+        self.counts["turns_lost" if self.lost[i] else "turns_found"] += 1
+
+    def recount(self) -> None:
+        """Count the turns of lost servos from where they stand, at the next reading."""
+        again = self.lost & self._many
+        self._seen_at[again], self._located[again] = np.nan, False
 
     def set_torque(self, bus: ServoBus, effort: Array) -> None:
         """Engage the joints that have an effort [N m], where they stand, and release the others."""
         wanted = (effort > 0.0) & ~self.locked
+        if self.lost.any():
+            wanted[:] = False
         self.release(bus, self.engaged & ~wanted)
         if (new := wanted & ~self.engaged & ~self.absent).any():
             self.engage(bus, new, effort)
@@ -163,7 +223,8 @@ class Servos:
         if self._by_current:
             counts = {self.ids[i]: self._current(i, float(effort[i])) for i in on}
             bus.sync_write("goal_current", counts)
-        goals = {self.ids[i]: int(t) for i, t in zip(on, ticks, strict=True)}
+        raw = ticks - self._offset[on]
+        goals = {self.ids[i]: int(t) for i, t in zip(on, raw, strict=True)}
         bus.sync_write("goal_position", goals)
         self.goal[on], self.effort[on], self.sent_at[on] = target[on], effort[on], self._clock()
 
@@ -175,14 +236,22 @@ class Servos:
 
     def _engage(self, bus: ServoBus, i: int, effort: float) -> None:
         ticks = int(self._ticks[i])
-        if self._single[i]:
-            ticks %= TICKS_PER_TURN  # with torque on, the position is counted within one turn
-        ticks = self._within(i, ticks)
+        if self._single[i]:  # with torque on, the position is counted within one turn
+            ticks += int(self._offset[i])
+        least, greatest = self._facts[i].goals
+        if not least <= ticks <= greatest:
+            raise ServoRefused(
+                f"{self.servos[i]} stands at {ticks} counts, and can hold {least} to {greatest}: "
+                "turn its joint by hand towards the middle of its range"
+            )
         bus.write(self.ids[i], "goal_position", ticks)
         if self._by_current:
             bus.write(self.ids[i], "goal_current", self._current(i, effort))
         bus.write(self.ids[i], "torque_enable", 1)
-        self.goal[i] = units.ticks_to_rad(ticks, self._zero[i], self._direction[i])
+        if self._single[i]:
+            self._ticks[i], self._offset[i] = ticks, 0
+        position = ticks + self._offset[i]
+        self.goal[i] = units.ticks_to_rad(position, self._zero[i], self._direction[i])
         self.effort[i], self.sent_at[i], self.engaged[i] = effort, self._clock(), True
 
     def release(self, bus: ServoBus, which: BoolArray) -> None:
@@ -200,13 +269,14 @@ class Servos:
             if self._attempt(i, disarm, bus, self.servos[i]):
                 self.engaged[i] = False
 
-    def _within(self, i: int, ticks: int) -> int:
-        least, greatest = self._facts[i].goals
-        return min(max(ticks, least), greatest)
-
     def _current(self, i: int, effort: float) -> int:
         limit = self._facts[i].current_limit
         return round(min(effort / float(self._per_count[i]), limit))
+
+    @property
+    def temperature_limit(self) -> Array:
+        """Degrees Celsius; where each servo shuts itself down."""
+        return np.array([float(facts.temperature_limit) for facts in self._facts])
 
     @property
     def max_effort(self) -> Array:
@@ -253,6 +323,7 @@ class Servos:
             tripped = value["bus_watchdog"] == WATCHDOG_TRIPPED
             self.counts["watchdogs_tripped" if tripped else "servos_restarted"] += 1
             self.engaged[i] = False
+            self._located[i] &= tripped
             arm(bus, self.plans[i])
             self._suspect[:] = True  # what happened to one may have happened to all
         elif value["torque_enable"] and not self.engaged[i]:
@@ -288,9 +359,10 @@ class Servos:
     def _take_back(self, bus: ServoBus, i: int) -> None:
         bus.ping(self.ids[i], retries=0)
         if self._upkeep(bus, i)["bus_watchdog"] != WATCHDOG_COUNTS:  # it is not as it was left
-            self._facts[i] = inspect(bus, self.plans[i])
+            self._facts[i] = inspect(bus, self.plans[i], self.ids)
             arm(bus, self.plans[i])
             self.engaged[i] = False
+            self._located[i] &= not self._facts[i].restarted
         self.examine(bus, i)
         self.absent[i] = self.rebooting[i] = False
         self._missed[i] = 0
