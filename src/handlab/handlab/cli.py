@@ -99,7 +99,8 @@ def _train(
     config: Any, as_json: bool, resume: Path | None = None, worlds: int = 20, viewer: bool = False
 ) -> None:
     from handlab import report, training
-    from handlab.progress import console
+    from handlab.progress import console, learned_text
+    from handlab_learning.evaluate import rate_text
     from handlab_learning.run_folder import RunFolder
 
     folder = RunFolder(resume) if resume is not None else training.new_run(config)
@@ -112,12 +113,16 @@ def _train(
         raise
     page = report.write(folder)
     console.print(f"report: {page}")
-    hours = summary["robot_hours_to_success"]
-    learned = "not learned" if hours is None else f"learned after {hours:.2f} robot-hours"
+    learned = learned_text(summary["robot_hours_to_success"], summary["algorithm"])
     print(
-        f"{summary['task']}: {learned}; success {summary['success_rate']:.0%} of "
+        f"{summary['task']}: {learned}; success {rate_text(summary)} of "
         f"{summary['evaluation_episodes']} episodes (strict {summary['strict_success_rate']:.0%}), "
         f"{summary['robot_hours']:.2f} robot-hours in {summary['wall_s'] / 60:.1f} min"
+    )
+    best, last = summary["best"], summary["last"]
+    print(
+        f"handed out: the best policy, iteration {best['iteration']}, success {rate_text(best)}; "
+        f"the last, iteration {last['iteration']}: {rate_text(last)} ({summary['interval']})"
     )
     _finish(summary, as_json)
 
@@ -133,14 +138,18 @@ def evaluate(
     estimator: Estimator = "encoder",
     vary: Vary = None,
     points: Annotated[int, typer.Option(help="Of each range that is varied, with its ends")] = 5,
+    policy: Annotated[
+        str, typer.Option(help="best or last, of a run; default: the best, if the run keeps one")
+    ] = "",
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Run a policy without noise and tell how often it succeeds."""
+    """Run a policy without noise and print how often it succeeds."""
     from handlab import evaluation, varying
     from handlab.graph import GraphConfig, on_machine
     from handlab_core.errors import UnknownName
     from handlab_core.variation import parse_variations
+    from handlab_learning.evaluate import rate_text
     from handlab_learning.run_config import BACKENDS
 
     if backend not in BACKENDS:
@@ -152,17 +161,23 @@ def evaluate(
         raise BadConfig("what varies is simulated in this process: leave --backend and --hardware")
     if vary:
         variations = parse_variations(vary)
-        verdict = varying.evaluate_varied(checkpoint, variations, points, episodes, seed, estimator)
+        verdict = varying.evaluate_varied(
+            checkpoint, variations, points, episodes, seed, estimator, policy=policy
+        )
         for name, rows in verdict["vary"].items():
             print("\n".join(varying.table_lines(name, rows)))
             print(f"plot: {verdict['plots'][name]}")
     else:
         verdict = evaluation.evaluate(
-            checkpoint, episodes, seed, None if here else graph, estimator=estimator
+            checkpoint, episodes, seed, None if here else graph, estimator=estimator, policy=policy
         )
     print(
-        f"success {verdict['success_rate']:.0%} (strict {verdict['strict_success_rate']:.0%}) "
-        f"of {verdict['episodes']} episodes, mean return {verdict['mean_return']:.1f}"
+        f"policy: {verdict['policy']}, iteration {verdict['iteration']} ({verdict['checkpoint']})"
+    )
+    print(
+        f"success {rate_text(verdict)} (strict {rate_text(verdict, 'strict_success_rate')}) "
+        f"of {verdict['episodes']} episodes, mean return {verdict['mean_return']:.1f}; "
+        f"intervals: {verdict['interval']}"
     )
     _finish(verdict, as_json)
 
@@ -379,12 +394,17 @@ def compare(
 ) -> None:
     """Draw the learning curves of runs; those that differ in the seed alone become one."""
     from handlab import compare as comparison
+    from handlab.progress import learned_text
 
     figures = comparison.compare(runs, output)
     for name, group in figures["groups"].items():
-        hours = group["median_robot_hours_to_success"]
-        learned = "not learned" if hours is None else f"learned after {hours:.2f} robot-hours"
+        learned = learned_text(group["median_robot_hours_to_success"], group["algorithm"])
+        best, last = (
+            ", ".join("unknown" if rate is None else f"{rate:.0%}" for rate in group[key])
+            for key in ("best_success_rate", "last_success_rate")
+        )
         print(f"{name}: {learned} (median of seeds {group['seeds']})")
+        print(f"  success of the best policies: {best}; of the last: {last}")
     print(output)
     _finish(figures, as_json)
 

@@ -4,7 +4,7 @@ A group is everything that was asked for, but for the seed and for what does not
 the backend (graph and process give the same) and when to stop.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -12,6 +12,7 @@ from typing import Any
 
 from handlab.curves import Curve, overlay
 from handlab_core.errors import BadRun
+from handlab_learning.checkpoint import BEST, LAST
 from handlab_learning.run_config import RunConfig
 from handlab_learning.run_folder import RunFolder
 
@@ -79,14 +80,24 @@ def _figures(runs: Sequence[Run]) -> dict[str, Any]:
     hours = [run.summary["robot_hours_to_success"] for run in runs]
     strict = [run.summary["robot_hours_to_strict_success"] for run in runs]
     return {
+        "algorithm": runs[0].config.algorithm,
         "seeds": [run.config.seed for run in runs],
         "robot_hours_to_success": hours,
         "robot_hours_to_strict_success": strict,
         "median_robot_hours_to_success": median_or_never(hours),
         "median_robot_hours_to_strict_success": median_or_never(strict),
         "success_rate": [run.summary["success_rate"] for run in runs],
+        "best_success_rate": [_rate(run.summary, BEST) for run in runs],
+        "last_success_rate": [_rate(run.summary, LAST) for run in runs],
         "runs": [str(run.folder.path) for run in runs],
     }
+
+
+def _rate(summary: Mapping[str, Any], policy: str) -> float | None:
+    """Success of the best or the last policy; a run from before both were kept has the last."""
+    if policy in summary:
+        return float(summary[policy]["success_rate"])
+    return float(summary["success_rate"]) if policy == LAST else None
 
 
 def median_or_never(hours: Sequence[float | None]) -> float | None:

@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from handlab_core.files import produce_atomically
 from handlab_core.types import Array
 
 POINTS = 300
@@ -52,10 +53,12 @@ class Curve:
     def at(self, hours: Array) -> Array:
         """Success at some robot-hours, (P,).
 
-        It begins with none, and after the last evaluation it stays what it was: a run ends because
-        the task counts as learned, or is given up.
+        A curve without an evaluation at 0 h begins with no success. After the last evaluation it
+        stays the same: a run ends because the task counts as learned, or is given up. Where several
+        evaluations cost no robot time (cloning), the last of them counts.
         """
-        return np.interp(hours, (0.0, *self.hours), (0.0, *self.success))
+        known = {0.0: 0.0} | dict(zip(self.hours, self.success, strict=True))
+        return np.interp(hours, list(known), list(known.values()))
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,9 @@ def ways(
             draw(axes, runs, way, f"C{called.index(way) % 10}")
         trim(axes)
         if logarithmic:
-            axes.set_xlim(left=min(run.hours[0] for runs in curves.values() for run in runs))
+            # An evaluation before the first episode is at 0 h, which has no place on this axis.
+            every = [hours for runs in curves.values() for run in runs for hours in run.hours]
+            axes.set_xlim(left=min((hours for hours in every if hours > 0), default=None))
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter("{x:g}")
         axes.set_title(task, loc="left", fontsize=10)
@@ -163,6 +168,20 @@ def ways(
 
 def _save(figure: Any, path: Path) -> None:
     figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130, bbox_inches="tight")
-    plt.close(figure)
+    save_figure(figure, path, bbox_inches="tight")
+
+
+def save_figure(figure: Any, path: Path, dpi: int = 130, bbox_inches: str | None = None) -> None:
+    """Write a figure as PNG and close it.
+
+    Raises:
+        CannotWrite: the disk, the folder or the user's rights do not allow it.
+    """
+
+    def write(scratch: Path) -> None:
+        figure.savefig(scratch, format="png", dpi=dpi, bbox_inches=bbox_inches)
+
+    try:
+        produce_atomically(path, write)
+    finally:
+        plt.close(figure)

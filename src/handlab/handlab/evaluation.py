@@ -27,6 +27,7 @@ def evaluate(
     worlds: int = 20,
     threads: int = 2,
     estimator: str = ENCODER,
+    policy: str = "",
 ) -> dict[str, Any]:
     """Run a checkpoint's policy without noise and judge the episodes.
 
@@ -39,16 +40,25 @@ def evaluate(
         worlds: simulated side by side in this process.
         threads: to simulate them on.
         estimator: what follows the objects in this process; a graph's configuration names its own.
+        policy: of a run, `best` or `last`; empty: the best, if the run keeps one.
+
+    Returns:
+        What `judge` says, and which policy it is of: `policy`, `iteration`, `checkpoint`.
+
+    Raises:
+        BadConfig: there is no episode to run, or no graph for the task.
     """
-    saved = checkpoints.load(path)
+    if episodes < 1:
+        raise BadConfig(f"an evaluation needs at least 1 episode, not {episodes}: --episodes 30")
+    saved = checkpoints.load(path, policy)
     task = saved.task()
-    policy = saved.policy(task)
+    acting = saved.policy(task)
     if graph is not None and isinstance(task, SuiteTask):
         raise BadConfig(f"{task.name} has no graph: leave --backend and --hardware")
     if graph is None:
         numbers = range(ON_REQUEST, ON_REQUEST + episodes)
         sampler = local_sampler(task, worlds, threads, estimator)
-        return judge(sampler.sample(policy, seed, numbers, True))
+        return judge(sampler.sample(acting, seed, numbers, True)) | saved.named()
     config = replace(graph, task=task.name, reward=task.reward)
     with tempfile.TemporaryDirectory() as scratch, Progress(console=console) as bar:
         shown = bar.add_task("episodes", total=episodes)
@@ -56,9 +66,10 @@ def evaluate(
             BackgroundGraph(config, Path(scratch, "nodes.log")) as nodes,
             GraphClient(nodes) as client,
         ):
-            return client.evaluate(
+            verdict = client.evaluate(
                 str(saved.manifest_path.resolve()),
                 episodes,
                 seed,
                 lambda done, _: bar.update(shown, completed=done),
             )
+            return verdict | saved.named()

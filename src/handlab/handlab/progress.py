@@ -10,6 +10,8 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from handlab_learning.algorithms import ALGORITHMS
+from handlab_learning.evaluate import rate_text
 from handlab_learning.run_config import RunConfig
 
 Row = dict[str, Any]
@@ -20,6 +22,21 @@ console = Console(stderr=True, highlight=False)
 BARS = " ▁▂▃▄▅▆▇█"
 
 
+def learned_text(hours: float | None, algorithm: str) -> str:
+    """Words for the robot-hours until a run had learned its task; None: it has not.
+
+    Args:
+        hours: from the first update to the first of a streak of good evaluations.
+        algorithm: of the run.
+    """
+    if hours is None:
+        return "not learned"
+    if hours > 0:
+        return f"learned after {hours:.2f} robot-hours"
+    cloned = algorithm in ALGORITHMS and ALGORITHMS[algorithm].demonstrations
+    return "learned by cloning alone, without robot time" if cloned else "needed no learning"
+
+
 class TrainingDisplay:
     """A live panel on a terminal, a line per evaluation elsewhere."""
 
@@ -27,6 +44,7 @@ class TrainingDisplay:
         self._config = config
         self._evaluations: list[float] = []
         self._row: Row = {}
+        self._best = 0  # iteration of the best policy so far
         self._began = time.monotonic()
         self._bar = Progress(
             TextColumn("robot-hours"),
@@ -61,6 +79,7 @@ class TrainingDisplay:
         self._bar.update(self._task, completed=row["robot_hours"])
         if (evaluation := row.get("evaluation")) is not None:
             self._evaluations.append(evaluation["success_rate"])
+            self._best = row.get("best_iteration", row["iteration"])
             if not console.is_terminal:
                 self._say(row, evaluation)
         if console.is_terminal:
@@ -69,7 +88,7 @@ class TrainingDisplay:
     def _say(self, row: Row, evaluation: Row) -> None:
         line = (
             f"iteration {row['iteration']:4d}  {row['robot_hours']:5.2f} robot-h  "
-            f"return {evaluation['mean_return']:8.1f}  success {evaluation['success_rate']:4.0%}  "
+            f"return {evaluation['mean_return']:8.1f}  success {rate_text(evaluation):16}  "
             f"strict {evaluation['strict_success_rate']:4.0%}"
         )
         if "steps_per_s" in row:
@@ -105,4 +124,5 @@ class TrainingDisplay:
                 f"success in {config.evaluation_episodes} evaluation episodes "
                 f"[bold green]{self._evaluations[-1]:.0%}[/]  [green]{bars}[/]"
             )
+            table.add_row(f"best policy so far: iteration {self._best}")
         return table

@@ -14,9 +14,13 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from handlab import video
+from handlab.curves import save_figure
+from handlab.progress import learned_text
 from handlab_core.errors import BadRun
 from handlab_core.files import read_text, write_atomically
 from handlab_core.suite import SuiteTask, find_task
+from handlab_learning.checkpoint import BEST, LAST
+from handlab_learning.evaluate import INTERVAL
 from handlab_learning.run_folder import RunFolder
 
 INK, GREEN, BLUE, GREY, RED = "#1f2933", "#2f9e58", "#2b6cb0", "#9aa5b1", "#c53030"
@@ -79,9 +83,13 @@ def plot(rows: list[dict[str, Any]], summary: dict[str, Any], path: Path) -> Non
              label=str(task.success))  # fmt: skip
     top.plot(hours, [100 * e["strict_success_rate"] for _, e in judged], color=BLUE, lw=1,
              label=f"strict: {task.strict}")  # fmt: skip
+    known = [(h, e) for h, e in judged if "success_rate_low" in e]
+    ends = ([100 * e[f"success_rate_{end}"] for _, e in known] for end in ("low", "high"))
+    top.fill_between([h for h, _ in known], *ends, color=GREEN, alpha=0.12, lw=0, label=INTERVAL)
     if (reached := summary["robot_hours_to_success"]) is not None:
         top.axvline(reached, color=GREY, ls=":")
-        top.annotate(f"learned: {reached:.2f} h ", (reached, 4), color=INK, ha="right")
+        words = f" {learned_text(reached, summary['algorithm'])} "
+        top.annotate(words, (reached, 4), color=INK, ha="right" if reached > 0 else "left")
     top.set(ylabel="evaluation episodes [%]", ylim=(-3, 103))
     top.legend(frameon=False, loc="upper left")
     returns = [(row["robot_hours"], row["mean_return"]) for row in rows if "mean_return" in row]
@@ -99,8 +107,7 @@ def plot(rows: list[dict[str, Any]], summary: dict[str, Any], path: Path) -> Non
         f"{summary['task']} by {summary['algorithm']}, seed {summary['seed']}", loc="left"
     )
     figure.tight_layout()
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    save_figure(figure, path)
 
 
 def _plot_temperatures(
@@ -120,11 +127,16 @@ def _page(
 ) -> str:
     hours = summary["robot_hours_to_success"]
     strict = summary["robot_hours_to_strict_success"]
+    episodes = f"in {summary['evaluation_episodes']} episodes"
     figures = [
-        (f"{summary['success_rate']:.0%}", f"success in {summary['evaluation_episodes']} episodes"),
-        (f"{summary['strict_success_rate']:.0%}", "strict success"),
-        ("not yet" if hours is None else f"{hours:.2f} h", "robot time until learned"),
-        ("not yet" if strict is None else f"{strict:.2f} h", "robot time until strict"),
+        (f"{summary['success_rate']:.0%}", f"success {episodes}{_interval(summary)}"),
+        (
+            f"{summary['strict_success_rate']:.0%}",
+            f"strict success{_interval(summary, 'strict_success_rate')}",
+        ),
+        *_policies(summary),
+        (_hours(hours, summary["algorithm"]), "robot time until learned"),
+        (_hours(strict, summary["algorithm"]), "robot time until strict"),
         (f"{summary['robot_hours']:.2f} h", "robot time in all, resets counted"),
         (f"{summary['wall_s'] / 60:.1f} min", "on this machine's clock"),
     ]
@@ -152,6 +164,40 @@ def _page(
 <h2>All figures</h2><pre>{html.escape(json.dumps(summary, indent=1))}</pre>
 </body></html>
 """
+
+
+def _hours(hours: float | None, algorithm: str) -> str:
+    if hours == 0:
+        return learned_text(hours, algorithm)
+    return "not yet" if hours is None else f"{hours:.2f} h"
+
+
+def _interval(verdict: dict[str, Any], name: str = "success_rate") -> str:
+    """The interval of a rate, where it is known: `; 95 %: 70% to 95%`."""
+    low, high = verdict.get(f"{name}_low"), verdict.get(f"{name}_high")
+    if low is None or high is None:
+        return ""
+    return f"; {verdict.get('interval', INTERVAL)}: {low:.0%} to {high:.0%}"
+
+
+def _policies(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """The policies that a run keeps, and the one that it began with."""
+    if BEST not in summary or LAST not in summary:  # a run from before both were kept
+        return [("last", "policy of these figures, and of the video")]
+    best, last, initial = summary[BEST], summary[LAST], summary.get("initial")
+    figures = [
+        (f"iteration {best['iteration']}", "best policy: of these figures, and of the video"),
+        (
+            f"{last['success_rate']:.0%}",
+            f"success of the last policy, iteration {last['iteration']}{_interval(last)}",
+        ),
+    ]
+    if initial is not None:
+        figures.append(
+            (f"{initial['success_rate']:.0%}", f"success before the first update, "
+             f"{initial.get('episodes', '?')} episodes{_interval(initial)}")
+        )  # fmt: skip
+    return figures
 
 
 def _base64(path: Path) -> str:

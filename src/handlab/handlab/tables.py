@@ -12,6 +12,7 @@ from typing import Any
 
 from handlab_core.files import write_atomically
 from handlab_core.paths import share
+from handlab_learning.evaluate import INTERVAL, wilson_interval
 
 BEGIN, END = "<!-- figures:begin (made from results/*.json) -->", "<!-- figures:end -->"
 
@@ -71,7 +72,18 @@ def figures_table(results: Results) -> str:
         if (r := results.get(row.bench)) is not None and (measured := row.measured(r))
     )
     machines = "; ".join(sorted({r["machine"] for r in results.values()}))
-    return "\n".join([*rows, "", f"Measured on: {machines}."]) if results else NOT_YET
+    foot = f"Measured on: {machines}. In brackets: intervals of rates ({INTERVAL})."
+    return "\n".join([*rows, "", foot]) if results else NOT_YET
+
+
+def _rate(verdict: Result, episodes: int | None = None, mark: str = "**") -> str:
+    """A rate of success between marks, and its 95 % interval where that is known."""
+    rate, count = verdict["success_rate"], episodes or verdict.get("episodes")
+    text = f"{mark}{rate:.0%}{mark}"
+    if count is None:
+        return text
+    low, high = wilson_interval(round(rate * count), count)
+    return f"{text} [{low:.0%}, {high:.0%}]"
 
 
 def _valve(r: Result) -> str:
@@ -85,7 +97,7 @@ def _strict(r: Result) -> str:
 
 
 def _demo(r: Result) -> str:
-    return f"**{r['success_rate']:.0%}**, **{r['value']:.1f} min**"
+    return f"{_rate(r)}, **{r['value']:.1f} min**"
 
 
 def _steps(r: Result) -> str:
@@ -118,8 +130,8 @@ def _soak(r: Result) -> str:
 
 def _emulated(r: Result) -> str:
     return ", ".join(
-        f"`{hand['task']}` **{hand['points']:.0f}** ({hand['emulated']['success_rate']:.0%} beside "
-        f"{hand['simulated']['success_rate']:.0%})"
+        f"`{hand['task']}` **{hand['points']:.0f}** ({_rate(hand['emulated'], r['episodes'], '')} "
+        f"beside {_rate(hand['simulated'], r['episodes'], '')})"
         for hand in r["hardware"].values()
     )
 
@@ -145,7 +157,7 @@ def _demos(r: Result) -> str:
 
 def _adroit(r: Result) -> str:
     told = [
-        f"{task.removeprefix('adroit_')} **{row['dapg']['success_rate']:.0%}**"
+        f"{task.removeprefix('adroit_')} {_rate(row['dapg'])}"
         for task, row in r["tasks"].items()
         if "dapg" in row
     ]
@@ -182,6 +194,8 @@ ROWS = (
 
 
 def _hours(hours: float | None) -> str:
+    if hours == 0:
+        return "0 h (cloning alone)"
     return "never" if hours is None or hours == float("inf") else f"{hours:.2f} h"
 
 
@@ -267,7 +281,7 @@ def adroit_table(results: Results) -> str:
         if not row:
             continue
         rates = [
-            f"{row[name]['success_rate']:.0%}" if name in row else "not measured"
+            _rate(row[name], mark="**" if name == "dapg" else "") if name in row else "not measured"
             for name in ("dapg", "bc", "npg")
         ]
         spent = ["", "", ""]
@@ -276,7 +290,7 @@ def adroit_table(results: Results) -> str:
             spent = [f"{dapg['iterations']}", f"{dapg['robot_hours']:.2f}", minutes]
         dataset = row.get("dapg", row.get("bc", {"dataset": ""}))["dataset"]
         asked = f"{result['asked'][task]:.0%}"
-        cells = (f"`{task}`", asked, f"**{rates[0]}**", *spent, *rates[1:], dataset)
+        cells = (f"`{task}`", asked, rates[0], *spent, *rates[1:], dataset)
         rows.append(f"| {' | '.join(cells)} |")
     return _made(rows, result)
 

@@ -45,9 +45,17 @@ def train(
     with TrainingDisplay(config) as display:
         if config.backend == "sim":
             varied, demonstrations = parse_variations(config.vary), demonstrations_of(config)
-            sampler = local_sampler(config.make_task(), worlds, threads, config.estimator, varied)
+            task = config.make_task()
+            sampler, first = (
+                local_sampler(task, worlds, threads, config.estimator, varied) for _ in range(2)
+            )
             return Trainer(
-                folder, sampler, resume, display.update, demonstrations=demonstrations
+                folder,
+                sampler,
+                resume,
+                display.update,
+                demonstrations=demonstrations,
+                first_sampler=first if worlds > 1 else None,  # one world stands for one robot
             ).run()
         graph = GraphConfig(
             config.task,

@@ -9,15 +9,17 @@ import matplotlib
 matplotlib.use("Agg")  # no screen needed
 import matplotlib.pyplot as plt
 
+from handlab.curves import save_figure
 from handlab.sampling import fixed_sampler
 from handlab.suite_sampling import SuiteSampler
 from handlab_core.episode import Episode
+from handlab_core.errors import BadConfig
 from handlab_core.estimation.follower import ENCODER
 from handlab_core.policy import GaussianPolicy
 from handlab_core.suite import AnyTask, SuiteTask
 from handlab_core.variation import QUANTITIES, Variation, object_of, of_object, vary_task
 from handlab_learning import checkpoint as checkpoints
-from handlab_learning.evaluate import ON_REQUEST, judge
+from handlab_learning.evaluate import ON_REQUEST, judge, rate_text
 
 GREEN, BLUE, GREY = "#2f9e58", "#2b6cb0", "#9aa5b1"
 
@@ -31,6 +33,7 @@ def evaluate_varied(
     estimator: str = ENCODER,
     worlds: int = 20,
     threads: int = 2,
+    policy: str = "",
 ) -> dict[str, Any]:
     """Judge a checkpoint's policy at points of each variation, one varied at a time.
 
@@ -43,14 +46,20 @@ def evaluate_varied(
         estimator: what follows the objects.
         worlds: simulated side by side.
         threads: to simulate them on.
+        policy: of a run, `best` or `last`; empty: the best, if the run keeps one.
 
     Returns:
         What `judge` says of all episodes together; `vary`, by name a list of what it says of each
         value; `plots`, by name the path of a PNG, beside the checkpoint's run.
+
+    Raises:
+        BadConfig: there is no episode to run.
     """
-    saved = checkpoints.load(path)
+    if episodes < 1:
+        raise BadConfig(f"an evaluation needs at least 1 episode, not {episodes}: --episodes 30")
+    saved = checkpoints.load(path, policy)
     task = saved.task()
-    policy = saved.policy(task)
+    acting = saved.policy(task)
     every: list[Episode] = []
     table: dict[str, list[dict[str, Any]]] = {}
     plots = {}
@@ -58,12 +67,13 @@ def evaluate_varied(
         rows = table[variation.name] = []
         for value in variation.points(points):
             one = variation.fixed(value)
-            done = _episodes(task, policy, one, episodes, seed, estimator, worlds, threads)
+            done = _episodes(task, acting, one, episodes, seed, estimator, worlds, threads)
             rows.append({"value": value} | judge(done))
             every += done
         plots[variation.name] = _run_folder(saved.manifest_path) / f"vary-{variation.name}.png"
         plot(variation.name, rows, plots[variation.name])
-    return judge(every) | {"vary": table, "plots": {n: str(p) for n, p in plots.items()}}
+    varied = {"vary": table, "plots": {n: str(p) for n, p in plots.items()}}
+    return judge(every) | saved.named() | varied
 
 
 def _episodes(
@@ -88,14 +98,14 @@ def _episodes(
 def _run_folder(manifest: Path) -> Path:
     """Of a checkpoint's manifest; its own folder, where that is in no run."""
     folder = manifest.parent
-    return folder.parent if folder.name == "checkpoints" else folder
+    return folder.parent if folder.name in checkpoints.FOLDERS else folder
 
 
 def table_lines(name: str, rows: Sequence[dict[str, Any]]) -> list[str]:
     """The figures of one variation, for a terminal."""
-    head = f"{name:>18} {'success':>8} {'strict':>8} {'return':>9} {'error, rad':>11}"
+    head = f"{name:>18} {'success':>16} {'strict':>8} {'return':>9} {'error, rad':>11}"
     return [head] + [
-        f"{row['value']:18.4g} {row['success_rate']:8.0%} {row['strict_success_rate']:8.0%} "
+        f"{row['value']:18.4g} {rate_text(row):>16} {row['strict_success_rate']:8.0%} "
         f"{row['mean_return']:9.1f} {row['mean_final_error']:11.3f}"
         for row in rows
     ]
@@ -115,5 +125,4 @@ def plot(name: str, rows: Sequence[dict[str, Any]], path: Path) -> None:
     axes.grid(color=GREY, alpha=0.3)
     axes.legend(frameon=False)
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save_figure(figure, path, dpi=110)

@@ -4,6 +4,8 @@ HandlabError
 ├── UnknownName       a name that no registry knows; lists the known ones
 ├── LayoutMismatch    a policy that reads another observation than the task gives
 ├── BadRun            a run folder or checkpoint that is missing, truncated or foreign
+├── RunInUse          a run folder that another process is writing
+├── CannotWrite       a file that the disk, the folder or the user's rights do not allow
 ├── BadConfig         a value that cannot be
 ├── RenderingUnavailable  this machine cannot draw off screen; names what to install
 ├── BadDemonstrations demonstrations that are not there, of another task, or that show no episode
@@ -16,6 +18,7 @@ HandlabError
 
 # ruff: noqa: N818  (each is named for what went wrong; all are a HandlabError)
 
+import errno
 from collections.abc import Iterable
 
 MOST_SHOWN = 80
@@ -50,6 +53,34 @@ class LayoutMismatch(HandlabError):
 
 class BadRun(HandlabError):
     """A run folder or checkpoint is missing, truncated or of another kind."""
+
+
+class RunInUse(HandlabError):
+    """Another process is writing a run folder."""
+
+
+class CannotWrite(HandlabError):
+    """A file cannot be written."""
+
+    def __init__(self, path: object, error: OSError) -> None:
+        reason = error.strerror or str(error)
+        super().__init__(f"cannot write {path}: {reason}{_REMEDIES.get(error.errno or 0, '')}")
+        self.errno = error.errno
+
+
+_REMEDIES = {
+    errno.ENOSPC: "; free some space, or choose another disk",
+    errno.EDQUOT: "; free some space, or choose another disk",
+    errno.EFBIG: "; raise the limit on the size of files (ulimit -f)",
+    errno.EROFS: "; choose a folder on a disk that can be written",
+    errno.EACCES: "; choose a folder that you may write, or change its rights",
+    errno.EPERM: "; choose a folder that you may write, or change its rights",
+    errno.ENOTDIR: "; a part of this path is a file: rename it, or choose another folder",
+    errno.EEXIST: "; a part of this path is a file: rename it, or choose another folder",
+    errno.EISDIR: "; it is a folder: choose the name of a file",
+    errno.ENAMETOOLONG: "; choose a shorter name",
+}
+"""What a user can do, by error number."""
 
 
 class BadConfig(HandlabError):

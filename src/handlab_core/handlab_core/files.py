@@ -9,19 +9,23 @@ import json
 import os
 import re
 import stat
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from handlab_core.errors import BadConfig, HandlabError, shown
+from handlab_core.errors import BadConfig, CannotWrite, HandlabError, shown
 
 MOST_YAML = 200_000
 """Bytes; largest YAML file that is read. Ours are below 10 kB."""
 
 MOST_JSON = 64_000_000
 """Bytes; largest JSON file that is read: a million rows of metrics."""
+
+SCRATCH = re.compile(r"\..+\.\d+")
+"""Names of scratch files: a dot, the file's name, the number of the process that writes."""
 
 _FLOAT = re.compile(
     r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"
@@ -149,15 +153,85 @@ def read_bytes(path: Path, error: type[HandlabError] = BadConfig, most: int = MO
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Replace a file in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    """Replace a file in one step.
+
+    Raises:
+        CannotWrite: the disk, the folder or the user's rights do not allow it; the old file is
+            unchanged and no scratch file stays behind.
+    """
     data = content.encode() if isinstance(content, str) else content
-    with scratch.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
+
+    def write(scratch: Path) -> None:
+        with scratch.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    produce_atomically(path, write)
+
+
+def produce_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Have a library write a file under another name, then give it its own in one step.
+
+    Args:
+        path: of the file.
+        write: called with the path of a scratch file in the same folder; its suffix says nothing of
+            the format.
+
+    Raises:
+        CannotWrite: as `write_atomically`.
+    """
+    with writing(path):
+        scratch = path.with_name(f".{path.name}.{os.getpid()}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(scratch)
+            scratch.replace(path)
+        finally:
+            scratch.unlink(missing_ok=True)
+
+
+def remove_scratch(folder: Path) -> None:
+    """Remove the scratch files that a killed process left in a folder, if it is there."""
+    for path in folder.glob(".*"):
+        if SCRATCH.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the operating system refuses within into one sentence.
+
+    Raises:
+        CannotWrite: names the path and the reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise CannotWrite(path, error) from error
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder that nothing can be written into, before hours are spent on its contents.
+
+    Missing folders are made, and removed again, so that a later refusal leaves nothing behind.
+
+    Raises:
+        CannotWrite: names the folder and the reason.
+    """
+    with writing(folder):
+        missing = [part for part in (folder, *folder.parents) if not part.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".writable.{os.getpid()}"
+        try:
+            with probe.open("wb") as file:
+                file.write(b"0")
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            probe.unlink(missing_ok=True)
+            for part in missing:
+                part.rmdir()
 
 
 def shown_path(path: Path) -> str:

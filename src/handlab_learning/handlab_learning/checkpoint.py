@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 import torch
 from pydantic import ConfigDict, with_config
@@ -16,7 +16,7 @@ from safetensors import torch as safetensors_torch
 from torch import Tensor
 from typing_extensions import TypedDict
 
-from handlab_core.errors import BadRun, HandlabError
+from handlab_core.errors import BadConfig, BadRun, HandlabError, UnknownName
 from handlab_core.files import read_json, write_atomically
 from handlab_core.policy import GaussianPolicy, check_layout, layout_json
 from handlab_core.suite import AnyTask, find_task
@@ -26,9 +26,20 @@ FORMAT = 1
 """Of the manifest; rises when old ones can no longer be read."""
 
 KEEP = 3
-"""Newest checkpoints that stay on disk."""
+"""Newest checkpoints that stay on disk, and best candidates."""
 
 POLICY_PREFIX, STATE_PREFIX = "act.", "learn."
+
+BEST, LAST = "best", "last"
+POLICIES = (BEST, LAST)
+"""The policies that a run keeps: the one it hands out, and the one that training ended with."""
+
+CHECKPOINTS, CANDIDATES = "checkpoints", "candidates"
+"""Folders of a run: the newest checkpoints, and the policies with the best evaluations. The policy
+that was chosen among the latter is in the folder `best`."""
+
+FOLDERS = (CHECKPOINTS, CANDIDATES, BEST)
+"""Folders of a run that hold checkpoints."""
 
 
 @with_config(ConfigDict(extra="allow"))
@@ -45,6 +56,10 @@ class Manifest(TypedDict):
     """See `handlab_core.policy.layout_json`."""
     progress: dict[str, Any]
     """Of the trainer, which checks it."""
+    row: NotRequired[dict[str, Any]]
+    """The iteration's row of metrics."""
+    evaluation: NotRequired[dict[str, Any]]
+    """Of a candidate or the best policy, its verdict."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +73,13 @@ class Checkpoint:
     def tensors_path(self) -> Path:
         """The safetensors file."""
         return self.manifest_path.with_suffix(".safetensors")
+
+    def named(self) -> dict[str, Any]:
+        """Facts for a verdict on its policy: which it is, and where."""
+        kinds = {CHECKPOINTS: LAST, CANDIDATES: "best so far", BEST: BEST}
+        kind = kinds.get(self.manifest_path.parent.name, "")
+        path = str(self.manifest_path)
+        return {"policy": kind, "iteration": self.manifest["iteration"], "checkpoint": path}
 
     def task(self) -> AnyTask:
         """The task it was learned for, with the reward it was learned from; BadRun if unknown."""
@@ -135,16 +157,21 @@ def save(
     policy: GaussianPolicy,
     state: Mapping[str, Tensor],
     progress: Mapping[str, Any],
+    more: Mapping[str, Any] | None = None,
 ) -> Checkpoint:
-    """Write a checkpoint and remove old ones.
+    """Write a checkpoint.
 
     Args:
-        folder: `checkpoints` of a run.
+        folder: of a run; `CHECKPOINTS`, or another for policies that nothing is learned from.
         iteration: number of iterations done.
         task: what was learned.
         policy: to act with.
         state: to learn on with.
         progress: of the trainer, plain data.
+        more: further entries of the manifest, plain data.
+
+    Raises:
+        CannotWrite: the disk, the folder or the user's rights do not allow it.
     """
     tensors = {POLICY_PREFIX + name: torch.from_numpy(a) for name, a in policy.tensors().items()}
     tensors |= {STATE_PREFIX + name: t.detach().contiguous().clone() for name, t in state.items()}
@@ -158,25 +185,32 @@ def save(
         "reward": task.reward,
         "layout": layout_json(task.layout),
         "progress": dict(progress),
+        **(more or {}),
     }
     write_atomically(path.with_suffix(".safetensors"), safetensors_torch.save(tensors))
     write_atomically(path, json.dumps(manifest, indent=1))
-    _remove_old(folder)
     return Checkpoint(path, manifest)
 
 
-def load(path: Path) -> Checkpoint:
-    """Find a checkpoint: its manifest, its tensors, or a run folder, whose newest one is taken.
+def load(path: Path, policy: str = "") -> Checkpoint:
+    """Find a checkpoint: its manifest, its tensors, or a run folder.
+
+    Args:
+        path: of a run, of a folder of checkpoints (its newest is taken), or of a checkpoint.
+        policy: of a run, `best` or `last`. Empty: the best, or the last of a run that keeps none.
 
     Raises:
         BadRun: it is not there, not whole, or of an unknown format; says which.
+        BadConfig: a policy is chosen, but the path is not a run folder.
     """
+    if policy and policy not in POLICIES:
+        raise UnknownName("policy", policy, POLICIES)
+    if policy and not (path / CHECKPOINTS).is_dir():
+        if path.exists():
+            raise BadConfig(f"{path} is not a run folder: leave --policy, or name the run's folder")
+        raise BadRun(f"there is no run folder {path}")
     if path.is_dir():
-        folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
-        manifests = sorted(folder.glob("*.json"))
-        if not manifests:
-            raise BadRun(f"{path} holds no checkpoint: there is no *.json in {folder}")
-        path = manifests[-1]
+        path = _in_run(path, policy) if (path / CHECKPOINTS).is_dir() else _newest(path, path)
     path = path.with_suffix(".json")
     try:
         manifest = dict(build(Manifest, read_json(path, BadRun)))
@@ -188,7 +222,73 @@ def load(path: Path) -> Checkpoint:
     return checkpoint
 
 
-def _remove_old(folder: Path) -> None:
-    for path in sorted(folder.glob("*.json"))[:-KEEP]:
-        path.unlink()
-        path.with_suffix(".safetensors").unlink(missing_ok=True)
+def _in_run(run: Path, policy: str) -> Path:
+    """Manifest of a run's best or last policy; of one that goes on, the best evaluated so far."""
+    if policy != LAST:
+        if chosen := manifests(run / BEST):
+            return chosen[-1]
+        if rivals := candidates(run / CANDIDATES):
+            return rivals[0].manifest_path
+        if policy == BEST:
+            raise BadRun(f"{run} keeps no best policy: it was never evaluated; use --policy last")
+    return _newest(run / CHECKPOINTS, run)
+
+
+def _newest(folder: Path, named: Path) -> Path:
+    found = manifests(folder)
+    if not found:
+        raise BadRun(f"{named} holds no checkpoint: there is no *.json in {folder}")
+    return found[-1]
+
+
+def newest(folder: Path, named: Path) -> Checkpoint:
+    """The newest checkpoint in a folder.
+
+    Args:
+        folder: of checkpoints.
+        named: what the user named, for the message.
+
+    Raises:
+        BadRun: there is none, or it is not whole.
+    """
+    return load(_newest(folder, named))
+
+
+def manifests(folder: Path) -> list[Path]:
+    """Manifests in a folder, oldest first; none, if there is no folder."""
+    return sorted(path for path in folder.glob("*.json") if not path.name.startswith("."))
+
+
+def candidates(folder: Path) -> list[Checkpoint]:
+    """Evaluated policies in a folder, best first."""
+    return sorted((load(path) for path in manifests(folder)), key=_merit, reverse=True)
+
+
+def _merit(candidate: Checkpoint) -> tuple[float, float, float, int]:
+    """Sort key: what an evaluation proves, which of few episodes is less than of many."""
+    try:
+        verdict = candidate.manifest["evaluation"]
+        proven = float(verdict["success_rate_low"]), float(verdict["strict_success_rate_low"])
+        return *proven, float(verdict["mean_return"]), candidate.manifest["iteration"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadRun(
+            f"{candidate.manifest_path} has no whole evaluation; remove it, or use --policy last"
+        ) from error
+
+
+def keep_newest(folder: Path) -> None:
+    """Remove all but the `KEEP` newest checkpoints."""
+    for path in manifests(folder)[:-KEEP]:
+        remove(path)
+
+
+def keep_best(folder: Path) -> None:
+    """Remove all but the `KEEP` candidates with the best evaluations."""
+    for candidate in candidates(folder)[KEEP:]:
+        remove(candidate.manifest_path)
+
+
+def remove(manifest: Path) -> None:
+    """Remove a checkpoint, the manifest first: without one the tensors count for nothing."""
+    manifest.unlink()
+    manifest.with_suffix(".safetensors").unlink(missing_ok=True)

@@ -1,24 +1,30 @@
 """The folder of one run: config.yaml, metrics.jsonl, checkpoints/, summary.json and more."""
 
+import fcntl
 import json
+import os
 import shlex
-from contextlib import suppress
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NotRequired
+from typing import Any, NotRequired, TextIO
 
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
-from handlab_core.errors import BadRun
+from handlab_core.errors import BadRun, RunInUse
 from handlab_core.files import (
     dump_yaml,
     parse_json,
     read_json,
     read_text,
     read_yaml,
+    remove_scratch,
     write_atomically,
+    writing,
 )
 from handlab_core.validation import Fraction, Index, NotNegative, Number, Seed, Text, build
 from handlab_learning import checkpoint
@@ -35,6 +41,16 @@ class Evaluation(TypedDict):
 
     success_rate: Fraction
     strict_success_rate: Fraction
+    success_rate_low: NotRequired[Fraction]
+    success_rate_high: NotRequired[Fraction]
+    episodes: NotRequired[Index]
+
+
+@with_config(OPEN)
+class KeptPolicy(Evaluation):
+    """The final evaluation of a policy that the run keeps."""
+
+    iteration: Index
 
 
 @with_config(OPEN)
@@ -46,6 +62,7 @@ class Row(TypedDict):
     mean_return: NotRequired[Number]
     temperatures: NotRequired[list[Number]]
     evaluation: NotRequired[Evaluation]
+    best_iteration: NotRequired[Index]
 
 
 @with_config(OPEN)
@@ -65,6 +82,15 @@ class Summary(TypedDict):
     robot_hours_to_strict_success: NotNegative | None
     wall_s: NotNegative
     run_dir: Text
+    success_rate_low: NotRequired[Fraction]
+    success_rate_high: NotRequired[Fraction]
+    best: NotRequired[KeptPolicy]
+    last: NotRequired[KeptPolicy]
+    initial: NotRequired[Evaluation | None]
+
+
+LOCK = ".lock"
+"""Name of the file in a run's folder that the process that writes into it has locked."""
 
 
 class RunFolder:
@@ -75,13 +101,23 @@ class RunFolder:
 
     @classmethod
     def create(cls, root: Path, config: RunConfig, now: datetime) -> "RunFolder":
-        """Make a new folder, named after time, task, algorithm and seed."""
+        """Make a new folder, named after time, task, algorithm and seed.
+
+        Raises:
+            CannotWrite: the disk, the folder above or the user's rights do not allow it.
+        """
         name = f"{now:%Y%m%d-%H%M%S}-{config.task}-{config.algorithm}-s{config.seed}"
         path, n = root / name, 1
-        while path.exists():
-            n += 1
-            path = root / f"{name}-{n}"
-        path.mkdir(parents=True)
+        with writing(root):
+            root.mkdir(parents=True, exist_ok=True)
+        with writing(path):
+            while True:
+                try:
+                    path.mkdir()  # two runs may be made at the same time
+                    break
+                except FileExistsError:
+                    n += 1
+                    path = root / f"{name}-{n}"
         folder = cls(path)
         header = "# Written by the run, for the record and for --resume.\n"
         write_atomically(folder.config_path, header + dump_yaml(config.resolved()))
@@ -104,8 +140,18 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Path:
-        """Folder of the checkpoints."""
-        return self.path / "checkpoints"
+        """Folder of the newest checkpoints; the newest is the last policy."""
+        return self.path / checkpoint.CHECKPOINTS
+
+    @property
+    def candidates(self) -> Path:
+        """Folder of the policies with the best evaluations."""
+        return self.path / checkpoint.CANDIDATES
+
+    @property
+    def best(self) -> Path:
+        """Folder of the policy that the run hands out."""
+        return self.path / checkpoint.BEST
 
     @property
     def bag(self) -> Path:
@@ -130,7 +176,7 @@ class RunFolder:
 
     def newest_checkpoint(self) -> Checkpoint:
         """The checkpoint to go on from; BadRun if there is none."""
-        return checkpoint.load(self.path)
+        return checkpoint.newest(self.checkpoints, self.path)
 
     def metrics(self) -> list[dict[str, Any]]:
         """All complete rows; a last line that was cut off by a crash is left out.
@@ -151,15 +197,94 @@ class RunFolder:
         return dict(build(Row, parse_json(line, where, BadRun), where, BadRun))
 
     def append(self, row: dict[str, Any]) -> None:
-        """Add a row of metrics."""
-        with self.metrics_path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        """Add a row of metrics; it is on the disk when this returns.
 
-    def cut(self, iteration: int) -> None:
-        """Forget rows after an iteration: they will be made again from its checkpoint."""
-        rows = self.metrics() if self.metrics_path.exists() else []
-        kept = [json.dumps(row) + "\n" for row in rows if row["iteration"] <= iteration]
-        write_atomically(self.metrics_path, "".join(kept))
+        Raises:
+            CannotWrite: the disk, the folder or the user's rights do not allow it; no part of the
+                row stays behind.
+        """
+        with writing(self.metrics_path), self.metrics_path.open("ab") as file:
+            before = file.tell()
+            try:
+                file.write((json.dumps(row) + "\n").encode())
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(before)
+                raise
+
+    def cut(self, reached: Checkpoint) -> None:
+        """Leave the rows up to a checkpoint: later ones will be made again from there.
+
+        The checkpoint carries its own row, in case that is not in the file. If whole rows are
+        dropped, all rows are kept once more in `metrics.before-resume.jsonl`.
+
+        Raises:
+            BadRun: rows before the checkpoint's are missing, so that it is of another run.
+        """
+        rows = self.metrics() if self.metrics_path.is_file() else []
+        last = reached.manifest["iteration"]
+        kept = [row for row in rows if row["iteration"] <= last]
+        own = reached.manifest.get("row")
+        if own is not None and (not kept or kept[-1]["iteration"] < last):
+            kept.append(own)
+        numbers = [row["iteration"] for row in kept]
+        if numbers != list(range(last + 1 - len(numbers), last + 1)) or len(numbers) < last:
+            raise BadRun(
+                f"{self.metrics_path} has no gapless rows up to iteration {last}, of which "
+                f"{reached.manifest_path} is; restore the file, or begin a new run"
+            )
+        if len(kept) == len(rows) and self._ends_whole():
+            return
+        if any(row["iteration"] > last for row in rows):
+            copy = self.metrics_path.with_name("metrics.before-resume.jsonl")
+            write_atomically(copy, self.metrics_path.read_bytes())
+        write_atomically(self.metrics_path, "".join(json.dumps(row) + "\n" for row in kept))
+
+    def _ends_whole(self) -> bool:
+        return self.metrics_path.is_file() and self.metrics_path.read_bytes()[-1:] == b"\n"
+
+    def forget_candidates(self, after: int) -> None:
+        """Remove candidates of iterations that will be made again."""
+        for manifest in checkpoint.manifests(self.candidates):
+            if checkpoint.load(manifest).manifest["iteration"] > after:
+                checkpoint.remove(manifest)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from writing into the folder while the context lasts.
+
+        The kernel releases the lock when this process ends, in whatever way.
+
+        Raises:
+            RunInUse: another process writes into it; says which.
+            CannotWrite: the folder or the user's rights do not allow it.
+            BadRun: there is no such folder.
+        """
+        if not self.path.is_dir():
+            raise BadRun(f"there is no run folder {self.path}")
+        path = self.path / LOCK
+        with writing(path):
+            file = path.open("a+")
+        with file:
+            with writing(path):
+                self._lock(file)
+                for folder in (self.path, self.checkpoints, self.candidates, self.best):
+                    remove_scratch(folder)
+            yield
+
+    def _lock(self, file: TextIO) -> None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise RunInUse(
+                f"{self.path} is being written by process {file.read().strip() or '(unknown)'}; "
+                "wait until that has ended, or end it first"
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()} ({' '.join(sys.argv)[:200]})\n")
+        file.flush()
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write how it ended."""

@@ -1,6 +1,7 @@
 """Run folders, checkpoints, settings and the training loop, on a sampler made of arithmetic."""
 
 import json
+import shutil
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,7 +11,7 @@ import yaml
 
 from handlab_core.errors import BadConfig, BadRun, LayoutMismatch, UnknownName
 from handlab_core.tasks import make_task
-from handlab_learning import checkpoint
+from handlab_learning import checkpoint, evaluate
 from handlab_learning.run_config import RunConfig, parse_settings
 from handlab_learning.run_folder import RunFolder
 from handlab_learning.trainer import Progress, Streak, Trainer
@@ -61,11 +62,11 @@ def without_clock(row):
 def test_a_run_leaves_everything_behind(tmp_path, episodes_of, config):
     folder, summary, rows = train(tmp_path, episodes_of, config)
     assert folder.path.name == "20260102-000000-valve-npg-s0"
-    assert [row["iteration"] for row in folder.metrics()] == list(range(1, len(rows) + 1))
+    assert [row["iteration"] for row in folder.metrics()] == list(range(len(rows)))
     assert folder.summary() == json.loads(json.dumps(summary))
     assert folder.config() == config
     assert summary["robot_hours"] >= config.max_hours
-    assert summary["robot_hours_to_success"] == rows[1]["robot_hours"]  # all were successes
+    assert summary["robot_hours_to_success"] == 0.0  # all were successes, the first, too
     assert list(folder.path.glob("events.out.tfevents*"))
 
 
@@ -92,19 +93,137 @@ def test_killed_and_resumed_is_uninterrupted(tmp_path, episodes_of, config):
     }
 
 
-def test_training_and_evaluation_never_share_an_episode(tmp_path, episodes_of, config):
+def test_learning_choosing_and_judging_never_share_an_episode(tmp_path, episodes_of, config):
     folder = RunFolder.create(tmp_path, config, datetime(2026, 1, 2))
     sampler = Sampler(episodes_of, config.make_task())
     Trainer(folder, sampler).run()
     numbers = [number for asked in sampler.asked for number in asked]
-    assert len(numbers) == len(set(numbers))
+    begins = (0, evaluate.DURING_TRAINING, evaluate.AFTER_TRAINING, evaluate.BETWEEN_POLICIES)
+    kinds = np.digitize(numbers, begins)
+    assert set(kinds) == {1, 2, 3, 4}
+    for kind in (1, 2):
+        once = np.array(numbers)[kinds == kind]
+        assert len(once) == len(set(once))
+    assert numbers[:7] == [*range(evaluate.DURING_TRAINING, evaluate.DURING_TRAINING + 4), 0, 1, 2]
 
 
-def test_only_the_newest_checkpoints_stay(tmp_path, episodes_of, config):
+def test_the_first_evaluation_leaves_learning_as_it_is(tmp_path, episodes_of, config):
+    """Cloned or not, a policy is judged before its first update, and learns the same after it."""
+    _, _, rows = train(tmp_path, episodes_of, config)
+    folder = RunFolder.create(tmp_path / "b", config, datetime(2026, 1, 2))
+    trainer = Trainer(folder, Sampler(episodes_of, config.make_task()))
+    trainer._begun = True
+    summary = trainer.run()
+    first, *others = rows
+    assert first["iteration"] == 0 and first["robot_hours"] == 0.0
+    assert first["evaluation"]["episodes"] == 4 and summary["initial"] is None
+    assert [row["learner"] for row in others] == [row["learner"] for row in folder.metrics()]
+
+
+def test_worlds_of_its_own_run_the_first_evaluation(tmp_path, episodes_of, config):
+    folder = RunFolder.create(tmp_path, config, datetime(2026, 1, 2))
+    one, other = (Sampler(episodes_of, config.make_task()) for _ in range(2))
+    Trainer(folder, one, first_sampler=other).run()
+    first = range(evaluate.DURING_TRAINING, evaluate.DURING_TRAINING + 4)
+    assert [number for asked in other.asked for number in asked] == list(first)
+    assert one.asked[0] == [0, 1, 2]
+
+
+class Judged(Sampler):
+    """Gives episodes whose success is a function of policy version and episode number."""
+
+    def __init__(self, episodes_of, task, succeeds):
+        super().__init__(episodes_of, task)
+        self.succeeds = succeeds
+
+    def sample(self, policy, seed, episodes, **kwargs):
+        done = super().sample(policy, seed, episodes, **kwargs)
+        verdicts = [self.succeeds(policy.version, number) for number in episodes]
+        return [
+            replace(e, success=good, strict_success=good)
+            for e, good in zip(done, verdicts, strict=True)
+        ]
+
+
+def lost_again(version, number):
+    """Iteration 4 can do it, 6 half, 2 was lucky once, all others cannot."""
+    lucky = version == 2 and number < evaluate.AFTER_TRAINING
+    return lucky or version == 4 or (version == 6 and number % 2 == 0)
+
+
+@pytest.fixture
+def lost_run(tmp_path, episodes_of, config):
+    """A run that has learned, and has forgotten again."""
+    folder = RunFolder.create(tmp_path, config, datetime(2026, 1, 2))
+    sampler = Judged(episodes_of, config.make_task(), lost_again)
+    return folder, Trainer(folder, sampler).run()
+
+
+def test_a_policy_that_is_lost_again_is_handed_out(lost_run):
+    """The lucky one has the same evaluation as the good one and loses on fresh episodes."""
+    folder, summary = lost_run
+    rows = [row for row in folder.metrics() if "evaluation" in row]
+    evaluated = {row["iteration"]: row["evaluation"] for row in rows}
+    assert evaluated[2]["success_rate"] == evaluated[4]["success_rate"] == 1.0
+    assert rows[-1]["best_iteration"] in (2, 4)
+    last = summary["iterations"]
+    assert (summary["best"]["iteration"], summary["last"]["iteration"]) == (4, last)
+    assert summary["success_rate"] == summary["best"]["success_rate"] == 1.0
+    assert summary["last"]["success_rate"] == 0.0 and summary["policy"] == "best"
+    assert summary["evaluation_s"] > sum(e["robot_s"] for e in evaluated.values())
+    assert summary["robot_hours"] == folder.metrics()[-1]["robot_hours"]
+
+
+def test_best_and_last_are_kept_and_can_be_chosen(lost_run):
+    folder, summary = lost_run
+    for chosen, name, iteration in (
+        ("", "best", 4), ("best", "best", 4), ("last", "last", summary["iterations"]),
+    ):  # fmt: skip
+        named = checkpoint.load(folder.path, chosen).named()
+        assert (named["policy"], named["iteration"]) == (name, iteration)
+    path = folder.newest_checkpoint().manifest_path
+    assert checkpoint.load(path).manifest["iteration"] == summary["iterations"]
+    with pytest.raises(UnknownName, match="best, last"):
+        checkpoint.load(folder.path, "first")
+    with pytest.raises(BadConfig, match="leave --policy"):
+        checkpoint.load(path, "best")
+
+
+def test_a_run_from_before_the_best_was_kept_gives_its_last(lost_run):
+    folder, summary = lost_run
+    for name in ("best", "candidates"):
+        shutil.rmtree(folder.path / name)
+    assert checkpoint.load(folder.path).manifest["iteration"] == summary["iterations"]
+    with pytest.raises(BadRun, match="--policy last"):
+        checkpoint.load(folder.path, "best")
+
+
+def test_a_run_that_goes_on_gives_the_best_so_far(lost_run):
+    folder, _ = lost_run
+    shutil.rmtree(folder.best)
+    named = checkpoint.load(folder.path).named()
+    assert named["policy"] == "best so far" and named["iteration"] in (2, 4)
+
+
+def test_a_resumed_run_goes_on_from_the_last_policy(lost_run, episodes_of, config):
+    folder, summary = lost_run
+    text = folder.config_path.read_text()
+    folder.config_path.write_text(text.replace("max_hours: 0.03", "max_hours: 0.04"))
+    sampler = Judged(episodes_of, config.make_task(), lost_again)
+    resumed = Trainer(folder, sampler, resume=True).run()
+    iterations = [row["iteration"] for row in folder.metrics()]
+    assert iterations == list(range(resumed["iterations"] + 1))
+    assert sampler.asked[0][0] == 3 * summary["iterations"]
+    assert resumed["best"]["iteration"] == 4 and resumed["iterations"] > summary["iterations"]
+
+
+def test_only_the_newest_checkpoints_and_the_best_candidates_stay(tmp_path, episodes_of, config):
     folder, _, rows = train(tmp_path, episodes_of, config)
     kept = sorted(path.name for path in folder.checkpoints.iterdir())
-    newest = range(len(rows) - checkpoint.KEEP + 1, len(rows) + 1)
+    newest = [row["iteration"] for row in rows[-checkpoint.KEEP :]]
     assert kept == sorted(f"{i:06d}{s}" for i in newest for s in (".json", ".safetensors"))
+    assert len(checkpoint.manifests(folder.candidates)) == checkpoint.KEEP
+    assert len(list(folder.best.iterdir())) == 2
 
 
 @pytest.mark.parametrize(
@@ -142,7 +261,7 @@ def test_a_run_that_has_not_ended_says_how_to_go_on(tmp_path, config):
 
 def test_a_checkpoint_of_another_layout_is_refused(tmp_path, episodes_of, config):
     folder, _, _ = train(tmp_path, episodes_of, config)
-    path = folder.newest_checkpoint().manifest_path
+    path = checkpoint.load(folder.path).manifest_path
     manifest = json.loads(path.read_text())
     manifest["layout"] = '[["joints", 4]]'
     path.write_text(json.dumps(manifest))
@@ -263,3 +382,30 @@ def test_an_evaluation_ends_when_it_cannot_be_good_any_more(
     assert verdict["episodes"] == watched
     good = trainer.progress.success.length == 1
     assert good == (len(failing) <= 3)
+
+
+@pytest.mark.parametrize(("good", "count"), [(0, 4), (1, 4), (27, 30), (30, 30), (95, 100)])
+def test_the_interval_is_where_the_rate_is_two_standard_deviations_away(good, count):
+    """Wilson's definition: |rate - p| = z sqrt(p (1 - p) / n) at both ends, z of 95 %."""
+    low, high = evaluate.wilson_interval(good, count)
+    rate = good / count
+    assert 0.0 <= low <= rate <= high <= 1.0
+    for end, extreme in ((low, 0.0), (high, 1.0)):
+        if end != extreme:
+            away = 1.959964 * np.sqrt(end * (1 - end) / count)
+            assert abs(rate - end) == pytest.approx(away)
+    assert evaluate.rate_text({"success_rate": rate}) == f"{rate:.0%}"
+
+
+def test_rates_come_with_their_interval(lost_run):
+    _, summary = lost_run
+    for verdict in (summary, summary["best"], summary["last"], summary["initial"]):
+        for name in ("success_rate", "strict_success_rate"):
+            assert verdict[f"{name}_low"] <= verdict[name] <= verdict[f"{name}_high"]
+        assert verdict["interval"] == "Wilson, 95 %"
+    assert evaluate.rate_text(summary) == "100% [51%, 100%]"
+
+
+def test_nothing_is_said_of_no_episodes():
+    with pytest.raises(BadConfig, match="at least 1 episode"):
+        evaluate.judge([])

@@ -24,4 +24,5 @@ def measure(seed: int) -> Result:
         raise StationFault(f"the demo ended with code {done.returncode}")
     summary = json.loads(done.stdout.splitlines()[-1])
     keys = ("success_rate", "strict_success_rate", "robot_hours", "seed")
-    return Result(minutes, LIMIT, "minutes", {key: summary[key] for key in keys})
+    details = {key: summary[key] for key in keys} | {"episodes": summary["evaluation_episodes"]}
+    return Result(minutes, LIMIT, "minutes", details)

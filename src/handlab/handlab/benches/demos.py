@@ -125,10 +125,11 @@ def speedups(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     """Robot-hours from nothing over those with demonstrations, of tasks that have both.
 
     Where nothing was learned from nothing, the hours after which it was given up stand for it.
+    Where cloning alone was enough there is no ratio: 0 h were needed.
     """
     found = {}
     for task, row in rows.items():
-        if MAIN in row and SCRATCH in row and _hours(row[MAIN]) < float("inf"):
+        if MAIN in row and SCRATCH in row and 0 < _hours(row[MAIN]) < float("inf"):
             scratch = min(_hours(row[SCRATCH]), VARIANTS[SCRATCH].give_up)
             found[task] = scratch / _hours(row[MAIN])
     return found
@@ -184,8 +185,8 @@ def _learn(root: str, name: str, variant_name: str, seed: int) -> dict[str, Any]
         demos="shown by the scripted teacher" if demonstrations else "",
     )  # fmt: skip
     folder = RunFolder.create(Path(root, variant_name), config, datetime.now())
-    sampler = local_sampler(config.make_task(), WORLDS, 1)
-    summary = Trainer(folder, sampler, demonstrations=demonstrations).run()
+    sampler, first = (local_sampler(config.make_task(), WORLDS, 1) for _ in range(2))
+    summary = Trainer(folder, sampler, demonstrations=demonstrations, first_sampler=first).run()
     summary["curve"] = Curve.of_rows(folder.metrics(), "strict_success_rate").pairs()
     summary["demonstrated_s"] = sum(e.robot_s for e in demonstrations)
     strict = [e.strict_success for e in demonstrations]
