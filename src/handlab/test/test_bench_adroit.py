@@ -14,6 +14,7 @@ ROW = {
     "robot_hours": 1.3, "robot_hours_to_success": 1.1, "wall_s": 600.0, "cpu_s": 1100.0,
 }  # fmt: skip
 
+JUDGED = {"success_rate": 0.9, "strict_success_rate": 0.0}
 
 OVER = {"object.mass": [[0.5, 1.0], [2.0, 0.4]]}
 
@@ -45,7 +46,7 @@ def test_the_chosen_part_is_measured_and_the_rest_kept(learned, monkeypatch):
     assert result.value == pytest.approx(0.4 / 0.8)  # the pen is the worst
     whole = {"adroit": json.loads(as_text(result.plain())) | {"command": "x", "machine": "m"}}
     table = tables.adroit_table(whole)
-    assert "| `adroit_door` | 90% | **95%** | 12 | 1.30 | 10 (18) | not measured | 95% |" in table
+    assert "| `adroit_door` | 90% | **95%** [89%, 98%] | 12 | 1.30 | 10 (18) | not measured | 95% [89%, 98%] |" in table
     assert "| `adroit_pen` | 80% | **40%** |" in table and "adroit_hammer" not in table
     assert "door **95%**, pen **40%**" in tables.figures_table(whole)
 
@@ -88,7 +89,7 @@ def test_a_run_with_many_objects_is_judged_over_their_range(monkeypatch, tmp_pat
 
     def train(folder, resume):
         seen.append(folder.config())
-        folder.append({"iteration": 60, "robot_hours": 6.7, "evaluation": {"success_rate": 0.9}})
+        folder.append({"iteration": 60, "robot_hours": 6.7, "evaluation": JUDGED})
         return summary
 
     def judge(path, variations, points, episodes, seed):
@@ -119,7 +120,9 @@ def test_a_run_of_the_bench_ends_after_its_iterations(monkeypatch, tmp_path):
             "success_rate": 0.0, "evaluation_episodes": 100, "iterations": 60, "robot_hours": 6.7,
             "robot_hours_to_success": None, "wall_s": 1.0,
         }  # fmt: skip
-        folder.append({"iteration": 60, "robot_hours": 6.7, "evaluation": {"success_rate": 0.0}})
+        folder.append(
+            {"iteration": 60, "robot_hours": 6.7, "evaluation": JUDGED | {"success_rate": 0.0}}
+        )
         return summary
 
     monkeypatch.setattr(adroit.training, "train", train)

@@ -13,6 +13,7 @@ from handlab.benches.result import as_text
 from handlab.cli import app
 from handlab.compare import compare
 from handlab.curves import Curve, side_by_side, together
+from handlab.progress import learned_text
 from handlab_core.errors import BadRun
 from handlab_learning.run_config import RunConfig
 from handlab_learning.run_folder import RunFolder
@@ -25,8 +26,15 @@ def finished_run(root, seed=0, hours=2.0, **config):
         row = {"iteration": 5 * i, "robot_hours": i * hours / 2}
         folder.append(row | {"evaluation": {"success_rate": share, "strict_success_rate": 0.0}})
         folder.append({"iteration": 5 * i + 1, "robot_hours": i * hours / 2 + 0.1})
+    rates = {"success_rate": 1.0, "strict_success_rate": 0.0}
+    kept = {
+        "best": rates | {"iteration": 5},
+        "last": rates | {"iteration": 10, "success_rate": 0.2},
+    }
     folder.write_summary({
-        "robot_hours_to_success": hours, "robot_hours_to_strict_success": None, "success_rate": 1.0,
+        "task": "valve", "algorithm": "npg", "backend": "sim", "seed": seed, "iterations": 10,
+        "evaluation_episodes": 30, "robot_hours": hours, "wall_s": 1.0, "run_dir": "",
+        "robot_hours_to_success": hours, "robot_hours_to_strict_success": None, **rates, **kept,
     })  # fmt: skip
     return folder.path
 
@@ -44,6 +52,18 @@ def test_runs_that_differ_in_the_seed_alone_are_one_group(tmp_path):
     assert group["median_robot_hours_to_strict_success"] is None
     with Image.open(tmp_path / "compare.png") as picture:
         assert len(np.unique(np.asarray(picture.convert("L")))) > 10
+
+
+def test_the_best_policies_stand_beside_the_last_ones(tmp_path):
+    """A run from before both were kept has handed out its last policy."""
+    old = finished_run(tmp_path, 1)
+    summary = json.loads((old / "summary.json").read_text())
+    del summary["best"], summary["last"]
+    (old / "summary.json").write_text(json.dumps(summary | {"success_rate": 0.5}))
+    figures = compare([finished_run(tmp_path), old], tmp_path / "x.png")
+    [group] = figures["groups"].values()
+    assert group["best_success_rate"] == [1.0, None]
+    assert group["last_success_rate"] == [0.2, 0.5] and group["success_rate"] == [1.0, 0.5]
 
 
 def test_what_is_no_finished_run_is_refused_by_name(tmp_path):
@@ -66,6 +86,27 @@ def test_the_verb_prints_its_figures_last(tmp_path):
     lines = CliRunner().invoke(app, words).stdout.splitlines()
     assert json.loads(lines[-1])["groups"]["valve npg reward=robel"]["seeds"] == [0]
     assert "learned after 2.00 robot-hours" in lines[0]
+    assert "best policies: 100%; of the last: 20%" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("hours", "algorithm", "words"),
+    [
+        (None, "npg", "not learned"),
+        (0.05, "dapg", "learned after 0.05 robot-hours"),
+        (0.0, "dapg", "learned by cloning alone"),
+        (0.0, "npg", "needed no learning"),
+    ],
+)
+def test_learned_with_robot_time_and_by_cloning_alone_read_differently(hours, algorithm, words):
+    assert words in learned_text(hours, algorithm)
+
+
+def test_a_curve_that_begins_with_an_evaluation_at_0_hours_begins_there(tmp_path):
+    curve = Curve((0.0, 1.0), (0.8, 1.0))
+    np.testing.assert_allclose(curve.at(np.array([0.0, 0.5, 2.0])), [0.8, 0.9, 1.0])
+    curves.ways({"a": {"cloned": [curve]}}, tmp_path / "w.png", logarithmic=True)
+    assert (tmp_path / "w.png").is_file()
 
 
 def test_a_spread_is_median_and_extremes_and_holds_where_a_run_has_ended():

@@ -95,6 +95,8 @@ def test_success_over_a_range_is_told_and_drawn(run):
     assert [row["value"] for row in goals] == pytest.approx([1.0, (1 + math.pi) / 2, math.pi])
     assert [row["value"] for row in lobes] == [2.0, 3.0]
     plain = evaluation.evaluate(folder.path, 4, 0, worlds=4)
+    named = {key: plain.pop(key) for key in ("policy", "iteration", "checkpoint")}
+    assert named.items() <= told.items() and named["policy"] == "best"
     for as_it_is in (goals[2], lobes[1]):
         assert {**as_it_is, **plain} == as_it_is
     assert goals[0]["mean_return"] != plain["mean_return"]
