@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by numpy and torch when th
 
 import typer
 
-from handlab_core.errors import BadConfig, HandlabError
+from handlab_core.errors import BadConfig, HandlabError, StationFault
 from handlab_core.paths import share
 
 app = typer.Typer(
@@ -107,7 +109,7 @@ def _train(
     console.print(f"run folder: {folder.path}")
     try:
         summary = training.train(folder, resume is not None, worlds, viewer=viewer)
-    except (KeyboardInterrupt, HandlabError):
+    except (KeyboardInterrupt, SystemExit, HandlabError):
         if list(folder.checkpoints.glob("*.json")):
             console.print(f"go on with: ./handlab train --resume {folder.path}")
         raise
@@ -199,16 +201,15 @@ def up(
     from handlab.domain import Domain
     from handlab.graph import GraphConfig, build_graph, on_machine
     from handlab.progress import console
-    from handlab.up import run_nodes
+    from handlab.up import Graph
 
     config = GraphConfig(
         task, pace=pace, rate=rate, reward=reward, bag=bag, viewer=viewer, estimator=estimator
     )
     nodes = build_graph(on_machine(config, hardware, station, port))
-    domain = Domain()
-    os.environ["ROS_DOMAIN_ID"] = str(domain.id)
-    console.print(f"ROS_DOMAIN_ID={domain.id}: {', '.join(node.name for node in nodes)}")
-    raise SystemExit(run_nodes(nodes, sys.stdout))
+    with suppress(KeyboardInterrupt), Graph(nodes, sys.stdout, Domain()) as graph:
+        console.print(f"ROS_DOMAIN_ID={graph.domain}: {', '.join(node.name for node in nodes)}")
+        raise StationFault(graph.wait())
 
 
 @app.command()
@@ -467,8 +468,23 @@ def _finish(figures: dict[str, Any], as_json: bool) -> None:
         print(json.dumps(figures))
 
 
+def _end_in_order() -> None:
+    """Let SIGTERM, and the SIGHUP of a closed terminal, end this process as Ctrl-C does.
+
+    A signal that is ignored stays so: `nohup ./handlab train` outlives its terminal.
+    """
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, end)
+
+
 def main() -> None:
     """Run a verb; what went wrong is one sentence, not a traceback."""
+    _end_in_order()
     try:
         app()
     except HandlabError as error:

@@ -38,6 +38,11 @@ class Domain:
             return
         raise BadConfig("all ROS domains are taken by running graphs; end one or set ROS_DOMAIN_ID")
 
+    @property
+    def held(self) -> tuple[int, ...]:
+        """File descriptors that keep the domain taken; a child that inherits them keeps it too."""
+        return () if self._lock is None else (self._lock,)
+
     def release(self) -> None:
         """Let another graph have it; twice is harmless. The end of the process does it too."""
         if self._lock is not None:

@@ -48,10 +48,9 @@ class EmulatorNode(Node):
         """Tell that what moves is emulated."""
         self._diagnostics.publish(OK, f"emulated motors on {self._motors.name}", {})
 
-    def destroy_node(self) -> None:
-        """Take them away."""
+    def release(self) -> None:
+        """Join the motors' threads."""
         self._motors.close()
-        super().destroy_node()
 
 
 def main(args: list[str] | None = None) -> None:

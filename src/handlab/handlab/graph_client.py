@@ -7,7 +7,7 @@ from typing import Any
 
 from rclpy.action import ActionClient
 
-from handlab.up import BackgroundGraph
+from handlab.up import Graph
 from handlab_core.errors import HandlabError, StationFault
 from handlab_interfaces.action import Evaluate, RecordDemonstration, ReplayDemonstration, Train
 from handlab_interfaces.srv import TellDemonstration
@@ -21,7 +21,7 @@ Row = dict[str, Any]
 class GraphClient:
     """A client of the graph's actions, as a context."""
 
-    def __init__(self, graph: BackgroundGraph) -> None:
+    def __init__(self, graph: Graph) -> None:
         self._graph, self._leave = graph, ExitStack()
         self._telling: Any = None
         self._node, self._spinner = self._leave.enter_context(
@@ -131,5 +131,5 @@ class GraphClient:
         while not done():
             self._spinner.once(POLL)
             between()
-            if (obituary := self._graph.obituary()) is not None:
-                raise StationFault(obituary)
+            if (reason := self._graph.exit_reason()) is not None:
+                raise StationFault(reason)

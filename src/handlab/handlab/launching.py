@@ -24,6 +24,7 @@ from handlab.graph import (
 )
 from handlab_core.backend import BACKENDS
 from handlab_core.estimation.follower import ENCODER, ESTIMATORS
+from handlab_core.lifeline import supervised
 from handlab_core.lockstep import PACES
 from handlab_core.paths import share
 from handlab_core.tasks import TASKS, Task, make_task
@@ -157,6 +158,7 @@ def _action(node: NodeSpec, namespace: str) -> Node:
         parameters=[node.parameters],
         remappings=list(node.remappings.items()),
         output="screen",
+        additional_env=supervised({}),
         on_exit=[EmitEvent(event=Shutdown(reason=f"{node.name} ended"))],
     )
 

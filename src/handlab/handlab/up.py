@@ -1,178 +1,232 @@
-"""Run a graph's nodes as processes of this machine, where `ros2 launch` is not installed.
+"""Run a graph's nodes as child processes, where `ros2 launch` is not installed.
 
-The processes are honcho's to manage. When one ends, all are stopped, and the user is told which it
-was and what it said last.
+When one node ends, all are stopped; the user learns which one it was and its last lines. When this
+process dies, in whatever way, the nodes end by themselves (`handlab_core.lifeline`).
+
+Nodes write what they say into memory files of this process, not into pipes: a node never waits for
+a reader, even if this process is stopped or its terminal is.
 """
 
-import argparse
-import ctypes
-import json
+import contextlib
+import fcntl
 import os
-import shlex
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections import deque
 from pathlib import Path
 from typing import TextIO
 
 import yaml
-from honcho import manager as honcho
-from honcho.printer import Message, Printer
 
 from handlab.domain import Domain
 from handlab.graph import GraphConfig, NodeSpec, build_graph
+from handlab_core.lifeline import REFUSED, supervised
 
-KILL_AFTER = 2
-"""s. A process that does not end when it is asked to is killed after so long."""
+KILL_AFTER = 1.3
+"""Seconds; a node that has not ended this long after it was asked to is killed."""
 
-ASK_AGAIN = 0.05
-"""s, until it is looked again whether all processes have started and can be ended."""
+LOOK_EVERY = 0.1
+"""Seconds between looks at what nodes say and whether they live."""
 
 LAST_LINES = 12
-"""Shown of a node that died."""
+"""Lines shown of a node that died."""
+
+FORGET_ABOVE = 1 << 20
+"""Bytes in a node's memory file, above which it is emptied."""
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-"""Nodes are many and their matrices small."""
+"""Environment of the nodes, which are many and have small matrices."""
 
 
-class Transcript(Printer):  # type: ignore[misc]
-    """Prints what nodes say, and remembers the last lines of each."""
-
-    def __init__(self, output: TextIO) -> None:
-        super().__init__(output)
-        self.last: dict[str, deque[str]] = {}
-
-    def write(self, message: Message) -> None:
-        """Print one line of one node; honcho's own remarks are left out."""
-        if message.name == honcho.SYSTEM_PRINTER_NAME:
-            return
-        text = (
-            message.data if isinstance(message.data, str) else message.data.decode(errors="replace")
-        )
-        self.last.setdefault(message.name, deque(maxlen=LAST_LINES)).append(text.rstrip())
-        super().write(message)
-
-
-class Manager(honcho.Manager):
-    """Ends all processes, even if it is asked to while it starts them.
-
-    The library hears by message of what has started. Asked before that it fails at the first one
-    it has not heard of, and leaves it and those after it running.
-    """
-
-    def terminate(self) -> None:
-        """End them once all have started."""
-        if self._all_started():
-            super().terminate()
-        else:
-            signal.signal(signal.SIGALRM, lambda *_: self.terminate())
-            signal.setitimer(signal.ITIMER_REAL, ASK_AGAIN)
-
-
-def command(node: NodeSpec) -> str:
-    """Shell command of one node."""
+def command(node: NodeSpec) -> list[str]:
+    """Return the command line of one node."""
     words = [sys.executable, "-m", node.module, "--ros-args", "-r", f"__node:={node.name}"]
     for name, other in node.remappings.items():
         words += ["-r", f"{name}:={other}"]
     for name, value in node.parameters.items():
         text = yaml.safe_dump(value, default_flow_style=True).strip().removesuffix("\n...")
         words += ["-p", f"{name}:={text if value != '' else chr(39) * 2}"]
-    return shlex.join(words)
+    return words
 
 
-def run_nodes(nodes: list[NodeSpec], output: TextIO) -> int:
-    """Run nodes until one ends or this process is asked to end; return the exit code."""
-    honcho.KILL_WAIT = KILL_AFTER
-    transcript = Transcript(output)
-    manager = Manager(transcript)
-    for node in nodes:
-        # exec: the shell gives way to the node, so that signals reach it.
-        manager.add_process(node.name, f"exec {command(node)}", env={**os.environ, **ONE_THREAD})
-    manager.loop()
-    if manager.returncode in (130, 143):  # asked to end
-        return 0
-    codes = {name: part.get("returncode") for name, part in manager._processes.items()}
-    dead = next((n for n, code in codes.items() if code not in (0, -signal.SIGTERM)), None)
-    dead = dead or next(iter(codes))
-    print(
-        f"\n{dead} {_fate(codes[dead])}; everything was stopped. Its last lines:", file=sys.stderr
-    )
-    for line in transcript.last.get(dead, ["(it said nothing)"]):
-        print(f"  {line}", file=sys.stderr)
-    return 1
+class NodeProcess:
+    """One node and what it says.
 
+    Args:
+        node: to be started.
+        environment: of the process.
+        kept: file descriptors that stay open in it.
+    """
 
-def _fate(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"was killed by {signal.Signals(-code).name}"
-    if code is not None and code > 128 and code - 128 in set(signal.Signals):
-        return f"was killed by {signal.Signals(code - 128).name}"
-    return f"ended with code {code}"
-
-
-class BackgroundGraph:
-    """A graph in the background of another command; as a context, it ends with it."""
-
-    def __init__(self, config: GraphConfig, log: Path) -> None:
-        self.log = log
-        self._domain = Domain()
-        self.domain, self.simulated = self._domain.id, config.simulated
-        words = [sys.executable, "-m", "handlab.up", json.dumps(vars(config)), "--log", str(log)]
+    def __init__(self, node: NodeSpec, environment: dict[str, str], kept: tuple[int, ...]) -> None:
+        self.name = node.name
+        self.last: deque[str] = deque(maxlen=LAST_LINES)
+        self._said, self._read, self._rest = os.memfd_create(node.name), 0, b""
+        fcntl.fcntl(self._said, fcntl.F_SETFL, os.O_APPEND)
         self._process = subprocess.Popen(
-            words,
-            env={**os.environ, "ROS_DOMAIN_ID": str(self.domain)},
+            command(node),
+            env=environment,
             stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=_end_with_parent,
-            start_new_session=True,  # Ctrl-C reaches this process alone, which then ends the graph
+            stdout=self._said,
+            stderr=self._said,
+            pass_fds=kept,
+            start_new_session=True,  # a terminal's Ctrl-C, Ctrl-Z and hang-up reach this process
         )
 
-    def __enter__(self) -> "BackgroundGraph":
-        """The graph is starting."""
+    def poll(self) -> int | None:
+        """Return the exit code, or None while the node runs."""
+        return self._process.poll()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal; harmless if the node has ended."""
+        self._process.send_signal(number)
+
+    def wait(self, until: float) -> bool:
+        """Wait until a monotonic time [s]; return whether the node has ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(max(0.0, until - time.monotonic()))
+        return self._process.returncode is not None
+
+    def new_lines(self) -> list[str]:
+        """Return the whole lines that came since the last call; all, once the node has ended."""
+        while part := os.pread(self._said, FORGET_ABOVE, self._read):
+            self._read += len(part)
+            self._rest += part
+        if self._read > FORGET_ABOVE and os.fstat(self._said).st_size == self._read:
+            os.ftruncate(self._said, 0)
+            self._read = 0
+        *whole, self._rest = self._rest.split(b"\n")
+        if self._rest and self._process.returncode is not None:
+            whole, self._rest = [*whole, self._rest], b""
+        lines = [line.decode(errors="replace") for line in whole]
+        self.last.extend(lines)
+        return lines
+
+    def close(self) -> None:
+        """Let the memory file go."""
+        os.close(self._said)
+
+    def exit_reason(self) -> str:
+        """Say in words why the node ended, which it has done by itself."""
+        code = self._process.returncode
+        if code == REFUSED and self.last:  # one line for people
+            return f"{self.name}: {self.last[-1]}"
+        how = (
+            f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        )
+        lines = [f"  {line}" for line in self.last or ["(it said nothing)"]]
+        return "\n".join([f"{self.name} {how}; everything was stopped. Its last lines:", *lines])
+
+
+class Graph:
+    """A running graph, as a context; it ends with it.
+
+    Args:
+        nodes: to be started.
+        output: where what nodes say goes to, each line behind the name of its node.
+        domain: of the graph; the nodes keep it taken until the last of them is gone.
+        simulated: whether the graph's time is the world's.
+    """
+
+    def __init__(
+        self, nodes: list[NodeSpec], output: TextIO, domain: Domain, simulated: bool = False
+    ) -> None:
+        self.domain, self.simulated = domain.id, simulated
+        self._domain, self._output = domain, output
+        self._width = max(len(node.name) for node in nodes)
+        self._reason: str | None = None
+        self._ending, self._processes = threading.Event(), list[NodeProcess]()
+        self._thread = threading.Thread(target=self._look_after, name="graph", daemon=True)
+        environment = supervised(os.environ) | ONE_THREAD | {"ROS_DOMAIN_ID": str(domain.id)}
+        try:
+            for node in nodes:
+                self._processes.append(NodeProcess(node, environment, domain.held))
+        except BaseException:
+            self._end()
+            raise
+        self._thread.start()
+
+    def __enter__(self) -> "Graph":
+        """Return the graph, which is starting."""
         return self
 
     def __exit__(self, *_: object) -> None:
         """Stop the graph and wait until all of it is gone."""
-        if self._process.poll() is None:
-            self._process.terminate()
-        try:
-            self._process.wait(KILL_AFTER + 1)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        self.close()
+
+    def close(self) -> None:
+        """Stop the graph and wait until all of it is gone; twice is harmless."""
+        self._ending.set()
+        self._thread.join()
+
+    def exit_reason(self) -> str | None:
+        """Return why the graph has ended by itself; None while it runs."""
+        return self._reason
+
+    def wait(self) -> str:
+        """Wait until the graph has ended by itself, and return why."""
+        self._thread.join()
+        assert self._reason is not None
+        return self._reason
+
+    def _look_after(self) -> None:
+        while not self._ending.wait(LOOK_EVERY):
+            self._pass_on()
+            if dead := next((p for p in self._processes if p.poll() is not None), None):
+                self._pass_on()
+                reason = dead.exit_reason()
+                self._end()
+                self._reason = reason
+                return
+        self._end()
+
+    def _pass_on(self) -> None:
+        """Write what the nodes have said to the output."""
+        lines = [
+            f"{time.strftime('%H:%M:%S')} {process.name:{self._width}} | {line}\n"
+            for process in self._processes
+            for line in process.new_lines()
+        ]
+        if lines:
+            with contextlib.suppress(OSError, ValueError):  # the terminal or the disk is gone
+                self._output.write("".join(lines))
+                self._output.flush()
+
+    def _end(self) -> None:
+        """Ask all nodes to end, kill those that do not, and let everything go."""
+        for process in self._processes:
+            process.send(signal.SIGTERM)
+        limit = time.monotonic() + KILL_AFTER
+        for process in self._processes:
+            if not process.wait(limit):
+                process.send(signal.SIGKILL)
+        for process in self._processes:
+            process.wait(time.monotonic() + KILL_AFTER)
+        self._pass_on()
+        for process in self._processes:
+            process.close()
+        self._processes.clear()
         self._domain.release()
 
-    def obituary(self) -> str | None:
-        """What happened, if the graph has ended by itself; None while it runs."""
-        if self._process.poll() is None:
-            return None
-        assert self._process.stderr is not None
-        return self._process.stderr.read().strip() or "the graph ended"
 
+class BackgroundGraph(Graph):
+    """A graph in the background of another command, as a context.
 
-def _end_with_parent() -> None:
-    """Have the kernel end this process when its parent dies, however that dies (prctl(2))."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+    Args:
+        config: of the graph.
+        log: file to which what the nodes say is appended.
+    """
 
+    def __init__(self, config: GraphConfig, log: Path) -> None:
+        nodes = build_graph(config)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._log = log.open("a")
+        super().__init__(nodes, self._log, Domain(), config.simulated)
 
-def main() -> None:
-    """Run a graph given as JSON."""
-    parser = argparse.ArgumentParser(prog="handlab.up", description=__doc__)
-    parser.add_argument("config", help="fields of GraphConfig as JSON")
-    parser.add_argument(
-        "--log", type=Path, help="write what nodes say there instead of to the terminal"
-    )
-    arguments = parser.parse_args()
-    nodes = build_graph(GraphConfig(**json.loads(arguments.config)))
-    if arguments.log is None:
-        raise SystemExit(run_nodes(nodes, sys.stdout))
-    arguments.log.parent.mkdir(parents=True, exist_ok=True)
-    with arguments.log.open("a") as log:
-        raise SystemExit(run_nodes(nodes, log))
-
-
-if __name__ == "__main__":
-    main()
+    def close(self) -> None:
+        """See `Graph.close`."""
+        super().close()
+        self._log.close()

@@ -93,6 +93,10 @@ class ViewerNode(Node):
     def _on_reward(self, message: wire.Reward) -> None:
         self._newest = message
 
+    def release(self) -> None:
+        """Join the web server's threads."""
+        self._server.stop()
+
     def work(self, spinner: object) -> None:
         """Draw, as often as eyes can follow."""
         now = time.monotonic()

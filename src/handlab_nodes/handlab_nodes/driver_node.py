@@ -151,10 +151,9 @@ class DriverNode(LifecycleNode):
         """Close the hardware: after whatever went wrong the hand is limp, the node unconfigured."""
         return self._close()
 
-    def destroy_node(self) -> None:
-        """Let go, however the process ends."""
+    def release(self) -> None:
+        """Join the stepping thread and let the hand go, before anything is destroyed."""
         self._close()
-        super().destroy_node()
 
     def _complain(self, error: HandlabError) -> None:
         """Say why the hardware is not in use, once."""

@@ -8,6 +8,7 @@ node can act between events, and stops from outside.
 import faulthandler
 import gc
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,9 +21,11 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
-from handlab_core.errors import StationTimeout
+from handlab_core.errors import HandlabError, StationTimeout
+from handlab_core.lifeline import REFUSED, end_with_supervisors
 from handlab_core.priority import take_turns
 
 POLL = 0.2
@@ -35,8 +38,42 @@ REMIND = 5.0
 """s. After so long a wait says what it waits for."""
 
 
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Each asks a node process to end in order; a closed terminal sends the last."""
+
+
 class Stopped(Exception):  # noqa: N818  (not an error: the process is asked to end)
-    """The process shall end."""
+    """This process is asked to end."""
+
+
+class EndRequest:
+    """Remembers whether a signal asked this process to end.
+
+    A signal only leaves a note here, which the event loop reads. rclpy's own handlers instead shut
+    the context down from another thread, under the feet of threads that publish; and Python's
+    raises KeyboardInterrupt wherever the main thread is, also in the middle of an orderly end.
+    """
+
+    def __init__(self) -> None:
+        self.made = False
+
+    def listen(self) -> None:
+        """Take the signals over, from now until the process is gone; nohup's choice stays."""
+        for number in END_SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._on_signal)
+
+    def _on_signal(self, *_: object) -> None:
+        self.made = True
+
+    def ignore_more(self) -> None:
+        """Ignore further signals: the end is under way, also while the interpreter finalizes."""
+        for number in END_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+
+end_request = EndRequest()
+"""Of this process."""
 
 
 class Spinner:
@@ -69,11 +106,17 @@ class Spinner:
     def close(self) -> None:
         """Let the nodes and the executor go, and with them the DDS participant.
 
+        A node's own `release()`, if it has one, comes first: it joins the node's threads, so that
+        none of them publishes while anything is destroyed.
+
         Nodes are destroyed here rather than when the interpreter ends, in whatever order it
         likes. Two things would keep the participant. The executor is made in C++, where
         Python's garbage collector does not see a circle of references (node, callback,
         spinner, executor). And a node does not destroy its action clients and servers.
         """
+        for node in self.nodes:
+            if (release := getattr(node, "release", None)) is not None:
+                release()
         for node in self.nodes:
             self.executor.remove_node(node)
             for action in list(node.waitables):
@@ -91,7 +134,7 @@ class Spinner:
         Raises:
             Stopped: the process shall end.
         """
-        if not rclpy.ok(context=self._context):
+        if end_request.made or not rclpy.ok(context=self._context):
             raise Stopped
         self.executor.spin_once(timeout_sec=timeout)
 
@@ -158,6 +201,7 @@ def _parting() -> Iterator[None]:
     try:
         yield
     finally:
+        end_request.ignore_more()
         faulthandler.register(signal.SIGALRM, chain=True)
         signal.alarm(PARTING)
 
@@ -175,7 +219,9 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
     it the lock, for good (one in about a thousand processes, on a machine that is busy five times
     over).
     """
-    rclpy.init(args=args)
+    end_request.listen()
+    end_with_supervisors()
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = make_node()
         if node.has_parameter("pace") and node.get_parameter("pace").value == "lockstep":
@@ -194,10 +240,10 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
                     next_report += 1.0
     except (KeyboardInterrupt, Stopped, ExternalShutdownException):
         pass
-    except Exception:
-        # Whatever a node is doing when it is asked to end may find ROS gone under its feet.
-        if rclpy.ok():
-            raise
+    except HandlabError as error:
+        print(error, file=sys.stderr, flush=True)
+        raise SystemExit(REFUSED) from None
     finally:
+        end_request.ignore_more()
         rclpy.try_shutdown()
         signal.alarm(0)

@@ -4,7 +4,6 @@ That is JointStateTopicSystem of ros-controls/topic_based_hardware_interfaces @ 
 joint_state_topic_hardware_interface.cpp). The nodes are the real ones, in processes of their own.
 """
 
-import shlex
 import subprocess
 import time
 from contextlib import contextmanager
@@ -128,7 +127,7 @@ class Rig:
 
 @contextmanager
 def rig(*names):
-    running = {name: subprocess.Popen(shlex.split(command(NODES[name]))) for name in names}
+    running = {name: subprocess.Popen(command(NODES[name])) for name in names}
     context = rclpy.Context()
     rclpy.init(context=context)
     node = rclpy.create_node(system_name(HAND), context=context)

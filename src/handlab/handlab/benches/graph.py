@@ -74,8 +74,8 @@ def running_sampler(task: Task, learner: bool = False) -> Iterator[GraphSampler]
             expected = {node.name for node in build_graph(config)}
             while missing := expected - set(node.get_node_names()):
                 spinner.once()
-                if (obituary := graph.obituary()) is not None:
-                    raise StationFault(f"without {', '.join(sorted(missing))}: {obituary}")
+                if (reason := graph.exit_reason()) is not None:
+                    raise StationFault(f"without {', '.join(sorted(missing))}: {reason}")
             yield GraphSampler(node, spinner, task)
 
 

@@ -285,5 +285,5 @@ def measure(seed: int, minutes: float = 60.0) -> Result:
 
 
 def _check(graph: BackgroundGraph) -> None:
-    if (obituary := graph.obituary()) is not None:
-        raise StationFault(obituary)
+    if (reason := graph.exit_reason()) is not None:
+        raise StationFault(reason)
