@@ -1,25 +1,41 @@
-"""The driver's process dies, and the hand is let go; it ends in order, and nobody interferes."""
+"""The driver dies or stands still and the hand is let go; an orderly end disturbs no one."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
 
-from handlab_hardware.dynamixel import guardian
+import pytest
+
+from handlab_hardware import guardian
+from handlab_hardware.dynamixel import letting_go
 from handlab_hardware.dynamixel.emulator import EmulatorConfig, emulate
 from handlab_hardware.dynamixel.emulator.packet import Parser
 from handlab_hardware.dynamixel.registers import REGISTERS
+from handlab_hardware.guardian import Guardian
 
 IDS = (10, 11, 12, 20, 21, 22, 30, 31, 32, 50)
 
 DRIVER = """
-import sys, time
-from handlab_hardware.dynamixel.backend import make_backend
-station = make_backend("claw", "valve", port=sys.argv[1])
-station.activate()
+import select, sys, time
+from handlab_core.backend import make_backend
+from handlab_core.fixtures import FIXTURES
+from handlab_core.guard import GuardedBackend
+from handlab_core.hands import make_hand
+from handlab_core.types import Command
+backend = make_backend("dynamixel", hand="claw", fixture="valve", port=sys.argv[1])
+hand = make_hand("claw")
+station = GuardedBackend(hand, FIXTURES.make("valve"), backend)
+backend.activate()
 print("active", flush=True)
-sys.stdin.read()
+while not select.select([sys.stdin], [], [], 0.01)[0]:
+    station.step(Command(hand.nominal[None], hand.max_effort[None]), None, 0.01)
+    if (told := [p for p in backend.health.problems if "stood still" in p]) and told != seen:
+        print(told[0], flush=True)
+    seen = told
 station.close()
-"""
+""".replace('print("active"', 'seen = []\nprint("active"')
 
 
 def start_driver(port):
@@ -36,12 +52,12 @@ def engaged(port):
 def wait_until(done, seconds=10.0):
     deadline = time.monotonic() + seconds
     while not done() and time.monotonic() < deadline:
-        time.sleep(0.02)
+        time.sleep(0.01)
     return done()
 
 
 def test_the_packet_is_one_that_servos_understand():
-    [instruction] = Parser().feed(guardian.release_all())
+    [instruction] = Parser().feed(letting_go.release_all())
     address = REGISTERS["torque_enable"].address
     assert instruction.intact
     assert instruction.params == address.to_bytes(2, "little") + b"\0"
@@ -53,16 +69,108 @@ def test_a_driver_that_is_killed_lets_the_hand_go(tmp_path):
         assert engaged(port) == {1}
         driver.kill()
         driver.wait()
-        assert wait_until(lambda: engaged(port) == {0})
+        assert wait_until(lambda: engaged(port) == {0}, 2.0)
+
+
+def test_a_driver_that_stands_still_lets_the_hand_go_and_says_so_when_it_wakes(tmp_path):
+    with emulate(EmulatorConfig(ids=IDS, link=tmp_path / "dxl")) as port:
+        driver = start_driver(port.name)
+        assert wait_until(lambda: engaged(port) == {1})
+        driver.send_signal(signal.SIGSTOP)
+        assert wait_until(lambda: engaged(port) == {0}, 2.0)
+        time.sleep(1.0)
+        positions = [servo.table.get("present_position") for servo in port.bus.servos]
+        assert engaged(port) == {0}
+        driver.send_signal(signal.SIGCONT)
+        assert "stood still" in driver.stdout.readline()
+        assert wait_until(lambda: engaged(port) == {1})
+        time.sleep(0.5)
+        assert engaged(port) == {1}  # the guardian does not fight it
+        moved = [s.table.get("present_position") - p
+                 for s, p in zip(port.bus.servos, positions, strict=True)]  # fmt: skip
+        assert max(map(abs, moved)) < 4096  # see the test through the graph for how fast
+        driver.communicate("\n", timeout=10.0)
+        assert driver.returncode == 0 and engaged(port) == {0}
 
 
 def test_a_driver_that_ends_in_order_dismisses_its_guardian(tmp_path):
     with emulate(EmulatorConfig(ids=IDS, link=tmp_path / "dxl")) as port:
         driver = start_driver(port.name)
-        driver.communicate("", timeout=10.0)
+        driver.communicate("\n", timeout=10.0)
         assert driver.returncode == 0
         assert engaged(port) == {0}
         again = start_driver(port.name)
         time.sleep(1.0)  # a guardian left behind would have struck by now
         assert engaged(port) == {1}
-        again.communicate("", timeout=10.0)
+        again.communicate("\n", timeout=10.0)
+
+
+# The guardian by itself; what it lets go is a file.
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def watched(tmp_path, monkeypatch):
+    """A guardian that notes in a file that it let go."""
+    (tmp_path / "noting.py").write_text("import pathlib\ndef let_go(path):\n"
+                                        " with open(path, 'a') as f: f.write('x')\n")  # fmt: skip
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    note, clock = tmp_path / "note", Clock()
+    one = Guardian("noting:let_go", str(note), clock=clock)
+    yield one, note, clock
+    one.dismiss()
+
+
+def test_beats_keep_the_guardian_quiet(watched):
+    one, note, clock = watched
+    began = time.monotonic()
+    while time.monotonic() - began < guardian.LATE + 0.5:
+        clock.now += guardian.BEAT_PERIOD
+        assert not one.beat()
+        time.sleep(0.05)
+    assert not note.exists() and one.replaced == 0
+
+
+def test_after_a_standstill_the_driver_learns_what_happened_and_the_guardian_is_quiet(watched):
+    one, note, clock = watched
+    assert wait_until(note.exists)
+    clock.now += 5.0
+    assert one.beat()
+    size = note.stat().st_size
+    time.sleep(0.3)
+    assert note.stat().st_size == size  # from the answer on
+    clock.now += guardian.BEAT_PERIOD
+    assert not one.beat()
+
+
+def test_a_short_pause_is_no_standstill(watched):
+    one, note, clock = watched
+    clock.now += guardian.AWAY
+    assert not one.beat() and not note.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_guardian_that_does_not_answer_is_replaced(watched, number):
+    one, note, clock = watched
+    first = one._process.pid
+    os.kill(first, number)
+    time.sleep(0.1)
+    clock.now += guardian.AWAY
+    assert one.beat()  # nobody knows
+    assert one.replaced == 1 and one._process.pid != first
+    assert wait_until(note.exists)  # by the new one, since no more beats come
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_to_all_processes_leave_the_guardian_at_its_post(watched, number):
+    one, note, clock = watched
+    clock.now += guardian.AWAY
+    assert not one.beat()  # it has answered, so it listens
+    one._process.send_signal(number)
+    assert wait_until(note.exists)

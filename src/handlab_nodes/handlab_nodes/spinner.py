@@ -124,6 +124,10 @@ class Spinner:
             for companion in getattr(node, "companions", ()):
                 companion.destroy_node()
             node.destroy_node()
+            # A lifecycle node's state machine has a publisher and services of its own, in C++,
+            # which keep the participant. Left to the interpreter's end, the participant is deleted
+            # by an exit handler while its threads run, which corrupts memory.
+            vars(node).pop("_state_machine", None)
         self.nodes.clear()
         self.executor.shutdown()
         del self.executor

@@ -91,3 +91,30 @@ def test_a_process_that_hangs_while_it_ends_is_ended_and_says_where():
     )
     assert done.returncode == -signal.SIGALRM
     assert "in destroy_node" in done.stderr and "in close" in done.stderr
+
+
+ENDS = """
+import os, signal, sys, threading
+from rclpy.lifecycle import LifecycleNode
+from rclpy.node import Node
+from handlab_nodes import spinner
+
+class Plain(Node):
+    def work(self, _):
+        os.kill(os.getpid(), signal.SIGINT)
+
+class Lifecycle(LifecycleNode, Plain):
+    pass
+
+for kind in (Plain, Lifecycle):
+    spinner.end_request.made = False
+    spinner.run(lambda: kind("node"))
+    print(len(os.listdir("/proc/self/task")))
+"""
+
+
+def test_a_lifecycle_node_leaves_no_participant_to_the_end_of_the_process():
+    """Exit handlers would delete it under the feet of its threads, and corrupt memory."""
+    said = subprocess.check_output([sys.executable, "-c", ENDS], text=True, timeout=60)
+    plain, lifecycle = map(int, said.split())
+    assert lifecycle == plain

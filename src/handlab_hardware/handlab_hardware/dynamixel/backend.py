@@ -23,12 +23,22 @@ from handlab_hardware.dynamixel import report
 from handlab_hardware.dynamixel.arming import arm_all
 from handlab_hardware.dynamixel.bus import ServoBus
 from handlab_hardware.dynamixel.failures import REOPEN_PERIOD, WATCHDOG, PortGone
-from handlab_hardware.dynamixel.guardian import Guardian
 from handlab_hardware.dynamixel.layout import GROUPS, Layout
 from handlab_hardware.dynamixel.registers import RAD_PER_TICK
 from handlab_hardware.dynamixel.servos import Servos
 from handlab_hardware.dynamixel.wire import SYSFS
+from handlab_hardware.guardian import Guardian
 from handlab_hardware.station_file import Servo, StationFile, load_station, station_path
+
+LET_GO = "handlab_hardware.dynamixel.letting_go:let_go"
+"""The function by which the guardian turns the motors off."""
+
+STANDSTILL = (
+    "the driver stood still, and its guardian let the hand go; the joints engage from where they "
+    "are now"
+)
+TELL_STANDSTILL = 5.0
+"""Seconds for which a standstill is reported after it."""
 
 
 class DynamixelStation:
@@ -71,6 +81,7 @@ class DynamixelStation:
         self._bus: ServoBus | None = None
         self._fault = ""
         self._guardian: Guardian | None = None
+        self._stood_still = -np.inf
         self._last_cycle = self._next_open = 0.0
         began = self._open()
         limit = self._servos.temperature_limit
@@ -142,12 +153,17 @@ class DynamixelStation:
             StationFault: the station is closed.
         """
         self._check_open()
+        was_let_go = self._guardian is not None and self._guardian.beat()
         now = self._clock()
         if self._bus is None:
             self._reopen(now)
+        effort = self._layout.in_order(hand, fixture)
+        if was_let_go:  # what is commanded in this cycle may be as old as the standstill
+            self._stood_still, effort = now, np.zeros_like(effort)
+            self._counts["let_go_by_guardian"] += 1
         if self._bus is not None:
             try:
-                self._set_torque(self._bus, self._layout.in_order(hand, fixture), now)
+                self._set_torque(self._bus, effort, now)
             except PortGone as error:
                 self._lose(error)
         in_force = [self._goals_in_force(group) for group in GROUPS]
@@ -186,6 +202,7 @@ class DynamixelStation:
         bus, servos, layout = self._need_bus(), self._servos, self._layout
         hand = np.zeros(layout.n, dtype=bool)
         hand[layout.places[HAND]] = True
+        self._guard()
         try:
             servos.examine_all(bus)
             servos.recount()
@@ -198,14 +215,14 @@ class DynamixelStation:
             if failed:
                 servos.release(bus, servos.engaged.copy())
         except PortGone as error:
+            self._dismiss()
             self._lose(error)
             raise
         if failed:
+            self._dismiss()
             why = "; ".join(report.problems(servos, layout, self._rest)) or "no answer"
             raise StationFault(f"cannot engage {', '.join(failed)}: {why}")
         self._last_cycle, self._active = self._clock(), True
-        if self._guardian is None:
-            self._guardian = Guardian(layout.section.port, layout.section.baud)
 
     def deactivate(self) -> None:
         """Release all joints; commands wait for `activate`."""
@@ -248,12 +265,15 @@ class DynamixelStation:
         nominal = load_station(self._station.path, nominal=True)
         assert nominal.dynamixel is not None
         section = replace(nominal.dynamixel, port=self._layout.section.port)
+        self._dismiss()  # it takes long, and a second voice on the bus would disturb it
         self._drop()
         try:
             return str(calibrate(replace(nominal, dynamixel=section), overwrite, force))
         finally:
             self._fault, self._next_open = "calibrating", self._clock()
             self._reopen(self._next_open)
+            if self._active:
+                self._guard()
 
     @property
     def engaged(self) -> dict[str, bool]:
@@ -274,6 +294,8 @@ class DynamixelStation:
             return StationHealth(hand, fixture, (self._fault,), (), counts)
         counts.update(bus.counts)
         problems = report.problems(servos, layout, self._rest)
+        if self._clock() - self._stood_still < TELL_STANDSTILL:
+            problems = (STANDSTILL, *problems)
         return StationHealth(hand, fixture, problems, report.notes(bus, layout.section), counts)
 
     # A cycle.
@@ -372,6 +394,11 @@ class DynamixelStation:
     def _check_open(self) -> None:
         if self._closed:
             raise StationFault("the station is closed")
+
+    def _guard(self) -> None:
+        if self._guardian is None:
+            section = self._layout.section
+            self._guardian = Guardian(LET_GO, section.port, str(section.baud))
 
     def _dismiss(self) -> None:
         if self._guardian is not None:

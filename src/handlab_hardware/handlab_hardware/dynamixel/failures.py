@@ -19,6 +19,9 @@
 | the adapter is gone                        | announced, nothing moves; tried every REOPEN_PERIOD,|
 |                                            | and when it is back all is checked and armed        |
 | the driver died, the computer did not      | `guardian` lets all servos go                       |
+| the driver stood still                     | `guardian` lets all servos go; when the driver      |
+|                                            | wakes, it asks the guardian before it touches the   |
+|                                            | bus, reports it, and engages from where it is       |
 | the host is dead                           | each servo's own watchdog stops it after WATCHDOG   |
 
 Whatever happened, a joint engages from its present position and approaches its command no faster
