@@ -21,6 +21,7 @@ setup(
     extras_require={"test": ["pytest"]},
     entry_points={
         "console_scripts": [
+            "container = handlab_nodes.container:main",
             "driver_node = handlab_nodes.driver_node:main",
             "camera_node = handlab_nodes.camera_node:main",
             "estimator_node = handlab_nodes.estimator_node:main",

@@ -41,13 +41,20 @@ Settings = Annotated[
 ]
 
 
+Compose = Annotated[
+    bool, typer.Option(help="Run the nodes of every step in one process, which is faster")
+]
+
+
 @app.command()
-def demo(seed: Seed = 0, as_json: AsJson = False, viewer: bool = False) -> None:
+def demo(
+    seed: Seed = 0, as_json: AsJson = False, viewer: bool = False, compose: Compose = False
+) -> None:
     """Learn to turn the valve through the ROS graph on MuJoCo, evaluate, write the report."""
     from handlab_learning.run_config import RunConfig
 
     config = RunConfig(task="valve", backend="graph", seed=seed, until="success")
-    _train(config, as_json, viewer=viewer)
+    _train(config, as_json, viewer=viewer, compose=compose)
 
 
 @app.command()
@@ -77,6 +84,7 @@ def train(
     viewer: Annotated[
         bool, typer.Option(help="Watch in the browser, with --backend graph")
     ] = False,
+    compose: Compose = False,
     as_json: AsJson = False,
 ) -> None:
     """Learn a task, from nothing or from demonstrations."""
@@ -84,7 +92,7 @@ def train(
     from handlab_learning.run_config import RunConfig, parse_settings
 
     if resume is not None:
-        _train(None, as_json, resume, worlds, viewer)
+        _train(None, as_json, resume, worlds, viewer, compose)
         return
     if not task:
         raise BadConfig("name a task (see `handlab tasks`), or a run folder with --resume")
@@ -94,11 +102,16 @@ def train(
         demos=source(task, algorithm, demos),
         settings=parse_settings(settings or []),
     )  # fmt: skip
-    _train(config, as_json, None, worlds, viewer)
+    _train(config, as_json, None, worlds, viewer, compose)
 
 
 def _train(
-    config: Any, as_json: bool, resume: Path | None = None, worlds: int = 20, viewer: bool = False
+    config: Any,
+    as_json: bool,
+    resume: Path | None = None,
+    worlds: int = 20,
+    viewer: bool = False,
+    compose: bool = False,
 ) -> None:
     from handlab import report, training
     from handlab.progress import console, learned_text
@@ -108,7 +121,7 @@ def _train(
     folder = RunFolder(resume) if resume is not None else training.new_run(config)
     console.print(f"run folder: {folder.path}")
     try:
-        summary = training.train(folder, resume is not None, worlds, viewer=viewer)
+        summary = training.train(folder, resume is not None, worlds, viewer=viewer, compose=compose)
     except (KeyboardInterrupt, SystemExit, HandlabError):
         if list(folder.checkpoints.glob("*.json")):
             console.print(f"go on with: ./handlab train --resume {folder.path}")
@@ -195,6 +208,7 @@ def up(
     rate: Annotated[float, typer.Option(help="Hz, of the driver, in pace real")] = 100.0,
     reward: Annotated[str, typer.Option(help="Reward variant; default: the task's own")] = "",
     viewer: Annotated[bool, typer.Option(help="Serve the browser viewer")] = False,
+    compose: Compose = False,
     bag: Annotated[str, typer.Option(help="Folder for recordings")] = "",
 ) -> None:
     """Start a task's graph of nodes and show what they say; Ctrl-C stops it."""
@@ -204,8 +218,9 @@ def up(
     from handlab.up import Graph
 
     config = GraphConfig(
-        task, pace=pace, rate=rate, reward=reward, bag=bag, viewer=viewer, estimator=estimator
-    )
+        task, pace=pace, rate=rate, reward=reward, bag=bag, viewer=viewer, estimator=estimator,
+        compose=compose,
+    )  # fmt: skip
     nodes = build_graph(on_machine(config, hardware, station, port))
     with suppress(KeyboardInterrupt), Graph(nodes, sys.stdout, Domain()) as graph:
         console.print(f"ROS_DOMAIN_ID={graph.domain}: {', '.join(node.name for node in nodes)}")
@@ -364,11 +379,12 @@ def bench(
     minutes: Annotated[float | None, typer.Option(help="Duration of pace and soak")] = None,
     hardware: Annotated[str | None, typer.Option(help="Of pace: mujoco, dynamixel")] = None,
     port: Annotated[str | None, typer.Option(help="Of pace's hardware; emulated: no hand")] = None,
+    compose: Annotated[bool | None, typer.Option(help="Of parity: see train")] = None,
 ) -> None:
     """Measure something beside its limit, in one run."""
     from handlab.benches import BENCHES, run_bench
 
-    given = {"minutes": minutes, "hardware": hardware, "port": port}
+    given = {"minutes": minutes, "hardware": hardware, "port": port, "compose": compose}
     options = {key: value for key, value in given.items() if value is not None}
     result = run_bench(name, BENCHES, seed, write, options)
     print(

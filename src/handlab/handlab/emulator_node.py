@@ -56,7 +56,7 @@ class EmulatorNode(Node):
 def main(args: list[str] | None = None) -> None:
     """Run the node: what is emulated does not wait for other programs."""
     hurry()
-    run(EmulatorNode, args)
+    run(EmulatorNode, args=args)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ import tempfile
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import yaml
+
 from handlab_core.backend import BACKENDS
 from handlab_core.demos.teacher import Manner
 from handlab_core.errors import BadConfig, UnknownName
@@ -29,6 +31,9 @@ EMULATED = "emulated"
 """Name of the port that stands for motors that are emulated."""
 
 
+COMPOSED = {"camera", "estimator", "reset", "reward", "runner"}
+"""Nodes that a container runs beside a simulation's driver."""
+
 FASTEST = 1000.0
 """Hz, of a driver. No bus of nine servos is much faster, and no loop in Python keeps it."""
 
@@ -47,11 +52,31 @@ class NodeSpec:
     """Console script of the package, and its module's name; empty: the node's name and `_node`."""
     lifecycle: bool = False
     remappings: dict[str, str] = field(default_factory=dict)
+    parts: tuple["NodeSpec", ...] = ()
+    """Nodes that this process contains; it is then no node itself."""
 
     def __post_init__(self) -> None:
         """Fill in the executable."""
         if not self.executable:
             object.__setattr__(self, "executable", f"{self.name}_node")
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the nodes in this process."""
+        return [part.name for part in self.parts] or [self.name]
+
+    def ros_words(self) -> list[str]:
+        """Return the ROS arguments that set remappings and parameters, of the parts too."""
+        words = []
+        for node in (self, *self.parts):
+            prefix = f"{node.name}:" if self.parts else ""
+            for name, other in node.remappings.items():
+                words += ["-r", f"{prefix}{name}:={other}"]
+            for name, value in node.parameters.items():
+                text = yaml.safe_dump(value, default_flow_style=True).strip()
+                text = text.removesuffix("\n...") if value != "" else "''"
+                words += ["-p", f"{prefix}{name}:={text}"]
+        return words
 
     @property
     def module(self) -> str:
@@ -97,6 +122,8 @@ class GraphConfig:
     """Of the scripted teacher's trembling and failures."""
     calibration: str = ""
     """Of the station, as text; kept with demonstrations."""
+    compose: bool = False
+    """Run the nodes of every step in one process."""
     ros2_control: bool = False
     """Commands go through a controller; `handlab.controllers` lists what starts with it."""
 
@@ -219,7 +246,9 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
         nodes.append(NodeSpec("recorder", {"bag": config.bag}))
     if config.viewer:
         nodes.append(NodeSpec("viewer", task, package="handlab", executable="viewer"))
-    return [_in_simulated_time(node) for node in nodes] if config.simulated else nodes
+    if config.simulated:
+        nodes = [_in_simulated_time(node) for node in nodes]
+    return _composed(nodes, config.hardware == "mujoco") if config.compose else nodes
 
 
 def _in_simulated_time(node: NodeSpec) -> NodeSpec:
@@ -229,6 +258,17 @@ def _in_simulated_time(node: NodeSpec) -> NodeSpec:
         parameters=node.parameters | {"use_sim_time": True},
         remappings=node.remappings | {"/clock": topics.CLOCK},
     )
+
+
+def _composed(nodes: list[NodeSpec], simulated: bool) -> list[NodeSpec]:
+    """Put the nodes of every step into one process.
+
+    A driver of hardware stays alone: its period must not wait for the interpreter's other threads.
+    """
+    together = {*COMPOSED, "driver"} if simulated else COMPOSED
+    parts = tuple(node for node in nodes if node.name in together)
+    container = NodeSpec("container", executable="container", parts=parts)
+    return [container, *(node for node in nodes if node not in parts)]
 
 
 def _teaching(config: GraphConfig) -> list[NodeSpec]:

@@ -48,6 +48,8 @@ def task_launch(task_name: str) -> LaunchDescription:
                               description="Folder for recordings; empty: none."),
         DeclareLaunchArgument("learner", default_value="true", choices=BOOLEAN,
                               description="Start the policy learner."),
+        DeclareLaunchArgument("compose", default_value="false", choices=BOOLEAN,
+                              description="Run the nodes of every step in one process."),
         DeclareLaunchArgument("ros2_control", default_value="false", choices=BOOLEAN,
                               description="Command the hand through its controllers."),
     ]  # fmt: skip
@@ -129,7 +131,9 @@ def _nodes(context: LaunchContext, task: Task) -> list[LaunchDescriptionEntity]:
     chosen = {
         name: LaunchConfiguration(name).perform(context) for name in context.launch_configurations
     }
-    flags = {name: chosen[name] == "true" for name in ("learner", "viewer", "ros2_control")}
+    flags = {
+        name: chosen[name] == "true" for name in ("learner", "viewer", "compose", "ros2_control")
+    }
     texts = {name: chosen[name] for name in ("pace", "reward", "bag", "estimator")}
     machine = {name: chosen[name] for name in ("hardware", "station", "port")}
     config = GraphConfig(task.name, rate=float(chosen["rate"]), **texts, **flags)
@@ -149,6 +153,17 @@ def _nodes(context: LaunchContext, task: Task) -> list[LaunchDescriptionEntity]:
 
 def _action(node: NodeSpec, namespace: str) -> Node:
     """One node; the graph ends with it."""
+    end = EmitEvent(event=Shutdown(reason=f"{node.name} ended"))
+    if node.parts:
+        return Node(
+            package=node.package,
+            executable=node.executable,
+            namespace=namespace,
+            arguments=node.names,
+            ros_arguments=node.ros_words(),
+            output="screen",
+            on_exit=[end],
+        )
     kind = LifecycleNode if node.lifecycle else Node
     return kind(
         package=node.package,
@@ -159,7 +174,7 @@ def _action(node: NodeSpec, namespace: str) -> Node:
         remappings=list(node.remappings.items()),
         output="screen",
         additional_env=supervised({}),
-        on_exit=[EmitEvent(event=Shutdown(reason=f"{node.name} ended"))],
+        on_exit=[end],
     )
 
 

@@ -28,7 +28,12 @@ def new_run(config: RunConfig, root: Path = RUNS) -> RunFolder:
 
 
 def train(
-    folder: RunFolder, resume: bool, worlds: int = 20, threads: int = 2, viewer: bool = False
+    folder: RunFolder,
+    resume: bool,
+    worlds: int = 20,
+    threads: int = 2,
+    viewer: bool = False,
+    compose: bool = False,
 ) -> dict[str, Any]:
     """Carry out a run and return its summary.
 
@@ -38,6 +43,7 @@ def train(
         worlds: simulated side by side (backend `sim` only).
         threads: to simulate them on (backend `sim` only).
         viewer: serve the browser viewer (backend `graph` only).
+        compose: run the nodes of every step in one process (backend `graph` only).
     """
     config = folder.config()
     if resume:
@@ -62,6 +68,7 @@ def train(
             reward=config.reward,
             bag=str(folder.bag),
             viewer=viewer,
+            compose=compose,
             estimator=config.estimator,
             pace="lockstep" if config.hardware == "mujoco" else "real",
         )

@@ -19,8 +19,6 @@ from collections import deque
 from pathlib import Path
 from typing import TextIO
 
-import yaml
-
 from handlab.domain import Domain
 from handlab.graph import GraphConfig, NodeSpec, build_graph
 from handlab_core.lifeline import REFUSED, supervised
@@ -43,13 +41,10 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 def command(node: NodeSpec) -> list[str]:
     """Return the command line of one node."""
-    words = [sys.executable, "-m", node.module, "--ros-args", "-r", f"__node:={node.name}"]
-    for name, other in node.remappings.items():
-        words += ["-r", f"{name}:={other}"]
-    for name, value in node.parameters.items():
-        text = yaml.safe_dump(value, default_flow_style=True).strip().removesuffix("\n...")
-        words += ["-p", f"{name}:={text if value != '' else chr(39) * 2}"]
-    return words
+    words = [sys.executable, "-m", node.module, *(part.name for part in node.parts), "--ros-args"]
+    if not node.parts:  # else the new name would be that of every part
+        words += ["-r", f"__node:={node.name}"]
+    return words + node.ros_words()
 
 
 class NodeProcess:

@@ -112,7 +112,7 @@ class ViewerNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node."""
-    run(ViewerNode, args)
+    run(ViewerNode, args=args)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ class CameraNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node."""
-    run(CameraNode, args)
+    run(CameraNode, args=args)
 
 
 if __name__ == "__main__":

@@ -320,7 +320,7 @@ class Streams:
 
 def main(args: list[str] | None = None) -> None:
     """Run the node."""
-    run(DemonstratorNode, args)
+    run(DemonstratorNode, args=args)
 
 
 if __name__ == "__main__":

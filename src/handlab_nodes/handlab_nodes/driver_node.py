@@ -294,7 +294,7 @@ class DriverNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node."""
-    run(DriverNode, args)
+    run(DriverNode, args=args)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ class EstimatorNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node."""
-    run(EstimatorNode, args)
+    run(EstimatorNode, args=args)
 
 
 if __name__ == "__main__":

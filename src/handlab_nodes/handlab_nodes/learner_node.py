@@ -137,7 +137,7 @@ class LearnerNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node."""
-    run(LearnerNode, args)
+    run(LearnerNode, args=args)
 
 
 if __name__ == "__main__":

@@ -135,7 +135,7 @@ def _facts(data: bytes) -> dict[str, str]:
 
 def main(args: list[str] | None = None) -> None:
     """Run the node."""
-    run(RecorderNode, args)
+    run(RecorderNode, args=args)
 
 
 if __name__ == "__main__":

@@ -181,7 +181,7 @@ def _check(handle: ServerGoalHandle) -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the node."""
-    run(ReplayNode, args)
+    run(ReplayNode, args=args)
 
 
 if __name__ == "__main__":

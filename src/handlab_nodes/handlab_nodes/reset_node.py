@@ -217,7 +217,7 @@ class Readings:
 
 def main(args: list[str] | None = None) -> None:
     """Run the node."""
-    run(ResetNode, args)
+    run(ResetNode, args=args)
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ class RewardNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node."""
-    run(RewardNode, args)
+    run(RewardNode, args=args)
 
 
 if __name__ == "__main__":

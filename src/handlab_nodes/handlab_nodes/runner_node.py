@@ -118,7 +118,7 @@ class RunnerNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node."""
-    run(RunnerNode, args)
+    run(RunnerNode, args=args)
 
 
 if __name__ == "__main__":

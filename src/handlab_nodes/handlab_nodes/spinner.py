@@ -38,6 +38,9 @@ REMIND = 5.0
 """s. After so long a wait says what it waits for."""
 
 
+REPORT_PERIOD = 1.0
+"""Seconds between the reports of a node; REP 107 publishes diagnostics at 1 Hz."""
+
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Each asks a node process to end in order; a closed terminal sends the last."""
 
@@ -79,6 +82,10 @@ end_request = EndRequest()
 class Spinner:
     """An executor with ways to wait.
 
+    A node may have two methods. `work(spinner)` is called after every event, and may itself wait
+    for events; meanwhile the other nodes of this process work on. `report()` is called once a
+    second.
+
     Args:
         nodes: to be spun; destroyed at the end.
         context: of rclpy; None is the default one.
@@ -86,6 +93,10 @@ class Spinner:
 
     def __init__(self, *nodes: Node, context: Context | None = None) -> None:
         self.nodes, self._context = list(nodes), context
+        self._works = [work for node in nodes if (work := getattr(node, "work", None))]
+        self._reports = [report for node in nodes if (report := getattr(node, "report", None))]
+        self._next_report = time.monotonic()
+        self._working: list[Callable[[Spinner], None]] = []
         self.executor = EventsExecutor(context=context)
         for node in nodes:
             self.executor.add_node(node)
@@ -133,14 +144,28 @@ class Spinner:
         del self.executor
 
     def once(self, timeout: float = POLL) -> None:
-        """Handle one event, if one comes in time.
+        """Handle one event, if one comes in time, and let the nodes work.
+
+        Args:
+            timeout: s.
 
         Raises:
-            Stopped: the process shall end.
+            Stopped: the process is asked to end.
         """
         if end_request.made or not rclpy.ok(context=self._context):
             raise Stopped
         self.executor.spin_once(timeout_sec=timeout)
+        for work in self._works:
+            if work not in self._working:  # else it waits for the event that came
+                self._working.append(work)
+                try:
+                    work(self)
+                finally:
+                    self._working.pop()
+        if self._reports and time.monotonic() >= self._next_report:
+            self._next_report = time.monotonic() + REPORT_PERIOD
+            for report in self._reports:
+                report()
 
     def wait(self, done: Callable[[], bool], what: str, timeout: float = 60.0) -> None:
         """Handle events until `done()`.
@@ -210,12 +235,10 @@ def _parting() -> Iterator[None]:
         signal.alarm(PARTING)
 
 
-def run(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
-    """Main function of a node process: make the node and spin until asked to end.
+def run(*make_nodes: Callable[[], Node], args: list[str] | None = None) -> None:
+    """Make nodes and spin them until this process is asked to end; see `Spinner`.
 
-    What a node may have: `work(spinner)` is called between events, `patience()` says how long to
-    wait for the next event at most [s], and `report()` is called once a second. Nodes whose
-    parameter `pace` is lockstep take turns.
+    Processes with a node whose parameter `pace` is lockstep take turns.
 
     A process that hangs while it ends, dies by SIGALRM and says where it was. Fast DDS 2.14 may
     hang: whoever deletes a participant while another one's leaving is announced waits in
@@ -227,21 +250,14 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
     end_with_supervisors()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
-        node = make_node()
-        if node.has_parameter("pace") and node.get_parameter("pace").value == "lockstep":
+        nodes = [make_node() for make_node in make_nodes]
+        paced = [node.get_parameter("pace") for node in nodes if node.has_parameter("pace")]
+        if any(pace.value == "lockstep" for pace in paced):
             take_turns()
         gc.freeze()  # what start-up has made stays; looking through it again would stop the world
-        with Spinner(node) as spinner, _parting():
-            work, report = getattr(node, "work", None), getattr(node, "report", None)
-            patience = getattr(node, "patience", lambda: POLL)
-            next_report = time.monotonic()
+        with Spinner(*nodes) as spinner, _parting():
             while True:
-                spinner.once(patience())
-                if work is not None:
-                    work(spinner)
-                if report is not None and time.monotonic() >= next_report:
-                    report()
-                    next_report += 1.0
+                spinner.once()
     except (KeyboardInterrupt, Stopped, ExternalShutdownException):
         pass
     except HandlabError as error:

@@ -99,7 +99,7 @@ class TeacherNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node."""
-    run(TeacherNode, args)
+    run(TeacherNode, args=args)
 
 
 if __name__ == "__main__":

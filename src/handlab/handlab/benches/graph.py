@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,45 +33,55 @@ def measure(seed: int) -> Result:
     """Alternate between ring and graph; the ratio is the median of the rounds' ratios.
 
     The bare ring is what rclpy gives by itself. Beside it is one whose processes take turns, as the
-    graph's do.
+    graph's do; and the graph whose nodes share a process.
     """
     task = make_task("valve")
-    policy = Npg(task.spaces, NpgConfig(), seed).policy()
     rounds = []
-    with running_sampler(task, learner=True) as sampler:
-        sampler.sample(policy, seed, [0])
-        for i in range(ROUNDS):
-            ring, polite = _ring(), _ring("take_turns")
-            began = time.perf_counter()
-            first = 1 + i * EPISODES
-            done = sampler.sample(policy, seed, range(first, first + EPISODES))
-            elapsed = time.perf_counter() - began
-            # In lockstep robot time is made of control steps, in an episode and in a reset alike.
-            steps = sum((e.experience_s + e.reset_s) / task.period for e in done)
-            rounds.append((steps / elapsed, ring, polite))
-    value = statistics.median(graph for graph, _, _ in rounds)
-    ratio = statistics.median(graph / ring for graph, ring, _ in rounds)
-    beside_polite = statistics.median(graph / polite for graph, _, polite in rounds)
+    with running_sampler(task, learner=True) as apart:
+        _speed(apart, task, seed, range(1))
+        with running_sampler(task, learner=True, compose=True) as composed:
+            _speed(composed, task, seed, range(1))
+            for i in range(ROUNDS):
+                ring, polite = _ring(), _ring("take_turns")
+                episodes = range(1 + i * EPISODES, 1 + (i + 1) * EPISODES)
+                speeds = [_speed(sampler, task, seed, episodes) for sampler in (apart, composed)]
+                rounds.append((*speeds, ring, polite))
+    value = statistics.median(graph for graph, *_ in rounds)
+    ratio = statistics.median(graph / ring for graph, _, ring, _ in rounds)
     details = {
         "processes": PROCESSES,
         "rounds": [list(r) for r in rounds],
-        "ratio_to_a_ring_that_takes_turns": beside_polite,
+        "ratio_to_a_ring_that_takes_turns": statistics.median(r[0] / r[3] for r in rounds),
+        "composed": statistics.median(r[1] for r in rounds),
+        "ratio_of_composed_to_the_ring": statistics.median(r[1] / r[2] for r in rounds),
         "seed": seed,
     }
     return Result(value, value / ratio, "control steps/s", details)
 
 
+def _speed(sampler: GraphSampler, task: Task, seed: int, episodes: Sequence[int]) -> float:
+    """Return control steps per second of wall time."""
+    policy = Npg(task.spaces, NpgConfig(), seed).policy()
+    began = time.perf_counter()
+    done = sampler.sample(policy, seed, episodes)
+    elapsed = time.perf_counter() - began
+    # In lockstep robot time is made of control steps, in an episode and in a reset alike.
+    return sum((e.experience_s + e.reset_s) / task.period for e in done) / elapsed
+
+
 @contextmanager
-def running_sampler(task: Task, learner: bool = False) -> Iterator[GraphSampler]:
-    """A graph in lockstep, and somebody to ask it for episodes."""
+def running_sampler(
+    task: Task, learner: bool = False, compose: bool = False
+) -> Iterator[GraphSampler]:
+    """Start a graph in lockstep, and return a sampler that asks it for episodes."""
     with tempfile.TemporaryDirectory(prefix="handlab-") as scratch:
-        config = GraphConfig(task.name, learner=learner)
+        config = GraphConfig(task.name, learner=learner, compose=compose)
         with (
             BackgroundGraph(config, Path(scratch, "nodes.log")) as graph,
             guest("_bench", graph.domain, graph.simulated) as (node, spinner),
         ):
             # A node that still starts would take a core from those that run.
-            expected = {node.name for node in build_graph(config)}
+            expected = {name for node in build_graph(config) for name in node.names}
             while missing := expected - set(node.get_node_names()):
                 spinner.once()
                 if (reason := graph.exit_reason()) is not None:

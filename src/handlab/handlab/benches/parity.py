@@ -15,11 +15,11 @@ from handlab_sim.worlds import Worlds
 EPISODES = 20
 
 
-def measure(seed: int) -> Result:
+def measure(seed: int, compose: bool = False) -> Result:
     """Run the same episodes, with resets, both ways and count what differs in any bit."""
     task = make_task("valve")
     policy = Npg(task.spaces, NpgConfig(), seed).policy()
-    with running_sampler(task) as sampler:
+    with running_sampler(task, compose=compose) as sampler:
         far = sampler.sample(policy, seed, range(EPISODES))
     env = Env(task, LocalStation(task, Worlds(task.hand, task.fixture)))
     near = [rollout(env, policy, seed, np.array([i]))[0] for i in range(EPISODES)]
@@ -29,5 +29,5 @@ def measure(seed: int) -> Result:
             bits = (np.ascontiguousarray(getattr(e, name)).view(np.int64) for e in (a, b))
             mismatches += int(np.count_nonzero(np.not_equal(*bits)))
             compared += getattr(a, name).size
-    details = {"episodes": EPISODES, "compared": compared, "seed": seed}
+    details = {"episodes": EPISODES, "compared": compared, "compose": compose, "seed": seed}
     return Result(mismatches, 0, "numbers that differ", details)

@@ -69,7 +69,9 @@ def run_bench(
     if foreign := [f"--{option}" for option in options if option not in taken]:
         known = ", ".join(f"--{option}" for option in taken) or "none of these options"
         raise BadConfig(f"bench {name} does not take {', '.join(foreign)}; it takes {known}")
-    words = [word for option, value in options.items() for word in (f"--{option}", str(value))]
+    words: list[str] = []
+    for option, value in options.items():
+        words += [f"--{option}"] if value is True else [f"--{option}", str(value)]
     # Before measuring: a long bench should not name a commit that came meanwhile.
     made = origin(shlex.join([name, *words]))
     result = benches[name](seed, **options)

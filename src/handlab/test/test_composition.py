@@ -1,0 +1,83 @@
+"""Nodes that share a process: the same graph, in fewer processes."""
+
+import numpy as np
+import pytest
+
+from handlab.graph import EMULATED, GraphConfig, build_graph, on_machine
+from handlab.up import BackgroundGraph, command
+from handlab_core.env import Env
+from handlab_core.errors import UnknownName
+from handlab_core.policy import GaussianPolicy
+from handlab_core.rollout import rollout
+from handlab_core.station import LocalStation
+from handlab_core.tasks import make_task
+from handlab_nodes.container import NODES, node_class
+from handlab_nodes.graph_sampler import GraphSampler
+from handlab_nodes.spinner import guest
+from handlab_sim.worlds import Worlds
+
+
+def policy(task):
+    rng = np.random.default_rng(0)
+    o, n = task.observation_size, task.hand.n
+    return GaussianPolicy(
+        (rng.normal(size=(o, n)) / 4,), (np.zeros(n),), np.full(n, -0.5), np.zeros(o), np.ones(o), 1
+    )
+
+
+def sample(config, tmp_path, numbers):
+    task = make_task(config.task)
+    with (
+        BackgroundGraph(config, tmp_path / "nodes.log") as graph,
+        guest("learner", graph.domain) as (node, spinner),
+    ):
+        sampler = GraphSampler(node, spinner, task)
+        spinner.wait(lambda: "runner" in node.get_node_names(), "the runner")
+        names = set(node.get_node_names())
+        return sampler.sample(policy(task), 7, numbers), names
+
+
+@pytest.mark.parametrize(
+    ("name", "estimator"), [("valve", "encoder"), ("valve", "camera"), ("allegro_pose", "encoder")]
+)
+def test_composed_nodes_give_the_episodes_of_the_process_bit_for_bit(name, estimator, tmp_path):
+    config = GraphConfig(name, estimator=estimator, learner=False, compose=True)
+    task = make_task(name)
+    episodes, names = sample(config, tmp_path, range(2))
+    assert {"driver", "estimator", "reward", "reset", "runner"} <= names
+    env = Env(task, LocalStation(task, Worlds(task.hand, task.fixture), estimator))
+    for number, far in enumerate(episodes):
+        [near] = rollout(env, policy(task), 7, np.array([number]))
+        for field in ("observations", "actions", "rewards", "reward_terms", "errors"):
+            np.testing.assert_array_equal(getattr(far, field), getattr(near, field), err_msg=field)
+
+
+def test_composed_nodes_run_an_episode_by_the_clock(tmp_path):
+    config = GraphConfig("valve", pace="real", learner=False, compose=True)
+    [episode], _ = sample(config, tmp_path, [0])
+    assert episode.steps == make_task("valve").steps and episode.breaks == 0
+
+
+def test_a_driver_of_hardware_keeps_a_process_of_its_own():
+    plain = GraphConfig("valve", pace="real", compose=True)
+    container, *others = build_graph(on_machine(plain, "dynamixel", port=EMULATED))
+    assert container.names == ["estimator", "reward", "reset", "runner"]
+    assert [node.name for node in others] == ["driver", "emulator", "learner"]
+
+
+def test_every_composed_node_is_given_its_parameters():
+    [container] = build_graph(GraphConfig("flip", reward="post", learner=False, compose=True))
+    words = command(container)
+    assert words[2] == "handlab_nodes.container" and words[3:8] == container.names
+    assert "driver:task:=flip" in words and "runner:reward:=post" in words
+    assert not any("__node" in word for word in words)
+
+
+@pytest.mark.parametrize("name", sorted(NODES))
+def test_every_node_that_can_be_composed_is_there(name):
+    assert callable(node_class(name))
+
+
+def test_an_unknown_node_is_refused_with_those_there_are():
+    with pytest.raises(UnknownName, match=r"learner.*camera, driver"):
+        node_class("learner")
