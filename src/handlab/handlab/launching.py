@@ -162,6 +162,7 @@ def _action(node: NodeSpec, namespace: str) -> Node:
             arguments=node.names,
             ros_arguments=node.ros_words(),
             output="screen",
+            additional_env=supervised({}),
             on_exit=[end],
         )
     kind = LifecycleNode if node.lifecycle else Node
