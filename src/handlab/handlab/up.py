@@ -8,6 +8,7 @@ a reader, even if this process is stopped or its terminal is.
 """
 
 import contextlib
+import ctypes
 import fcntl
 import os
 import signal
@@ -33,7 +34,7 @@ LAST_LINES = 12
 """Lines shown of a node that died."""
 
 FORGET_ABOVE = 1 << 20
-"""Bytes in a node's memory file, above which it is emptied."""
+"""Bytes that were read from a node's memory file, above which they are released."""
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """Environment of the nodes, which are many and have small matrices."""
@@ -60,6 +61,7 @@ class NodeProcess:
         self.name = node.name
         self.last: deque[str] = deque(maxlen=LAST_LINES)
         self._said, self._read, self._rest = os.memfd_create(node.name), 0, b""
+        self._forgotten = 0
         fcntl.fcntl(self._said, fcntl.F_SETFL, os.O_APPEND)
         self._process = subprocess.Popen(
             command(node),
@@ -90,9 +92,10 @@ class NodeProcess:
         while part := os.pread(self._said, FORGET_ABOVE, self._read):
             self._read += len(part)
             self._rest += part
-        if self._read > FORGET_ABOVE and os.fstat(self._said).st_size == self._read:
-            os.ftruncate(self._said, 0)
-            self._read = 0
+        if self._read - self._forgotten > FORGET_ABOVE:
+            # A hole, and no truncation: a line that is just being written stays.
+            _punch_hole(self._said, self._read)
+            self._forgotten = self._read
         *whole, self._rest = self._rest.split(b"\n")
         if self._rest and self._process.returncode is not None:
             whole, self._rest = [*whole, self._rest], b""
@@ -114,6 +117,17 @@ class NodeProcess:
         )
         lines = [f"  {line}" for line in self.last or ["(it said nothing)"]]
         return "\n".join([f"{self.name} {how}; everything was stopped. Its last lines:", *lines])
+
+
+def _punch_hole(file: int, end: int) -> None:
+    """Release the memory of a file up to a byte; its size stays (fallocate(2))."""
+    keep_size, punch_hole = 1, 2
+    if _fallocate(file, keep_size | punch_hole, 0, end):
+        raise OSError(ctypes.get_errno(), "fallocate")
+
+
+_fallocate = ctypes.CDLL(None, use_errno=True).fallocate
+_fallocate.argtypes = ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64
 
 
 class Graph:
