@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by numpy and torch when they are imported
+os.environ["MPLBACKEND"] = "agg"  # figures are files; matplotlib fails at unknown names
 
 import typer
 
+from handlab import ros_environment
 from handlab_core.errors import BadConfig, HandlabError, StationFault
 from handlab_core.paths import share
 
@@ -35,6 +37,23 @@ Vary = Annotated[
     list[str] | None,
     typer.Option("--vary", help="name=value, name=lower:upper or name=a,b,c; docs/variations.md"),
 ]
+
+
+def _ask_for_network(wanted: bool) -> bool:
+    """Have every graph of this process, and of those that it starts, reach other machines."""
+    if wanted:
+        os.environ["HANDLAB_NETWORK"] = "1"
+    return wanted
+
+
+Network = Annotated[
+    bool,
+    typer.Option(
+        "--network",
+        help="Let other machines join the graph, and command the hand; default: this one alone",
+        callback=_ask_for_network,
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="A setting of the algorithm: name=value, more than once."),
@@ -48,7 +67,11 @@ Compose = Annotated[
 
 @app.command()
 def demo(
-    seed: Seed = 0, as_json: AsJson = False, viewer: bool = False, compose: Compose = False
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    viewer: bool = False,
+    compose: Compose = False,
+    network: Network = False,
 ) -> None:
     """Learn to turn the valve through the ROS graph on MuJoCo, evaluate, write the report."""
     from handlab_learning.run_config import RunConfig
@@ -86,6 +109,7 @@ def train(
     ] = False,
     compose: Compose = False,
     as_json: AsJson = False,
+    network: Network = False,
 ) -> None:
     """Learn a task, from nothing or from demonstrations."""
     from handlab.demonstrations import source
@@ -158,6 +182,7 @@ def evaluate(
     ] = "",
     seed: Seed = 0,
     as_json: AsJson = False,
+    network: Network = False,
 ) -> None:
     """Run a policy without noise and print how often it succeeds."""
     from handlab import evaluation, varying
@@ -210,6 +235,7 @@ def up(
     viewer: Annotated[bool, typer.Option(help="Serve the browser viewer")] = False,
     compose: Compose = False,
     bag: Annotated[str, typer.Option(help="Folder for recordings")] = "",
+    network: Network = False,
 ) -> None:
     """Start a task's graph of nodes and show what they say; Ctrl-C stops it."""
     from handlab.domain import Domain
@@ -270,6 +296,7 @@ def record(
     viewer: bool = False,
     seed: Seed = 0,
     as_json: AsJson = False,
+    network: Network = False,
 ) -> None:
     """Record demonstrations: the hand is let go, and a person or the script guides it."""
     from handlab import recording
@@ -305,6 +332,7 @@ def replay(
     pace: Annotated[str, typer.Option(help="real or lockstep")] = "real",
     viewer: Annotated[bool, typer.Option(help="Serve the browser viewer")] = True,
     as_json: AsJson = False,
+    network: Network = False,
 ) -> None:
     """Repeat the demonstrations of a bag: in the viewer, on a hand, or as data."""
     from handlab import recording
@@ -427,11 +455,11 @@ def compare(
 
 
 @app.command()
-def view(task: TaskName = "valve") -> None:
+def view(task: TaskName = "valve", network: Network = False) -> None:
     """Serve the browser viewer for a graph that is already up."""
     from handlab import viewer
 
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    ros_environment.prepare()
     viewer.main(["--ros-args", "-p", f"task:={task}"])
 
 
@@ -479,6 +507,10 @@ def test(context: typer.Context) -> None:
     raise SystemExit(subprocess.call(command, cwd=share()))
 
 
+WITHOUT_ROS = {"doctor", "tasks", "hands", "report", "compare", "--help"}
+"""Verbs that work whatever the shell says of ROS."""
+
+
 def _finish(figures: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(figures))
@@ -502,6 +534,8 @@ def main() -> None:
     """Run a verb; what went wrong is one sentence, not a traceback."""
     _end_in_order()
     try:
+        if not WITHOUT_ROS & set(sys.argv[1:]):
+            ros_environment.check_middleware()
         app()
     except HandlabError as error:
         print(f"handlab: {error}", file=sys.stderr)

@@ -10,10 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from handlab_core.errors import RenderingUnavailable
+from handlab import ros_environment
+from handlab_core.errors import BadConfig, RenderingUnavailable
 
 MEMORY_NEEDED = 2.0
 """GiB: six node processes, the largest with torch."""
+
+
+PYTHONPATH_ASIDE = "HANDLAB_PYTHONPATH_ASIDE"
+"""The shell's PYTHONPATH, which the entry script does not hand on."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,28 @@ def check_all() -> list[Check]:
         _rendering,
         _video,
     ]
-    return [check() for check in checks]
+    found = _environment()
+    for check in found:  # the rest is looked at without what is in the way
+        if not check.ok:
+            os.environ.pop(check.name, None)
+    return [*found, *(look() for look in checks)]
+
+
+def _environment() -> list[Check]:
+    """Check the variables of the shell."""
+    try:
+        network = ros_environment.wants_network()
+    except BadConfig as error:
+        return [Check(ros_environment.NETWORK, False, str(error), "unset it")]
+    findings = ros_environment.findings(os.environ, network)
+    checks = [
+        Check(f.variable, False, f"{f.value}: {f.problem}", f.remedy, f.fatal) for f in findings
+    ]
+    if aside := os.environ.get(PYTHONPATH_ASIDE):
+        found = f"{aside}: is not used; .venv has all that is needed"
+        checks.append(Check("PYTHONPATH", False, found, "unset it", needed=False))
+    reach = "all networks (--network)" if network else "this machine alone"
+    return checks or [Check("environment", True, f"nothing is in the way; graphs reach {reach}")]
 
 
 def _python() -> Check:
@@ -73,7 +99,7 @@ def _library(name: str) -> Callable[[], Check]:
     def check() -> Check:
         try:
             module = importlib.import_module(name)
-        except ImportError as error:
+        except Exception as error:  # mujoco raises RuntimeError at a value of MUJOCO_GL
             remedy = "delete .venv and start ./handlab again; it installs requirements.lock"
             return Check(name, False, str(error), remedy)
         return Check(name, True, str(getattr(module, "__version__", "there")))
@@ -94,15 +120,22 @@ def _packages() -> Check:
 def _network() -> Check:
     """Whether two nodes of this machine hear each other."""
     script = (
-        "import rclpy,time\nfrom std_msgs.msg import String\nrclpy.init()\n"
-        "a,b=rclpy.create_node('doctor_a'),rclpy.create_node('doctor_b')\nheard=[]\n"
+        "import rclpy,time\nfrom rclpy.context import Context\n"
+        "from rclpy.executors import SingleThreadedExecutor\n"
+        "from std_msgs.msg import String\n"
+        "from handlab import ros_environment\nros_environment.prepare()\n"
+        "one,two=Context(),Context()\n"  # of one context all nodes are one participant in DDS
+        "rclpy.init(context=one); rclpy.init(context=two)\n"
+        "a=rclpy.create_node('doctor_a',context=one)\n"
+        "b=rclpy.create_node('doctor_b',context=two)\nheard=[]\n"
         "b.create_subscription(String,'doctor',heard.append,10)\n"
+        "executor=SingleThreadedExecutor(context=two); executor.add_node(b)\n"
         "out=a.create_publisher(String,'doctor',10)\nend=time.time()+10\n"
         "while not heard and time.time()<end:\n"
-        "    out.publish(String(data='x')); rclpy.spin_once(b,timeout_sec=0.1)\n"
+        "    out.publish(String(data='x')); executor.spin_once(timeout_sec=0.1)\n"
         "raise SystemExit(not heard)"
     )
-    environment = {**os.environ, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    environment = dict(os.environ)
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True)
     remedy = "allow UDP on the loopback interface, and space in /dev/shm (rm /dev/shm/fastrtps_*)"
     return Check("DDS", done.returncode == 0, "a message came through" if not done.returncode else

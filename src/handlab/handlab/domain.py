@@ -5,29 +5,28 @@ import os
 import tempfile
 from pathlib import Path
 
+from handlab import ros_environment
 from handlab_core.errors import BadConfig
-
-DOMAINS = range(102)
-"""Domain ids whose ports do not touch those the kernel hands out (ROS 2, "The ROS_DOMAIN_ID")."""
 
 
 class Domain:
     """The domain the user has chosen (ROS_DOMAIN_ID), else the first that no other handlab uses.
 
+    The processes of this one's graph inherit the checked variables of `ros_environment`.
+
     Raises:
-        BadConfig: all are taken.
+        BadConfig: all are taken, or a variable of the shell is in the way.
     """
 
     def __init__(self) -> None:
-        # Hands of a lab share its network: nobody else's shall be commanded by accident.
-        os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        ros_environment.prepare()
         self._lock: int | None = None
         if chosen := os.environ.get("ROS_DOMAIN_ID"):
             self.id = int(chosen)
             return
         folder = Path(tempfile.gettempdir()) / f"handlab-domains-{os.getuid()}"
         folder.mkdir(exist_ok=True)
-        for domain in DOMAINS:
+        for domain in ros_environment.SAFE_DOMAINS:
             file = os.open(folder / str(domain), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

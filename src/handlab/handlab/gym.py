@@ -208,6 +208,9 @@ class _Graph:
     """A station in a graph, with the node that talks to it, and perhaps the graph itself."""
 
     def __init__(self, task: Task, domain: int | None, pace: str) -> None:
+        from handlab import ros_environment
+
+        ros_environment.prepare()  # before rclpy is imported
         from handlab.graph import GraphConfig
         from handlab.up import BackgroundGraph
         from handlab_nodes.graph_station import GraphStation

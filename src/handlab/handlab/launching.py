@@ -1,5 +1,6 @@
 """The graph as launch_ros actions, for `ros2 launch`."""
 
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from handlab import ros_environment
 from handlab.calibration import calibration_of
 from handlab.controllers import ForeignNode, control_nodes
 from handlab.graph import (
@@ -101,15 +103,25 @@ def _station_arguments() -> list[DeclareLaunchArgument]:
                               description="Of all nodes; one for each robot."),
         DeclareLaunchArgument("viewer", default_value="false", choices=BOOLEAN,
                               description="Serve the browser viewer."),
+        DeclareLaunchArgument("network", default_value="false", choices=BOOLEAN,
+                              description="Let other machines join the graph."),
         DeclareLaunchArgument("rviz", default_value="false", choices=BOOLEAN,
                               description="Start rviz2 and what it needs."),
     ]  # fmt: skip
+
+
+def _prepare(network: bool) -> None:
+    """Set the environment variables that the nodes inherit from this process."""
+    if network:
+        os.environ[ros_environment.NETWORK] = "1"
+    ros_environment.prepare()
 
 
 def _demonstration_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     chosen = {
         name: LaunchConfiguration(name).perform(context) for name in context.launch_configurations
     }
+    _prepare(chosen["network"] == "true")
     names = ("task", "pace", "estimator", "bag", "teacher", "replay")
     texts = {name: chosen[name] for name in names if name in chosen}
     machine = {name: chosen[name] for name in ("hardware", "station", "port")}
@@ -131,6 +143,7 @@ def _nodes(context: LaunchContext, task: Task) -> list[LaunchDescriptionEntity]:
     chosen = {
         name: LaunchConfiguration(name).perform(context) for name in context.launch_configurations
     }
+    _prepare(chosen["network"] == "true")
     flags = {
         name: chosen[name] == "true" for name in ("learner", "viewer", "compose", "ros2_control")
     }

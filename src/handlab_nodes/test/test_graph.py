@@ -359,4 +359,4 @@ def test_a_closed_spinner_leaves_no_participant_behind():
 
 def test_the_domain_is_the_tests_own(domain):
     assert os.environ["ROS_DOMAIN_ID"] == str(domain)
-    assert os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+    assert os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"].endswith("config/dds/loopback.xml")
