@@ -5,6 +5,7 @@ import importlib
 import importlib.metadata
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -142,8 +143,8 @@ def test_every_task_has_a_launch_file_and_urdfs(name):
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "config").rglob("*.*")), ids=lambda p: str(p.relative_to(ROOT))
 )
-def test_every_config_file_is_yaml(path):
-    """Stations' files have a dataclass; rviz and ROS read their own."""
+def test_every_config_file_can_be_read(path):
+    """Stations' files have a dataclass; rviz, ROS and Fast DDS read their own."""
     if path.parent.name == "hands":
         station = load_station(path)
         assert station.path == path
@@ -151,6 +152,9 @@ def test_every_config_file_is_yaml(path):
         return
     if path.parent.name == "gaits":
         assert load_gait(make_task(path.stem)).poses.shape[1] == make_task(path.stem).hand.n
+        return
+    if path.parent.name == "dds":
+        assert ElementTree.parse(path).getroot().tag.endswith("dds")
         return
     kinds = (path.suffix, path.parent.name)
     assert ".rviz" in kinds or "controllers" in kinds, f"no dataclass is known for {path.name}"
