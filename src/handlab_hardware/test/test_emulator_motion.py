@@ -230,6 +230,26 @@ def test_reverse_mode_turns_the_other_way():
     assert turned[0] > 0.6
 
 
+@pytest.mark.parametrize("turns", [-3, -1, 0, 2])
+def test_reverse_mode_also_turns_the_turns_that_were_forgotten(bench, turns):
+    bench.loop.physics.place(np.array([np.pi / 2 + turns * 2 * np.pi]))
+    bench.run(0.01)
+    bench.servos[0].reboot(bench.now)
+    bench.run(1.0)
+    bench["operating_mode"] = 4
+    assert bench["present_position"] == 1024
+    bench["drive_mode"] = 1
+    assert bench["present_position"] == 4096 - 1024
+    bench["drive_mode"] = 0
+    assert bench["present_position"] == 1024
+    bench["drive_mode"] = 1
+    bench["torque_enable"] = 1
+    bench["goal_position"] = 4096 - 1024 + 300
+    bench.run(1.0)
+    horn = bench.loop.motion.position[0] - turns * 2 * np.pi
+    assert horn == pytest.approx((1024 - 300) * 2 * np.pi / 4096, abs=0.02)
+
+
 def test_the_homing_offset_is_added_to_the_position(bench):
     bench["homing_offset"] = -500
     assert bench["present_position"] == 1548

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import serial
 
@@ -194,7 +195,7 @@ def test_the_same_seed_loses_the_same_packets():
     def lost(seed):
         with emulate(EmulatorConfig(seed=seed)) as port:
             port.inject(Fault("drop", probability=0.5))
-            with serial.Serial(port.name, 1_000_000, timeout=0.02) as client:
+            with serial.Serial(port.name, 1_000_000, timeout=0.1) as client:
                 return [client.write(PING) and client.read(PONG_SIZE) == b"" for _ in range(12)]
 
     assert lost(1) == lost(1)
@@ -230,3 +231,57 @@ def test_the_command_serves_until_it_is_told_to_end(link, how):
 def test_the_command_says_what_is_wrong(capsys):
     assert main(["--ids", "300"]) == 1
     assert "from 0 to 252" in capsys.readouterr().err
+
+
+@pytest.fixture
+def asleep(link):
+    """A port whose servos are limp and stand still, so that it waits for bytes."""
+    with emulate(EmulatorConfig(link=link, ids=tuple(range(1, 10)))) as port:
+        assert wait_for(lambda: port.bus.resting)
+        time.sleep(0.05)
+        yield port
+
+
+def test_an_idle_emulator_waits_for_bytes_and_uses_no_processor(asleep):
+    before = time.process_time()
+    time.sleep(1.0)
+    assert time.process_time() - before < 0.02
+
+
+def test_a_rest_ends_with_the_first_byte_and_time_has_passed(asleep):
+    loop = asleep.bus.loop
+    loop.temperature[:] = 60.0
+    loop.physics.place(np.full(9, 1.0))  # by hand, unseen
+    time.sleep(0.5)
+    began = loop.time
+    with serial.Serial(asleep.name, 1_000_000, timeout=1.0) as client:
+        start = time.monotonic()
+        client.write(packet.instruction(1, Code.READ, b"\x84\x00\x04\x00"))  # present position
+        answer = client.read(15)
+        assert time.monotonic() - start < 0.5
+    assert int.from_bytes(answer[9:13], "little") == round(4096 / (2 * np.pi))
+    assert loop.time - began > 0.4
+    assert loop.temperature.max() < 60.0
+
+
+def test_torque_ends_a_rest_for_good(asleep):
+    with serial.Serial(asleep.name, 1_000_000, timeout=1.0) as client:
+        for address, value in ((116, (3000).to_bytes(4, "little")), (64, b"\x01")):
+            write = packet.instruction(1, Code.WRITE, bytes((address, 0)) + value)
+            client.write(write)
+            client.read(11)
+    assert wait_for(
+        lambda: abs(asleep.bus.loop.motion.position[0] / (2 * np.pi) * 4096 - 3000) < 20
+    )
+
+
+def test_faults_come_and_go_during_a_rest(asleep, link):
+    asleep.inject(Fault("dead", id=1, seconds=0.2))
+    assert wait_for(lambda: not asleep.bus.resting)
+    assert ping(asleep.name, timeout=0.05) == b""
+    assert wait_for(lambda: asleep.bus.faults.quiet and asleep.bus.resting)
+    assert len(ping(asleep.name)) == PONG_SIZE
+    asleep.inject(Fault("unplug", seconds=0.2))
+    assert wait_for(lambda: not link.exists())
+    assert wait_for(link.exists)
+    assert len(ping(asleep.name)) == PONG_SIZE

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from handlab_hardware.dynamixel.emulator import EmulatorConfig, Fault, make_bus, packet
 from handlab_hardware.dynamixel.emulator.packet import BROADCAST, Code, Error
 from handlab_hardware.dynamixel.models import MODELS
-from handlab_hardware.dynamixel.registers import BAUD_RATES, REGISTERS, HardwareError
+from handlab_hardware.dynamixel.registers import (
+    BAUD_RATES,
+    RAD_S_PER_COUNT,
+    REGISTERS,
+    HardwareError,
+)
 
 ALERT = 0x80
 GAP = 0.001  # s between packets
@@ -70,11 +75,74 @@ def test_a_new_servo_has_the_models_factory_values(model):
     assert host.read(1, "velocity_limit") == facts.velocity_limit
     assert host.read(1, "position_p_gain") == facts.gains[2]
     assert host.read(1, "min_voltage_limit") == facts.voltage_limits[0]
-    assert host.read(1, "shutdown") == 52
+    assert host.read(1, "shutdown") == facts.shutdown
     assert host.read(1, "present_position") == host.read(1, "goal_position") == 2048
     assert host.read(1, "present_input_voltage") == round(facts.nominal_voltage * 10)
     if facts.current_limit is not None:
         assert host.read(1, "current_limit") == facts.current_limit
+
+
+@pytest.mark.parametrize(
+    ("firmware", "model", "good", "bad"),
+    [
+        (38, "XM430-W210", [0, 1], [4, 5, 8, 9, 12, 13]),
+        (41, "XM430-W210", [1], [4, 8]),
+        (42, "XM430-W210", [1, 4, 5], [8, 12]),
+        (44, "XL430-W250", [4], [8]),
+        (45, "XM430-W210", [1, 4, 8, 13], [2, 16]),
+        (45, "XL330-M288", [1, 4], [8]),
+        (46, "XL330-M288", [1, 4, 8], [2]),
+    ],
+)
+def test_old_firmware_knows_fewer_drive_modes(firmware, model, good, bad):
+    host = Host(ids=(1,), models=(model,), firmware=firmware)
+    for value in good:
+        assert host.write(1, "drive_mode", value) == Error.NONE
+    kept = host.read(1, "drive_mode")
+    for value in bad:
+        assert host.write(1, "drive_mode", value) == Error.DATA_RANGE
+    assert host.read(1, "drive_mode") == kept
+
+
+@pytest.mark.parametrize(
+    ("firmware", "model", "known"),
+    [(38, "XM430-W210", False), (44, "XH430-V210", False), (45, "XM430-W210", True),
+     (45, "XC330-T288", False), (46, "XC330-T288", True)],
+)  # fmt: skip
+def test_old_firmware_has_no_startup_configuration_and_no_backup(firmware, model, known):
+    host = Host(ids=(1,), models=(model,), firmware=firmware)
+    expected = (Error.NONE, Error.NONE) if known else (Error.ACCESS, Error.INSTRUCTION)
+    assert host.write(1, "startup_configuration", 1) == expected[0]
+    assert host.error(1, Code.BACKUP, b"\x01CTRL") == expected[1]
+    assert host.read(1, "startup_configuration") == host.read(1, "backup_ready") == int(known)
+    host.error(1, Code.FACTORY_RESET, b"\x02")
+    host.wait(1.0)
+    assert host.write(1, "startup_configuration", 1) == expected[0]
+
+
+def test_small_servos_have_a_shorter_table_with_fewer_indirect_registers():
+    host = Host(ids=(1,), models=("XL330-M288",))
+    assert host.send(1, Code.READ, struct.pack("<HH", 227, 1))[0][1] == Error.NONE
+    assert host.send(1, Code.READ, struct.pack("<HH", 228, 1))[0][1] == Error.ACCESS
+    first = struct.pack("<HH", 168, REGISTERS["led"].address)
+    assert host.error(1, Code.WRITE, first) == Error.NONE
+    assert host.error(1, Code.WRITE, struct.pack("<HB", 208, 1)) == Error.NONE
+    assert host.read(1, "led") == 1
+    assert host.write(1, "velocity_limit", 2047) == Error.NONE
+    assert host.write(1, "baud_rate", 7) == Error.DATA_RANGE
+
+
+@pytest.mark.parametrize("model", sorted(MODELS))
+def test_a_models_numbers_agree_with_each_other(model):
+    """The velocity limit is near the speed without load, and the current limit above the stall."""
+    facts = MODELS[model]
+    limit = facts.velocity_limit * RAD_S_PER_COUNT
+    assert 0.75 < limit / facts.no_load_speed < 1.3
+    if facts.current_limit is not None:
+        assert 1.0 < facts.current_limit * facts.current_unit / facts.stall_current < 1.45
+    least, most = facts.voltage_limits
+    assert least / 10 < facts.nominal_voltage < most / 10
+    assert [m.name for m in MODELS.values() if m.number == facts.number] == [model]
 
 
 def test_a_model_without_current_has_no_current_registers():

@@ -1,8 +1,8 @@
 """The control table of the X series: where each value lives, and what a count of it is worth.
 
 From the vendor's e-manual (ROBOTIS-GIT/emanual, docs/en/dxl/x/*.md and
-_includes/en/dxl/control_table_*.md). Addresses are the same on all models here; what differs from
-model to model is in `models`.
+_includes/en/dxl/control_table_*.md). Addresses are the same on all models here but for the indirect
+registers of the 330 series; what differs from model to model is in `models`.
 """
 
 from dataclasses import dataclass
@@ -109,6 +109,9 @@ INDIRECT = (
     (578, 634, 28),
 )
 """Indirect address registers (2 bytes each) point to what the data bytes stand for."""
+
+INDIRECT_330 = ((168, 208, 20),)
+"""The same of the 330 series, whose table ends with them."""
 
 TABLE_SIZE = 662
 """Bytes, to the end of the last indirect data register."""

@@ -102,6 +102,11 @@ class Bus:
             self._began = None
         return replies
 
+    @property
+    def resting(self) -> bool:
+        """Whether nothing happens until an instruction or a fault comes."""
+        return self.loop.resting and self.faults.quiet
+
     def hang_up(self) -> None:
         """Forget a packet that was begun; the host is gone."""
         self._parser.reset()

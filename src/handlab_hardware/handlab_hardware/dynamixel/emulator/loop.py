@@ -30,6 +30,13 @@ from handlab_hardware.dynamixel.registers import (
     OperatingMode,
 )
 
+RESET_PART = 0.6
+"""Chosen: 3 V of the 5 V that the small servos of the 330 series are made for."""
+
+REST_SPEED = 0.01  # rad/s
+REST_TIME = 0.5
+"""s without torque, and slower than REST_SPEED, after which nothing will move by itself."""
+
 PRESENT = struct.Struct("<HBBhhiiiiHB")
 PRESENT_START = REGISTERS["realtime_tick"].address
 """The registers from the tick to the temperature follow each other and are written in one go."""
@@ -53,7 +60,9 @@ class LoopConfig:
     wiring: float = 0.1  # ohm between supply and servos
     overload: float = 0.95  # of stall torque; more than this for `overload_s` is an overload
     overload_s: float = 2.0
-    reset_voltage: float = 6.0  # V; below it a servo's controller stops, and starts anew after
+    reset_voltage: float = 6.0
+    """V; below it a servo's controller stops, and starts anew after; for small servos RESET_PART of
+    their nominal voltage."""
     house_period: float = 0.01  # s between looks at heat, voltage and load
 
 
@@ -98,7 +107,21 @@ class ControlLoop:
         self._house = max(1, round(self.config.house_period / physics.period))
         self._columns = np.zeros((PRESENT_VALUES, n))
         self._fresh = False
+        self._still = 0.0  # s, for which nothing has moved or could
         self._notice()
+
+    @property
+    def resting(self) -> bool:
+        """Whether nothing happens until an instruction comes: all is limp and stands still."""
+        return self._still >= REST_TIME and not any(servo.torque for servo in self.servos)
+
+    def skip(self, now: float) -> None:
+        """Let time pass up to `now` for a world at rest, in which servos cool and nothing else."""
+        skipped = now - self.time
+        if skipped > 0.0:
+            self._start += skipped
+            still = np.zeros_like(self.temperature)
+            self.temperature = self.config.thermal.heat(self.temperature, still, skipped)
 
     @property
     def time(self) -> float:
@@ -156,7 +179,7 @@ class ControlLoop:
         settings = self.settings
         bare = self._position()[i] - settings.offset[i]
         turns = np.floor((round(bare) + 0.0) / TICKS_PER_TURN) * TICKS_PER_TURN
-        settings.base[i] += turns
+        settings.base[i] += turns * settings.sign[i]
         self._trajectory[i] -= turns
 
     def _reset_goal(self, i: int, servo: Servo) -> None:
@@ -253,11 +276,13 @@ class ControlLoop:
     def _keep_house(self, dt: float) -> None:
         """Heat, voltage and overload; what is beyond a limit becomes a hardware error."""
         config, settings, motion = self.config, self.settings, self.motion
+        calm = not settings.torque.any() and (np.abs(motion.velocity) < REST_SPEED).all()
+        self._still = self._still + dt if calm else 0.0
         load = motion.torque / settings.stall_torque
         self.temperature = config.thermal.heat(self.temperature, load, dt)
         current = np.abs(load) * settings.stall_current
         self.voltage = np.maximum(self.supply - config.wiring * current.sum(), 0.0)
-        off = self.supply < config.reset_voltage
+        off = self.supply < np.minimum(config.reset_voltage, RESET_PART * settings.nominal)
         for i in np.flatnonzero(off):  # and they boot when it returns
             self.servos[i].reboot(self.time)
         strained = np.abs(load) > config.overload
@@ -280,15 +305,15 @@ class ControlLoop:
     def _position(self) -> Array:
         """Positions in the servos' own counts, (n,)."""
         settings = self.settings
-        bare = settings.sign * (self.motion.position / RAD_PER_TICK - MIDDLE) + MIDDLE
-        position: Array = bare - settings.base + settings.offset
+        horn = self.motion.position / RAD_PER_TICK - settings.base
+        position: Array = settings.sign * (horn - MIDDLE) + MIDDLE + settings.offset
         return position
 
     def _angle(self, position: Array) -> Array:
         """Angles of the horns [rad] for positions in the servos' own counts."""
         settings = self.settings
-        bare = position - settings.offset + settings.base
-        angle: Array = (settings.sign * (bare - MIDDLE) + MIDDLE) * RAD_PER_TICK
+        horn = settings.sign * (position - settings.offset - MIDDLE) + MIDDLE
+        angle: Array = (horn + settings.base) * RAD_PER_TICK
         return angle
 
     def _publish(self) -> None:

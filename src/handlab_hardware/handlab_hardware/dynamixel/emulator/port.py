@@ -33,7 +33,10 @@ from handlab_hardware.dynamixel.emulator.faults import Fault
 SPIN_S = 100e-6
 """s before a reply during which the clock is watched instead of slept."""
 
-IDLE_S = 2e-3  # s between looks at the servos while nothing happens
+IDLE_S = 2e-3  # s between looks at the servos while no instruction comes
+WAKE_S = 0.02
+"""s of a rest that are lived through after all, a period of any world behind the servos or more:
+somebody may have turned them."""
 MAX_LAG_S = 0.25  # s that the servos may be behind; more is not made up for
 UNPLUG_S = 1.0  # s, unless a fault says otherwise
 READ_SIZE = 4096
@@ -166,10 +169,15 @@ class EmulatedPort:
             watched.append(self._master)
         if self._channel is not None:
             watched += self._channel.watched()
-        timeout = IDLE_S
+        resting = self.bus.resting and not self._replies
+        timeout: float | None = IDLE_S
         if self._replies:
-            timeout = min(timeout, max(self._replies[0][0] - self._now() - SPIN_S, 0.0))
-        ready, _, _ = select.select(watched, (), (), timeout)
+            timeout = min(IDLE_S, max(self._replies[0][0] - self._now() - SPIN_S, 0.0))
+        elif resting:
+            timeout = None if self._plugged_at is None else self._plugged_at - self._now()
+        ready, _, _ = select.select(watched, (), (), timeout and max(timeout, 0.0))
+        if resting:
+            self.bus.loop.skip(self._now() - WAKE_S)
         if not ready and not self._replies:
             self.bus.advance(self._keep_up())
         return ready

@@ -7,7 +7,13 @@ values into it. Where the manual is silent, the choice is named here.
 from dataclasses import dataclass
 
 from handlab_hardware.dynamixel.emulator.packet import Alert, Error
-from handlab_hardware.dynamixel.emulator.table import FACTORY_BAUD, GOALS, ControlTable, Writes
+from handlab_hardware.dynamixel.emulator.table import (
+    FACTORY_BAUD,
+    GOALS,
+    TORQUE_ON_BY_GOAL,
+    ControlTable,
+    Writes,
+)
 from handlab_hardware.dynamixel.models import ServoModel
 from handlab_hardware.dynamixel.registers import (
     BAUD_RATES,
@@ -28,12 +34,10 @@ CLEAR_TURNS = b"\x01\x44\x58\x4c\x22"
 BACKUP_STORE, BACKUP_RESTORE = b"\x01CTRL", b"\x02CTRL"
 RESET_ALL, RESET_KEEP_ID, RESET_KEEP_ID_AND_BAUD = 0xFF, 0x01, 0x02
 
-BACKUP_FIRMWARE = 45
 NO_BROADCAST_RESET_FIRMWARE = 42
 MAX_SECONDARY_ID = 252
 
 STARTUP_TORQUE_ON, STARTUP_RAM_RESTORE = 0b01, 0b10
-TORQUE_ON_BY_GOAL = 0b1000  # bit of drive_mode
 
 BAUD_OF = {value: baud for baud, value in BAUD_RATES.items()}
 
@@ -68,7 +72,7 @@ class Servo:
         now: float = 0.0,
     ) -> None:
         self.model, self.firmware = model, firmware
-        self.table = ControlTable(model)
+        self.table = ControlTable(model, firmware)
         self.table.put("id", id)
         self.table.put("baud_rate", BAUD_RATES[baud])
         self._backup: bytes | None = None
@@ -190,7 +194,7 @@ class Servo:
         if broadcast and not kept and self.firmware >= NO_BROADCAST_RESET_FIRMWARE:
             return Answer(Error.NONE)
         values = {name: self.table.get(name) for name in kept}
-        self.table = ControlTable(self.model)
+        self.table = ControlTable(self.model, self.firmware)
         for name, value in values.items():
             self.table.put(name, value)
         self._boot(now)
@@ -207,7 +211,7 @@ class Servo:
 
     def back_up(self, params: bytes, now: float) -> Answer:
         """Store the table, or restore it and start anew."""
-        if self.firmware < BACKUP_FIRMWARE:
+        if self.firmware < self.model.fast_sync_read_firmware:
             return Answer(Error.INSTRUCTION)
         if params not in (BACKUP_STORE, BACKUP_RESTORE):
             return Answer(Error.DATA_RANGE)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from handlab_hardware.dynamixel.emulator.servo import Servo
+from handlab_hardware.dynamixel.emulator.table import REVERSE, TIME_BASED
 from handlab_hardware.dynamixel.models import ServoModel
 from handlab_hardware.dynamixel.registers import (
     PWM_PER_COUNT,
@@ -32,8 +33,6 @@ POSITION_MODES = frozenset(
 )
 MAX_HOMING_IN_POSITION_MODE = 1024  # ticks; more is ignored, control_table_homingoffset.md
 
-REVERSE, TIME_BASED = 0b001, 0b100  # bits of drive_mode
-
 
 class Settings:
     """One column per servo; `load` fills it from the servo's table. Arrays are (n,)."""
@@ -54,7 +53,8 @@ class Settings:
         self.torque = np.zeros(n, dtype=np.bool_)
         self.velocity_mode, self.position_mode = self.torque.copy(), self.torque.copy()
         self.sign, self.offset, self.base = np.ones(n), np.zeros(n), np.zeros(n)
-        """Direction; homing offset, and whole turns that were forgotten, counts."""
+        """Direction; homing offset [counts]; whole turns of the horn that were forgotten [counts],
+        whatever the direction."""
         self.goal = np.zeros(n)  # counts
         self.goal_speed = np.zeros(n)  # counts/s
         self.goal_torque, self.goal_duty = np.zeros(n), np.zeros(n)  # N m; of full duty

@@ -6,38 +6,29 @@ from handlab_hardware.dynamixel.emulator.packet import MAX_ID, Error
 from handlab_hardware.dynamixel.models import ServoModel
 from handlab_hardware.dynamixel.registers import (
     BAUD_RATES,
-    INDIRECT,
     REGISTERS,
     TABLE_SIZE,
-    HardwareError,
     OperatingMode,
     Register,
 )
 
 FACTORY_ID = 1
 FACTORY_BAUD = 57_600
-FACTORY_SHUTDOWN = (
-    HardwareError.OVERLOAD | HardwareError.ELECTRICAL_SHOCK | HardwareError.OVERHEATING
-)
 MAX_TURNS_TICKS = 1_048_575  # +-256 turns; _includes/en/dxl/control_table_goal_position_2.md
 MAX_GAIN = 16_383
 MAX_PROFILE = 32_767
-DRIVE_MODE_BITS = 0b1101  # reverse, time-based profile, torque on by goal update
+REVERSE, TIME_BASED, TORQUE_ON_BY_GOAL = 0b0001, 0b0100, 0b1000  # bits of drive_mode
 
 CURRENT_REGISTERS = frozenset(("current_limit", "goal_current"))
 """Missing from models that do not measure current."""
 
 _RANGES = {
     "id": (0, MAX_ID),
-    "baud_rate": (0, max(BAUD_RATES.values())),
     "return_delay_time": (0, 254),
-    "drive_mode": (0, DRIVE_MODE_BITS),
-    "protocol_type": (1, 2),
     "homing_offset": (-1_044_479, 1_044_479),
     "moving_threshold": (0, 1023),
     "temperature_limit": (0, 100),
     "pwm_limit": (0, 885),
-    "velocity_limit": (0, 1023),
     "max_position_limit": (0, 4095),
     "min_position_limit": (0, 4095),
     "startup_configuration": (0, 3),
@@ -72,7 +63,10 @@ _RULING = frozenset(
 
 GOALS = frozenset(("goal_pwm", "goal_current", "goal_velocity", "goal_position"))
 
-FIRST_INDIRECT_TARGET, LAST_INDIRECT_TARGET = 64, TABLE_SIZE - 1
+FIRST_INDIRECT_TARGET = 64
+
+LATER = frozenset(("startup_configuration", "backup_ready"))
+"""Registers that only firmware with fast reads has."""
 
 
 class Layout:
@@ -84,7 +78,9 @@ class Layout:
         self.registers = {name: r for name, r in REGISTERS.items() if name not in absent}
         self.indirect: dict[int, int] = {}
         """Address of an indirect data byte to that of its indirect address."""
-        for address, data, count in INDIRECT:
+        self.size = max(data + count for _, data, count in model.indirect)
+        """Bytes, to the end of the table."""
+        for address, data, count in model.indirect:
             for i in range(count):
                 self._add(Register(f"indirect_address_{address + 2 * i}", address + 2 * i, 2, True))
                 self._add(Register(f"indirect_data_{data + i}", data + i, 1, True))
@@ -97,6 +93,9 @@ class Layout:
             "max_voltage_limit": model.voltage_limits,
             "min_voltage_limit": model.voltage_limits,
             "current_limit": (0, model.current_limit or 0),
+            "velocity_limit": (0, model.velocity_limit_most),
+            "protocol_type": model.protocols,
+            "baud_rate": (0, model.baud_rate_most),
         }
 
     def _add(self, register: Register) -> None:
@@ -120,7 +119,7 @@ class Layout:
             "pwm_limit": 885,
             "velocity_limit": model.velocity_limit,
             "max_position_limit": 4095,
-            "shutdown": int(FACTORY_SHUTDOWN),
+            "shutdown": model.shutdown,
             "status_return_level": 2,
         }
         if model.current_limit is not None:
@@ -140,10 +139,22 @@ Writes = list[tuple[Register, int]]
 
 
 class ControlTable:
-    """Memory behind the rules of a model's layout; knows values, not what they do."""
+    """Memory behind the rules of a model's layout; knows values, not what they do.
 
-    def __init__(self, model: ServoModel) -> None:
+    Args:
+        model: which servo it is.
+        firmware: its version; an older one has fewer registers and drive modes.
+    """
+
+    def __init__(self, model: ServoModel, firmware: int) -> None:
         self.layout = layout_of(model)
+        later = firmware >= model.fast_sync_read_firmware
+        self._missing = frozenset() if later else LATER
+        self._drive_modes = REVERSE
+        if firmware >= model.timed_profile_firmware:
+            self._drive_modes |= TIME_BASED
+        if later:
+            self._drive_modes |= TORQUE_ON_BY_GOAL
         self.memory = bytearray(TABLE_SIZE)
         self._registers = self.layout.registers
         self._rules: dict[str, tuple[int, int, Error]] = {}
@@ -176,7 +187,7 @@ class ControlTable:
         zeros.
         """
         end = address + length
-        if not length or end > TABLE_SIZE or self.layout.owner[address] is None:
+        if not length or end > self.layout.size or self.layout.owner[address] is None:
             return Error.ACCESS, b""
         if not self.linked:
             return Error.NONE, bytes(self.memory[address:end])
@@ -213,7 +224,7 @@ class ControlTable:
 
     def _resolve(self, address: int, data: bytes) -> list[tuple[int, bytes]]:
         """Split a write to indirect data into the writes that it stands for."""
-        if not self.linked or address + len(data) > TABLE_SIZE:
+        if not self.linked or address + len(data) > self.layout.size:
             return [(address, data)]
         runs: list[tuple[int, bytearray]] = []
         for i, byte in enumerate(data):
@@ -233,6 +244,8 @@ class ControlTable:
             register = self.layout.owner[at] if at < TABLE_SIZE else None
             if register is None or not register.writable or (locked and register.eeprom):
                 return Error.ACCESS
+            if register.name in self._missing:
+                return Error.ACCESS
             stop = at + register.size
             if register.address != at or stop > end:
                 return Error.DATA_LENGTH
@@ -250,11 +263,11 @@ class ControlTable:
         elif name == "operating_mode":
             good = value in self.layout.model.modes
         elif name.startswith("indirect_address"):
-            good = FIRST_INDIRECT_TARGET <= value <= LAST_INDIRECT_TARGET
+            good = FIRST_INDIRECT_TARGET <= value < self.layout.size
         else:
             good = True
         if name == "drive_mode":
-            good = good and not value & ~DRIVE_MODE_BITS
+            good = not value & ~self._drive_modes
         elif name == "bus_watchdog":  # only 0 clears its error
             good = good and not (value and self.get(name) < 0)
         return Error.NONE if good else Error.DATA_RANGE
