@@ -258,17 +258,23 @@ def emulate(
     wire: Annotated[str, typer.Argument(help="dynamixel or allegro")] = "dynamixel",
     station: StationFile = "",
     port: Annotated[str, typer.Option(help="Where it is found; default: a new port")] = "",
+    interface: Annotated[str, typer.Option(help="allegro: of python-can")] = "",
+    channel: Annotated[str, typer.Option(help="allegro: of the interface")] = "",
     seed: Seed = 0,
 ) -> None:
     """Emulate a hand's motors down to the wire, with MuJoCo behind them, until Ctrl-C."""
-    from handlab.emulation import WIRES, make_emulated, serve
+    from handlab.emulation import WIRES, can_port, make_emulated, serve
     from handlab.graph import EMULATED, GraphConfig, on_machine
     from handlab.progress import console
+    from handlab_core.errors import BadConfig
     from handlab_hardware.station_file import station_path
 
-    chosen = on_machine(GraphConfig(pace="real"), wire, station, port or EMULATED)
+    if (interface or channel) and (wire != "allegro" or port):
+        raise BadConfig("--interface and --channel are of an Allegro hand, and in place of --port")
+    chosen = on_machine(GraphConfig(pace="real"), wire, station, EMULATED)
+    default = can_port(interface, channel) if wire == "allegro" else chosen.port
     path = Path(station or station_path(WIRES.get(wire, wire)))
-    motors = make_emulated(wire, path, chosen.port, chosen.fixture_port, seed)
+    motors = make_emulated(wire, path, port or default, chosen.fixture_port, seed)
     console.print(f"{motors.name}; Ctrl-C ends it")
     serve(motors)
 

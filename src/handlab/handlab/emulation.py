@@ -12,13 +12,13 @@ import numpy as np
 
 from handlab.graph import GraphConfig, on_machine
 from handlab.up import BackgroundGraph
-from handlab_core.errors import BadConfig, UnknownName
+from handlab_core.errors import BadConfig, StationFault, UnknownName
 from handlab_core.fixtures import FIXTURES
 from handlab_core.hands import make_hand
 from handlab_core.priority import hurry
 from handlab_core.tasks import make_task
 from handlab_hardware.allegro.config import AllegroConfig
-from handlab_hardware.allegro.emulator import EmulatedHand
+from handlab_hardware.allegro.emulator import DEFAULT_BUS, EmulatedHand, check_free
 from handlab_hardware.allegro.emulator import serve as serve_hand
 from handlab_hardware.allegro.wire import Wire
 from handlab_hardware.dynamixel.emulator import EmulatedPort, EmulatorConfig, emulate
@@ -102,8 +102,16 @@ class EmulatedAllegro:
         config = AllegroConfig.from_dict(facts.allegro)
         self.world = TorqueWorld(make_hand(facts.hand), FIXTURES.make(facts.fixture))
         interface, _, channel = bus.rpartition(":")
-        self._wire = Wire(interface or config.interface, channel)
-        self.name = f"{self._wire.name} and {port}"
+        interface = interface or config.interface
+        self._wire = Wire(interface, channel)
+        try:
+            check_free(self._wire, config.device)
+        except StationFault:
+            self._wire.close()
+            raise
+        self.name = (
+            f"an Allegro hand {config.version} on {interface}:{channel}, its fixture on {port}"
+        )
         self.hand = EmulatedHand(
             self._wire.send, self.world, config.protocol, config.device, config.side
         )
@@ -178,6 +186,22 @@ def make_emulated(
     if hardware == "allegro":
         return EmulatedAllegro(station, port, Path(fixture_port), seed)
     raise UnknownName("wire", hardware, WIRES)
+
+
+def can_port(interface: str = "", channel: str = "") -> str:
+    """Return the port of an emulated Allegro hand, `interface:channel`.
+
+    Args:
+        interface: of python-can; empty: the default.
+        channel: of that interface; empty: the default, which only the default interface has.
+
+    Raises:
+        BadConfig: another interface is named without a channel.
+    """
+    interface = interface or DEFAULT_BUS[0]
+    if not channel and interface != DEFAULT_BUS[0]:
+        raise BadConfig(f"--interface {interface} needs --channel, as vcan0")
+    return f"{interface}:{channel or DEFAULT_BUS[1]}"
 
 
 def _servos_of(facts: StationFile) -> DynamixelSection:

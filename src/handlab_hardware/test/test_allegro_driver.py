@@ -43,6 +43,7 @@ class Bench:
     def _to_hand(self, frame):
         self.sent.append((self.now, frame))
         self.emulated.receive(frame)
+        return True
 
     def run(self, duration, before_each=lambda: None):
         for _ in range(round(duration / TICK)):

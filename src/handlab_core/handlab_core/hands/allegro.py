@@ -31,6 +31,8 @@ MAX_RATE = 3.5  # rad/s, half of the velocity limit in the vendor's URDF
 LOSSES = 0.1  # N m s/rad, joint damping; urdf/SOURCE.md
 
 STRAIGHT = 0.0  # rad
+SIDE = "right"
+"""Of the hand that is described here and in urdf/allegro."""
 
 
 @HANDS.register

@@ -1,7 +1,7 @@
 """The backend of an Allegro hand: `HandDriver` on a bus, in a thread of its own.
 
 The bus is read as frames come. Where it fails as a whole (adapter unplugged, bus off), that is
-announced, it is opened again every REOPEN_EVERY, and the start-up is sent anew; whether the motors
+announced, it is opened again every REOPEN_EVERY, and the start-up is sent again; whether the motors
 go on again is the driver's ladder.
 """
 
@@ -19,6 +19,7 @@ from handlab_core.backend import GoalsInForce
 from handlab_core.errors import BadConfig, StationFault, StationTimeout
 from handlab_core.fixtures import FIXTURES
 from handlab_core.hands import Hand, make_hand
+from handlab_core.hands.allegro import SIDE
 from handlab_core.health import GroupHealth, StationHealth
 from handlab_core.types import Array, Command, IntArray, JointState, Reading
 from handlab_hardware.allegro.config import HAND, AllegroConfig
@@ -64,11 +65,16 @@ class AllegroHand:
 
     def __init__(self, hand: Hand, config: AllegroConfig, clock: Clock = time.monotonic) -> None:
         self._hand, self._config, self._clock = hand, config, clock
+        if config.side != SIDE:
+            raise BadConfig(
+                f"allegro: side is {config.side}; only a {SIDE} hand can be driven, as "
+                "urdf/allegro describes no other: connect a right hand and correct `side`"
+            )
         self._lock, self._moved = threading.Lock(), threading.Condition()
         self._stop = threading.Event()
         self._failure = ""
         self.counts: Counter[str] = Counter(bus_failures=0)
-        self._wire: Wire | None = Wire(config.interface, config.channel)
+        self._wire, self._lost = Wire(config.interface, config.channel), False
         self._driver = HandDriver(hand, config, self._send)
         try:
             self._open()
@@ -98,7 +104,7 @@ class AllegroHand:
         """
         with self._lock:
             self._driver.command(hand.q[0], hand.effort[0], self._now(), period)
-            self.delivered = self._wire is not None
+            self.delivered = not (self._lost or self._wire.full)
         return self.read()
 
     def prepare(self, hand: Array, fixture: Array) -> tuple[GoalsInForce, GoalsInForce]:
@@ -150,19 +156,21 @@ class AllegroHand:
         """What is known of the hand; nothing is known of the fixture."""
         with self._lock:
             now, driver = self._now(), self._driver
-            problems = (self._failure,) if self._failure else driver.problems(now)
+            problems = self._wire.problems() + driver.problems(now)
+            problems = (self._failure,) if self._failure else problems
             n = self._hand.n
             status = 0 if driver.info is None else int(driver.info.status) & ~1
+            errors = driver.errors
             group = GroupHealth(
                 temperature=driver.temperature.copy(),
                 voltage=np.full(n, np.nan),
-                hardware_error=(status,) * n,
+                hardware_error=tuple(int(bits) or status for bits in errors),
                 silent=driver.silent_joints(now),
-                torque=np.full(n, driver.engaged),
+                torque=driver.engaged & (errors == 0),
                 hot=driver.hot,
                 pause=driver.pause,
             )
-            counts = {**driver.counts, **self.counts}
+            counts = {**driver.counts, **self._wire.counts, **self.counts}
         return StationHealth(group, GroupHealth.unknown(1), problems, (), counts)
 
     @property
@@ -192,9 +200,8 @@ class AllegroHand:
     def _now(self, ago: float = 0.0) -> float:
         return whole_ns(self._clock() - ago)
 
-    def _send(self, frame: Frame) -> None:
-        assert self._wire is not None
-        self._wire.send(frame)
+    def _send(self, frame: Frame) -> bool:
+        return self._wire.send(frame)
 
     def _pump(self) -> None:
         """Take the frames that are there, and then let the driver look at the time.
@@ -202,7 +209,6 @@ class AllegroHand:
         In this order: frames that waited while this thread did not run are not late. They count
         from when they arrived, so that what they tell is not told as newer than it is.
         """
-        assert self._wire is not None
         frame, taken = self._wire.receive(POLL), 0
         while frame is not None:
             with self._lock:
@@ -215,10 +221,13 @@ class AllegroHand:
     def _open(self) -> None:
         """Start the hand up and check that it is the right one."""
         driver, where = self._driver, f"on {self._config.channel} ({self._config.interface})"
-        assert self._wire is not None
         self._wire.flush()
         driver.start(self._now())
-        if not self._pump_until(lambda: driver.info is not None and driver.serial is not None):
+        needs_info = not self._config.protocol.side_in_serial
+        self._pump_until(
+            lambda: driver.serial is not None and (driver.info is not None or not needs_info)
+        )
+        if driver.serial is None:
             raise StationTimeout(
                 f"no hand with device id {self._config.device} answers {where}: check that it is "
                 f"powered, that the CAN cable is in, and that the bus runs at 1 Mbit/s"
@@ -236,50 +245,44 @@ class AllegroHand:
         return done()
 
     def _shut(self) -> None:
-        if self._wire is None:
-            return
-        try:
-            self._driver.stop()
-        except WireLost as error:
-            log.warning("while closing: %s", error)
+        if not self._lost:
+            try:
+                self._driver.stop()
+            except WireLost as error:
+                log.warning("while closing: %s", error)
+        self._lost = True
         self._wire.close()
-        self._wire = None
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                if self._wire is None:
+                if self._lost:
                     self._reopen()
                 else:
                     self._pump()
-            except WireLost as error:
+            except StationFault as error:
                 self._lose(error)
             with self._moved:
                 self._moved.notify_all()
 
-    def _lose(self, error: WireLost) -> None:
-        log.error("%s; trying again every %s s", error, REOPEN_EVERY)
+    def _lose(self, error: StationFault) -> None:
+        """Note that the bus is gone; say so once, however often it cannot be opened."""
         with self._lock:
+            self._lost, self._driver.engaged = True, False
+            failure, self._failure = self._failure, f"{error}; it is opened again when it is back"
+        if not failure:
             self.counts["bus_failures"] += 1
-            self._failure = f"{error}; it is opened again as soon as it is back"
-            self._driver.engaged = False
-            wire, self._wire = self._wire, None
-        if wire is not None:
-            wire.close()
+            log.error("%s; trying again every %s s", error, REOPEN_EVERY)
 
     def _reopen(self) -> None:
         if self._stop.wait(REOPEN_EVERY):
             return
-        try:
-            wire = Wire(self._config.interface, self._config.channel)
-        except StationFault:
-            return
+        self._wire.reopen()
         with self._lock:
-            self._wire = wire
-            wire.flush()
+            self._wire.flush()
             self._driver.start(self._now())
-            self._failure = ""
-        log.warning("the CAN bus %s is back", wire.name)
+            self._lost, self._failure = False, ""
+        log.warning("the CAN bus %s is back", self._wire.name)
 
     def _wait_for(self, done: Callable[[], bool], timeout: float) -> bool:
         with self._moved:
@@ -287,22 +290,31 @@ class AllegroHand:
 
 
 def check_identity(
-    info: HandInfo | None, serial: Serial | None, config: AllegroConfig, where: str
+    info: HandInfo | None, serial: Serial, config: AllegroConfig, where: str
 ) -> None:
-    """Raise StationFault if the hand is of another side or version than configured."""
-    assert info is not None and serial is not None
-    side = SIDES[info.side] if info.side < len(SIDES) else f"unknown ({info.side})"
-    if side != config.side:
-        raise StationFault(
-            f"the hand {where} is a {side} hand, the station file says {config.side}: "
-            f"correct `side`, or connect the other hand"
-        )
+    """Raise StationFault if the hand is of another side or version than configured.
+
+    StationTimeout if a hand whose side is only in its information does not send that.
+    """
     is_v5 = serial.is_v5
     if is_v5 != (config.version == "v5"):
         raise StationFault(
             f"the hand {where} has the serial {serial.text!r}, which is "
             f"{'that of a v5' if is_v5 else 'not that of a v5'} hand; the station file says "
             f"{config.version}: correct `version`"
+        )
+    if not is_v5 and info is None:
+        raise StationTimeout(
+            f"the hand {where} gives its serial number {serial.text!r}, but no information of "
+            "itself: its side is not known; switch it off and on"
+        )
+    side = serial.side
+    if info is not None and not is_v5:
+        side = SIDES[info.side] if info.side < len(SIDES) else f"unknown ({info.side})"
+    if side != config.side:
+        raise StationFault(
+            f"the hand {where} is a {side} hand, the station file says {config.side}: "
+            f"correct `side`, or connect the other hand"
         )
 
 

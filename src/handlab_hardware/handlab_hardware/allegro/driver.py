@@ -10,12 +10,17 @@ is the schedule. Where frames stop coming:
 | more, or all fingers           | SYSTEM_OFF; start-up is sent again every RESTART_EVERY     |
 | RECOVERY_SETS whole sets again | SYSTEM_ON, if it is wanted; setpoints begin where it is    |
 
-A hand that reports a high temperature is off until it reports none. Readings advance only with
-complete sets: what is stale is never given as new. Frames that nobody knows are counted.
+A hand that reports a high temperature is off until it reports none. A joint whose motor reports an
+error is released until the hand takes it back, is started again or is engaged again. Readings
+advance only with complete sets: a stale angle never comes with a new stamp. Unknown frames are
+counted.
+
+A V5 hand may send angles only while its motors are on (one owner's finding, see `protocol`). So its
+motors go on with zero torque at start-up, and it is let go by zero torque instead of SYSTEM_OFF.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +28,7 @@ import numpy as np
 from handlab_core.backend import GoalsInForce
 from handlab_core.hands import Hand
 from handlab_core.heat import Heat
-from handlab_core.types import Array, BoolArray, Command
+from handlab_core.types import Array, BoolArray, Command, IntArray
 from handlab_hardware.allegro.config import AllegroConfig, Mounting
 from handlab_hardware.allegro.control import Interpolator, VelocityEstimate, pd_torque
 from handlab_hardware.allegro.protocol import (
@@ -37,6 +42,7 @@ from handlab_hardware.allegro.protocol import (
     Serial,
     Status,
     counts_from_torque,
+    describe_error,
     frame_id,
     pack_counts,
     pack_periods,
@@ -45,6 +51,7 @@ from handlab_hardware.allegro.protocol import (
     torque_from_counts,
     torque_scale,
     unpack_counts,
+    unpack_error,
     unpack_temperatures,
 )
 
@@ -62,9 +69,11 @@ TEMPERATURE_LIMIT = 80.0
 """degrees Celsius of a joint. Chosen: that of the claw's servos, as the vendor publishes none."""
 
 IGNORED = {
-    *(Message.IMU, Message.FINGERTIP, Message.FINGERTIP + 2),
+    *(Message.IMU, Message.FINGERTIP, Message.FINGERTIP + 2, Message.CALIBRATED),
+    *(Message.FINGERTIP_OF_MANUAL, Message.FINGERTIP_OF_MANUAL + 2),
     # What hosts send: some buses, such as udp_multicast, also give back what was sent.
     *(Message.SYSTEM_ON, Message.SYSTEM_OFF, Message.SET_PERIOD, Message.CONFIG),
+    *(Message.PICK, Message.PLACE, Message.CALIBRATE),
     *(
         message + finger
         for message in (Message.SET_TORQUE, Message.SET_POSE)
@@ -90,10 +99,10 @@ class HandDriver:
     Args:
         hand: whose joints these are.
         config: the facts of the machine.
-        send: puts a frame on the bus.
+        send: puts a frame on the bus; returns whether the bus took it.
     """
 
-    def __init__(self, hand: Hand, config: AllegroConfig, send: Callable[[Frame], None]) -> None:
+    def __init__(self, hand: Hand, config: AllegroConfig, send: Callable[[Frame], bool]) -> None:
         self._hand, self._config, self._version = hand, config, config.protocol
         self._send_frame, self._mounting = send, Mounting(config, hand)
         gains = config.controller
@@ -103,6 +112,7 @@ class HandDriver:
         """Whether the motors shall be on."""
         self.engaged = False
         """Whether they are, as far as was sent."""
+        self._on = self._off_due = False
         self.info: HandInfo | None = None
         self.serial: Serial | None = None
         self.measurement: Measurement | None = None
@@ -110,6 +120,8 @@ class HandDriver:
         """degrees Celsius, in the hand's order."""
         self.counts: Counter[str] = Counter(unknown_frames=0, malformed_frames=0, lost_fingers=0)
         self._wire_temperature = np.full(JOINTS, np.nan)
+        self._errors = np.zeros(JOINTS, dtype=np.int64)  # bits, of the wire's motors
+        self._serial_due = True
         self._heat = Heat(np.full(JOINTS, TEMPERATURE_LIMIT))
         self._rest = self._heat.update(self.temperature)
         self._angle = np.zeros(JOINTS)  # of the wire
@@ -138,7 +150,7 @@ class HandDriver:
 
         While a finger is silent the hand holds where the setpoints are.
         """
-        passive = self.hot | self._joints_of(self._late) | (not self.engaged)
+        passive = self.released | self._joints_of(self._late) | (not self.engaged)
         effort = np.where(passive, 0.0, self._largest)
         if self._interpolator is None:
             return GoalsInForce.passive(np.full((1, JOINTS), np.nan))
@@ -152,6 +164,7 @@ class HandDriver:
         """Ask for motors on, holding where they are, or off."""
         if wanted and not self.wanted:
             self._limit = self._largest.copy()
+            self._errors[:] = 0
         self.wanted = wanted
 
     # What the hand sends.
@@ -178,11 +191,23 @@ class HandDriver:
         elif message == Message.HAND_INFO:
             self.info = HandInfo.unpack(data)
         elif message == Message.SERIAL:
-            self.serial = Serial.unpack(data)
-            self._scaled_for(self.serial.geared_b)
+            self._take_serial(Serial.unpack(data))
+        elif message == Message.ERROR:
+            self._take_error(*unpack_error(data))
         else:
             return message in IGNORED
         return True
+
+    def _take_serial(self, serial: Serial) -> None:
+        """Take the first one after a start-up: it decides the scale of the torques."""
+        if self._serial_due:
+            self._serial_due, self.serial = False, serial
+            self._scaled_for(serial.geared_b)
+
+    def _take_error(self, motor: int, bits: int) -> None:
+        """Take a motor's error; one of an unknown motor counts for all."""
+        self.counts["motor_errors"] += 1
+        self._errors[motor if motor < JOINTS else slice(None)] = bits
 
     def _take_pose(self, finger: int, data: bytes, now: float) -> None:
         self._angle[_joints(finger)] = rad_from_counts(unpack_counts(data), self._version)
@@ -209,13 +234,13 @@ class HandDriver:
         qd = self._velocity.update(q, stamps)
         if self._interpolator is None:
             self._interpolator = Interpolator(q, self._hand.max_rate)
-        limit = np.where(self._rest.hot, 0.0, self._limit if self.engaged else 0.0)
+        limit = np.where(self.released, 0.0, self._limit if self.engaged else 0.0)
         self._interpolator.follow(q, limit <= 0.0)
         error = self._interpolator.at(now) - q
         torque = pd_torque(error, qd, self._stiffness, self._damping, limit)
         counts = counts_from_torque(self._mounting.torque_to_wire(torque), self._scale)
         self._effort = self._mounting.torque_from_wire(torque_from_counts(counts, self._scale))
-        if self.engaged:
+        if self._on:
             for finger in np.flatnonzero(~self._late).tolist():
                 self._send(Message.SET_TORQUE + finger, pack_counts(counts[_joints(finger)]))
         return q, qd
@@ -223,18 +248,28 @@ class HandDriver:
     # What time brings.
 
     def start(self, now: float) -> None:
-        """Send the vendor's start-up, but for SYSTEM_ON, which waits for whole sets of frames."""
-        self.engaged, self._sets = False, 0
+        """Send the vendor's start-up, but for SYSTEM_ON, which waits for whole sets of frames.
+
+        A version that streams only while its motors are on gets it now, with zero torque.
+        """
+        self.engaged, self._sets, self._serial_due = False, 0, True
+        self._errors[:] = 0
         self._next_restart, self._next_info = now + RESTART_EVERY, now + INFO_EVERY
-        self._send(Message.SYSTEM_OFF)
+        self._motors_off()
         self._send(Message.HAND_INFO, remote=True)
         self._send(Message.SERIAL, remote=True)
         self._send(Message.SET_PERIOD, pack_periods(self._version.periods))
+        if self._version.streams_when_on:
+            self._zero_torque()  # before and after: a hand holds the last torque that it got
+            self._on = self._send(Message.SYSTEM_ON)
+            self._off_due &= not self._on
+            self._zero_torque()
 
     def stop(self) -> None:
         """Send SYSTEM_OFF, and ask for no more frames."""
         self.engaged = False
-        self._send(Message.SYSTEM_OFF)
+        self._zero_torque()
+        self._motors_off()
         self._send(Message.SET_PERIOD, pack_periods((0, 0, 0)))
 
     def tick(self, now: float) -> None:
@@ -243,9 +278,10 @@ class HandDriver:
         self._notice_late(age > FINGER_LATE)
         lost = bool((age > FINGER_LOST).any())
         allowed = self.wanted and not lost and not self.too_hot
+        if self._off_due:
+            self._motors_off()
         if self.engaged and not allowed:
-            self.engaged = False
-            self._send(Message.SYSTEM_OFF)
+            self._let_go(lost)
         elif not self.engaged and allowed and self._sets >= RECOVERY_SETS:
             self._engage()
         if lost and now >= self._next_restart:
@@ -263,16 +299,31 @@ class HandDriver:
         self._late |= late
         self._sets = 0
         self._fresh[late] = False
-        if self.engaged:
-            for finger in np.flatnonzero(newly).tolist():
-                self._send(Message.SET_TORQUE + finger, pack_counts(np.zeros(4, np.int64)))
+        if self._on:
+            self._zero_torque(np.flatnonzero(newly).tolist())
 
     def _engage(self) -> None:
         """Motors on; until the next command every joint stays where it is."""
         if self._interpolator is not None:
             self._interpolator.hold()  # at what it followed while the motors were off
-        self._send(Message.SYSTEM_ON)
-        self.engaged = True
+        self.engaged = self._on = self._send(Message.SYSTEM_ON)
+        self._off_due = False
+
+    def _let_go(self, lost: bool) -> None:
+        """Release the hand: motors off, or zero torque where they must be on for the angles."""
+        self.engaged = False
+        if lost or not self._version.streams_when_on:
+            self._motors_off()
+        else:
+            self._zero_torque()
+
+    def _motors_off(self) -> None:
+        """Send SYSTEM_OFF; `tick` sends it again until the bus takes it."""
+        self._on, self._off_due = False, not self._send(Message.SYSTEM_OFF)
+
+    def _zero_torque(self, fingers: Iterable[int] = range(FINGERS)) -> None:
+        for finger in fingers:
+            self._send(Message.SET_TORQUE + finger, pack_counts(np.zeros(4, np.int64)))
 
     def _scaled_for(self, geared_b: bool) -> None:
         self._scale = torque_scale(self._version, geared_b)
@@ -280,8 +331,8 @@ class HandDriver:
         clip = torque_from_counts(np.array(self._version.torque_clip), torque_scale(self._version))
         self._largest = np.minimum(self._mounting.sort(clip), self._hand.max_effort)
 
-    def _send(self, message: int, data: bytes = b"", remote: bool = False) -> None:
-        self._send_frame(Frame(frame_id(message, self._config.device), data, remote))
+    def _send(self, message: int, data: bytes = b"", remote: bool = False) -> bool:
+        return self._send_frame(Frame(frame_id(message, self._config.device), data, remote))
 
     # What is known.
 
@@ -294,6 +345,17 @@ class HandDriver:
     def hot(self) -> BoolArray:
         """Joints that are released until they have cooled, (16,)."""
         return self._rest.hot | self.too_hot
+
+    @property
+    def errors(self) -> IntArray:
+        """Error bits of each joint's motor, (16,), in the hand's order; see `MotorError`."""
+        return self._mounting.sort(self._errors.astype(np.float64)).astype(np.int64)
+
+    @property
+    def released(self) -> BoolArray:
+        """Joints without torque because they are hot or their motors report an error, (16,)."""
+        released: BoolArray = self.hot | (self.errors > 0)
+        return released
 
     @property
     def pause(self) -> bool:
@@ -328,6 +390,13 @@ class HandDriver:
             found.append(f"too hot, and released until cool: {', '.join(joints)}")
         if self.info is not None and self.info.status & Status.INTERNAL_COMMUNICATION:
             found.append("the hand reports a fault of its inner bus: switch it off and on")
+        errors = self.errors
+        for bits in np.unique(errors[errors > 0]).tolist():
+            names = ", ".join(self._hand.joints[i] for i in np.flatnonzero(errors == bits))
+            found.append(
+                f"the hand reports {describe_error(bits)} of {names}: released until it reports "
+                "none, or until the hand is activated again"
+            )
         return tuple(found)
 
 

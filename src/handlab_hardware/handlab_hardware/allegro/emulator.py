@@ -4,6 +4,9 @@ It answers remote frames, sends angles and temperatures by SET_PERIOD, and moves
 SET_TORQUE while its motors are on. After power-on motors and periodic frames are off. It has no
 watchdog: like the vendor's, it holds the last torques for ever when the host falls silent.
 
+A V5 hand sends angles only while its motors are on, and its HAND_INFO has no side; see `protocol`
+for whose findings these are.
+
     python -m handlab_hardware.allegro.emulator --interface udp_multicast --channel 239.74.163.2
 """
 
@@ -13,10 +16,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from handlab_core.errors import StationFault
 from handlab_core.hands import make_hand
 from handlab_core.priority import hurry
 from handlab_hardware.allegro.physics import MotorHeat, SecondOrder, TorquePhysics
@@ -37,6 +42,7 @@ from handlab_hardware.allegro.protocol import (
     counts_from_rad,
     frame_id,
     pack_counts,
+    pack_error,
     pack_temperatures,
     split_id,
     torque_from_counts,
@@ -44,7 +50,7 @@ from handlab_hardware.allegro.protocol import (
     unpack_counts,
     unpack_periods,
 )
-from handlab_hardware.allegro.wire import Wire, WireLost
+from handlab_hardware.allegro.wire import Wire
 
 STEP_MS = 1
 """ms, of the emulation; SET_PERIOD counts in it."""
@@ -55,9 +61,17 @@ on with torques that were meant for milliseconds."""
 HIGH_TEMPERATURE = 80.0
 """degrees Celsius at which the firmware faults, and its motors go off. Chosen, as in the driver."""
 HARDWARE, FIRMWARE = 0x0400, 0x0103  # chosen; nothing reads them
-SERIALS = {"v4": "0B000001", "v5": "01AR0001"}
-"""Chosen. Of V5 only the letters A or B and R or L in the middle are known."""
+SERIALS = {"v4": "0B000001", "v5": "5TA{side}0001"}
+"""Chosen. Of V5 the letters A or B and R or L in the middle have a meaning."""
 UNKNOWN = 0x7F  # message id that nobody knows
+BURST = 64
+"""Frames, the most between two looks at the time."""
+REOPEN_EVERY = 0.5
+"""s, between attempts to open a bus that was lost."""
+LISTEN = 0.2
+"""s, for another hand on the bus; it answers in a millisecond, and sends every 3 ms."""
+DEFAULT_BUS = ("udp_multicast", "239.74.163.2")
+"""Interface and channel; python-can's own group, which needs no kernel module."""
 
 log = logging.getLogger(__name__)
 
@@ -78,13 +92,17 @@ class Faults:
     """The firmware says so, whatever the motors' temperatures are."""
     internal_communication: bool = False
     """The fault of that name."""
+    no_info: bool = False
+    """HAND_INFO is not answered, as by some V5 hands."""
+    motor_errors: dict[int, int] = field(default_factory=dict)
+    """Motors 0 to 15 with the bits of `MotorError` that they report; 0 takes an error back."""
 
 
 class EmulatedHand:
     """The firmware's state, fed with frames and with time.
 
     Args:
-        send: puts a frame on the bus.
+        send: puts a frame on the bus; what it returns is of no use here.
         physics: what the torques move; without it, joints that know nothing of each other.
         version: of the protocol.
         device: id, 0 to 3.
@@ -94,7 +112,7 @@ class EmulatedHand:
 
     def __init__(
         self,
-        send: Callable[[Frame], None],
+        send: Callable[[Frame], object],
         physics: TorquePhysics | None = None,
         version: Version = V4,
         device: int = 0,
@@ -104,10 +122,13 @@ class EmulatedHand:
         self._send_frame, self._version, self._device = send, version, device
         self._physics = physics or SecondOrder(make_hand("allegro"))
         self._side = SIDES.index(side)
-        self._serial = Serial(serial or SERIALS[version.name])
+        self._serial = Serial(serial or SERIALS[version.name].format(side=side[0].upper()))
         self._scale = torque_scale(version, self._serial.geared_b)
         self._heat = MotorHeat(np.array(version.torque_clip, dtype=np.float64))
         self.faults = Faults()
+        self.ignored = 0
+        """Frames for this hand that do not fit their message."""
+        self._reported: dict[int, int] = {}
         self.servo_on = False
         self.periods = (0, 0, 0)
         self.counts = np.zeros(JOINTS, dtype=np.int64)
@@ -126,7 +147,9 @@ class EmulatedHand:
             else:
                 self._obey(message, frame.data)
         except ValueError as error:
-            log.warning("ignored a frame: %s", error)
+            self.ignored += 1
+            if self.ignored == 1:
+                log.warning("ignored a frame, and will ignore others silently: %s", error)
 
     def _obey(self, message: int, data: bytes) -> None:
         if message == Message.SYSTEM_ON:
@@ -139,7 +162,7 @@ class EmulatedHand:
             self.counts[_joints(finger)] = unpack_counts(data)
 
     def _answer(self, message: int) -> None:
-        if message == Message.HAND_INFO:
+        if message == Message.HAND_INFO and not self.faults.no_info:
             self._send(message, self._info().pack())
         elif message == Message.SERIAL:
             self._send(message, self._serial.pack())
@@ -161,14 +184,24 @@ class EmulatedHand:
         self._heat.step(self.counts.astype(np.float64), dt)
         if self._too_hot:
             self._motors_off()
-        self.q, self.qd = self._physics.step(torque_from_counts(self.counts, self._scale), dt)
+        full = self._version.full_counts  # no motor makes more, whatever it is sent
+        counts = np.clip(self.counts, -full, full)
+        self.q, self.qd = self._physics.step(torque_from_counts(counts, self._scale), dt)
+        self._send_errors()
         self._ms += STEP_MS
         position, _, temperature = self.periods
-        if position and self._ms % position == 0:
+        streams = self.servo_on or not self._version.streams_when_on
+        if position and streams and self._ms % position == 0:
             self._send_set()
         if temperature and self._ms % temperature == 0:
             for finger in range(FINGERS):
                 self._send_temperature(finger)
+
+    def _send_errors(self) -> None:
+        for motor, bits in self.faults.motor_errors.items():
+            if self._reported.get(motor, 0) != bits:
+                self._reported[motor] = bits
+                self._send(Message.ERROR, pack_error(motor, bits))
 
     def _send_set(self) -> None:
         for finger in range(FINGERS):
@@ -188,6 +221,8 @@ class EmulatedHand:
         self._send(Message.TEMPERATURE + finger, pack_temperatures(celsius))
 
     def _info(self) -> HandInfo:
+        if self._version.side_in_serial:  # constants; manual V5 (4F) 1.3, section 11.3.4
+            return HandInfo(HARDWARE, FIRMWARE, 0, 0, Status.SERVO_ON)
         status = Status.SERVO_ON if self.servo_on else Status(0)
         if self._too_hot:
             status |= Status.HIGH_TEMPERATURE
@@ -220,20 +255,56 @@ def serve(
     stop: threading.Event,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Run a hand at real time until `stop` is set; WireLost if the bus goes."""
+    """Run a hand at real time until `stop` is set; open the bus again when it is lost."""
     hurry()
     while not stop.is_set():
-        frame = wire.receive(STEP_MS * MS)
+        try:
+            _serve(hand, wire, stop, clock)
+        except StationFault as error:
+            log.error("%s; trying again every %s s", error, REOPEN_EVERY)
+            _reopen(wire, stop)
+
+
+def _serve(
+    hand: EmulatedHand, wire: Wire, stop: threading.Event, clock: Callable[[], float]
+) -> None:
+    while not stop.is_set():
+        frame, taken = wire.receive(STEP_MS * MS), 0
         while frame is not None:
             hand.receive(frame)
-            frame = wire.receive(0.0)
+            taken += 1  # on a flooded bus time goes on, too
+            frame = wire.receive(0.0) if taken < BURST else None
         hand.tick(clock())
+
+
+def _reopen(wire: Wire, stop: threading.Event) -> None:
+    while not stop.wait(REOPEN_EVERY):
+        with suppress(StationFault):
+            wire.reopen()
+            return
+
+
+def check_free(wire: Wire, device: int) -> None:
+    """Refuse a bus on which a hand with this id answers already.
+
+    Raises:
+        StationFault: there is one; says what to choose.
+    """
+    wire.send(Frame(frame_id(Message.SERIAL, device), remote=True))
+    deadline = time.monotonic() + LISTEN
+    while (left := deadline - time.monotonic()) > 0:
+        frame = wire.receive(left)
+        if frame is not None and not frame.remote and split_id(frame.id)[1] == device:
+            raise StationFault(
+                f"a hand with device id {device} is on the CAN bus {wire.name} already; choose "
+                "another channel, or end the other one"
+            )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare which bus and which hand."""
-    parser.add_argument("--interface", default="udp_multicast", help="of python-can")
-    parser.add_argument("--channel", default="239.74.163.2", help="of that interface")
+    parser.add_argument("--interface", default=DEFAULT_BUS[0], help="of python-can")
+    parser.add_argument("--channel", default=DEFAULT_BUS[1], help="of that interface")
     parser.add_argument("--device", type=int, default=0, choices=DEVICES)
     parser.add_argument("--version", default="v4", choices=sorted(VERSIONS))
     parser.add_argument("--side", default="right", choices=SIDES)
@@ -250,13 +321,12 @@ def run(arguments: argparse.Namespace, physics: TorquePhysics | None = None) -> 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     wire = Wire(arguments.interface, arguments.channel)
+    check_free(wire, arguments.device)
     version = VERSIONS[arguments.version]
     hand = EmulatedHand(wire.send, physics, version, arguments.device, arguments.side)
     log.info("an Allegro hand %s is on %s", arguments.version, wire.name)
     try:
         serve(hand, wire, stop)
-    except WireLost as error:
-        log.error("%s", error)
     finally:
         wire.close()
 

@@ -13,8 +13,14 @@ protocol v4.0. A finger is 0 index, 1 middle, 2 ring, 3 thumb; its joints are 0 
 | TEMPERATURE + f| 4 uint8 degrees Celsius                                            |
 | HAND_INFO      | uint16 hardware, uint16 firmware, uint8 side, degrees C, status    |
 | SERIAL         | 8 ASCII characters                                                 |
+| ERROR          | V5: uint8 motor, uint8 bits of `MotorError`                        |
 
 What the hand sends can also be asked for at any time by a remote frame of the same id.
+
+The owner of one V5 hand (5TBR0017, type B, right) published findings that the vendor's pages lack:
+ian-chuang/allegro_hand_v5_plus_python @ 5ff386c, README.md, docs/ and src/. They are marked below
+with "one owner": no second hand confirmed them. ERROR is also in the vendor's manual V5 (4F) 1.3,
+section 11.3.10, as that owner transcribed it.
 """
 
 import struct
@@ -41,18 +47,24 @@ INT16 = np.iinfo(np.int16)
 class Message(IntEnum):
     """Message ids; those of fingers are the first of four."""
 
+    PICK = 0x11  # V5
+    PLACE = 0x12  # V5
     FINGER_POSE = 0x20
     IMU = 0x30
     TEMPERATURE = 0x38
     SYSTEM_ON = 0x40
+    FINGERTIP_OF_MANUAL = 0x50  # V5: as FINGERTIP, in the manual
     SYSTEM_OFF = 0x41
     SET_TORQUE = 0x60
     CONFIG = 0x68
     HAND_INFO = 0x80
     SET_PERIOD = 0x81
     SERIAL = 0x88
+    CALIBRATE = 0x89  # V5: the hand calibrates its encoders
+    CALIBRATED = 0x92  # and says that it has
     SET_POSE = 0xE0
-    FINGERTIP = 0xF0  # V5: pressures of two fingers; the other two at + 2
+    ERROR = 0xEE  # V5
+    FINGERTIP = 0xF0  # V5, one owner: pressures of two fingers; the other two at + 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +87,13 @@ class Version:
     counts_per_newton_metre: float
     torque_clip: tuple[int, ...]  # (16,) counts
     periods: tuple[int, int, int]  # ms: position, IMU, temperature
+    full_counts: int  # counts of the largest torque that the motors can make
     halved_if_geared_b: tuple[int, ...] = ()
     """Joints 0 to 15 whose torque counts are half as large in hands of gear type B."""
+    streams_when_on: bool = False
+    """Angles come only while the motors are on; one owner of a V5 hand."""
+    side_in_serial: bool = False
+    """The serial number has the side, and HAND_INFO, which may go unanswered, has not."""
 
 
 V4 = Version(
@@ -85,6 +102,7 @@ V4 = Version(
     counts_per_newton_metre=FULL_PWM / FULL_TORQUE,
     torque_clip=PWM_CLIP,
     periods=(3, 0, 500),  # v4_spec.hpp, *_SAMPLING_PERIOD
+    full_counts=FULL_PWM,
 )
 V5 = Version(
     name="v5",
@@ -92,7 +110,10 @@ V5 = Version(
     counts_per_newton_metre=1.43 * 1000,
     torque_clip=(240,) * JOINTS,
     periods=(2, 0, 500),  # position: its driver's; temperature: as V4
+    full_counts=round(0.92 * 1430),  # stall torque of the manual V5 (4F) 1.3, section 3
     halved_if_geared_b=(1, 5, 9),
+    streams_when_on=True,
+    side_in_serial=True,
 )
 VERSIONS = {version.name: version for version in (V4, V5)}
 """Name to version."""
@@ -197,8 +218,35 @@ class Status(IntFlag):
     INTERNAL_COMMUNICATION = 1 << 2
 
 
+class MotorError(IntFlag):
+    """Bits of ERROR, those of a Dynamixel servo's hardware error; V5 manual, section 11.3.10."""
+
+    INPUT_VOLTAGE = 1 << 0
+    OVERHEATING = 1 << 2
+    ELECTRICAL_SHOCK = 1 << 4
+    OVERLOAD = 1 << 5
+
+
+def pack_error(motor: int, bits: int) -> bytes:
+    """Return the payload of ERROR."""
+    return bytes((motor, bits))
+
+
+def unpack_error(data: bytes) -> tuple[int, int]:
+    """Return motor and bits of ERROR; ValueError for another length."""
+    motor, bits = _of_length(data, 2)
+    return motor, bits
+
+
+def describe_error(bits: int) -> str:
+    """Name the bits of ERROR."""
+    names = [bit.name.lower().replace("_", " ") for bit in MotorError if bits & bit and bit.name]
+    unknown = bits & ~sum(MotorError)
+    return ", ".join(names + [f"unknown bits {unknown:#x}"] * bool(unknown))
+
+
 SIDES = ("right", "left")
-"""By the number in HAND_INFO."""
+"""By the number in the HAND_INFO of a V4 hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +291,11 @@ class Serial:
     def is_v5(self) -> bool:
         """Whether it has a gear type and a side where V5 puts them."""
         return self.text[2:3] in ("A", "B") and self.text[3:4] in ("R", "L")
+
+    @property
+    def side(self) -> str:
+        """Side of a V5 hand, by its fourth character; empty for another hand."""
+        return {"R": "right", "L": "left"}[self.text[3]] if self.is_v5 else ""
 
     @property
     def geared_b(self) -> bool:

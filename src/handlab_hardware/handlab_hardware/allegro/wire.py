@@ -1,18 +1,51 @@
-"""A CAN bus for frames of the Allegro hand; the only module here that knows python-can."""
+"""A CAN bus for frames of the Allegro hand; the only module here that knows python-can.
 
+| fault                                           | consequence                                  |
+|-------------------------------------------------|----------------------------------------------|
+| the queue for frames is full (ENOBUFS and such) | a few tries, then the frame is dropped       |
+| what arrives is no CAN frame                    | counted, and given as an unknown frame       |
+| the controller is off the bus (error frame)     | reported until a frame arrives               |
+| the network is down, the adapter is gone        | `WireLost`; `reopen` opens the bus again     |
+
+All of them are counted.
+"""
+
+import errno
+import os
+import socket
 import time
+from collections import Counter
+from contextlib import suppress
+from typing import Any
 
 import can
 
 from handlab_core.errors import StationFault
 from handlab_hardware.allegro.protocol import BITRATE, Frame
 
-BRING_UP = f"ip link set {{channel}} up type can bitrate {BITRATE}"
+BRING_UP = f"ip link set {{channel}} up type can bitrate {BITRATE} restart-ms 100"
 STANDARD_ID_END = 1 << 11
+UNKNOWN = Frame(STANDARD_ID_END)
+"""Given for what is no CAN frame: nobody's id."""
 
 LONGEST_WAIT = 1.0
 """s. A frame whose stamp says that it waited for longer has a stamp of another clock: python-can's
 socketcan, udp_multicast and virtual give the time of day, some adapters a time of their own."""
+
+FULL = {errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM, errno.EINTR}
+FULL_TEXT = "Transmit buffer full"
+"""Errors of a queue that has no room now; the text is that of python-can's socketcan."""
+TRIES, TRY_AGAIN = 3, 0.0005
+"""s between the tries to send a frame; a frame takes 0.13 ms at 1 Mbit/s."""
+GARBAGE_TEXT = "could not unpack"
+"""Of python-can's udp_multicast, for a datagram that is no CAN frame."""
+MOST_FLUSHED = 10_000
+"""Frames that are thrown away at most: on a flooded bus there is no end of them."""
+
+CAN_ERR_BUSOFF, CAN_ERR_RESTARTED = 0x40, 0x100  # linux/can/error.h
+IP_MULTICAST_ALL, IPV6_MULTICAST_ALL = 49, 29  # linux/in.h, linux/in6.h
+HOST_ONLY = 0
+"""Hop limit of multicast: frames of an emulated hand do not leave this machine."""
 
 
 class WireLost(StationFault):
@@ -32,52 +65,138 @@ class Wire:
 
     def __init__(self, interface: str, channel: str) -> None:
         self.name = f"{channel} ({interface})"
+        self.counts: Counter[str] = Counter(unsent_frames=0, garbage_frames=0, bus_errors=0)
+        self.bus_off = self.full = False
+        """Whether the controller is off the bus, and whether the newest frame was dropped."""
+        self._interface, self._channel = interface, channel
+        self._bus = self._open()
+
+    def _open(self) -> can.BusABC:
+        options: dict[str, Any] = {"channel": self._channel, "bitrate": BITRATE}
+        if self._interface == "udp_multicast":
+            options["hop_limit"] = HOST_ONLY
         try:
-            self._bus = can.Bus(interface=interface, channel=channel, bitrate=BITRATE)
+            bus = can.Bus(interface=self._interface, **options)
+            if self._interface == "udp_multicast":
+                _only_own_group(bus.fileno())
         except (can.CanError, OSError, ImportError, ValueError) as error:
             raise StationFault(
-                f"cannot open the CAN bus {self.name}: {error}; {_advice(interface, channel)}"
+                f"cannot open the CAN bus {self.name}: {error}; "
+                f"{_advice(self._interface, self._channel)}"
             ) from error
+        return bus
 
-    def send(self, frame: Frame) -> None:
-        """Send a frame; WireLost if the bus does not take it."""
+    def reopen(self) -> None:
+        """Close the bus and open it again; StationFault if it cannot be opened."""
+        self.close()
+        self._bus = self._open()
+        self.bus_off = self.full = False
+
+    def send(self, frame: Frame) -> bool:
+        """Send a frame; return whether the bus took it.
+
+        Raises:
+            WireLost: the bus is gone.
+        """
         message = can.Message(
             arbitration_id=frame.id,
             data=frame.data,
             is_remote_frame=frame.remote,
             is_extended_id=False,
         )
-        try:
-            self._bus.send(message)
-        except (can.CanError, OSError) as error:
-            raise WireLost(f"the CAN bus {self.name} does not send: {error}") from error
+        # A queue that was full for the last frame is not waited for again: others are due, too.
+        for left in reversed(range(1 if self.full else TRIES)):
+            try:
+                self._bus.send(message)
+            except (can.CanError, OSError) as error:
+                if not _is_full(error):
+                    self.counts["bus_errors"] += 1
+                    raise WireLost(f"the CAN bus {self.name} does not send: {error}") from error
+                if left:
+                    time.sleep(TRY_AGAIN)
+            else:
+                self.full = False
+                return True
+        self.full = True
+        self.counts["unsent_frames"] += 1
+        return False
 
     def receive(self, timeout: float) -> Frame | None:
-        """The next frame, or None after `timeout` [s]; WireLost if the bus is gone.
+        """Return the next frame, or None after `timeout` [s]; WireLost if the bus is gone.
 
-        Error frames and 29-bit ids, which are nobody's here, come as a frame with an id above 11
+        Error frames, 29-bit ids and data that is no CAN frame come as a frame with an id above 11
         bits.
         """
         try:
             message = self._bus.recv(timeout)
         except (can.CanError, OSError) as error:
+            if GARBAGE_TEXT in str(error):
+                self.counts["garbage_frames"] += 1
+                return UNKNOWN
+            self.counts["bus_errors"] += 1
             raise WireLost(f"the CAN bus {self.name} does not receive: {error}") from error
         if message is None:
             return None
-        known = not message.is_error_frame and not message.is_extended_id
+        if message.is_error_frame:
+            self.counts["bus_errors"] += 1
+            self.bus_off = bool(message.arbitration_id & CAN_ERR_BUSOFF) or (
+                self.bus_off and not message.arbitration_id & CAN_ERR_RESTARTED
+            )
+            return UNKNOWN
+        self.bus_off = False
+        known = not message.is_extended_id
         number = message.arbitration_id if known else STANDARD_ID_END | message.arbitration_id
         waited = time.time() - message.timestamp
         waited = waited if 0.0 <= waited <= LONGEST_WAIT else 0.0
         return Frame(number, bytes(message.data), message.is_remote_frame, waited)
 
     def flush(self) -> None:
-        """Throw away what has arrived."""
-        while self.receive(0.0) is not None:
-            pass
+        """Throw away the frames that have arrived."""
+        for _ in range(MOST_FLUSHED):
+            if self.receive(0.0) is None:
+                return
+
+    def problems(self) -> tuple[str, ...]:
+        """Return sentences about the bus itself, as it is now."""
+        found = []
+        if self.bus_off:
+            found.append(
+                f"the CAN controller of {self.name} is off the bus: check cable, termination and "
+                f"bit rate; it comes back by itself after: sudo {BRING_UP}".format(
+                    channel=self._channel
+                )
+            )
+        if self.full:
+            found.append(
+                f"the CAN bus {self.name} takes no frames ({self.counts['unsent_frames']} were "
+                "dropped): nothing acknowledges them; check the hand's power and the cable"
+            )
+        return tuple(found)
 
     def close(self) -> None:
         """Close the bus; twice is harmless."""
-        self._bus.shutdown()
+        with suppress(can.CanError, OSError):  # an adapter that is gone
+            self._bus.shutdown()
+
+
+def _only_own_group(descriptor: int) -> None:
+    """Have a multicast socket receive its own group alone.
+
+    Linux delivers every group that any process of the machine has joined to every socket of the
+    port, unless the socket opts out (ip(7), IP_MULTICAST_ALL).
+    """
+    with socket.socket(fileno=os.dup(descriptor)) as same:
+        if same.family == socket.AF_INET6:
+            same.setsockopt(socket.IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0)
+        else:
+            same.setsockopt(socket.IPPROTO_IP, IP_MULTICAST_ALL, 0)
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether an error says that the queue has no room now."""
+    codes = {getattr(error, "error_code", None), getattr(error, "errno", None)}
+    codes.add(getattr(error.__cause__, "errno", None))
+    return bool(codes & FULL) or FULL_TEXT in str(error) or isinstance(error, can.CanTimeoutError)
 
 
 def _advice(interface: str, channel: str) -> str:
