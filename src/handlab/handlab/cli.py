@@ -265,7 +265,6 @@ def emulate(
     """Emulate a hand's motors down to the wire, with MuJoCo behind them, until Ctrl-C."""
     from handlab.emulation import WIRES, can_port, make_emulated, serve
     from handlab.graph import EMULATED, GraphConfig, on_machine
-    from handlab.progress import console
     from handlab_core.errors import BadConfig
     from handlab_hardware.station_file import station_path
 
@@ -275,7 +274,7 @@ def emulate(
     default = can_port(interface, channel) if wire == "allegro" else chosen.port
     path = Path(station or station_path(WIRES.get(wire, wire)))
     motors = make_emulated(wire, path, port or default, chosen.fixture_port, seed)
-    console.print(f"{motors.name}; Ctrl-C ends it")
+    print(f"{motors.name}; Ctrl-C ends it", flush=True)
     serve(motors)
 
 

@@ -1,23 +1,34 @@
 """An Allegro hand from the backend down to the wire, with MuJoCo behind the emulated firmware."""
 
+import os
+import re
+import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from sensor_msgs.msg import JointState
+from typer.testing import CliRunner
 
+from handlab.cli import app
 from handlab.graph import EMULATED, GraphConfig, on_machine
 from handlab.up import BackgroundGraph
+from handlab_core.errors import BadConfig
 from handlab_core.fixtures import FIXTURES
 from handlab_core.hands import make_hand
 from handlab_core.reset.motor import ResetConfig
 from handlab_core.tasks import make_task
 from handlab_core.types import Command
-from handlab_hardware.allegro.backend import AllegroHand
+from handlab_hardware.allegro.backend import AllegroHand, make_backend
 from handlab_hardware.allegro.config import AllegroConfig
 from handlab_hardware.allegro.emulator import EmulatedHand, serve
 from handlab_hardware.allegro.wire import Wire
+from handlab_hardware.station_file import station_path
 from handlab_interfaces.action import Reset
 from handlab_nodes import qos, topics
 from handlab_nodes.asking import Asker
@@ -78,3 +89,44 @@ def test_hand_and_fixture_go_home_together_through_the_graph_and_both_wires(tmp_
         result = Asker(node, spinner, Reset, topics.RESET).ask(Reset.Goal(object_angle=start), 90.0)
     assert result.success, result.message
     assert abs(angle[-1] - start) < ResetConfig().tolerance + np.deg2rad(1.0)
+
+
+def test_the_channel_that_is_printed_is_where_the_hand_is(tmp_path):
+    """As docs/allegro.md says: with the options, and a station file of what is printed."""
+    group = f"239.76.{os.getpid() % 250}.7"
+    words = ["emulate", "allegro", "--interface", "udp_multicast", "--channel", group]
+    program = [sys.executable, "-m", "handlab.cli", *words]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            line = process.stdout.readline()
+            found = re.fullmatch(
+                r"an Allegro hand v4 on (\S+):(\S+), its fixture on (\S+); .*\n", line
+            )
+            assert found and found[2] == group and Path(found[3]).exists(), line
+            facts = yaml.safe_load(station_path("allegro").read_text())
+            facts["allegro"] |= {"interface": found[1], "channel": found[2]}
+            facts["dynamixel"] |= {"port": found[3]}
+            station = tmp_path / "station.yaml"
+            station.write_text(yaml.safe_dump(facts))
+            backend = make_backend("allegro", "valve", station)
+            assert np.isfinite(backend.read().hand.q).all()
+            backend.close()
+            second = subprocess.run(program, capture_output=True, text=True, timeout=60)
+            assert second.returncode and "already; choose another channel" in second.stderr
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(20)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["dynamixel", "--interface", "socketcan"],
+        ["allegro", "--interface", "socketcan"],
+        ["allegro", "--port", "socketcan:can0", "--channel", "can1"],
+    ],
+)
+def test_options_of_the_bus_that_do_not_fit_are_refused(words):
+    result = CliRunner().invoke(app, ["emulate", *words])
+    assert isinstance(result.exception, BadConfig)

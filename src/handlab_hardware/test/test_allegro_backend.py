@@ -281,3 +281,34 @@ def test_the_emulator_ends_on_sigterm():
         assert "Allegro hand v4 is on" in process.stderr.readline()
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
+
+
+def test_a_v5_hand_that_gives_no_information_is_opened(emulate, opened):
+    emulated, channel = emulate(version=make_version("v5"))
+    emulated.faults.no_info = True
+    backend = opened(channel, version="v5")
+    assert backend.info is None and backend.serial.side == "right"
+    backend.activate()
+    wait_for(lambda: backend.health.hand.torque.all())
+    emulated.faults.motor_errors = {3: 1 << 5}
+    wait_for(lambda: backend.health.hand.hardware_error[3] == 1 << 5)
+    assert not backend.health.hand.torque[3] and backend.health.hand.torque[:3].all()
+    assert "overload of ffj3" in backend.health.problems[0]
+
+
+def test_a_v4_hand_that_gives_no_information_is_refused(emulate, opened):
+    emulated, channel = emulate()
+    emulated.faults.no_info = True
+    with pytest.raises(StationTimeout, match="gives its serial number '0B000001', but no info"):
+        opened(channel)
+
+
+def test_the_side_of_a_v5_hand_is_in_its_serial_number(emulate, opened):
+    _, channel = emulate(version=make_version("v5"), side="left")  # its information says 0: right
+    with pytest.raises(StationFault, match=r"is a left hand.*says right.*`side`"):
+        opened(channel, version="v5")
+
+
+def test_a_left_hand_is_refused_before_the_bus_is_opened(opened):
+    with pytest.raises(BadConfig, match="side is left; only a right hand can be driven"):
+        opened("nobody", side="left")

@@ -327,3 +327,83 @@ def test_motors_heat_with_the_square_of_torque_and_cool_again():
     np.testing.assert_allclose(heat.temperature - AMBIENT, [HEATING, HEATING / 4], rtol=1e-3)
     heat.step(np.zeros(2), HEAT_TIME)
     np.testing.assert_allclose(heat.temperature[0] - AMBIENT, HEATING / np.e, rtol=1e-3)
+
+
+# V5, by one owner's published findings.
+
+
+def test_a_v5_hand_gets_its_motors_on_with_zero_torque_before_it_is_waited_for():
+    bench = Bench(version="v5")
+    bench.driver.start(0.0)
+    sent = bench.messages()
+    on = sent.index(Message.SYSTEM_ON)
+    zeros = [m for m in sent[:on] if Message.SET_TORQUE <= m < Message.SET_TORQUE + 4]
+    assert sent[0] == Message.SYSTEM_OFF and len(zeros) == 4
+    assert bench.emulated.servo_on and not bench.driver.engaged
+    bench.run(0.3)
+    assert bench.driver.measurement is not None and not bench.emulated.counts.any()
+    torques = [f for _, f in bench.sent if 0 <= split_id(f.id)[0] - Message.SET_TORQUE < 4]
+    assert all(not unpack_counts(frame.data).any() for frame in torques)
+
+
+def test_a_v5_hand_that_is_let_go_has_no_torque_and_goes_on_sending():
+    bench = Bench(version="v5").engaged()
+    target = np.clip(bench.hand.nominal + 0.3, bench.hand.lower, bench.hand.upper)
+    bench.run(0.05, before_each=lambda: bench.aim(target))
+    assert bench.emulated.counts.any()
+    bench.driver.engage(False)
+    bench.run(0.3)
+    assert not bench.emulated.counts.any() and not bench.driver.engaged
+    assert bench.now - bench.driver.measurement.stamp < 0.005
+    bench.driver.stop()
+    assert not bench.emulated.servo_on
+
+
+def test_a_v5_hand_that_is_lost_is_off_and_comes_back():
+    bench = Bench(version="v5").engaged()
+    bench.emulated.faults.silent_fingers = {MIDDLE}
+    bench.run(ladder.FINGER_LOST + 0.02)
+    assert not bench.driver.engaged and not bench.emulated.counts.any()
+    bench.emulated.faults.silent_fingers = set()
+    bench.run(ladder.RESTART_EVERY + 0.2)
+    assert bench.driver.engaged and bench.driver.problems(bench.now) == ()
+
+
+def test_an_error_of_a_motor_releases_its_joint_and_is_named():
+    bench = Bench(version="v5").engaged()
+    bench.emulated.faults.motor_errors = {5: 0x24}
+    far = np.clip(bench.hand.nominal + 0.3, bench.hand.lower, bench.hand.upper)
+    bench.run(1.0, before_each=lambda: bench.aim(far))
+    assert bench.emulated.counts[5] == 0 and bench.driver.errors[5] == 0x24
+    others = np.delete(np.arange(16), 5)
+    assert np.abs(bench.emulated.q - far)[others].max() < 0.02
+    [problem] = bench.driver.problems(bench.now)
+    assert "reports overheating, overload of mfj1: released" in problem
+    assert bench.driver.counts["motor_errors"] == 1
+    bench.emulated.faults.motor_errors = {5: 0}
+    bench.run(1.0, before_each=lambda: bench.aim(far))
+    assert bench.driver.problems(bench.now) == ()
+    assert abs(bench.emulated.q[5] - far[5]) < 0.02
+
+
+def test_an_error_of_an_unknown_motor_releases_all_and_engaging_again_tries_again():
+    bench = Bench(version="v5").engaged()
+    bench.driver.receive(Frame(frame_id(Message.ERROR, 0), bytes((77, 1))), bench.now)
+    assert bench.driver.released.all()
+    assert "input voltage of ffj0, ffj1" in bench.driver.problems(bench.now)[0]
+    bench.driver.engage(False)
+    bench.driver.engage(True)
+    assert not bench.driver.released.any()
+
+
+@pytest.mark.parametrize("message", [0x50, 0x52, 0xF0, 0xF2, 0x11, 0x12, 0x92])
+def test_fingertips_and_messages_of_the_manual_are_known(message):
+    bench = Bench(version="v5")
+    bench.driver.receive(Frame(frame_id(message, 0), bytes(8)), 0.0)
+    assert bench.driver.counts["unknown_frames"] == 0
+
+
+def test_a_serial_number_out_of_nowhere_does_not_change_the_torques():
+    bench = Bench(version="v5").engaged()
+    bench.driver.receive(Frame(frame_id(Message.SERIAL, 0), b"5TBR0017"), bench.now)
+    assert bench.driver.serial.text == "5TAR0001"
