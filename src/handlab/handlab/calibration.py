@@ -12,7 +12,8 @@ def calibration_of(config: GraphConfig) -> str:
     if config.hardware == "mujoco":
         return ""
     path = config.station or station_path(make_task(config.task).hand_name)
-    section = load_station(Path(path)).dynamixel
+    port = config.fixture_port or config.port
+    section = load_station(Path(path), nominal=config.emulate, port=port).dynamixel
     if section is None:
         return ""
     zeros = ", ".join(f"{servo.joint} {servo.zero:.5f}" for servo in section.servos)

@@ -25,7 +25,13 @@ from handlab_hardware.dynamixel.emulator import EmulatedPort, EmulatorConfig, em
 from handlab_hardware.dynamixel.emulator.loop import LoopConfig
 from handlab_hardware.dynamixel.emulator.physics import Goals, Motion, Physics
 from handlab_hardware.dynamixel.emulator.station import ServoJoint, StationPhysics
-from handlab_hardware.station_file import DynamixelSection, StationFile, load_station, station_path
+from handlab_hardware.station_file import (
+    OWN_CALIBRATION,
+    DynamixelSection,
+    StationFile,
+    load_station,
+    station_path,
+)
 from handlab_sim.scene import SceneConfig
 from handlab_sim.torque_world import TorqueWorld
 from handlab_sim.worlds import Worlds
@@ -217,6 +223,8 @@ def _emulate_servos(
     seed: int,
     loop: LoopConfig | None = None,
 ) -> EmulatedPort:
+    # A new hand has not been calibrated.
+    port.with_name(port.name + OWN_CALIBRATION).unlink(missing_ok=True)
     config = EmulatorConfig(
         ids=tuple(servo.id for servo in section.servos),
         models=tuple(servo.model.name for servo in section.servos),

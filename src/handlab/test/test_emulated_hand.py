@@ -198,10 +198,10 @@ def test_the_commands_told_as_sent_are_those_on_the_wire_also_while_a_servo_is_s
     assert any(wire[i : i + len(told)] == told for i in range(len(wire)))
 
 
-def test_calibration_is_written_once_and_only_with_torque_off(tmp_path):
-    station = tmp_path / "claw.yaml"
-    station.write_text(station_path("claw").read_text())
-    with bench_on(tmp_path, station) as bench:
+def test_calibration_is_written_once_with_torque_off_and_never_to_the_real_hands_file(tmp_path):
+    real = station_path("claw").with_name("claw.calibration.yaml")
+    before = real.read_text() if real.exists() else None
+    with bench_on(tmp_path) as bench:
         assert bench.ask(SetBool, topics.HAND_TORQUE, data=False).success
         bench.until(lambda: bench.register("FFJ11", "torque_enable") == 0, "the torque to be off")
         far = bench.ask(Calibrate, "driver/calibrate")
@@ -212,7 +212,10 @@ def test_calibration_is_written_once_and_only_with_torque_off(tmp_path):
         assert not again.success and "exists" in again.message
         bench.moves()
         hangs = bench.register("FFJ11", "present_position") * RAD_PER_TICK
-    zeros = yaml.safe_load((tmp_path / "claw.calibration.yaml").read_text())["zeros"]
+    assert (real.read_text() if real.exists() else None) == before
+    own = tmp_path / "port.calibration.yaml"
+    assert str(own) in answer.message
+    zeros = yaml.safe_load(own.read_text())["zeros"]
     assert zeros["FFJ11"] == pytest.approx(hangs, abs=0.2)
 
 

@@ -14,7 +14,7 @@ from handlab_core.files import write_atomically
 from handlab_hardware.dynamixel.bus import ServoBus
 from handlab_hardware.dynamixel.failures import PacketLost
 from handlab_hardware.dynamixel.registers import RAD_PER_TICK, TICKS_PER_TURN
-from handlab_hardware.station_file import DynamixelSection, StationFile
+from handlab_hardware.station_file import DynamixelSection, StationFile, is_emulated
 
 FAR = math.radians(20.0)
 """rad, from the nominal zero: more than play and a hand that is not held still can explain. It is
@@ -88,6 +88,11 @@ def calibrate(station: StationFile, overwrite: bool = False, allow_far: bool = F
         StationFault: see `measure_zeros`.
     """
     section = station.dynamixel
+    if section is not None and section.calibration is None and is_emulated(section.port):
+        raise BadConfig(
+            f"{section.port} is an emulated hand, whose calibration is kept beside the link that "
+            "is its port: start the emulator with such a name, and give it to the driver"
+        )
     if section is None or section.calibration is None or section.calibrated:
         raise BadConfig(
             f"{station.path}: section dynamixel must name a file under `calibration`, and be "

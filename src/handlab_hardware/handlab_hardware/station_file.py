@@ -6,12 +6,14 @@
 | dynamixel.port, .baud   | of the adapter                                                     |
 | dynamixel.mode          | position, or current_based_position (which limits the torque)      |
 | dynamixel.calibration   | optional: file beside this one with measured zeros; need not exist |
+|                         | (an emulated hand has a file of its own, see `own_calibration`)    |
 | dynamixel.servos        | joint to {id, model, zero [rad], direction, 1 or -1}               |
 | allegro                 | for the Allegro's own class                                        |
 
 The servos are those of the hand, of the fixture, or of both.
 """
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -30,6 +32,8 @@ POSITION, CURRENT_BASED_POSITION = "position", "current_based_position"
 MODES = (POSITION, CURRENT_BASED_POSITION)
 DEFAULT_BAUD = 1_000_000  # of the claw; ROBEL's servos are set to it
 MAX_ID = 252  # Protocol 2.0
+OWN_CALIBRATION = ".calibration.yaml"
+"""Behind the name of an emulated hand's port: the name of its calibration file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +79,30 @@ def station_path(name: str) -> Path:
     return share() / "config" / "hands" / f"{name}.yaml"
 
 
-def load_station(path: Path | str, nominal: bool = False) -> StationFile:
+def is_emulated(port: str) -> bool:
+    """Return whether a serial port is a pseudo-terminal, as those of emulated servos are."""
+    return os.path.realpath(port).startswith("/dev/pts/")
+
+
+def own_calibration(port: str) -> Path | None:
+    """Return the calibration file of an emulated hand: beside the link that is its port.
+
+    None without a link: the name of a pseudo-terminal is given to another one later.
+    """
+    path = Path(port)
+    return path.with_name(path.name + OWN_CALIBRATION) if path.is_symlink() else None
+
+
+def load_station(path: Path | str, nominal: bool = False, port: str = "") -> StationFile:
     """Read a station file, and its calibration if there is one.
+
+    An emulated hand has a calibration of its own, so that neither it nor the real one is taken for
+    the other.
 
     Args:
         path: of the file.
         nominal: leave the calibration aside.
+        port: in the place of the file's; empty: that one.
 
     Raises:
         BadConfig: a file cannot be read, or a value cannot be; lists all that is wrong with ids
@@ -97,6 +119,9 @@ def load_station(path: Path | str, nominal: bool = False) -> StationFile:
         return station
     section = _dynamixel(_need(given, "dynamixel", dict, path), path)
     _check_servos(section.servos, groups, path)
+    section = replace(section, port=port or section.port)
+    if section.calibration is not None and is_emulated(section.port):
+        section = replace(section, calibration=own_calibration(section.port))
     return replace(station, dynamixel=section if nominal else _calibrated(section))
 
 

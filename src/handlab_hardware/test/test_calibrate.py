@@ -1,9 +1,12 @@
+import os
+import subprocess
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from handlab_core.errors import BadConfig, StationFault
+from handlab_core.paths import share
 from handlab_hardware.calibrate import FAR, calibrate, measure_zeros, write_calibration
 from handlab_hardware.station_file import load_station, station_path
 
@@ -80,3 +83,32 @@ def test_it_needs_a_file_to_write_and_nominal_zeros(held):
     calibrate(station)
     with pytest.raises(BadConfig, match="nominal"):
         calibrate(load_station(station.path), overwrite=True)
+
+
+def test_an_emulated_hand_neither_reads_nor_writes_the_calibration_of_the_real_one(held):
+    _, station, _ = held
+    real = station.path.parent / "claw.calibration.yaml"
+    wrong = {servo.joint: servo.zero + 1.0 for servo in station.dynamixel.servos}
+    write_calibration(real, wrong)
+    before = real.read_text()
+    emulated = load_station(station.path).dynamixel
+    assert not emulated.calibrated and emulated.servos == station.dynamixel.servos
+    own = calibrate(station)
+    assert own != real and real.read_text() == before
+    assert load_station(station.path).dynamixel.calibrated
+    adapter = load_station(station.path, port="/dev/ttyUSB7").dynamixel
+    assert adapter.calibration == real and adapter.servos[0].zero == pytest.approx(wrong["FFJ10"])
+
+
+def test_without_a_name_of_its_own_an_emulated_hand_cannot_be_calibrated(held):
+    rig, station, _ = held
+    nameless = load_station(station.path, nominal=True, port=os.path.realpath(rig.port.name))
+    with pytest.raises(BadConfig, match="beside the link"):
+        calibrate(nameless)
+
+
+def test_calibrations_are_facts_of_one_machine_and_not_of_the_repository():
+    done = subprocess.run(
+        ["git", "check-ignore", "config/hands/claw.calibration.yaml"], cwd=share(), check=False
+    )
+    assert done.returncode in (0, 128)  # 128: this is no working copy

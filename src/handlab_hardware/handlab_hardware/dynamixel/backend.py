@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -262,13 +261,11 @@ class DynamixelStation:
         self._need_bus()
         if self._servos.engaged.any():
             raise StationFault("torque is on: deactivate, or turn it off, and hold the zero pose")
-        nominal = load_station(self._station.path, nominal=True)
-        assert nominal.dynamixel is not None
-        section = replace(nominal.dynamixel, port=self._layout.section.port)
+        nominal = load_station(self._station.path, nominal=True, port=self._layout.section.port)
         self._dismiss()  # it takes long, and a second voice on the bus would disturb it
         self._drop()
         try:
-            return str(calibrate(replace(nominal, dynamixel=section), overwrite, force))
+            return str(calibrate(nominal, overwrite, force))
         finally:
             self._fault, self._next_open = "calibrating", self._clock()
             self._reopen(self._next_open)
@@ -431,7 +428,5 @@ def make_backend(
         station: path of the station file; empty: the one that comes with handlab for this hand.
         port: in the place of the station file's; empty: that one.
     """
-    facts = load_station(station or station_path(hand))
-    if port and facts.dynamixel is not None:
-        facts = replace(facts, dynamixel=replace(facts.dynamixel, port=port))
+    facts = load_station(station or station_path(hand), port=port)
     return DynamixelStation(make_hand(hand), FIXTURES.make(fixture), facts, time_of_day())
