@@ -109,6 +109,8 @@ class GraphConfig:
     viewer: bool = False
     rate: float = 100.0
     """Hz, of the driver in real pace."""
+    resting_rate: float = 20.0
+    """Hz, of the driver in real pace while nothing is commanded."""
     estimator: str = ENCODER
     """What follows the object: `encoder`, or `camera`, whose detections are simulated with MuJoCo
     and on hardware come from a detector that is started beside the graph."""
@@ -203,6 +205,7 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
     pace = {"pace": config.pace}
     machine = {"station": config.station, "port": config.port}
     driver = task | pace | machine | {"hardware": config.hardware, "rate": config.rate}
+    driver["resting_rate"] = min(config.resting_rate, config.rate)
     fixture_driver: dict[str, Any] = {}
     if config.hardware in FIXTURE_BY:
         fixture_driver = driver | {
@@ -215,7 +218,7 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
     if config.ros2_control:
         output = {"command_output": "forward_controller"}
         if config.simulated:  # the manager's loop waits for /clock
-            driver["clock_rate"] = config.rate
+            driver["clock_rate"] = driver["resting_rate"] = config.rate
         driver["command_sources"] = ["reset", system_name(make_task(config.task).hand)]
     if config.replay == LOOK:
         return _looking(config)

@@ -67,6 +67,10 @@ class Watchdog:
         age = now - came
         return age if _positions_only(command) and age > safety.COMMAND_TIMEOUT else 0.0
 
+    def resting(self, now: float) -> bool:
+        """Return whether everything is let go and no command is young enough to be followed."""
+        return all(now - came > safety.RELEASE_TIMEOUT for _, came in self._newest.values())
+
     def commands(self, reading: Reading, now: float) -> tuple[Command, Command | None]:
         """What to send now to hand and fixture; None leaves the fixture passive."""
         hand = self._command(HAND, reading.hand.q, now)

@@ -50,6 +50,7 @@ class DriverParams(TaskParams):
     groups: tuple[str, ...] = (HAND, FIXTURE)  # that this driver serves
     pace: str = "lockstep"
     rate: float = 100.0  # Hz, of the readings in real pace
+    resting_rate: float = 20.0  # Hz, of the readings while nothing is commanded
     clock_rate: float = CLOCK_RATE  # Hz of wall time, limit of /clock; simulation only
     autostart: bool = True  # configure and activate at once, and again until it works
     command_sources: tuple[str, ...] = ("runner", "reset", "demonstrator", "replay")
@@ -127,8 +128,9 @@ class DriverNode(LifecycleNode):
             self._pace = LockstepPace(self._backend, task.period, self._publish)
         else:
             self._pace = RealPace(
-                task.hand, task.fixture, self._backend, self.params.rate, self._publish
-            )
+                task.hand, task.fixture, self._backend, self.params.rate, self._publish,
+                self.params.resting_rate, self._hardware is None,
+            )  # fmt: skip
         self._wire.forget()
         self._pace.start()
         return super().on_activate(state)

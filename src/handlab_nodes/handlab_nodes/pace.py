@@ -117,19 +117,32 @@ class RealPace:
         hand: limits what its watchdog holds.
         fixture: the same.
         backend: is stepped.
-        rate: Hz.
+        rate: Hz; of steps while a command is in force.
         publish: is given each reading, in the thread.
+        resting_rate: Hz; of steps while everything is let go and no command comes, which spares an
+            idle machine. A command, or a question, ends the rest within a period.
+        simulated: a step advances the world by all periods since the last one. Hardware goes on by
+            itself, and a goal may never move for more than one period.
     """
 
     stale = 0
 
     def __init__(
-        self, hand: Hand, fixture: Fixture, backend: GuardedBackend, rate: float, publish: Publish
+        self,
+        hand: Hand,
+        fixture: Fixture,
+        backend: GuardedBackend,
+        rate: float,
+        publish: Publish,
+        resting_rate: float,
+        simulated: bool,
     ) -> None:
         self._limits = safety.Limits.of_hand(hand)
         self._watchdog, self._lock = Watchdog(hand, fixture), threading.Lock()
         self._backend, self._publish = backend, publish
         self.period = 1.0 / rate
+        self._stride = max(1, round(rate / resting_rate))
+        self._simulated, self._wake = simulated, threading.Event()
         self._asked: deque[tuple[Callable[[], object], Future[object]]] = deque()
         self._errors: deque[float] = deque(maxlen=REMEMBERED)
         self._failure: Exception | None = None
@@ -148,6 +161,7 @@ class RealPace:
     def stop(self) -> None:
         """See `Pace.stop`."""
         self._stopping.set()
+        self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
 
@@ -158,6 +172,7 @@ class RealPace:
             return
         with self._lock:
             self._watchdog.feed(group, command, time.monotonic())
+        self._wake.set()
 
     def engage(self, group: str, engaged: bool) -> None:
         """See `Pace.engage`."""
@@ -168,10 +183,12 @@ class RealPace:
             return
         with self._lock:
             self._watchdog.engage(group, engaged)
+        self._wake.set()
 
     def _guide(self, guide: Command) -> None:
         if self._guided or not guide.effort.any():
             self._asked.append((lambda: self._backend.guide(guide), Future()))
+            self._wake.set()
 
     def ask(self, call: Callable[[], T]) -> T:
         """See `Pace.ask`; StationTimeout if the thread does not come to it."""
@@ -179,6 +196,7 @@ class RealPace:
             return call()
         answer: Future[object] = Future()
         self._asked.append((call, answer))
+        self._wake.set()
         try:
             return answer.result(ANSWER_TIMEOUT)  # type: ignore[return-value]
         except TimeoutError:
@@ -207,20 +225,44 @@ class RealPace:
 
     def _run(self) -> None:
         due = began = time.monotonic()
+        periods = 1  # that the next step is for
         try:
             while not self._stopping.is_set():
+                self._wake.clear()
                 while self._asked:
                     self._answer(*self._asked.popleft())
                 with self._lock:
                     commands = self._watchdog.commands(self._backend.read(), began)
-                self._publish(self._backend.step(*commands, self.period))
-                due = next_due(due, time.monotonic(), self.period)
+                    resting = self._watchdog.resting(began) and not self._guided
+                span = periods * self.period if self._simulated else self.period
+                self._publish(self._backend.step(*commands, span))
+                if resting and self._stride > 1:
+                    due, periods = self._rest(due)
+                    began = time.monotonic()
+                    continue
+                due, periods = next_due(due, time.monotonic(), self.period), 1
                 time.sleep(max(0.0, due - time.monotonic()))
                 now = time.monotonic()
                 self._errors.append(now - began - self.period)
                 began = now
         except Exception as error:
             self._failure = error
+
+    def _rest(self, due: float) -> tuple[float, int]:
+        """Wait for a wake-up, at most until the next step of a rest is due.
+
+        Args:
+            due: s; when the last step was due.
+
+        Returns:
+            When the next step was due [s], and the number of periods that it is for.
+        """
+        end = due + self._stride * self.period
+        self._wake.wait(max(0.0, end - time.monotonic()))
+        passed = max(1, math.floor((time.monotonic() - due) / self.period))
+        due += passed * self.period
+        time.sleep(max(0.0, due - time.monotonic()))
+        return due, min(passed, self._stride)
 
     def _answer(self, call: Callable[[], object], answer: "Future[object]") -> None:
         try:

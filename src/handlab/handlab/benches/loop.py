@@ -46,7 +46,7 @@ def measure(seed: int) -> Result:
 
 def _rounds() -> list[Pair]:
     """Errors of driver and bare loop [ms], each over as many periods as a driver remembers."""
-    config = GraphConfig(runner=False, learner=False, rate=RATE)
+    config = GraphConfig(runner=False, learner=False, rate=RATE, resting_rate=RATE)
     with (
         tempfile.TemporaryDirectory(prefix="handlab-") as scratch,
         emulated_graph(config, Path(scratch)) as (_, graph),
