@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
+from handlab_nodes import qos, topics
+
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
@@ -14,7 +16,7 @@ class Diagnostics:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._publisher = node.create_publisher(DiagnosticArray, topics.DIAGNOSTICS, qos.REPORT)
 
     def publish(self, level: bytes, message: str, values: Mapping[str, object]) -> None:
         """Tell how the node is: level, one sentence, and figures."""

@@ -63,7 +63,7 @@ class DriverWire:
         self._throttles: list[Throttle[Any]] = []
         self._clock: Throttle[float] | None = None
         if clock_rate is not None:
-            self._clocks = node.create_publisher(Clock, topics.CLOCK, 1)
+            self._clocks = node.create_publisher(Clock, topics.CLOCK, qos.CLOCK)
             self._clock = Throttle(self._publish_clock, 1 / clock_rate)
             self._throttles.append(self._clock)
         self.forget()

@@ -32,5 +32,8 @@ LATCHED = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
+CLOCK = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+REPORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+"""ROS 2's default."""
 EPISODES = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 """None may be lost, whatever the learner is busy with."""

@@ -1,7 +1,7 @@
 """Recorder: writes the topics of the graph into a rosbag2 bag with MCAP storage, as they pass.
 
 Messages are not decoded: the bytes on the wire are the bytes in the bag. What has passed is in the
-file FLUSH_PERIOD later, whatever becomes of this process.
+file FLUSH_PERIOD later, whatever becomes of this process. Log times never go back; see `LogTime`.
 """
 
 import shutil
@@ -9,16 +9,23 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import deserialize_message
+from rosbags.interfaces import Connection
+from rosgraph_msgs.msg import Clock as ClockMsg
 from sensor_msgs.msg import JointState
+from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
 from handlab_core.errors import BadConfig
+from handlab_core.types import NS_PER_S
 from handlab_interfaces import msg as wire
 from handlab_nodes import qos, topics
 from handlab_nodes.bag import BagWriter
+from handlab_nodes.codec import ENCAPSULATION, STAMP
 from handlab_nodes.diagnostics import OK, Diagnostics
 from handlab_nodes.params import read_params
 from handlab_nodes.spinner import run
@@ -26,10 +33,20 @@ from handlab_nodes.spinner import run
 QUEUE = QoSProfile(depth=1000, reliability=qos.STREAM.reliability)
 """Deep enough for the disk to be slow for a while; not latched: what was before is not recorded."""
 
+STREAM_QUEUE = QoSProfile(
+    depth=1000, reliability=qos.STREAM.reliability, durability=qos.STREAM.durability
+)
+"""Latched: on a busy machine a driver needs longer to discover the recorder than to make its first
+steps. Messages from before the recording are left out by their stamps."""
+
+FACTS = QoSProfile(depth=10, reliability=qos.LATCHED.reliability, durability=qos.LATCHED.durability)
+"""For topics whose last message holds for the whole bag, whenever it was published."""
+
 FLUSH_PERIOD = 0.4
 """s. So much a crash loses."""
 
 RECORDED: dict[str, tuple[type, QoSProfile]] = {
+    topics.CLOCK: (ClockMsg, qos.CLOCK),
     topics.HAND_STATES: (JointState, qos.STREAM),
     topics.HAND_COMMANDS: (JointState, qos.COMMAND),
     topics.HAND_SENT: (JointState, qos.STREAM),
@@ -41,8 +58,25 @@ RECORDED: dict[str, tuple[type, QoSProfile]] = {
     topics.EPISODE: (wire.Episode, qos.EPISODES),
     topics.SESSION: (wire.DemonstrationSession, qos.LATCHED),
     topics.MARK: (wire.DemonstrationMark, qos.EPISODES),
+    topics.HAND_STATUS: (wire.HandStatus, qos.REPORT),
+    topics.FIXTURE_STATUS: (wire.HandStatus, qos.REPORT),
+    topics.DIAGNOSTICS: (DiagnosticArray, qos.REPORT),
+    topics.DESCRIPTION: (String, qos.LATCHED),
 }
 """Type of each topic, and what its publishers offer."""
+
+HOLD = (topics.DESCRIPTION,)
+"""Topics whose last message holds, although it was published before the recording began."""
+
+TIMEKEEPERS = (
+    topics.CLOCK,
+    topics.HAND_STATES,
+    topics.FIXTURE_STATES,
+    topics.OBJECT_STATE,
+    topics.REWARD,
+)
+"""Topics whose messages begin with a stamp of the world; a command's stamp may be anything. More
+than the driver's: at the beginning its publishers may be the last to be discovered."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +84,68 @@ class RecorderParams:
     """Parameters of the node."""
 
     bag: str = ""  # folder of the bag; replaced when recording starts again
+
+
+class LogTime:
+    """Time at which each message is logged.
+
+    Where time is simulated it is the newest stamp of the world so far: `ros2 bag play` then plays a
+    lockstep run as fast as the robot moved, not as fast as the computer was. The node's own clock
+    would be late by many steps; see `handlab_nodes.driver_wire.CLOCK_RATE`.
+
+    Args:
+        clock: of the node.
+        simulated: whether that clock follows /clock.
+    """
+
+    def __init__(self, clock: Clock, simulated: bool) -> None:
+        self._clock, self._simulated = clock, simulated
+        self._newest = 0
+        self._look()
+
+    def begin(self) -> int:
+        """Return the present time; ns, 0 while it is unknown."""
+        return self._newest
+
+    def see(self, topic: str, data: bytes) -> int | None:
+        """Return the time [ns] to log a message at; None while the simulated time is unknown."""
+        if not self._simulated:
+            self._look()
+        elif topic in TIMEKEEPERS and (stamp := _stamp(data)) is not None:
+            self._newest, self._known = max(self._newest, stamp), True
+        return self._newest if self._known else None
+
+    def _look(self) -> None:
+        now = self._clock.now().nanoseconds
+        self._newest, self._known = max(self._newest, now), not self._simulated or now > 0
+
+
+class Tape:
+    """One recording: a bag, and the messages that wait for the first simulated time."""
+
+    def __init__(self, path: Path, log_time: LogTime) -> None:
+        self.bag, self._log_time, self._since = BagWriter(path), log_time, log_time.begin()
+        self._early: list[tuple[Connection, bytes]] = []
+
+    def write(self, connection: Connection, topic: str, data: bytes) -> None:
+        """Add one message as it came from the wire, unless it is older than the recording."""
+        stamp = _stamp(data) if RECORDED[topic][1] is qos.STREAM else None
+        if stamp is not None and stamp < self._since:
+            return
+        self._early.append((connection, data))
+        now = self._log_time.see(topic, data)
+        if now is not None:
+            self._write_early(now)
+
+    def close(self) -> None:
+        """Finish the bag; without any simulated time its messages are logged at 0."""
+        self._write_early(0)
+        self.bag.close()
+
+    def _write_early(self, time_ns: int) -> None:
+        for connection, data in self._early:
+            self.bag.write(connection, time_ns, data)
+        self._early.clear()
 
 
 class RecorderNode(Node):
@@ -61,7 +157,7 @@ class RecorderNode(Node):
         if not bag:
             raise BadConfig("the recorder needs the parameter `bag`, a folder to write to")
         self._path = Path(bag)
-        self._writer: BagWriter | None = None
+        self._tape: Tape | None = None
         self._heard: list = []
         self._count, self._flushed = 0, 0.0
         self.create_service(SetBool, topics.RECORD, self._on_record)
@@ -80,21 +176,23 @@ class RecorderNode(Node):
     def _start(self) -> None:
         if self._path.exists():
             shutil.rmtree(self._path)
-        writer = self._writer = BagWriter(self._path)
+        simulated = bool(self.get_parameter("use_sim_time").value)
+        tape = self._tape = Tape(self._path, LogTime(self.get_clock(), simulated))
         for topic, (kind, offered) in RECORDED.items():
             latched = offered.durability is DurabilityPolicy.TRANSIENT_LOCAL
             name = self.resolve_topic_name(topic)
-            connection = writer.connect(name, kind, latched, offered.depth)
+            connection = tape.bag.connect(name, kind, latched, offered.depth)
 
             def on_message(
-                data: bytes, connection: object = connection, topic: str = topic
+                data: bytes, connection: Connection = connection, topic: str = topic
             ) -> None:
-                writer.write(connection, self.get_clock().now().nanoseconds, data)
+                tape.write(connection, topic, data)
                 self._count += 1
                 if topic == topics.SESSION:
-                    writer.describe(_facts(data))
+                    tape.bag.describe(_facts(data))
 
-            self._heard.append(self.create_subscription(kind, topic, on_message, QUEUE, raw=True))
+            queue = STREAM_QUEUE if offered is qos.STREAM else FACTS if topic in HOLD else QUEUE
+            self._heard.append(self.create_subscription(kind, topic, on_message, queue, raw=True))
 
     def _stop(self) -> None:
         for subscription in self._heard:
@@ -103,9 +201,9 @@ class RecorderNode(Node):
                     subscription.callback(taken[0])
             self.destroy_subscription(subscription)
         self._heard.clear()
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        if self._tape is not None:
+            self._tape.close()
+            self._tape = None
 
     def destroy_node(self) -> None:
         """Close the bag, then the node."""
@@ -115,14 +213,22 @@ class RecorderNode(Node):
     def work(self, spinner: object) -> None:
         """Flush, often enough."""
         now = time.monotonic()
-        if self._writer is not None and now - self._flushed >= FLUSH_PERIOD:
+        if self._tape is not None and now - self._flushed >= FLUSH_PERIOD:
             self._flushed = now
-            self._writer.flush()
+            self._tape.bag.flush()
 
     def report(self) -> None:
         """Tell how much was recorded."""
-        message = "recording" if self._writer else "idle"
+        message = "recording" if self._tape else "idle"
         self._diagnostics.publish(OK, message, {"messages": self._count})
+
+
+def _stamp(data: bytes) -> int | None:
+    """Return the stamp [ns] that a serialised message begins with; None if it is too short."""
+    if len(data) < ENCAPSULATION + STAMP.size:
+        return None
+    sec, nanosec = STAMP.unpack_from(data, ENCAPSULATION)
+    return int(sec * NS_PER_S + nanosec)
 
 
 def _facts(data: bytes) -> dict[str, str]:

@@ -4,6 +4,10 @@ CLOCK = "clock"
 """Where time is simulated. rclpy and rclcpp read the absolute name /clock: nodes of a robot in a
 namespace are remapped, `-r /clock:=clock`, so that every simulated robot has a clock of its own."""
 
+DIAGNOSTICS = "/diagnostics"
+"""One for all robots, as diagnostic_aggregator expects; the names of the nodes say whose it is."""
+DESCRIPTION = "robot_description"
+JOINT_STATES = "joint_states"
 HAND_STATES = "hand/joint_states"
 HAND_COMMANDS = "hand/joint_commands"
 CONTROLLER_COMMANDS = "forward_position_controller/commands"

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -18,8 +19,11 @@ import yaml
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 from rclpy.action import ActionClient
+from rclpy.serialization import serialize_message
 from rosbags.highlevel import AnyReader
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
+from std_msgs.msg import String
 
 from handlab.teaching import Classroom, demonstrate
 from handlab_core.demos.motion import to_episode
@@ -29,12 +33,14 @@ from handlab_core.episode import Episode
 from handlab_core.errors import BadDemonstrations
 from handlab_core.paths import share
 from handlab_core.tasks import TASKS, make_task
+from handlab_core.types import NS_PER_S
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import RecordDemonstration, ReplayDemonstration
 from handlab_interfaces.srv import TellDemonstration
 from handlab_nodes import convert, qos, topics
 from handlab_nodes.asking import Asker
 from handlab_nodes.demonstration_bag import read_demonstrations, read_recording
+from handlab_nodes.recorder_node import LogTime, Tape
 from handlab_nodes.spinner import Spinner
 
 Mark = wire.DemonstrationMark
@@ -48,6 +54,7 @@ def processes(parameters):
     running = {}
     for name, chosen in parameters.items():
         words = [sys.executable, "-m", f"handlab_nodes.{name}_node", "--ros-args"]
+        words += ["-p", "use_sim_time:=true"]
         for key, value in chosen.items():
             words += ["-p", f"{key}:={value}"]
         running[name] = subprocess.Popen(words)
@@ -152,6 +159,97 @@ def test_mcap_and_rosbags_read_it_with_the_definitions_it_brings(recorded):
     assert kinds == [Mark.BEGAN, Mark.ENDED, Mark.ACCEPTED] * 3
     for one, other in zip(*(by["/hand/joint_states"] for by in (by_mcap, by_rosbags)), strict=True):
         np.testing.assert_array_equal(one.position, other.position)
+
+
+def test_log_times_follow_the_robots_time_so_that_a_player_keeps_its_pace(recorded):
+    """A lockstep run takes a hundredth of its robot time; `ros2 bag play` waits by log times."""
+    bag, _ = recorded
+    with open(next(bag.glob("*.mcap")), "rb") as file:
+        messages = [
+            (channel.topic, message.log_time, decoded)
+            for _, channel, message, decoded in make_reader(
+                file, decoder_factories=[DecoderFactory()]
+            ).iter_decoded_messages(log_time_order=False)
+        ]
+    times = [log_time for _, log_time, _ in messages]
+    assert times == sorted(times)
+    stamps = {}
+    for topic, log_time, message in messages:
+        if topic == "/clock":
+            stamp = convert.from_stamp(message.clock)
+        elif topic in ("/robot_description", "/demonstration/session"):
+            continue
+        else:
+            stamp = convert.from_stamp(message.header.stamp)
+        stamps.setdefault(topic, []).append((log_time / NS_PER_S, stamp))
+    streams = ("joint_states", "joint_commands")
+    hand, fixture = ([f"/{group}/{name}" for name in streams] for group in ("hand", "fixture"))
+    for topic in (*hand, *fixture, "/object/state", "/reward"):
+        for logged, stamp in stamps[topic]:
+            late = 2 * TASK.period if logged > 2.0 else 2.0  # at first nodes discover each other
+            assert stamp <= logged <= stamp + late + 1e-9, topic
+    span = stamps["/hand/joint_states"][-1][1] - stamps["/hand/joint_states"][0][1]
+    assert span > 20.0 and times[-1] - times[0] == pytest.approx(span * NS_PER_S, abs=NS_PER_S)
+
+
+def test_a_bag_has_the_time_and_how_hand_and_nodes_were(recorded):
+    bag, _ = recorded
+    found = messages_of(bag)
+    assert {"/clock", "/diagnostics", "/hand/status", "/fixture/status"} <= found.keys()
+    assert {"driver", "estimator", "recorder"} <= {
+        status.name for message in found["/diagnostics"] for status in message.status
+    }
+
+
+class Tick:
+    def __init__(self, ns):
+        self.nanoseconds = ns
+
+    def now(self):
+        return self
+
+
+def test_log_times_never_go_back_and_a_stranger_does_not_move_them():
+    def stamped(seconds):
+        return b"\0\1\0\0" + struct.pack("<iI", seconds, 0)
+
+    clock = Tick(0)
+    simulated = LogTime(clock, simulated=True)
+    assert simulated.see("/diagnostics", stamped(9)) is None  # no time is known yet
+    assert simulated.see(topics.CLOCK, stamped(5)) == 5 * NS_PER_S
+    assert simulated.see(topics.HAND_COMMANDS, stamped(10**9)) == 5 * NS_PER_S
+    assert simulated.see(topics.HAND_STATES, stamped(4)) == 5 * NS_PER_S
+    assert simulated.see(topics.HAND_STATES, b"") == 5 * NS_PER_S
+    real = LogTime(clock, simulated=False)
+    clock.nanoseconds = 7
+    assert real.see(topics.HAND_STATES, stamped(5)) == 7
+    clock.nanoseconds = 6  # the time of day was set back
+    assert real.see(topics.HAND_STATES, stamped(5)) == 7
+
+
+def test_messages_before_the_first_time_are_logged_with_it(tmp_path):
+    tape = Tape(tmp_path / "bag", LogTime(Tick(0), simulated=True))
+    words = tape.bag.connect("/robot_description", String)
+    clocks = tape.bag.connect("/clock", Clock)
+    tape.write(words, topics.DESCRIPTION, serialize_message(String(data="<robot/>")))
+    stamp = convert.to_stamp(500.0)
+    tape.write(clocks, topics.CLOCK, serialize_message(Clock(clock=stamp)))
+    tape.close()
+    with AnyReader([tmp_path / "bag"], default_typestore=None) as reader:
+        times = [time for _, time, _ in reader.messages()]
+    assert times == [500 * NS_PER_S] * 2
+
+
+def test_latched_states_from_before_the_recording_are_left_out(tmp_path):
+    tape = Tape(tmp_path / "bag", LogTime(Tick(20 * NS_PER_S), simulated=True))
+    states = tape.bag.connect("/hand/joint_states", JointState)
+    for seconds in (19.9, 20.0, 20.1):
+        message = JointState()
+        message.header.stamp = convert.to_stamp(seconds)
+        tape.write(states, topics.HAND_STATES, serialize_message(message))
+    tape.close()
+    with AnyReader([tmp_path / "bag"], default_typestore=None) as reader:
+        assert [time / NS_PER_S for _, time, _ in reader.messages()] == [20.0, 20.1]
 
 
 NPM = {
