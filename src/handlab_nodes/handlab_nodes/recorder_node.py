@@ -8,6 +8,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock
@@ -64,6 +65,12 @@ RECORDED: dict[str, tuple[type, QoSProfile]] = {
     topics.DESCRIPTION: (String, qos.LATCHED),
 }
 """Type of each topic, and what its publishers offer."""
+
+ALWAYS = (topics.HAND_STATES, topics.FIXTURE_STATES, topics.OBJECT_STATE)
+"""Latched streams of which a graph that can move has published something already."""
+
+DISCOVERY, LOOK = 5.0, 0.005
+"""s; longest wait for the publishers of ALWAYS to discover the recorder, and between two looks."""
 
 HOLD = (topics.DESCRIPTION,)
 """Topics whose last message holds, although it was published before the recording began."""
@@ -194,11 +201,25 @@ class RecorderNode(Node):
             queue = STREAM_QUEUE if offered is qos.STREAM else FACTS if topic in HOLD else QUEUE
             self._heard.append(self.create_subscription(kind, topic, on_message, queue, raw=True))
 
+        self._await_publishers()
+
+    def _await_publishers(self) -> None:
+        """Wait until the graph's streams arrive; they may go on as soon as the caller is answered.
+
+        On a busy machine discovery takes longer than the first hundred steps in lockstep.
+        """
+        names = {self.resolve_topic_name(topic) for topic in ALWAYS}
+        waiting = [heard for heard in self._heard if heard.topic_name in names]
+        deadline = time.monotonic() + DISCOVERY
+        while waiting and time.monotonic() < deadline:
+            waiting = [subscription for subscription in waiting if not _take(subscription)]
+            time.sleep(LOOK)
+        for subscription in waiting:
+            self.get_logger().warning(f"recording, but nothing comes on {subscription.topic_name}")
+
     def _stop(self) -> None:
         for subscription in self._heard:
-            with subscription.handle:  # what has come and was not looked at yet
-                while taken := subscription.handle.take_message(subscription.msg_type, True):
-                    subscription.callback(taken[0])
+            _take(subscription)  # what has come and was not looked at yet
             self.destroy_subscription(subscription)
         self._heard.clear()
         if self._tape is not None:
@@ -221,6 +242,16 @@ class RecorderNode(Node):
         """Tell how much was recorded."""
         message = "recording" if self._tape else "idle"
         self._diagnostics.publish(OK, message, {"messages": self._count})
+
+
+def _take(subscription: Any) -> bool:
+    """Handle what has arrived; return whether there was anything."""
+    some = False
+    with subscription.handle:
+        while taken := subscription.handle.take_message(subscription.msg_type, True):
+            subscription.callback(taken[0])
+            some = True
+    return some
 
 
 def _stamp(data: bytes) -> int | None:
