@@ -3,6 +3,9 @@
 The bus is read as frames come. Where it fails as a whole (adapter unplugged, bus off), that is
 announced, it is opened again every REOPEN_EVERY, and the start-up is sent again; whether the motors
 go on again is the driver's ladder.
+
+The hand has no watchdog that anybody knows: it holds the last torque when its driver falls silent.
+So while it is engaged, a guardian process watches over the driver's thread (see `guardian`).
 """
 
 import logging
@@ -27,6 +30,7 @@ from handlab_hardware.allegro.driver import HandDriver, Measurement
 from handlab_hardware.allegro.protocol import FINGER_NAMES, SIDES, Frame, HandInfo, Serial
 from handlab_hardware.allegro.wire import Wire, WireLost
 from handlab_hardware.clock import time_of_day, whole_ns
+from handlab_hardware.guardian import Guardian
 from handlab_hardware.station_file import load_station, station_path
 
 POLL = 0.005
@@ -39,6 +43,15 @@ ENGAGE_TIMEOUT = 1.0
 """s, for whole sets of frames to come before the motors go on."""
 REOPEN_EVERY = 0.5
 """s, between attempts to open a bus that failed."""
+
+LET_GO = "handlab_hardware.allegro.letting_go:let_go"
+"""Function by which the guardian turns the motors off."""
+STANDSTILL = (
+    "the driver stood still, and its guardian let the hand go; the joints engage from where they "
+    "are now"
+)
+TELL_STANDSTILL = 5.0
+"""s, for which a standstill is reported after it."""
 
 Clock = Callable[[], float]
 
@@ -73,7 +86,10 @@ class AllegroHand:
         self._lock, self._moved = threading.Lock(), threading.Condition()
         self._stop = threading.Event()
         self._failure = ""
-        self.counts: Counter[str] = Counter(bus_failures=0)
+        self._guardian: Guardian | None = None
+        self._guarding = threading.Lock()
+        self._stood_still = -np.inf
+        self.counts: Counter[str] = Counter(bus_failures=0, let_go_by_guardian=0)
         self._wire, self._lost = Wire(config.interface, config.channel), False
         self._driver = HandDriver(hand, config, self._send)
         try:
@@ -138,6 +154,7 @@ class AllegroHand:
         Raises:
             StationFault: they did not go on in time; says why.
         """
+        self._guard()
         with self._lock:
             self._driver.engage(True)
         if not self._wait_for(lambda: self._driver.engaged, ENGAGE_TIMEOUT):
@@ -149,7 +166,8 @@ class AllegroHand:
         """Motors off; readings go on."""
         with self._lock:
             self._driver.engage(False)
-        self._wait_for(lambda: not self._driver.engaged, ENGAGE_TIMEOUT)
+        if self._wait_for(lambda: not self._driver.engaged, ENGAGE_TIMEOUT):
+            self._dismiss()  # else the hand may hold a torque that nobody takes back
 
     @property
     def health(self) -> StationHealth:
@@ -157,6 +175,8 @@ class AllegroHand:
         with self._lock:
             now, driver = self._now(), self._driver
             problems = self._wire.problems() + driver.problems(now)
+            if now - self._stood_still < TELL_STANDSTILL:
+                problems = (STANDSTILL, *problems)
             problems = (self._failure,) if self._failure else problems
             n = self._hand.n
             status = 0 if driver.info is None else int(driver.info.status) & ~1
@@ -250,12 +270,40 @@ class AllegroHand:
                 self._driver.stop()
             except WireLost as error:
                 log.warning("while closing: %s", error)
+            else:
+                self._dismiss()
         self._lost = True
         self._wire.close()
+
+    def _guard(self) -> None:
+        config = self._config
+        with self._guarding:
+            if self._guardian is None and config.interface != "virtual":  # within one process only
+                bus = f"{config.interface}:{config.channel}"
+                self._guardian = Guardian(LET_GO, bus, str(config.device))
+
+    def _dismiss(self) -> None:
+        with self._guarding:
+            if self._guardian is not None:
+                self._guardian.dismiss()
+                self._guardian = None
+
+    def _beat(self) -> None:
+        """Show the guardian that this thread runs; start the hand again if it was let go."""
+        with self._guarding:
+            if self._guardian is None or not self._guardian.beat():
+                return
+        with self._lock:
+            self._stood_still = self._now()
+            self.counts["let_go_by_guardian"] += 1
+            self._driver.start(self._stood_still)
+        log.warning(STANDSTILL)
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
+                if not self._lost:
+                    self._beat()
                 if self._lost:
                     self._reopen()
                 else:
