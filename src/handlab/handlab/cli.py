@@ -15,7 +15,7 @@ os.environ["MPLBACKEND"] = "agg"  # figures are files; matplotlib fails at unkno
 import typer
 
 from handlab import ros_environment
-from handlab_core.errors import BadConfig, HandlabError, StationFault
+from handlab_core.errors import BadConfig, HandlabError
 from handlab_core.paths import share
 
 app = typer.Typer(
@@ -240,7 +240,7 @@ def up(
     """Start a task's graph of nodes and show what they say; Ctrl-C stops it."""
     from handlab.domain import Domain
     from handlab.graph import GraphConfig, build_graph, on_machine
-    from handlab.progress import console
+    from handlab.progress import console, show
     from handlab.up import Graph
 
     config = GraphConfig(
@@ -249,8 +249,10 @@ def up(
     )  # fmt: skip
     nodes = build_graph(on_machine(config, hardware, station, port))
     with suppress(KeyboardInterrupt), Graph(nodes, sys.stdout, Domain()) as graph:
-        console.print(f"ROS_DOMAIN_ID={graph.domain}: {', '.join(node.name for node in nodes)}")
-        raise StationFault(graph.wait())
+        console.print(f"ROS_DOMAIN_ID={graph.domain}: {', '.join(graph.names)}")
+        from handlab.watch import follow  # while the nodes start
+
+        follow(graph, show)
 
 
 @app.command()

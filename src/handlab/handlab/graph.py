@@ -37,6 +37,9 @@ COMPOSED = {"camera", "estimator", "reset", "reward", "runner"}
 FASTEST = 1000.0
 """Hz, of a driver. No bus of nine servos is much faster, and no loop in Python keeps it."""
 
+EMULATOR_START = 20.0
+"""Seconds that emulated motors, which start beside their driver, have to be there."""
+
 FIXTURE_BY = {"allegro": "dynamixel"}
 """What serves the fixture where a backend serves the hand alone."""
 
@@ -206,6 +209,8 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
     machine = {"station": config.station, "port": config.port}
     driver = task | pace | machine | {"hardware": config.hardware, "rate": config.rate}
     driver["resting_rate"] = min(config.resting_rate, config.rate)
+    if config.emulate:
+        driver["start_patience"] = EMULATOR_START
     fixture_driver: dict[str, Any] = {}
     if config.hardware in FIXTURE_BY:
         fixture_driver = driver | {

@@ -7,7 +7,9 @@ from typing import Any
 
 from rclpy.action import ActionClient
 
+from handlab.progress import show
 from handlab.up import Graph
+from handlab.watch import Watch
 from handlab_core.errors import HandlabError, StationFault
 from handlab_interfaces.action import Evaluate, RecordDemonstration, ReplayDemonstration, Train
 from handlab_interfaces.srv import TellDemonstration
@@ -27,6 +29,7 @@ class GraphClient:
         self._node, self._spinner = self._leave.enter_context(
             guest("_handlab", graph.domain, graph.simulated)
         )
+        self._watch = Watch(graph.names, show).listen(self._node)
 
     def __enter__(self) -> "GraphClient":
         """Nothing to do."""
@@ -127,9 +130,10 @@ class GraphClient:
         return ending.result().result
 
     def _until(self, done: Callable[[], bool], between: Callable[[], None] = lambda: None) -> None:
-        """Handle events until `done()`; StationFault if the graph ends before."""
+        """Handle events until `done()`; StationFault if the graph ends before or cannot start."""
         while not done():
             self._spinner.once(POLL)
             between()
+            self._watch.check()
             if (reason := self._graph.exit_reason()) is not None:
                 raise StationFault(reason)

@@ -19,6 +19,12 @@ Row = dict[str, Any]
 console = Console(stderr=True, highlight=False)
 """Standard output is for results; everything else is said here."""
 
+
+def show(line: str) -> None:
+    """Show a line of plain text, above what is drawn live."""
+    console.print(line, markup=False, soft_wrap=True)
+
+
 BARS = " ▁▂▃▄▅▆▇█"
 
 

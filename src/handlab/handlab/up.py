@@ -144,6 +144,8 @@ class Graph:
         self, nodes: list[NodeSpec], output: TextIO, domain: Domain, simulated: bool = False
     ) -> None:
         self.domain, self.simulated = domain.id, simulated
+        self.names = [part.name for node in nodes for part in node.parts or (node,)]
+        """Names of all nodes."""
         self._domain, self._output = domain, output
         self._width = max(len(node.name) for node in nodes)
         self._reason: str | None = None

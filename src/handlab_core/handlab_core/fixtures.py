@@ -76,10 +76,14 @@ def valve_turns() -> Fixture:
     )
 
 
+BARE = "bare"
+"""The fixture of tasks without an object."""
+
+
 @FIXTURES.register
 def bare() -> Fixture:
     """Build the valve's motor with nothing on it."""
-    return replace(valve(), name="bare", urdf="objects/bare.urdf.xacro")
+    return replace(valve(), name=BARE, urdf="objects/bare.urdf.xacro")
 
 
 @FIXTURES.register

@@ -10,6 +10,9 @@ from handlab_nodes import qos, topics
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
+NOT_ACTIVE = "not active"
+"""The report of a driver that waits to be started."""
+
 
 class Diagnostics:
     """Publishes the state of one node."""

@@ -18,7 +18,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 
 from handlab_core.backend import Hardware, make_backend
-from handlab_core.errors import BadConfig, HandlabError, StationFault
+from handlab_core.errors import BadConfig, HandlabError, StationFault, StationTimeout, UnknownName
 from handlab_core.guard import GuardedBackend
 from handlab_core.lockstep import FIXTURE, GUIDE, HAND, PACES
 from handlab_core.priority import hurry
@@ -36,6 +36,9 @@ TORQUE = {HAND: topics.HAND_TORQUE, FIXTURE: topics.FIXTURE_TORQUE}
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 
+EARLY_RETRY_PERIOD = 0.2
+"""Seconds; the same during `start_patience`."""
+
 RETRY_PERIOD = 2.0
 """s. So often a driver that starts by itself tries to open hardware that is not there yet."""
 
@@ -52,6 +55,7 @@ class DriverParams(TaskParams):
     rate: float = 100.0  # Hz, of the readings in real pace
     resting_rate: float = 20.0  # Hz, of the readings while nothing is commanded
     clock_rate: float = CLOCK_RATE  # Hz of wall time, limit of /clock; simulation only
+    start_patience: float = 0.0  # s, in which hardware that is not there yet is no error
     autostart: bool = True  # configure and activate at once, and again until it works
     command_sources: tuple[str, ...] = ("runner", "reset", "demonstrator", "replay")
     """Nodes that may send commands."""
@@ -77,6 +81,8 @@ class DriverNode(LifecycleNode):
         self._malformed, self._next_try, self._why_closed = 0, 0.0, ""
         self._stopped_at: float | None = None  # s; last stamp of a simulation that was closed
         self._autostart = params.autostart
+        self._patient_until = time.monotonic() + params.start_patience
+        self._unusable: HandlabError | None = None
         self._report = DriverReport(self, params.command_sources)
         clock_rate = params.clock_rate if params.hardware == "mujoco" else None
         self._wire = DriverWire(self, names, params.groups, clock_rate)
@@ -107,6 +113,8 @@ class DriverNode(LifecycleNode):
             )
         except HandlabError as error:
             self._complain(error)
+            if isinstance(error, BadConfig | UnknownName):  # waiting does not mend it
+                self._unusable = error
             return TransitionCallbackReturn.FAILURE
         self._hardware = backend if isinstance(backend, Hardware) else None
         self._backend = GuardedBackend(task.hand, task.fixture, backend)
@@ -158,7 +166,11 @@ class DriverNode(LifecycleNode):
         self._close()
 
     def _complain(self, error: HandlabError) -> None:
-        """Say why the hardware is not in use, once."""
+        """Say why the hardware is not in use, once, unless it may still come by itself."""
+        if time.monotonic() < self._patient_until and isinstance(
+            error, StationFault | StationTimeout
+        ):
+            return
         if str(error) != self._why_closed:
             self.get_logger().error(str(error))
         self._why_closed = str(error)
@@ -279,9 +291,12 @@ class DriverNode(LifecycleNode):
         if self._pace is not None:
             self._pace.check()
         elif self._autostart and time.monotonic() >= self._next_try:
-            self._next_try = time.monotonic() + RETRY_PERIOD
+            early = time.monotonic() < self._patient_until
+            self._next_try = time.monotonic() + (EARLY_RETRY_PERIOD if early else RETRY_PERIOD)
             if self._backend is not None or self.trigger_configure() == SUCCESS:
                 self.trigger_activate()
+            if self._unusable is not None:
+                raise self._unusable
 
     def report(self) -> None:
         """Tell how the station is."""

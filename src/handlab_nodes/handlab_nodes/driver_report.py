@@ -8,7 +8,7 @@ from rclpy.node import Node
 from handlab_core.guard import GuardedBackend
 from handlab_core.health import StationHealth
 from handlab_nodes import topics
-from handlab_nodes.diagnostics import ERROR, OK, WARN, Diagnostics, strangers_among
+from handlab_nodes.diagnostics import ERROR, NOT_ACTIVE, OK, WARN, Diagnostics, strangers_among
 from handlab_nodes.pace import Pace, RealPace, percentile_ms
 
 NEWS_PERIOD = 0.1
@@ -37,7 +37,7 @@ class DriverReport:
 
     def tell_idle(self, why: str) -> None:
         """Tell that the driver does not drive; with why, if it should."""
-        self._diagnostics.publish(ERROR if why else WARN, why or "not active", {})
+        self._diagnostics.publish(ERROR if why else WARN, why or NOT_ACTIVE, {})
 
     def tell(
         self, backend: GuardedBackend, pace: Pace, health: StationHealth | None, malformed: int

@@ -319,6 +319,8 @@ class DynamixelStation:
                 states[group] = JointState(np.array([stamp]), *rows)
             else:
                 self._counts["stale_cycles"] += 1
+        if self._layout.no_fixture:  # nothing is there that could turn
+            states[FIXTURE] = JointState(states[HAND].stamp, *np.zeros((3, 1, 1)))
         self._reading = Reading(states[HAND], states[FIXTURE])
 
     def _settle(self) -> None:

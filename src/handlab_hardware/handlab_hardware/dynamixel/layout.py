@@ -4,7 +4,7 @@ import numpy as np
 
 from handlab_core import safety
 from handlab_core.errors import BadConfig, UnknownName
-from handlab_core.fixtures import Fixture
+from handlab_core.fixtures import BARE, FIXTURES, Fixture
 from handlab_core.hands import Hand
 from handlab_core.lockstep import FIXTURE, HAND
 from handlab_core.types import Array, Command
@@ -30,6 +30,7 @@ class Layout:
     def __init__(self, hand: Hand, fixture: Fixture, station: StationFile) -> None:
         self.section = _section(hand, fixture, station)
         self.joints = {HAND: hand.joints, FIXTURE: (fixture.joint,)}
+        self._bare = fixture.name == BARE
         self.limits = {
             HAND: safety.Limits.of_hand(hand),
             FIXTURE: safety.Limits.of_fixture(fixture),
@@ -55,6 +56,11 @@ class Layout:
     def served(self) -> tuple[str, ...]:
         """The groups that have servos."""
         return tuple(g for g in GROUPS if self.places[g].start < self.places[g].stop)
+
+    @property
+    def no_fixture(self) -> bool:
+        """Whether the task needs no fixture and the station has none: it then rests at zero."""
+        return self._bare and self.served == (HAND,)
 
     @property
     def max_effort(self) -> Array:
@@ -100,7 +106,12 @@ class Layout:
 
 
 def _section(hand: Hand, fixture: Fixture, station: StationFile) -> DynamixelSection:
-    if (station.hand, station.fixture) != (hand.name, fixture.name):
+    mounted = FIXTURES.make(station.fixture)
+    # A task that asks for nothing on the fixture's motor leaves alone what is there.
+    serves = mounted.name == fixture.name or (
+        fixture.name == BARE and mounted.joint == fixture.joint
+    )
+    if station.hand != hand.name or not serves:
         raise BadConfig(
             f"{station.path} is for {station.hand} and {station.fixture}, "
             f"not for {hand.name} and {fixture.name}: say there what is mounted, or choose a task "

@@ -40,6 +40,9 @@ FAST_LATENCY_MS = 1
 
 READ_SIZE = 4096
 
+ADAPTERS = ("serial/by-id/*", "ttyUSB*", "ttyACM*")
+"""Where the kernel and udev list serial adapters, below /dev."""
+
 HEADER = 7  # bytes before the instruction: FF FF FD 00, id, length
 
 
@@ -207,7 +210,7 @@ def _remedy(port: str, error: Exception) -> str:
     if code in (errno.EAGAIN, errno.EBUSY):
         return f"{port} is in use: end the other program that has it open (`fuser -v {port}`)"
     if code in (errno.ENOENT, errno.ENXIO, errno.ENODEV) or not os.path.exists(port):
-        there = sorted(str(path) for path in Path("/dev/serial/by-id").glob("*"))
+        there = [str(path) for pattern in ADAPTERS for path in sorted(Path("/dev").glob(pattern))]
         return (
             f"there is no {port}: plug the adapter in, or name its port in the station file; "
             f"serial adapters there are: {', '.join(there) or 'none'}"
