@@ -20,6 +20,7 @@ from handlab.domain import Domain
 from handlab.graph import EMULATED, GraphConfig, build_graph
 from handlab_core.errors import UnknownName
 from handlab_core.paths import share
+from handlab_hardware.station_file import station_path
 from handlab_learning import checkpoint
 from handlab_learning.run_config import RunConfig
 from handlab_learning.run_folder import RunFolder
@@ -258,3 +259,21 @@ def test_a_graph_that_cannot_be_is_refused():
 def test_the_figures_of_a_page_are_those_of_the_results(page):
     text = (share() / page).read_text()
     assert tables.PAGES[page](text, tables.read_results(share() / "results")) == text
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["up", "valve", "--port", "/dev/no-such-port"], "driver: there is no /dev/no-such-port"),
+        (["record", "valve", "--station", "flip.yaml"], "driver: flip.yaml is for claw and flip"),
+    ],
+    ids=["missing port", "station of another object"],
+)
+def test_a_graph_that_cannot_start_ends_by_itself_with_one_line(tmp_path, words, message):
+    text = station_path("claw").read_text().replace("valve", "flip")
+    (tmp_path / "flip.yaml").write_text(text)
+    process = cli(*words, "--hardware", "dynamixel", cwd=tmp_path)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 1 and "Traceback" not in said
+    assert said.splitlines()[-1].startswith(f"handlab: {message}")
