@@ -352,7 +352,7 @@ def replay(
     recorded = read_recording(bag)
     task, numbers = recorded.session.task, recorded.choose(episode or [])
     if way == "data":
-        figures = recording.as_data(bag, task, episode or [])
+        figures = recording.as_data(recorded, episode or [])
         for line in figures["episodes"]:
             print("  ".join(f"{name} {value}" for name, value in line.items()))
         _finish(figures, as_json)

@@ -18,7 +18,7 @@ from handlab_core.demos.watch import Word
 from handlab_core.errors import BadConfig, HandlabError
 from handlab_core.tasks import make_task
 from handlab_interfaces.action import RecordDemonstration, ReplayDemonstration
-from handlab_nodes.demonstration_bag import read_demonstrations
+from handlab_nodes.demonstration_bag import Recording, episodes_of
 
 KEYS = {" ": None, "a": Word.ACCEPT, "d": Word.DROP}
 """What a key tells; space begins what waits and ends what runs."""
@@ -126,18 +126,17 @@ def replay(
     return {"bag": str(bag), "episodes": result.replayed, "object_errors": errors}
 
 
-def as_data(bag: Path, task_name: str, numbers: Sequence[int] = ()) -> dict[str, Any]:
+def as_data(recording: Recording, numbers: Sequence[int] = ()) -> dict[str, Any]:
     """Return a row of figures for each episode that learning gets from a bag.
 
     Args:
-        bag: folder of the bag.
-        task_name: name of its task.
+        recording: the bag.
         numbers: of the demonstrations to use; empty: all.
 
     Raises:
         BadDemonstrations: one of them is not there, or none can be used.
     """
-    task = make_task(task_name)
+    task_name = recording.session.task
     episodes = [
         {
             "episode": episode.episode,
@@ -147,6 +146,6 @@ def as_data(bag: Path, task_name: str, numbers: Sequence[int] = ()) -> dict[str,
             "success": episode.success,
             "strict": episode.strict_success,
         }
-        for episode in read_demonstrations(bag, task, numbers=numbers)
+        for episode in episodes_of(recording, make_task(task_name), numbers=numbers)
     ]
-    return {"bag": str(bag), "task": task_name, "episodes": episodes}
+    return {"bag": str(recording.path), "task": task_name, "episodes": episodes}

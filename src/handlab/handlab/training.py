@@ -23,7 +23,12 @@ NODE_LOG = "nodes.log"
 
 
 def new_run(config: RunConfig, root: Path = RUNS) -> RunFolder:
-    """Make the folder of a new run."""
+    """Make the folder of a new run.
+
+    Raises:
+        HandlabError: its demonstrations cannot be used; no folder is made.
+    """
+    demonstrations_of(config)  # here, so that what is left out of them is said on the terminal
     return RunFolder.create(root, config, datetime.now())
 
 

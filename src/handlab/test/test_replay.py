@@ -3,10 +3,12 @@
 import pytest
 from typer.testing import CliRunner
 
-from handlab import recording
+from handlab import recording, training
 from handlab.cli import app
 from handlab_core.errors import BadDemonstrations
 from handlab_core.paths import share
+from handlab_learning.run_config import RunConfig
+from handlab_nodes.demonstration_bag import read_recording
 
 BAG = share() / "demos" / "valve"
 
@@ -21,5 +23,12 @@ def test_a_demonstration_that_is_not_there_is_refused_with_those_that_are(way, m
 
 
 def test_only_the_demonstrations_that_were_asked_for_are_shown():
-    figures = recording.as_data(BAG, "valve", [3, 1])
+    figures = recording.as_data(read_recording(BAG), [3, 1])
     assert [row["episode"] for row in figures["episodes"]] == [3, 1]
+
+
+def test_a_run_whose_demonstrations_cannot_be_used_leaves_no_folder(tmp_path):
+    config = RunConfig("flip", algorithm="bc", demos=str(BAG))
+    with pytest.raises(BadDemonstrations, match="its task is valve, not flip"):
+        training.new_run(config, tmp_path / "runs")
+    assert not list(tmp_path.iterdir())

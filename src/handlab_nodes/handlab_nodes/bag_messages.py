@@ -212,10 +212,13 @@ class JointStream:
         for part in (message.position, message.velocity, message.effort):
             values.frombytes(np.asarray(part if len(part) else np.zeros(n), np.float64).tobytes())
 
-    def lacking(self) -> str:
-        """Return which quantities some messages lack; empty if none."""
-        lacks = {"velocities": self._lacks_velocity, "efforts": self._lacks_effort}
-        return " and ".join(name for name, flags in lacks.items() if any(flags))
+    def lacking(self) -> list[str]:
+        """Return a sentence for each quantity that some messages lack."""
+        lacks = {
+            "velocities are missing; differences of positions are used": self._lacks_velocity,
+            "efforts are missing; 0 is used": self._lacks_effort,
+        }
+        return [f"{self._topic}: {text}" for text, flags in lacks.items() if any(flags)]
 
     def joint_state(self, joints: tuple[str, ...]) -> JointState:
         """Return all messages, one row each, with these joints in this order.

@@ -123,9 +123,19 @@ def read_demonstrations(
         BadDemonstrations: it is not a bag of this task, hand, rate or calibration, with the
             difference; or none of its demonstrations can be used, with the reasons.
     """
-    recording = read_recording(path)
+    return episodes_of(read_recording(path), task, calibration, inference, numbers)
+
+
+def episodes_of(
+    recording: Recording,
+    task: Task,
+    calibration: str | None = None,
+    inference: str = DEFAULT_INFERENCE,
+    numbers: Sequence[int] = (),
+) -> list[Episode]:
+    """Return the episodes of a recording; see `read_demonstrations`."""
     check_session(recording, task, calibration)
-    episodes, dropped = [], dict(recording.dropped)
+    path, episodes, dropped = recording.path, [], dict(recording.dropped)
     for number in recording.choose(numbers):
         try:
             episodes.append(to_episode(recording.motions[number], task, inference))
@@ -289,11 +299,8 @@ class _Robot:
         hand = _hand_of(self.session)
         states = self._hand.joint_state(hand.joints)
         fixture = self._fixture.joint_state((FIXTURES.make(self.session.object).joint,))
-        if lacking := self._hand.lacking():
-            log.warning(
-                "%s: %s of the hand are missing; velocities are differences of positions, efforts "
-                "are 0", path, lacking,
-            )  # fmt: skip
+        for lacking in self._hand.lacking():
+            log.warning("%s: %s", path, lacking)
         obj = self._object.estimate()
         for number, take in sorted(self._takes.items()):
             try:

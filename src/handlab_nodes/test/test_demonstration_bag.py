@@ -176,7 +176,8 @@ def test_missing_velocities_are_differences_and_it_is_said(recorded, tmp_path, c
     path = write_mcap(tmp_path / "b.mcap", recorded)
     with caplog.at_level(logging.WARNING):
         read = read_demonstrations(path, TASK)
-    assert "velocities and efforts of the hand are missing" in caplog.text
+    assert "/hand/joint_states: velocities are missing; differences of pos" in caplog.text
+    assert "/hand/joint_states: efforts are missing; 0 is used" in caplog.text
     assert_same(read, but=("rewards", "reward_terms"))
     hand = read_recording(path).motions[0].hand
     middle = slice(1, -1)
