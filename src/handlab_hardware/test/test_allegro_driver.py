@@ -2,8 +2,14 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from handlab_core.backend import GoalsInForce
+from handlab_core.fixtures import FIXTURES
+from handlab_core.guard import GuardedBackend
 from handlab_core.hands import make_hand
+from handlab_core.types import Command, JointState, Reading
 from handlab_hardware.allegro import driver as ladder
 from handlab_hardware.allegro.config import AllegroConfig
 from handlab_hardware.allegro.driver import HandDriver
@@ -407,3 +413,81 @@ def test_a_serial_number_out_of_nowhere_does_not_change_the_torques():
     bench = Bench(version="v5").engaged()
     bench.driver.receive(Frame(frame_id(Message.SERIAL, 0), b"5TBR0017"), bench.now)
     assert bench.driver.serial.text == "5TAR0001"
+
+
+class Behind(Bench):
+    """The same behind the guard, which steps it; implements `Hardware`."""
+
+    worlds, delivered, health = 1, True, None
+
+    def prepare(self, hand, fixture):
+        return self.driver.in_force(self.now), GoalsInForce.passive(np.full((1, 1), np.nan))
+
+    def step(self, hand, fixture, period, worlds=None):
+        self.driver.command(hand.q[0], hand.effort[0], self.now, period)
+        return self.read()
+
+    def read(self):
+        newest = self.driver.measurement
+        rows = (value[None].copy() for value in (newest.q, newest.qd, newest.effort))
+        nothing = JointState(np.zeros(1), *np.full((3, 1, 1), np.nan))
+        return Reading(JointState(np.array([newest.stamp]), *rows), nothing)
+
+    def reset(self, worlds=None, object_angle=0.0): ...
+    def close(self): ...
+    def activate(self): ...
+    def deactivate(self): ...
+    def reboot(self, joint): ...
+    def calibrate(self, overwrite=False, force=False): ...
+
+
+def behind_the_guard():
+    bench = Behind().engaged()
+    return bench, GuardedBackend(bench.hand, FIXTURES.make("valve"), bench)
+
+
+def test_the_targets_that_are_recorded_are_those_that_the_driver_follows():
+    bench, guard = behind_the_guard()
+    rng = np.random.default_rng(3)
+
+    def check(seconds):
+        for _ in range(round(seconds / 0.01)):
+            q = bench.hand.nominal + rng.uniform(-0.5, 0.5, 16)
+            guard.step(Command(q[None], bench.hand.max_effort[None]), None, 0.01)
+            sent = guard.sent[0]
+            on = sent.effort[0] > 0
+            np.testing.assert_array_equal(sent.q[0][on], bench.driver._interpolator.target[on])
+            np.testing.assert_array_equal(sent.effort[0], bench.driver._limit)
+            bench.run(0.01)
+        return on
+
+    assert check(0.5).all()
+    bench.emulated.faults.silent_fingers = {MIDDLE}
+    bench.run(0.03)
+    assert check(0.02).nonzero()[0].tolist() == [i for i in range(16) if i // 4 != MIDDLE]
+    held = guard.sent[0].q.copy()
+    check(0.03)
+    np.testing.assert_allclose(guard.sent[0].q[0, :4], held[0, :4], atol=1e-12)
+    check(0.3)
+    assert not guard.sent[0].effort.any(), "the motors are off"
+    bench.emulated.faults.silent_fingers = set()
+    assert check(1.0).all()
+    bench.emulated._heat.temperature[3] = 77.0
+    assert check(1.0).nonzero()[0].tolist() == [i for i in range(16) if i != 3]
+
+
+@given(
+    pauses=st.lists(st.sampled_from([0.001, 0.004, 0.01, 0.02, 0.05, 0.3]), max_size=25),
+    ends=st.lists(st.booleans(), min_size=25, max_size=25),
+)
+@settings(max_examples=25, deadline=None)
+def test_however_the_driver_is_stopped_no_setpoint_moves_faster_than_its_joint(pauses, ends):
+    bench, guard = behind_the_guard()
+    for pause, up in zip(pauses, ends, strict=False):
+        target = bench.hand.upper if up else bench.hand.lower
+        before, began = bench.driver._interpolator.target, bench.driver._commanded
+        guard.step(Command(target[None], bench.hand.max_effort[None]), None, 0.01)
+        moved = np.abs(bench.driver._interpolator.target - before)
+        reach = bench.hand.max_rate * min(bench.now - began, 0.01)
+        assert (moved <= reach + 1e-9).all()
+        bench.run(pause)

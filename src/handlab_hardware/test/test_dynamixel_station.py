@@ -127,6 +127,15 @@ def test_what_another_program_left_in_the_ram_does_not_slow_the_hand_down(make_r
     assert rig.get(10, "goal_pwm") == rig.get(10, "pwm_limit")
 
 
+def test_a_servo_that_is_weakened_or_less_protected_is_noted(make_rig):
+    rig = make_rig()
+    rig.put(10, "pwm_limit", 400)
+    rig.put(11, "shutdown", 0)
+    notes = " ".join(rig.open().health.notes)
+    assert "servo 10 (FFJ10) is weakened: its PWM limit is 400 of 885" in notes
+    assert "servo 11 (FFJ11) does not shut down on overheating, electrical shock" in notes
+
+
 def test_a_lower_temperature_limit_is_heeded(make_rig):
     rig = make_rig()
     rig.put(12, "temperature_limit", 60)

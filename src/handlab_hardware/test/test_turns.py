@@ -357,3 +357,18 @@ def test_on_the_wire_a_valve_beyond_half_a_turn_keeps_its_turn_through_a_reboot(
         time.sleep(0.005)
     live.step(cycles=2)
     assert live.station.read().fixture.q[0, 0] == pytest.approx(4.0, abs=0.1)
+
+
+def test_on_the_wire_a_valve_that_restarts_while_the_adapter_is_away_keeps_its_turn(live):
+    turn = Command(np.array([[4.0]]), np.array([[3.0]]))
+    live.until(lambda: live.station.read().fixture.q[0, 0] > 3.95, fixture=turn)
+    live.fault("unplug", seconds=0.3)
+    live.until(lambda: live.station.health.problems)
+    live.servo(50).reboot(live.port.bus.loop.time)
+    time.sleep(0.7)
+    live.step(cycles=120)
+    assert not live.station.health.problems
+    assert (
+        live.station.health.counts["servos_restarted"] + live.station.health.counts["turns_found"]
+    )
+    assert live.station.read().fixture.q[0, 0] == pytest.approx(4.0, abs=0.1)

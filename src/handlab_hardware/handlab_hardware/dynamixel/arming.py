@@ -17,6 +17,7 @@ from handlab_hardware.dynamixel.failures import (
     PacketLost,
     PortGone,
     ServoRefused,
+    error_names,
 )
 from handlab_hardware.dynamixel.registers import REGISTERS, TICKS_PER_TURN, OperatingMode
 from handlab_hardware.dynamixel.turns import TurnRange
@@ -34,6 +35,9 @@ BLOCK = REGISTERS["model_number"].address, REGISTERS["profile_velocity"].end
 SEAM = TICKS_PER_TURN // 18
 """A commanded range that comes this near to the end of the servo's single turn leaves the joint no
 room: 20 degrees, which covers play, a limp joint's sagging and an inexact zero. Chosen."""
+
+FULL_PWM = 885
+"""Counts, the whole duty cycle; e-manual, PWM Limit."""
 
 MAX_GOAL = 1_048_575
 """Counts, either way, of a goal that counts turns; e-manual, Goal Position."""
@@ -68,6 +72,8 @@ class Facts:
     """Degrees Celsius, where it shuts itself down."""
     restarted: bool
     """Its RAM is as after power-on, so that it has forgotten whole turns."""
+    notes: tuple[str, ...] = ()
+    """What is set up otherwise than by the factory, and makes it weaker or less protected."""
 
     def knows_fast_reads(self, plan: Plan) -> bool:
         """Whether it takes part in a fast sync read."""
@@ -154,7 +160,18 @@ def inspect(bus: ServoBus, plan: Plan, ids: Sequence[int] = ()) -> Facts:
         raise StationFault(f"{servo}: {', '.join(problems)}")
     restarted = value["bus_watchdog"] == WATCHDOG_OFF
     limits = value["current_limit"], value["temperature_limit"]
-    return Facts(identity.firmware, goals, *limits, restarted)
+    return Facts(identity.firmware, goals, *limits, restarted, _notes(servo, value))
+
+
+def _notes(servo: Servo, value: "_Values") -> tuple[str, ...]:
+    """What a servo works with, although its maker set it otherwise."""
+    found = []
+    if value["pwm_limit"] < FULL_PWM:
+        found.append(f"{servo} is weakened: its PWM limit is {value['pwm_limit']} of {FULL_PWM}")
+    unguarded = servo.model.shutdown & ~value["shutdown"]
+    if unguarded:
+        found.append(f"{servo} does not shut down on {error_names(unguarded)}")
+    return tuple(found)
 
 
 def _problems(

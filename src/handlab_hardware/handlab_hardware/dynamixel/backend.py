@@ -293,7 +293,9 @@ class DynamixelStation:
         problems = report.problems(servos, layout, self._rest)
         if self._clock() - self._stood_still < TELL_STANDSTILL:
             problems = (STANDSTILL, *problems)
-        return StationHealth(hand, fixture, problems, report.notes(bus, layout.section), counts)
+        return StationHealth(
+            hand, fixture, problems, report.notes(bus, servos, layout.section), counts
+        )
 
     # A cycle.
 

@@ -54,9 +54,9 @@ def _lost(servos: Servos, i: int) -> str:
     )
 
 
-def notes(bus: ServoBus, section: DynamixelSection) -> tuple[str, ...]:
+def notes(bus: ServoBus, servos: Servos, section: DynamixelSection) -> tuple[str, ...]:
     """What works, but could be better."""
-    found = list(bus.notes)
+    found = [*bus.notes, *servos.notes]
     if not bus.fast:
         found.append(
             "positions are read with plain sync reads, which take longer: a servo's firmware does "

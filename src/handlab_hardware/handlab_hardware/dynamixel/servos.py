@@ -274,6 +274,11 @@ class Servos:
         return round(min(effort / float(self._per_count[i]), limit))
 
     @property
+    def notes(self) -> list[str]:
+        """What is set up otherwise than by the factory, a sentence each."""
+        return [note for facts in self._facts for note in facts.notes]
+
+    @property
     def temperature_limit(self) -> Array:
         """Degrees Celsius; where each servo shuts itself down."""
         return np.array([float(facts.temperature_limit) for facts in self._facts])
