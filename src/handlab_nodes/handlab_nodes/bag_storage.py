@@ -48,6 +48,9 @@ MAX_RECORDS = 5_000_000
 MAX_DEFINITION = 64 * 1024
 """characters; ours take up to 2000 with all that they contain."""
 
+MAX_NOTES = 100
+"""Places of damage that are remembered."""
+
 MCAP_MAGIC = b"\x89MCAP0\r\n"
 SQLITE_MAGIC = b"SQLite format 3\0"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -291,7 +294,8 @@ class _Mcap:
                 yield from self._record(opcode, content, wanted)
 
     def _note(self, damage: str) -> None:
-        self._damage.append(f"{self._path.name}: {damage}")
+        if len(self._damage) < MAX_NOTES:
+            self._damage.append(f"{self._path.name}: {damage}")
 
     def _read(self, size: int) -> bytes:
         data: bytes = self._file.read(size)
@@ -389,10 +393,12 @@ class _Mcap:
         try:
             if opcode == Opcode.SCHEMA:
                 schema = Schema.read(ReadDataStream(BytesIO(content)))
+                schema.data = schema.data[: MAX_DEFINITION + 1]
                 self._schemas[schema.id] = schema
                 self._topics.clear()
             elif opcode == Opcode.CHANNEL:
                 channel = Channel.read(ReadDataStream(BytesIO(content)))
+                channel.metadata.clear()  # nothing reads it
                 self._channels[channel.id] = channel
                 self._topics.pop(channel.id, None)
             elif opcode == Opcode.MESSAGE:
@@ -410,7 +416,7 @@ class _Mcap:
             encoding, kind = channel.message_encoding, Schema(0, b"", "", "")
             if channel.schema_id:
                 kind = self._schemas[channel.schema_id]
-            text = kind.data[: MAX_DEFINITION + 1].decode()
+            text = kind.data.decode()
             self._topics[channel.id] = Topic(
                 channel.topic, kind.name, encoding, text, kind.encoding
             )

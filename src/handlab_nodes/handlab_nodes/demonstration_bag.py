@@ -47,6 +47,13 @@ from handlab_nodes.bag_storage import Bag
 BEGAN, ENDED, ACCEPTED, DROPPED = range(4)
 """Kinds of marks, as in `DemonstrationMark.msg`."""
 
+LONGEST_TEXT = 1500
+"""Characters of a message; a bag's own names may be longer."""
+MAX_DEMONSTRATIONS = 10_000
+"""In one bag, which holds no more of the shortest ones."""
+MAX_WARNINGS = 100
+"""Demonstrations that are named one by one when they are left out."""
+
 log = logging.getLogger(__name__)
 
 
@@ -175,7 +182,9 @@ def check_session(recording: Recording, task: Task, calibration: str | None = No
         if theirs != ours
     ]
     if differences:
-        raise BadDemonstrations(f"{recording.path} cannot be used here: {'; '.join(differences)}")
+        raise BadDemonstrations(
+            _plain(f"{recording.path} cannot be used here: {'; '.join(differences)}")
+        )
 
 
 def read_recording(path: Path) -> Recording:
@@ -201,8 +210,8 @@ def read_recording(path: Path) -> Recording:
     if len(shown) > 1:
         names = ", ".join(sorted(robot.namespace for robot in shown)[:SHOWN])
         raise BadDemonstrations(
-            f"{path} has demonstrations of several robots, in the namespaces {names}: keep the "
-            "topics of one of them, by ros2 bag convert"
+            _plain(f"{path} has demonstrations of several robots, in the namespaces {names}")
+            + ": keep the topics of one of them, by ros2 bag convert"
         )
     try:
         return shown[0].recording(path, bag.damage)
@@ -211,20 +220,26 @@ def read_recording(path: Path) -> Recording:
 
 
 def _within(path: Path, why: str) -> str:
-    return why if why.startswith(str(path)) else f"{path}: {why}"
+    return _plain(why if why.startswith(str(path)) else f"{path}: {why}")
+
+
+def _plain(text: str) -> str:
+    """Return a message without line ends and control characters of a bag's own names, shortened."""
+    line = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return line if len(line) <= LONGEST_TEXT else f"{line[:LONGEST_TEXT]} ..."
 
 
 def _nothing_usable(path: Path, dropped: dict[int, str], damage: list[str]) -> str:
     reasons = [f"{number}: {why}" for number, why in sorted(dropped.items())]
     broken = [f"it is damaged or was cut off ({_first(damage)})"] if damage else []
     why = "; ".join([*reasons[: 4 * SHOWN], *broken]) or "none was recorded"
-    return f"{path} has no demonstration that can be used; {why}"
+    return _plain(f"{path} has no demonstration that can be used; {why}")
 
 
 def _first(damage: list[str]) -> str:
     """Show some of many reasons."""
     more = f", and {len(damage) - SHOWN} more" if len(damage) > SHOWN else ""
-    return "; ".join(damage[:SHOWN]) + more
+    return _plain("; ".join(damage[:SHOWN]) + more)
 
 
 @dataclass
@@ -300,7 +315,12 @@ class _Robot:
         states = self._hand.joint_state(hand.joints)
         fixture = self._fixture.joint_state((FIXTURES.make(self.session.object).joint,))
         for lacking in self._hand.lacking():
-            log.warning("%s: %s", path, lacking)
+            log.warning("%s: %s", path, _plain(lacking))
+        if len(self._takes) > MAX_DEMONSTRATIONS:
+            raise BadDemonstrations(
+                f"it has marks of {len(self._takes)} demonstrations; {MAX_DEMONSTRATIONS} are "
+                "allowed"
+            )
         obj = self._object.estimate()
         for number, take in sorted(self._takes.items()):
             try:
@@ -309,9 +329,10 @@ class _Robot:
                 check_motion(motion, hand)
                 check_numbers("fixture", shown)
             except BadDemonstrations as error:
-                recording.dropped[number] = str(error)
-                if not take.judged:
-                    log.warning("%s: demonstration %d is left out: %s", path, number, error)
+                recording.dropped[number] = _plain(str(error))
+                if not take.judged and len(recording.dropped) <= MAX_WARNINGS:
+                    why = recording.dropped[number]
+                    log.warning("%s: demonstration %d is left out: %s", path, number, why)
             else:
                 recording.motions[number] = motion
                 recording.fixtures[number] = shown

@@ -440,6 +440,44 @@ def test_a_definition_that_cannot_be_used_is_refused(recorded, tmp_path, monkeyp
 original = definition
 
 
+IDL = """
+module builtin_interfaces { module msg { struct Time { long sec; unsigned long nanosec; }; }; };
+module std_msgs { module msg { struct Header {
+  builtin_interfaces::msg::Time stamp; string frame_id; }; }; };
+module handlab_interfaces { module msg { struct ObjectState {
+  std_msgs::msg::Header header; double angle; double velocity;
+  double angle_variance; double velocity_variance; unsigned long rejections; }; }; };
+"""
+
+
+def test_definitions_in_idl_are_read(recorded, tmp_path, monkeypatch):
+    """As rosbag2 writes them where a package brings no .msg file."""
+    kind, ours = NEEDED[OBJECT[1:]][0], definition(NEEDED[OBJECT[1:]][0]).encode()
+    register = McapWriter.register_schema
+
+    def in_idl(writer, name, encoding, data):
+        if name == kind:
+            assert data == ours
+            encoding, data = "ros2idl", IDL.encode()
+        return register(writer, name, encoding, data)
+
+    monkeypatch.setattr(McapWriter, "register_schema", in_idl)
+    assert_same(read_demonstrations(write_mcap(tmp_path / "a.mcap", recorded), TASK))
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J\n" * 9, "x" * 10**6, "\ud7ff\u202e"])
+def test_texts_of_a_bag_stay_on_one_line_of_a_message(recorded, tmp_path, text):
+    for mark in recorded.on(MARK):
+        mark.kind, mark.reason = 3, text
+    message = refusal(write_mcap(tmp_path / "a.mcap", recorded))
+    assert message.isprintable() and "no demonstration that can be used; 0: " in message
+    recorded.on(SESSION)[0].task = text
+    message = refusal(write_mcap(tmp_path / "b.mcap", recorded))
+    assert message.isprintable() and "its task is" in message
+    recorded.on(SESSION)[0].joints = [text] * 9
+    assert refusal(write_mcap(tmp_path / "c.mcap", recorded)).isprintable()
+
+
 # Bags of something else.
 
 
