@@ -198,6 +198,31 @@ def test_the_commands_told_as_sent_are_those_on_the_wire_also_while_a_servo_is_s
     assert any(wire[i : i + len(told)] == told for i in range(len(wire)))
 
 
+def test_a_valve_beyond_half_a_turn_is_still_there_after_its_servo_has_restarted(tmp_path):
+    with bench_on(tmp_path) as bench:
+        angle, names = [], [TASK.fixture.joint]
+        bench.node.create_subscription(
+            JointState, topics.FIXTURE_STATES, lambda m: angle.append(m.position[0]), qos.STREAM
+        )
+        commands = bench.node.create_publisher(JointState, topics.FIXTURE_COMMANDS, qos.COMMAND)
+        assert bench.ask(SetBool, topics.FIXTURE_TORQUE, data=True).success
+
+        def turned():
+            commands.publish(JointState(name=names, position=[4.0]))
+            return angle and angle[-1] > 3.9
+
+        bench.until(turned, "the valve to turn")
+        assert bench.ask(SetBool, topics.FIXTURE_TORQUE, data=False).success
+        bench.until(lambda: bench.register("valve", "torque_enable") == 0, "the valve to be let go")
+        stands = angle[-1]
+        assert bench.ask(Reboot, "driver/reboot", joint="valve").success
+        bench.until(lambda: bench.register("valve", "bus_watchdog") > 0, "the servo to be armed")
+        seen = len(angle)
+        bench.until(lambda: len(angle) > seen + 5, "new angles")
+        assert bench.register("valve", "present_position") < 4096  # the servo has forgotten
+    assert np.array(angle[seen:]) == pytest.approx(stands, abs=1.0)  # and not a turn away
+
+
 def test_calibration_is_written_once_with_torque_off_and_never_to_the_real_hands_file(tmp_path):
     real = station_path("claw").with_name("claw.calibration.yaml")
     before = real.read_text() if real.exists() else None

@@ -110,7 +110,7 @@ ANGLES = st.floats(-9.0, 9.0)
     steps=st.lists(st.tuples(ANGLES, st.sampled_from([0.0, 1.0, np.inf, np.nan]), st.booleans()),
                    min_size=2, max_size=25),
 )  # fmt: skip
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_however_the_driver_is_stopped_no_goal_moves_faster_than_its_joint(start, stops, steps):
     motors = Motors(np.full((1, HAND.n), start))
     assert isinstance(motors, Hardware)

@@ -42,6 +42,14 @@ def test_the_claw_has_every_joint_with_the_ids_and_zeros_of_robel():
     assert station.dynamixel.baud == 1_000_000 and not station.dynamixel.calibrated
 
 
+def test_a_models_plug_makes_no_difference(load, given):
+    given["dynamixel"]["servos"]["FFJ10"]["model"] = "XL330-M288-T"
+    assert load(given).dynamixel.servos[0].model.number == 1200
+    given["dynamixel"]["servos"]["FFJ10"]["model"] = "XL330-M288-X"
+    with pytest.raises(UnknownName, match="XL330-M288-X"):
+        load(given)
+
+
 def test_unknown_keys_are_named_beside_the_known(load, given):
     refused(load, given | {"colour": "red"}, "colour", "hand, fixture, dynamixel, allegro")
     given["dynamixel"]["bauds"] = 1

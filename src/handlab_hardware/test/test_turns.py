@@ -183,7 +183,7 @@ def make(request):
         yield lambda *args, **options: Rig(patch, *args, **options)
 
 
-lawful = settings(max_examples=20, deadline=None)
+lawful = settings(max_examples=15, deadline=None)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -143,7 +143,11 @@ MODELS = {
 
 
 def make_model(name: str) -> ServoModel:
-    """Look up a model by name; an unknown name raises UnknownName."""
-    if name not in MODELS:
+    """Look up a model by name; an unknown name raises UnknownName.
+
+    A suffix for the kind of its plug, as in XM430-W210-T, makes no difference.
+    """
+    plain = name.removesuffix("-T").removesuffix("-R")
+    if plain not in MODELS:
         raise UnknownName("servo model", name, MODELS)
-    return MODELS[name]
+    return MODELS[plain]

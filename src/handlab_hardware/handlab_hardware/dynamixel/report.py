@@ -9,7 +9,7 @@ from handlab_hardware.dynamixel.bus import ServoBus
 from handlab_hardware.dynamixel.failures import error_names
 from handlab_hardware.dynamixel.layout import Layout
 from handlab_hardware.dynamixel.servos import Servos
-from handlab_hardware.station_file import DynamixelSection
+from handlab_hardware.station_file import DynamixelSection, is_emulated
 
 
 def problems(servos: Servos, layout: Layout, rest: dict[str, Rest]) -> tuple[str, ...]:
@@ -42,8 +42,8 @@ def _lost(servos: Servos, i: int) -> str:
     if plan.range.many:
         return (
             f"{servo} has restarted away from where it was seen last, or too long ago: its turns "
-            "are not known, and all joints are limp; deactivate and activate the driver to count "
-            "from where it stands"
+            "are not known, and all joints are limp; start the driver again, or deactivate and "
+            "activate it, to count from where it stands"
         )
     ends = (plan.range.lower, plan.range.upper)
     lower, upper = np.sort(np.degrees(units.ticks_to_rad(ends, servo.zero, servo.direction)))
@@ -62,7 +62,8 @@ def notes(bus: ServoBus, servos: Servos, section: DynamixelSection) -> tuple[str
             "positions are read with plain sync reads, which take longer: a servo's firmware does "
             "not know fast ones, or they got lost"
         )
-    if section.calibration is not None and not section.calibrated:
+    measured = section.calibrated or is_emulated(section.port)  # emulated zeros are exact
+    if section.calibration is not None and not measured:
         found.append(f"not calibrated: there is no {section.calibration}, the zeros are nominal")
     return tuple(found)
 
