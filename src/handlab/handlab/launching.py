@@ -164,9 +164,21 @@ def _nodes(context: LaunchContext, task: Task) -> list[LaunchDescriptionEntity]:
     return nodes
 
 
+def _end_with(name: str) -> OpaqueFunction:
+    """End the graph when a process ends, unless it is ending already.
+
+    A second Shutdown while launch shuts down is an error there, and its exit code is 1.
+    """
+
+    def end(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+        return [] if context.is_shutdown else [EmitEvent(event=Shutdown(reason=f"{name} ended"))]
+
+    return OpaqueFunction(function=end)
+
+
 def _action(node: NodeSpec, namespace: str) -> Node:
     """One node; the graph ends with it."""
-    end = EmitEvent(event=Shutdown(reason=f"{node.name} ended"))
+    end = _end_with(node.name)
     if node.parts:
         return Node(
             package=node.package,
@@ -199,7 +211,7 @@ def _foreign_action(node: ForeignNode, namespace: str, simulated: bool) -> Node:
         parameters.append({"use_sim_time": simulated})
     if node.description:
         parameters.append(_robot_description(node.description))
-    end = EmitEvent(event=Shutdown(reason=f"{node.executable} ended"))
+    end = _end_with(node.executable)
     return Node(
         package=node.package,
         executable=node.executable,
