@@ -276,11 +276,13 @@ class AllegroHand:
         self._wire.close()
 
     def _guard(self) -> None:
+        """Start a guardian, unless there is one; the driver's thread does not wait for it."""
         config = self._config
+        if self._guardian is not None or config.interface == "virtual":  # of one process only
+            return
+        guardian = Guardian(LET_GO, f"{config.interface}:{config.channel}", str(config.device))
         with self._guarding:
-            if self._guardian is None and config.interface != "virtual":  # within one process only
-                bus = f"{config.interface}:{config.channel}"
-                self._guardian = Guardian(LET_GO, bus, str(config.device))
+            self._guardian = guardian
 
     def _dismiss(self) -> None:
         with self._guarding:
