@@ -16,6 +16,7 @@ import typer
 
 from handlab import ros_environment
 from handlab_core.errors import BadConfig, HandlabError
+from handlab_core.lifeline import leave
 from handlab_core.paths import share
 
 app = typer.Typer(
@@ -546,9 +547,13 @@ def main() -> None:
         app()
     except HandlabError as error:
         print(f"handlab: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+        leave(1)
     except KeyboardInterrupt:
-        raise SystemExit(130) from None
+        leave(128 + signal.SIGINT)
+    except SystemExit as end:
+        if isinstance(end.code, int) and end.code > 128:  # by a signal: someone waits for the end
+            leave(end.code)
+        raise
 
 
 if __name__ == "__main__":

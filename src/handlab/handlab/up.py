@@ -22,9 +22,10 @@ from typing import TextIO
 
 from handlab.domain import Domain
 from handlab.graph import GraphConfig, NodeSpec, build_graph
+from handlab_core import lifeline
 from handlab_core.lifeline import REFUSED, supervised
 
-KILL_AFTER = 1.3
+KILL_AFTER = 1.0
 """Seconds; a node that has not ended this long after it was asked to is killed."""
 
 LOOK_EVERY = 0.1
@@ -42,7 +43,8 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 def command(node: NodeSpec) -> list[str]:
     """Return the command line of one node."""
-    words = [sys.executable, "-m", node.module, *(part.name for part in node.parts), "--ros-args"]
+    words = [sys.executable, "-m", lifeline.__name__, node.module]
+    words += [*(part.name for part in node.parts), "--ros-args"]
     if not node.parts:  # else the new name would be that of every part
         words += ["-r", f"__node:={node.name}"]
     return words + node.ros_words()

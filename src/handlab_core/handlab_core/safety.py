@@ -15,8 +15,9 @@ from handlab_core.types import Array, Command
 COMMAND_TIMEOUT = 0.3
 """s. A command older than three control periods of 0.1 s: hold the present position."""
 
-RELEASE_TIMEOUT = 2.0
-"""s. A command older than this: let go. Long enough for a runner to be restarted by hand."""
+RELEASE_TIMEOUT = 1.5
+"""Seconds; a hand whose newest command is older than this is let go. With the last command's own
+period and a cycle of the driver it is limp two seconds after its commander stopped."""
 
 WARM_MARGIN = 15.0
 """K below a motor's own temperature limit: ask for a pause. An XM430, whose limit is 80 degrees

@@ -25,7 +25,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from handlab_core.errors import HandlabError, StationTimeout
-from handlab_core.lifeline import REFUSED, end_with_supervisors
+from handlab_core.lifeline import REFUSED, end_with_supervisors, leave
 from handlab_core.priority import take_turns
 
 POLL = 0.2
@@ -246,6 +246,7 @@ def run(*make_nodes: Callable[[], Node], args: list[str] | None = None) -> None:
     it the lock, for good (one in about a thousand processes, on a machine that is busy five times
     over).
     """
+    code = 0
     end_request.listen()
     end_with_supervisors()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
@@ -262,8 +263,9 @@ def run(*make_nodes: Callable[[], Node], args: list[str] | None = None) -> None:
         pass
     except HandlabError as error:
         print(error, file=sys.stderr, flush=True)
-        raise SystemExit(REFUSED) from None
+        code = REFUSED
     finally:
         end_request.ignore_more()
         rclpy.try_shutdown()
         signal.alarm(0)
+    leave(code)

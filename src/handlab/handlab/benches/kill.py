@@ -1,0 +1,220 @@
+"""What is left when a process of a running graph is killed, terminated, hung up or stopped.
+
+Two parts, for each node and for the verb that started them (the supervisor), and for each signal:
+
+- hand: training on emulated servos, whose torque registers are looked at from outside. The hand is
+  let go within LIMIT, and no process is left LIMIT after the end.
+- run: training in MuJoCo. It is resumed where it was broken off, and its metrics have every
+  iteration once.
+
+A stopped process (SIGSTOP) goes on after STOPPED_FOR. The hand is let go while a process stands
+still that each of its steps needs; the others only make the graph wait.
+"""
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import psutil
+
+from handlab.benches.result import Result
+from handlab.emulation import emulate_dynamixel
+from handlab_core.errors import StationTimeout
+from handlab_hardware.dynamixel.emulator import EmulatedPort
+from handlab_hardware.station_file import station_path
+from handlab_learning.run_folder import RunFolder
+
+SUPERVISOR = "supervisor"
+IN_EACH_STEP = ("driver", "estimator", "reward", "runner")
+VICTIMS = (SUPERVISOR, *IN_EACH_STEP, "reset", "learner", "recorder")
+SIGNALS = ("SIGHUP", "SIGTERM", "SIGKILL", "SIGSTOP")
+
+LIMIT = 2.0
+"""Seconds for the hand to be let go and for all processes to be gone."""
+STOPPED_FOR = 5.0
+"""Seconds."""
+START = 120.0
+"""Seconds for a graph to start, on a busy machine too."""
+FINISH = 600.0
+"""Seconds for a run to be finished, with evaluation, video and report."""
+HAND_SERVOS = 9
+
+SMALL = {"hidden": [8], "episodes_per_iteration": 2, "baseline.hidden": [8]}
+HOURS = "0.012"
+"""Robot-hours of a run in MuJoCo; some ten iterations."""
+
+
+@dataclass
+class Case:
+    """What became of one run."""
+
+    part: str
+    victim: str
+    signal: str
+    wrong: list[str] = field(default_factory=list)
+    let_go_s: float | None = None
+    gone_s: float | None = None
+
+
+def measure(seed: int) -> Result:
+    """Strike every process with every signal, and count what is wrong."""
+    return strike_all(VICTIMS, SIGNALS)
+
+
+def strike_all(victims: Sequence[str], signals: Sequence[str]) -> Result:
+    """Strike some processes with some signals, and count what is wrong."""
+    cases = [
+        part(victim, name)
+        for victim in victims
+        for name in signals
+        for part in (strike_with_hand, strike_run)
+    ]
+    wrong = [f"{c.part} {c.victim} {c.signal}: {text}" for c in cases for text in c.wrong]
+    slowest = max((c.let_go_s for c in cases if c.let_go_s is not None), default=0.0)
+    details = {"slowest_let_go_s": slowest, "wrong": wrong, "cases": [asdict(c) for c in cases]}
+    return Result(float(len(wrong)), 0.0, "violations", details)
+
+
+def strike_with_hand(victim: str, name: str) -> Case:
+    """Strike a process while the policy moves an emulated hand."""
+    case = Case("hand", victim, name)
+    with tempfile.TemporaryDirectory(prefix="handlab-") as scratch:
+        folder = Path(scratch)
+        with emulate_dynamixel(station_path("claw"), folder / "port") as port:
+            words = ["--hardware", "dynamixel", "--port", str(folder / "port")]
+            with _training(folder, *words) as verb:
+                _wait(lambda: _engaged(port), "the hand to be engaged")
+                processes = _processes(verb)
+                struck = _find(victim, verb, processes)
+                began = time.monotonic()
+                struck.send_signal(getattr(signal, name))
+                if name == "SIGSTOP":
+                    if victim in IN_EACH_STEP:
+                        case.let_go_s = _until_let_go(port, began, case)
+                    time.sleep(max(0.0, began + STOPPED_FOR - time.monotonic()))
+                    struck.send_signal(signal.SIGCONT)
+                    if verb.poll() is not None:
+                        case.wrong.append(f"the verb ended with code {verb.returncode}")
+                    began = time.monotonic()
+                    verb.send_signal(signal.SIGTERM)
+                let_go = _until_let_go(port, began, case)
+                case.let_go_s = let_go if case.let_go_s is None else case.let_go_s
+                case.gone_s = _until_gone(processes, began, case)
+    return case
+
+
+def strike_run(victim: str, name: str) -> Case:
+    """Strike a process of a run in MuJoCo, resume the run, and look at its metrics."""
+    case = Case("run", victim, name)
+    with tempfile.TemporaryDirectory(prefix="handlab-") as scratch:
+        folder = Path(scratch)
+        with _training(folder, "--max-hours", HOURS, "--until", "hours") as verb:
+            _wait(lambda: list(folder.glob("runs/*/checkpoints/000002.json")), "two iterations")
+            processes = _processes(verb)
+            struck = _find(victim, verb, processes)
+            began = time.monotonic()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                struck.send_signal(getattr(signal, name))
+            if name == "SIGSTOP":
+                time.sleep(STOPPED_FOR)
+                struck.send_signal(signal.SIGCONT)
+                verb.wait(FINISH)
+            else:
+                case.gone_s = _until_gone(processes, began, case)
+        [path] = folder.glob("runs/*")
+        if not (path / "summary.json").exists():
+            words = [sys.executable, "-m", "handlab.cli", "train", "--resume", str(path)]
+            done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=FINISH)
+            if done.returncode:
+                case.wrong.append(f"cannot be resumed: {done.stderr[-300:]}")
+        numbers = [row["iteration"] for row in RunFolder(path).metrics()]
+        if numbers != list(range(1, len(numbers) + 1)):
+            case.wrong.append(f"iterations in metrics.jsonl: {numbers}")
+    return case
+
+
+@contextmanager
+def _training(folder: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    settings = [w for k, v in SMALL.items() for w in ("--set", f"{k}={json.dumps(v)}")]
+    command = [sys.executable, "-m", "handlab.cli", "train", "valve", *settings, *words]
+    with (folder / "said").open("w") as said:
+        verb = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            yield verb
+        finally:
+            verb.kill()
+            verb.wait()
+
+
+def _processes(verb: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Return the verb and everything it has started."""
+    above = psutil.Process(verb.pid)
+    return [above, *above.children(recursive=True)]
+
+
+def _find(
+    victim: str, verb: subprocess.Popen[bytes], processes: list[psutil.Process]
+) -> psutil.Process:
+    if victim == SUPERVISOR:
+        return processes[0]
+    module = f"handlab_nodes.{victim}_node"
+    [found] = [process for process in processes if module in process.cmdline()]
+    return found
+
+
+def _engaged(port: EmulatedPort) -> bool:
+    """Whether a servo of the hand has torque."""
+    return any(servo.table.get("torque_enable") for servo in port.bus.servos[:HAND_SERVOS])
+
+
+def _until_let_go(port: EmulatedPort, began: float, case: Case) -> float:
+    """Wait until the hand is limp; return how long that took [s]."""
+    while _engaged(port) and time.monotonic() < began + 2 * LIMIT:
+        time.sleep(0.01)
+    took = time.monotonic() - began
+    if took > LIMIT:
+        case.wrong.append(f"the hand was let go after {took:.1f} s")
+    return took
+
+
+def _until_gone(processes: list[psutil.Process], began: float, case: Case) -> float:
+    """Wait until all processes are gone; return how long that took [s]."""
+
+    def left() -> list[psutil.Process]:
+        return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+    while left() and time.monotonic() < began + LIMIT:
+        time.sleep(0.01)
+    if late := [_name(process) for process in left()]:
+        case.wrong.append(f"not gone after {LIMIT:g} s: {', '.join(late)}")
+    while left() and time.monotonic() < began + 2 * LIMIT:
+        time.sleep(0.01)
+    took = time.monotonic() - began
+    for process in left():
+        process.kill()
+    return took
+
+
+def _name(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline()[1:5])
+    return "one that is just gone"
+
+
+def _wait(done: Callable[[], object], what: str) -> None:
+    end = time.monotonic() + START
+    while not done():
+        if time.monotonic() > end:
+            raise StationTimeout(f"waited {START:.0f} s for {what}")
+        time.sleep(0.02)
