@@ -82,7 +82,7 @@ class Guidable(Backend, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GoalsInForce:
-    """The goals that the motors of one group follow just before the next command."""
+    """Goals that the motors of one group follow just before the next command."""
 
     goal: Command
     """(1, n) rad and N m; effort 0: the motor is passive, stands at `q`, and takes no command."""
@@ -100,7 +100,7 @@ class GoalsInForce:
 
 @runtime_checkable
 class Hardware(Backend, Protocol):
-    """The verbs of a backend of real motors beyond the four of every backend.
+    """Verbs of a backend of real motors, beyond the four of every backend.
 
     Building one opens and checks the motors, and moves nothing. No verb here or there may be called
     while another is running. `handlab_core.guard` calls `prepare`, clamps, and then calls `step`,

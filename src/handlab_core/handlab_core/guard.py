@@ -92,7 +92,7 @@ class GuardedBackend:
 
     @property
     def sent(self) -> tuple[Command, Command]:
-        """The commands for hand and fixture as they went out; effort 0: no goal did."""
+        """Return the commands for hand and fixture as they went out; effort 0: no goal did."""
         return self._sent[HAND], self._sent[FIXTURE]
 
     def loosen(self, joint: str, loose: bool) -> None:

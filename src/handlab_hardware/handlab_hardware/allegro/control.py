@@ -69,7 +69,7 @@ class Interpolator:
 
     @property
     def target(self) -> Array:
-        """Where the setpoint goes, (n,) rad."""
+        """Return the target of the setpoint, (n,) rad."""
         return self._target.copy()
 
     def aim(self, target: Array, now: float, period: float) -> None:

@@ -73,7 +73,7 @@ class Facts:
     restarted: bool
     """Its RAM is as after power-on, so that it has forgotten whole turns."""
     notes: tuple[str, ...] = ()
-    """What is set up otherwise than by the factory, and makes it weaker or less protected."""
+    """Sentences about settings that make the servo weaker or less protected."""
 
     def knows_fast_reads(self, plan: Plan) -> bool:
         """Whether it takes part in a fast sync read."""
@@ -130,7 +130,7 @@ def inspect(bus: ServoBus, plan: Plan, ids: Sequence[int] = ()) -> Facts:
 
     Args:
         bus: where it is.
-        plan: what it shall be.
+        plan: mode and range that it is to have.
         ids: of all servos of the station.
 
     Raises:
@@ -164,7 +164,7 @@ def inspect(bus: ServoBus, plan: Plan, ids: Sequence[int] = ()) -> Facts:
 
 
 def _notes(servo: Servo, value: "_Values") -> tuple[str, ...]:
-    """What a servo works with, although its maker set it otherwise."""
+    """Describe settings that make a servo weaker or less protected than its factory values."""
     found = []
     if value["pwm_limit"] < FULL_PWM:
         found.append(f"{servo} is weakened: its PWM limit is {value['pwm_limit']} of {FULL_PWM}")
@@ -177,7 +177,7 @@ def _notes(servo: Servo, value: "_Values") -> tuple[str, ...]:
 def _problems(
     plan: Plan, value: "_Values", goals: tuple[int, int], ids: Sequence[int]
 ) -> list[str]:
-    """What is set up so that positions, goals or limits would mean something else."""
+    """List the settings that give positions, goals or limits another meaning."""
     problems = []
     for register, effect in MEANS_OTHERWISE.items():
         if value[register]:
@@ -204,7 +204,7 @@ def arm(bus: ServoBus, plan: Plan, retries: int = RETRIES) -> None:
 
     Args:
         bus: where it is.
-        plan: what it shall be.
+        plan: mode and range that it is to have.
         retries: more tries for each packet that gets no answer.
 
     Raises:

@@ -94,7 +94,7 @@ class Servos:
         self._ticks, self._offset = np.zeros((2, n), dtype=np.int64)
         """Counts as the servo reads; whole turns to be added for the joint's position."""
         self._located = np.zeros(n, dtype=bool)
-        """The offset is of the turn that the servo counts from now."""
+        """Whether the offset belongs to the turns that the servo counts now."""
         self._seen_at = np.full(n, np.nan)  # s, when a sure position was read last
         self._alert, self._suspect = np.zeros((2, n), dtype=bool)
         self._turn = self._probed = 0  # whose health is due next, and who was asked last
@@ -275,7 +275,7 @@ class Servos:
 
     @property
     def notes(self) -> list[str]:
-        """What is set up otherwise than by the factory, a sentence each."""
+        """List sentences about settings that make servos weaker or less protected."""
         return [note for facts in self._facts for note in facts.notes]
 
     @property

@@ -1,4 +1,4 @@
-"""Which turn a servo is on: its encoder knows the angle within a turn, and forgets whole turns.
+"""Find the turn that a servo stands on: its encoder measures the angle within one turn.
 
 A servo counts turns while it has power, and begins again within one turn after power-on, a reboot
 or a brown-out, and in position mode when its torque goes on (e-manual, Present Position). What
@@ -35,24 +35,24 @@ two. Chosen."""
 
 @dataclass(frozen=True, slots=True)
 class TurnRange:
-    """The commanded range of one joint, in counts."""
+    """Commanded range of one joint, in counts."""
 
     lower: int
     upper: int
 
     @property
     def many(self) -> bool:
-        """Whether the range is wider than a turn."""
+        """Return whether the range is one turn wide or more."""
         return self.upper - self.lower >= TICKS_PER_TURN
 
     @property
     def margin(self) -> int:
-        """How far beyond the range a joint may stand."""
+        """Return how far beyond the range a joint may stand; counts."""
         free = TICKS_PER_TURN - (self.upper - self.lower)
         return max(0, min(FAR, free // 2 - DOUBT))
 
     def beyond(self, ticks: int) -> int:
-        """How far a position is outside of the range; 0 within."""
+        """Return how far a position is outside of the range; counts, 0 within."""
         return max(self.lower - ticks, ticks - self.upper, 0)
 
     def nearest(self, ticks: int) -> int:
@@ -69,7 +69,7 @@ class TurnRange:
         return -round((ticks - middle) / TICKS_PER_TURN) * TICKS_PER_TURN
 
     def fits(self, ticks: int) -> bool:
-        """Whether a joint may stand there."""
+        """Return whether a joint may stand at a position."""
         return self.beyond(ticks) <= self.margin
 
 

@@ -104,7 +104,7 @@ class Bus:
 
     @property
     def resting(self) -> bool:
-        """Whether nothing happens until an instruction or a fault comes."""
+        """Return whether nothing happens until an instruction or a fault comes."""
         return self.loop.resting and self.faults.quiet
 
     def hang_up(self) -> None:

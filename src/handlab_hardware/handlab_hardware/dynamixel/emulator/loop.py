@@ -112,7 +112,7 @@ class ControlLoop:
 
     @property
     def resting(self) -> bool:
-        """Whether nothing happens until an instruction comes: all is limp and stands still."""
+        """Return whether all is limp and stands still, so that nothing happens by itself."""
         return self._still >= REST_TIME and not any(servo.torque for servo in self.servos)
 
     def skip(self, now: float) -> None:

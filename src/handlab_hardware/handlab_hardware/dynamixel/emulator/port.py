@@ -35,8 +35,8 @@ SPIN_S = 100e-6
 
 IDLE_S = 2e-3  # s between looks at the servos while no instruction comes
 WAKE_S = 0.02
-"""s of a rest that are lived through after all, a period of any world behind the servos or more:
-somebody may have turned them."""
+"""s; end of a rest that is simulated after all, one period of any world or more: the servos may
+have been turned by hand."""
 MAX_LAG_S = 0.25  # s that the servos may be behind; more is not made up for
 UNPLUG_S = 1.0  # s, unless a fault says otherwise
 READ_SIZE = 4096
