@@ -42,7 +42,7 @@ from handlab_nodes.bag_messages import (
     place,
     seconds,
 )
-from handlab_nodes.bag_storage import Bag
+from handlab_nodes.bag_storage import Bag, Topic
 
 BEGAN, ENDED, ACCEPTED, DROPPED = range(4)
 """Kinds of marks, as in `DemonstrationMark.msg`."""
@@ -197,13 +197,13 @@ def read_recording(path: Path) -> Recording:
     try:
         for topic, data in bag.messages(lambda name: place(name) is not None):
             namespace, end = place(topic.name) or ("", "")
-            robot = robots.setdefault(namespace, _Robot(namespace))
-            robot.take(end, decoder.decode(topic, end, data), decoder)
+            robots.setdefault(namespace, _Robot(namespace)).hear(topic, end, data, decoder)
     except BadDemonstrations as error:
         raise BadDemonstrations(_within(path, str(error))) from error
     shown = [robot for robot in robots.values() if robot.session is not None]
     if not shown:
-        damage = f"; {_first(bag.damage)}" if bag.damage else ""
+        faults = bag.damage + [robot.fault for robot in robots.values() if robot.fault]
+        damage = f"; {_first(faults)}" if faults else ""
         raise BadDemonstrations(
             f"{path} is no recording of demonstrations: it has no {SESSION}{damage}"
         )
@@ -261,6 +261,8 @@ class _Robot:
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
         self.session: Session | None = None
+        self.fault = ""
+        """What makes the recording of this robot unusable."""
         prefix = namespace.rstrip("/")
         self._hand = JointStream(f"{prefix}/{HAND_STATES}")
         self._fixture = JointStream(f"{prefix}/{FIXTURE_STATES}")
@@ -268,8 +270,19 @@ class _Robot:
         self._goals: dict[int, Goal] = {}
         self._takes: dict[int, _Take] = {}
 
-    def take(self, end: str, message: Any, decoder: Decoder) -> None:
-        """Keep one message of the topic with this end."""
+    def hear(self, topic: Topic, end: str, data: bytes, decoder: Decoder) -> None:
+        """Decode and keep one message; after a fault only the session is of interest.
+
+        Another robot's topics, or topics that only have such names, may be anything.
+        """
+        if self.fault and end != SESSION:
+            return
+        try:
+            self._take(end, decoder.decode(topic, end, data), decoder)
+        except BadDemonstrations as error:
+            self.fault = self.fault or str(error)
+
+    def _take(self, end: str, message: Any, decoder: Decoder) -> None:
         if end == HAND_STATES:
             self._hand.take(message, decoder)
         elif end == FIXTURE_STATES:
@@ -310,6 +323,8 @@ class _Robot:
         Only at the end, by their stamps: messages of different topics come into a bag in any order.
         """
         assert self.session is not None
+        if self.fault:
+            raise BadDemonstrations(self.fault)
         recording = Recording(path, self.session, damage=damage)
         hand = _hand_of(self.session)
         states = self._hand.joint_state(hand.joints)

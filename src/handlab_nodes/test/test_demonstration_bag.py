@@ -538,6 +538,16 @@ def test_a_bag_of_several_robots_is_refused_and_a_second_without_session_is_not_
     ))  # fmt: skip
 
 
+def test_other_things_of_such_names_elsewhere_do_not_matter(recorded, tmp_path):
+    kind, header = "std_msgs/msg/Header", recorded.on(OBJECT)[0].header
+    foreign = Recorded((f"/camera{topic}", kind, 0, header) for topic in (OBJECT, HAND, MARK))
+    path = write_mcap(tmp_path / "a.mcap", Recorded([*foreign, *recorded]))
+    assert_same(read_demonstrations(path, TASK))
+    assert "it has no demonstration/session; /camera" in refusal(
+        write_mcap(tmp_path / "b.mcap", foreign)
+    )
+
+
 def test_two_sessions_are_refused(recorded, tmp_path):
     other = deepcopy(recorded.on(SESSION)[0])
     other.teacher = "another"
