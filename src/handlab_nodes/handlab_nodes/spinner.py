@@ -27,6 +27,7 @@ from rclpy.task import Future
 from handlab_core.errors import HandlabError, StationTimeout
 from handlab_core.lifeline import REFUSED, end_with_supervisors, leave
 from handlab_core.priority import take_turns
+from handlab_nodes.inbox import ANSWER
 
 POLL = 0.2
 """s. So long it takes at most until a stop from outside is noticed."""
@@ -154,6 +155,11 @@ class Spinner:
         """
         if end_request.made or not rclpy.ok(context=self._context):
             raise Stopped
+        inboxes = [node.inbox for node in self.nodes if hasattr(node, "inbox")]
+        for inbox in inboxes:
+            if inbox.waiting:
+                inbox.settle()
+                timeout = min(timeout, ANSWER)
         self.executor.spin_once(timeout_sec=timeout)
         for work in self._works:
             if work not in self._working:  # else it waits for the event that came

@@ -43,3 +43,31 @@ JOINT_TORQUE = "~/joint_torque"
 REBOOT = "~/reboot"
 CALIBRATE = "~/calibrate"
 """Services of each driver, below its own name: a station may have two."""
+
+DRIVERS = ("driver", "fixture_driver")
+COMMANDERS = ("runner", "demonstrator", "replay")
+"""Nodes that run episodes; `learner` is a program that does so by itself."""
+
+SENDERS = {
+    HAND_STATES: (*DRIVERS, "replay"),
+    FIXTURE_STATES: (*DRIVERS, "replay"),
+    HAND_STATUS: DRIVERS,
+    FIXTURE_STATUS: DRIVERS,
+    HAND_SENT: DRIVERS,
+    HAND_COMMANDS: (*COMMANDERS, "reset", "learner"),
+    FIXTURE_COMMANDS: ("reset",),
+    GUIDE: ("teacher",),
+    DETECTIONS: ("camera",),
+    OBJECT_STATE: ("estimator", "replay"),
+    GOAL: (*COMMANDERS, "learner"),
+    REWARD: ("reward",),
+    EPISODE: ("runner", "demonstrator"),
+    POLICY: ("learner",),
+    SESSION: ("demonstrator",),
+    MARK: ("demonstrator",),
+    f"{RESET}/started": ("reset",),
+    f"{ROLLOUT}/started": ("runner",),
+    f"{RECORD_DEMONSTRATION}/started": ("demonstrator",),
+    f"{REPLAY_DEMONSTRATION}/started": ("replay",),
+}
+"""Names of the nodes that may send on each topic; see `handlab_nodes.inbox`."""

@@ -1,0 +1,247 @@
+"""Subscriptions that survive every message: the only way in which a node receives messages.
+
+A message is used if a known node sent it and its decoder accepts it. Every other message is
+dropped, counted, and reported on /diagnostics with its topic and the reason.
+
+| publisher of the message                     | message                                       |
+|----------------------------------------------|-----------------------------------------------|
+| a node that `topics.SENDERS` lists           | is used                                       |
+| another node, while a listed one publishes   | is dropped                                    |
+| another node, while no listed one publishes  | is used: an estimator of yours may replace ours |
+| a program whose node is not known yet        | waits for at most NAMELESS                    |
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
+
+from handlab_nodes import topics
+from handlab_nodes.serialized import LONGEST, Taker
+
+T = TypeVar("T")
+
+NAMELESS = 2.0
+"""Seconds; a message waits for the name of its publisher's node. DDS makes publishers known first,
+their nodes' names some milliseconds later."""
+
+WAITING = 100
+"""Messages of one topic that wait for a name at most."""
+
+ANSWER = 0.01
+"""Seconds between two looks at the names while a message waits for one."""
+
+QUIET = 10.0
+"""Seconds between two warnings of one topic."""
+
+NO_NAME = "_NODE_NAME_UNKNOWN_"
+"""Name of a node that is not known yet; rmw_dds_common/graph_cache.cpp."""
+
+
+@dataclass
+class Drops:
+    """Dropped messages of one topic."""
+
+    count: int = 0
+    reason: str = ""
+    """Of the newest."""
+    at: float = float("-inf")
+    """Seconds; monotonic time of the newest."""
+
+
+class Inbox:
+    """All subscriptions of one node.
+
+    Args:
+        node: owns the subscriptions; it gets an attribute `inbox`.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.drops: dict[str, Drops] = {}
+        """By topic, as its name is written in `topics`."""
+        self.taker = Taker()
+        self.waiting = False
+        """Whether a message waits for the name of its publisher's node."""
+        self._channels: list[Channel[Any]] = []
+        self._warned: dict[str, float] = {}
+        node.inbox = self
+
+    @classmethod
+    def of(cls, node: Node) -> "Inbox":
+        """Return the inbox of a node; the first call makes it."""
+        return getattr(node, "inbox", None) or cls(node)
+
+    def subscribe(
+        self,
+        kind: type,
+        topic: str,
+        decode: Callable[[bytes], T],
+        use: Callable[[T], None],
+        profile: QoSProfile | int,
+        *,
+        holder: Node | None = None,
+        senders: Collection[str] | None = None,
+        strict: bool = False,
+    ) -> "Channel[T]":
+        """Receive messages.
+
+        Args:
+            kind: type of the messages.
+            topic: name, as in `topics`.
+            decode: makes a value of a serialised message, or raises anything.
+            use: is given each value.
+            profile: quality of service.
+            holder: node that holds the subscription; None: this inbox's own.
+            senders: names of the nodes that may send; None: those in `topics.SENDERS`.
+            strict: use no message of other nodes, though no listed one publishes.
+        """
+        if senders is None:
+            senders = topics.SENDERS.get(topic, ())
+        subscription = (holder or self.node).create_subscription(
+            kind, topic, _not_called, profile, raw=True
+        )
+        channel = Channel(self, subscription, topic, decode, use, frozenset(senders), strict)
+        self._channels.append(channel)
+        return channel
+
+    def close(self, channel: "Channel[Any]") -> None:
+        """Use what has come, then end a subscription."""
+        with channel.subscription.handle:
+            channel.drain()
+        self._channels.remove(channel)
+        self.node.destroy_subscription(channel.subscription)
+
+    def drop(self, topic: str, reason: str) -> None:
+        """Count a message that is of no use, and warn."""
+        drops = self.drops.setdefault(topic, Drops())
+        drops.count, drops.reason, drops.at = drops.count + 1, reason, time.monotonic()
+        if drops.at - self._warned.get(topic, float("-inf")) >= QUIET:
+            self._warned[topic] = drops.at
+            self.node.get_logger().warning(f"dropped a message on {topic}: {reason}")
+
+    def settle(self) -> None:
+        """Look again at messages that wait for a name."""
+        self.waiting = False
+        for channel in list(self._channels):
+            self.waiting |= channel.settle()
+
+
+class Channel(Generic[T]):
+    """One subscription; see `Inbox.subscribe`."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        subscription: Subscription,
+        topic: str,
+        decode: Callable[[bytes], T],
+        use: Callable[[T], None],
+        senders: frozenset[str],
+        strict: bool,
+    ) -> None:
+        self.subscription = subscription
+        self._inbox, self._topic, self._decode, self._use = inbox, topic, decode, use
+        self._senders, self._strict = senders, strict
+        self._pointer = subscription.handle.pointer
+        self._trusted: set[bytes] = set()
+        self._waiting: deque[tuple[bytes, bytes, float]] = deque()
+        self.overtaken: Callable[[bytes], None] = self._on_overtaken
+        subscription.__class__ = _Drained
+        subscription.channel = self
+
+    def drain(self) -> None:
+        """Take all messages that have come."""
+        while taken := self._inbox.taker.take(self._pointer):
+            data, gid = taken
+            if gid in self._trusted:
+                self._deliver(data)
+            elif len(self._waiting) < WAITING:
+                self._waiting.append((data, gid, time.monotonic()))
+                self._inbox.waiting |= self.settle()
+            else:
+                self._refuse(None)
+
+    def settle(self) -> bool:
+        """Use or drop messages that wait for a name; return whether any still waits."""
+        if not self._waiting:
+            return False
+        names, left = self._names(), list(self._waiting)
+        self._waiting.clear()
+        for data, gid, came in left:
+            name = names.get(gid)
+            if name is None and time.monotonic() - came < NAMELESS:
+                self._waiting.append((data, gid, came))
+            elif name in self._senders:
+                self._trusted.add(gid)
+                self._deliver(data)
+            elif self._hears_others(names):
+                self._deliver(data)
+            else:
+                self._refuse(name)
+        return bool(self._waiting)
+
+    def strangers(self) -> list[str]:
+        """Return the names of other nodes that publish on the topic, sorted."""
+        return sorted({name for name in self._names().values() if name not in self._senders})
+
+    def _on_overtaken(self, data: bytes) -> None:
+        """Judge a message that came between `drain` and the executor's own attempt to take one."""
+        names = self._names()
+        if self._hears_others(names) or self._senders.issuperset(names.values()):
+            self._deliver(data)
+        else:
+            self._refuse(None)
+
+    def _names(self) -> dict[bytes, str]:
+        """Return the name of the node of each publisher, by GID, as far as it is known."""
+        infos = self._inbox.node.get_publishers_info_by_topic(self.subscription.topic_name)
+        return {bytes(i.endpoint_gid): i.node_name for i in infos if i.node_name != NO_NAME}
+
+    def _hears_others(self, names: dict[bytes, str]) -> bool:
+        return not self._strict and self._senders.isdisjoint(names.values())
+
+    def _refuse(self, name: str | None) -> None:
+        sender = f"the node {name}" if name else "a program without a known node"
+        known = ", ".join(sorted(self._senders))
+        self._inbox.drop(self._topic, f"{sender} sent it; only {known} may")
+
+    def _deliver(self, data: bytes) -> None:
+        try:
+            if not data:
+                raise ValueError(f"it is empty, or longer than {LONGEST} bytes")
+            value = self._decode(data)
+        except Exception as error:  # hostile bytes make decoders fail in every way
+            named = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+            self._inbox.drop(self._topic, f"{named}{error}".partition("\n")[0][:300])
+            return
+        self._use(value)
+
+
+class _Drained(Subscription):  # type: ignore[misc]
+    """A subscription whose messages its channel takes.
+
+    An executor reads `callback` before it takes a message: that is when the channel takes all of
+    them, together with their publishers, so that the executor finds none.
+    """
+
+    channel: Channel[Any]
+
+    @property
+    def callback(self) -> Callable[[bytes], None]:
+        """Take all messages; return the callback for one that comes later."""
+        self.channel.drain()
+        return self.channel.overtaken
+
+    @callback.setter
+    def callback(self, value: Callable[[Any], None]) -> None:
+        """Ignore the constructor's callback."""
+
+
+def _not_called(data: bytes) -> None:
+    """Stand in for a callback: `_Drained` has its own."""
