@@ -3,7 +3,9 @@
 import io
 import time
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import viser
@@ -14,8 +16,10 @@ from viser.extras import ViserUrdf
 
 from handlab_core.aim import ObjectAim
 from handlab_core.types import Array, Goal
+from handlab_core.types import JointState as JointReading
 from handlab_interfaces import msg as wire
-from handlab_nodes import convert, qos, topics
+from handlab_nodes import codec, convert, qos, topics
+from handlab_nodes.inbox import Inbox
 from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import run
 from handlab_sim import decor
@@ -47,12 +51,17 @@ class ViewerNode(Node):
         self._positions = dict.fromkeys(self._names, 0.0)
         self._fixture = task.fixture
         self._set_scene()
-        create = self.create_subscription
-        create(JointState, topics.HAND_STATES, self._on_joints, qos.STREAM)
-        create(JointState, topics.FIXTURE_STATES, self._on_joints, qos.STREAM)
-        create(wire.EpisodeGoal, topics.GOAL, self._on_goal, qos.LATCHED)
-        create(wire.Reward, topics.REWARD, self._on_reward, qos.STREAM)
-        self._newest: wire.Reward | None = None
+        hear = Inbox.of(self).subscribe
+        for topic, names in (
+            (topics.HAND_STATES, task.hand.joints),
+            (topics.FIXTURE_STATES, (task.fixture.joint,)),
+        ):
+            read, show = codec.JointStates(names).unpack, partial(self._on_joints, names)
+            hear(JointState, topic, read, show, qos.STREAM)
+        hear(wire.EpisodeGoal, topics.GOAL, convert.goal_decoder(task), self._on_goal, qos.LATCHED)
+        rewards = convert.decoder(wire.Reward, convert.shown_reward)
+        hear(wire.Reward, topics.REWARD, rewards, self._on_reward, qos.STREAM)
+        self._newest: tuple[float, float, float] | None = None
         self._wanted: Goal | None = None
         self._marked = isinstance(task.aim, ObjectAim)
         self._due = time.monotonic()
@@ -75,13 +84,13 @@ class ViewerNode(Node):
             self._error = self._server.gui.add_text("error", "-", disabled=True)
             self._reward = self._server.gui.add_text("reward", "-", disabled=True)
 
-    def _on_joints(self, message: JointState) -> None:
-        self._positions.update(zip(message.name, message.position, strict=False))
+    def _on_joints(self, names: Sequence[str], state: JointReading) -> None:
+        self._positions.update(zip(names, state.q[0].tolist(), strict=True))
 
-    def _on_goal(self, message: wire.EpisodeGoal) -> None:
-        self._wanted = convert.goal(message)
-        self._show_goal(self._wanted.stamp)
-        self._episode.value = str(message.episode)
+    def _on_goal(self, goal: Goal) -> None:
+        self._wanted = goal
+        self._show_goal(goal.stamp)
+        self._episode.value = str(int(goal.episode[0]))
 
     def _show_goal(self, stamp: Array) -> None:
         """Mark where the object shall be at a time [s]; a pose of the hand has no mark."""
@@ -90,8 +99,8 @@ class ViewerNode(Node):
             self._goal.position = decor.goal_position(self._fixture, angle)
             self._goal.visible = True
 
-    def _on_reward(self, message: wire.Reward) -> None:
-        self._newest = message
+    def _on_reward(self, reward: tuple[float, float, float]) -> None:
+        self._newest = reward
 
     def release(self) -> None:
         """Join the web server's threads."""
@@ -105,9 +114,10 @@ class ViewerNode(Node):
         self._due = now + FRAME_TIME
         self._robot.update_cfg(np.array([self._positions[name] for name in self._names]))
         if self._newest is not None:
-            self._show_goal(np.array([convert.from_stamp(self._newest.header.stamp)]))
-            self._error.value = f"{np.rad2deg(self._newest.error):.1f}°"
-            self._reward.value = f"{self._newest.total:.1f}"
+            stamp, error, total = self._newest
+            self._show_goal(np.array([stamp]))
+            self._error.value = f"{np.rad2deg(error):.1f}°"
+            self._reward.value = f"{total:.1f}"
 
 
 def main(args: list[str] | None = None) -> None:

@@ -5,6 +5,7 @@ every node that serves actions announces itself with a name that no earlier proc
 for it sees at once that it was replaced, and asks anew.
 """
 
+import re
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 from rclpy.action import ActionClient, ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
+from rclpy.serialization import deserialize_message
 from std_msgs.msg import String
 
 from handlab_core.errors import HandlabError, StationFault
 from handlab_nodes import qos
+from handlab_nodes.inbox import Inbox
 from handlab_nodes.spinner import Spinner
 
 PATIENCE = 600.0
@@ -102,7 +105,9 @@ class Asker:
     def __init__(self, node: Node, spinner: Spinner, action: Any, topic: str) -> None:
         self._spinner, self._topic, self._server = spinner, topic, ""
         self._client = ActionClient(node, action, topic)
-        node.create_subscription(String, started(topic), self._on_started, qos.LATCHED)
+        Inbox.of(node).subscribe(
+            String, started(topic), _read_started, self._on_started, qos.LATCHED
+        )
 
     def ask(self, goal: Any, timeout: float) -> Any:
         """Send a goal and wait for its result.
@@ -138,5 +143,13 @@ class Asker:
         spinner.wait(lambda: ending.done() or replaced(), f"the result of {topic}", timeout)
         return None if replaced() else ending.result().result
 
-    def _on_started(self, message: String) -> None:
-        self._server = message.data
+    def _on_started(self, server: str) -> None:
+        self._server = server
+
+
+def _read_started(data: bytes) -> str:
+    """Read the name of a server's process; ValueError if it is no name."""
+    name = str(deserialize_message(data, String).data)
+    if not re.fullmatch("[0-9a-f]{32}", name):
+        raise ValueError(f"{name[:40]!r} is no name of a process")
+    return name

@@ -11,8 +11,10 @@ from sensor_msgs.msg import JointState
 
 from handlab_core.estimation.detection import AxisView
 from handlab_core.estimation.simulated_camera import SimulatedCamera
+from handlab_core.types import JointState as JointReading
 from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.diagnostics import OK, Diagnostics
+from handlab_nodes.inbox import Inbox
 from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import run
 
@@ -35,18 +37,17 @@ class CameraNode(Node):
         super().__init__("camera")
         fixture = read_params(self, CameraParams()).make_task().fixture
         self._camera = SimulatedCamera(AxisView.of_fixture(fixture))
-        self._readings = codec.JointStates([fixture.joint])
+        readings = codec.JointStates([fixture.joint])
         self._publisher = self.create_publisher(
             PoseWithCovarianceStamped, topics.DETECTIONS, qos.STREAM
         )
-        self.create_subscription(
-            JointState, topics.FIXTURE_STATES, self._on_state, qos.STREAM, raw=True
+        Inbox.of(self).subscribe(
+            JointState, topics.FIXTURE_STATES, readings.unpack, self._on_state, qos.STREAM
         )
         self._sent = 0
         self._diagnostics = Diagnostics(self)
 
-    def _on_state(self, data: bytes) -> None:
-        reading = self._readings.unpack(data)
+    def _on_state(self, reading: JointReading) -> None:
         stamp = float(reading.stamp[0])
         arrived = self._camera.see(stamp, float(reading.q[0, 0]))
         for detection in arrived:

@@ -6,8 +6,9 @@ form always has the same size and the same offsets: a message is bytes in which 
 replaced. On the wire it is the ordinary message of its type.
 """
 
+import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,9 @@ ENCAPSULATION = 4
 
 SLACK = 8
 """Bytes that the serialiser of message objects may leave unused at the end."""
+
+LARGEST = 1e9
+"""Radians, radians a second, newton metres; a larger number is no measurement."""
 
 
 class FixedLayout:
@@ -77,16 +81,6 @@ class FixedLayout:
             data[a:b] == template[a:b] for a, b in self._fixed
         )
 
-    def stamp(self, data: bytes) -> float:
-        """The header's stamp [s]."""
-        sec, nanosec = STAMP.unpack_from(data, ENCAPSULATION)
-        return (sec * NS_PER_S + nanosec) / NS_PER_S  # type: ignore[no-any-return]
-
-    def numbers(self, data: bytes, name: str) -> Array:
-        """An array field; (1, n)."""
-        offset, _, count = self._places[name]
-        return np.frombuffer(data, np.float64, count, offset)[None, :].copy()
-
     def check(self, data: bytes) -> None:
         """Refuse a message of another shape.
 
@@ -98,6 +92,19 @@ class FixedLayout:
                 f"a {self._kind.__name__} of {len(data)} bytes; this graph's has "
                 f"{len(self._template)}, with other lengths or names"
             )
+
+    def stamp(self, data: bytes) -> float:
+        """Return the header's stamp [s]; ValueError if it is no time."""
+        return _seconds(*STAMP.unpack_from(data, ENCAPSULATION))
+
+    def offset(self, name: str) -> int:
+        """Return where a field's numbers begin; bytes."""
+        return self._places[name][0]
+
+    def numbers(self, data: bytes, name: str) -> Array:
+        """An array field; (1, n)."""
+        offset, _, count = self._places[name]
+        return np.frombuffer(data, np.float64, count, offset)[None, :].copy()
 
     def scalar(self, data: bytes, name: str) -> Any:
         """A scalar field."""
@@ -153,13 +160,28 @@ def _ns(stamp: Array) -> int:
     return round(float(stamp[0]) * NS_PER_S)
 
 
+def _seconds(sec: int, nanosec: int) -> float:
+    if sec < 0 or nanosec >= NS_PER_S:
+        raise ValueError(f"its stamp of {sec} s and {nanosec} ns is no time")
+    return (sec * NS_PER_S + nanosec) / NS_PER_S
+
+
+def _check_numbers(values: Iterable[float]) -> None:
+    """Refuse NaN, infinity and numbers beyond LARGEST; a sum finds the first two fastest."""
+    if not (math.isfinite(sum(values)) and max(values) <= LARGEST and min(values) >= -LARGEST):
+        raise ValueError(f"it holds a number that is not finite, or is beyond {LARGEST:g}")
+
+
 class JointStates:
     """Readings of one group of joints."""
 
     def __init__(self, names: Sequence[str]) -> None:
         zero = [0.0] * len(names)
         prototype = JointStateMsg(name=list(names), position=zero, velocity=zero, effort=zero)
-        self._layout = FixedLayout(prototype)
+        self._names, self._layout = list(names), FixedLayout(prototype)
+        # Between two arrays are the length of the second, 4 bytes, and 4 bytes of padding.
+        self._numbers = struct.Struct("<" + "8x".join([f"{len(names)}d"] * 3))
+        self._begin = self._layout.offset("position")
 
     def pack(self, state: JointState) -> bytes:
         """Serialise one robot's reading."""
@@ -171,12 +193,18 @@ class JointStates:
         )
 
     def unpack(self, data: bytes) -> JointState:
-        """Read a driver's message."""
+        """Read a driver's message.
+
+        Raises:
+            ValueError: its stamp is no time, its joints are others, or a number is not finite.
+        """
         layout = self._layout
         if not layout.fits(data):
-            return convert.joint_state(layout.message(data))
-        parts = (layout.numbers(data, name) for name in ("position", "velocity", "effort"))
-        return JointState(np.array([layout.stamp(data)]), *parts)
+            return convert.joint_state(layout.message(data), self._names)
+        values = self._numbers.unpack_from(data, self._begin)
+        _check_numbers(values)
+        q, qd, effort = np.array(values).reshape(3, 1, -1)
+        return JointState(np.array([layout.stamp(data)]), q, qd, effort)
 
 
 class Commands:
@@ -193,11 +221,15 @@ class Commands:
         return self._layout.pack(round(stamp * NS_PER_S), position=q, effort=effort)
 
     def unpack(self, data: bytes) -> tuple[Command, float]:
-        """Read anybody's command and its stamp [s]; see `convert.command`."""
+        """Read any node's command and its stamp [s]; see `convert.command`.
+
+        Raises:
+            ValueError: its stamp is no time, or see `convert.command`.
+        """
         layout = self._layout
         if not layout.fits(data):
             message = layout.message(data)
-            stamp = convert.from_stamp(message.header.stamp)
+            stamp = convert.checked_stamp(message.header.stamp)
             return convert.command(message, self._names), stamp
         q, effort = layout.numbers(data, "position"), layout.numbers(data, "effort")
         return Command(q, effort), layout.stamp(data)
@@ -224,12 +256,18 @@ class ObjectStates:
         """Read an estimate, as far as rewards and policies look at it.
 
         Raises:
-            ValueError: the message has another shape.
+            ValueError: its stamp is no time, or a number is not finite.
         """
         layout = self._layout
-        layout.check(data)
-        angle, velocity = layout.scalar(data, "angle"), layout.scalar(data, "velocity")
-        return ObjectEstimate(*np.array([[layout.stamp(data)], [angle], [velocity]]))
+        if layout.fits(data):
+            stamp = layout.stamp(data)
+            numbers = layout.scalar(data, "angle"), layout.scalar(data, "velocity")
+        else:
+            message = layout.message(data)
+            stamp = convert.checked_stamp(message.header.stamp)
+            numbers = message.angle, message.velocity
+        _check_numbers(numbers)
+        return ObjectEstimate(*np.array([[stamp], [numbers[0]], [numbers[1]]]))
 
 
 class Rewards:
@@ -273,3 +311,7 @@ class Rewards:
         """
         self._layout.check(data)
         return self._layout.scalar(data, "episode"), self._layout.stamp(data)
+
+    def keyed(self, data: bytes) -> tuple[int, float, bytes]:
+        """Return what `key` returns, and the message."""
+        return *self.key(data), data

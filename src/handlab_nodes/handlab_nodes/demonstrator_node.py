@@ -26,6 +26,7 @@ from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.asking import Cancelled, Worker, announce
 from handlab_nodes.diagnostics import OK, Diagnostics
 from handlab_nodes.graph_station import GraphStation
+from handlab_nodes.inbox import Inbox
 from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import Spinner, run
 
@@ -276,12 +277,12 @@ class Streams:
     """Hand and object of the present demonstration, every message of them."""
 
     def __init__(self, node: Node, joints: tuple[str, ...]) -> None:
-        self._hands, self._objects = codec.JointStates(joints), codec.ObjectStates()
+        hands, objects = codec.JointStates(joints), codec.ObjectStates()
         self._hand: list[JointState] = []
         self._object: list[ObjectEstimate] = []
-        hear = node.create_subscription
-        hear(JointStateMsg, topics.HAND_STATES, self._on_hand, qos.STREAM, raw=True)
-        hear(wire.ObjectState, topics.OBJECT_STATE, self._on_object, qos.STREAM, raw=True)
+        hear = Inbox.of(node).subscribe
+        hear(JointStateMsg, topics.HAND_STATES, hands.unpack, self._on_hand, qos.STREAM)
+        hear(wire.ObjectState, topics.OBJECT_STATE, objects.unpack, self._on_object, qos.STREAM)
 
     def begin(self, start: ResetResult) -> None:
         """Forget what was before the reset ended."""
@@ -311,11 +312,11 @@ class Streams:
             int(start.attempts[0]),
         ).within()
 
-    def _on_hand(self, data: bytes) -> None:
-        self._hand.append(self._hands.unpack(data))
+    def _on_hand(self, state: JointState) -> None:
+        self._hand.append(state)
 
-    def _on_object(self, data: bytes) -> None:
-        self._object.append(self._objects.unpack(data))
+    def _on_object(self, estimate: ObjectEstimate) -> None:
+        self._object.append(estimate)
 
 
 def main(args: list[str] | None = None) -> None:

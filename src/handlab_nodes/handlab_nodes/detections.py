@@ -15,6 +15,7 @@ from handlab_core.estimation.camera import CameraEstimate, CameraEstimator
 from handlab_core.estimation.detection import AxisView, Detection
 from handlab_core.fixtures import Fixture
 from handlab_nodes import convert, qos, topics
+from handlab_nodes.inbox import Inbox
 
 REMEMBERED = 100
 """Questions and detections kept for later; far more than come between two answers."""
@@ -51,9 +52,9 @@ class Detections:
         self._asked: deque[float] = deque(maxlen=REMEMBERED)
         self._seen: deque[Detection | float] = deque(maxlen=REMEMBERED)
         profile = qos.STREAM if self._waits else qos.SENSOR
-        node.create_subscription(
-            PoseWithCovarianceStamped, topics.DETECTIONS, self._on_detection, profile
-        )
+        kind = PoseWithCovarianceStamped
+        read = convert.decoder(kind, convert.detection)
+        Inbox.of(node).subscribe(kind, topics.DETECTIONS, read, self._on_detection, profile)
 
     def ask(self, stamp: float) -> None:
         """Ask for the estimate at a stamp [s]."""
@@ -64,8 +65,8 @@ class Detections:
             self._estimate_at(stamp, [d for d in self._seen if isinstance(d, Detection)])
             self._seen.clear()
 
-    def _on_detection(self, message: PoseWithCovarianceStamped) -> None:
-        self._seen.append(convert.detection(message))
+    def _on_detection(self, detection: Detection | float) -> None:
+        self._seen.append(detection)
         if self._waits:
             self._answer_all()
 

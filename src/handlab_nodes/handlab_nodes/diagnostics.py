@@ -1,5 +1,6 @@
 """What every node tells on /diagnostics (REP 107)."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -7,6 +8,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
 from handlab_nodes import qos, topics
+from handlab_nodes.inbox import QUIET, Inbox
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -22,7 +24,16 @@ class Diagnostics:
         self._publisher = node.create_publisher(DiagnosticArray, topics.DIAGNOSTICS, qos.REPORT)
 
     def publish(self, level: bytes, message: str, values: Mapping[str, object]) -> None:
-        """Tell how the node is: level, one sentence, and figures."""
+        """Publish level, one sentence, and figures; then what the node's inbox dropped."""
+        drops = Inbox.of(self._node).drops
+        values = dict(values)
+        for topic, of in sorted(drops.items()):
+            values |= {f"dropped on {topic}": of.count, f"dropped on {topic}, last": of.reason}
+        newest = max(drops, key=lambda topic: drops[topic].at, default=None)
+        if level == OK and newest is not None and time.monotonic() - drops[newest].at < QUIET:
+            level = WARN
+            of = drops[newest]
+            message += f"; dropped {of.count} messages on {newest}, last: {of.reason}"
         pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
         name = f"{self._node.get_namespace().strip('/')}/{self._node.get_name()}".strip("/")
         status = DiagnosticStatus(

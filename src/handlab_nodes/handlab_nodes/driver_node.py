@@ -22,11 +22,12 @@ from handlab_core.errors import BadConfig, HandlabError, StationFault, StationTi
 from handlab_core.guard import GuardedBackend
 from handlab_core.lockstep import FIXTURE, GUIDE, HAND, PACES
 from handlab_core.priority import hurry
-from handlab_core.types import Reading
+from handlab_core.types import Command, Reading
 from handlab_interfaces.srv import Calibrate, JointTorque, Reboot, Teleport
 from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.driver_report import DriverReport
 from handlab_nodes.driver_wire import CLOCK_RATE, DriverWire
+from handlab_nodes.inbox import Inbox
 from handlab_nodes.pace import LockstepPace, Pace, RealPace
 from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import POLL, run
@@ -57,8 +58,9 @@ class DriverParams(TaskParams):
     clock_rate: float = CLOCK_RATE  # Hz of wall time, limit of /clock; simulation only
     start_patience: float = 0.0  # s, in which hardware that is not there yet is no error
     autostart: bool = True  # configure and activate at once, and again until it works
-    command_sources: tuple[str, ...] = ("runner", "reset", "demonstrator", "replay")
-    """Nodes that may send commands."""
+    command_sources: tuple[str, ...] = (*topics.COMMANDERS, "reset")
+    """Nodes that may send commands. Hardware obeys no other node; a simulation does while none of
+    them is there but the reset mechanism, so that people can try commands by hand."""
 
 
 class DriverNode(LifecycleNode):
@@ -78,7 +80,7 @@ class DriverNode(LifecycleNode):
         self._backend: GuardedBackend | None = None
         self._hardware: Hardware | None = None
         self._pace: Pace | None = None
-        self._malformed, self._next_try, self._why_closed = 0, 0.0, ""
+        self._next_try, self._why_closed = 0.0, ""
         self._stopped_at: float | None = None  # s; last stamp of a simulation that was closed
         self._autostart = params.autostart
         self._patient_until = time.monotonic() + params.start_patience
@@ -87,16 +89,14 @@ class DriverNode(LifecycleNode):
         clock_rate = params.clock_rate if params.hardware == "mujoco" else None
         self._wire = DriverWire(self, names, params.groups, clock_rate)
         for group in params.groups:
-            receiver = self._receiver(group, codec.Commands(names[group]))
-            self.create_subscription(JointState, COMMANDS[group], receiver, qos.COMMAND, raw=True)
+            self._receive(group, COMMANDS[group], codec.Commands(names[group]))
             self.create_service(SetBool, TORQUE[group], self._torque_setter(group))
         self._serve(JointTorque, topics.JOINT_TORQUE, self._on_joint_torque)
         self._serve(Reboot, topics.REBOOT, self._on_reboot)
         self._serve(Calibrate, topics.CALIBRATE, self._on_calibrate)
         if params.hardware == "mujoco":
             self.create_service(Teleport, topics.TELEPORT, self._on_teleport)
-            lead = self._receiver(GUIDE, codec.Commands(names[HAND]))
-            self.create_subscription(JointState, topics.GUIDE, lead, qos.COMMAND, raw=True)
+            self._receive(GUIDE, topics.GUIDE, codec.Commands(names[HAND]))
             self.create_service(SetBool, topics.GUIDED, self._torque_setter(GUIDE))
 
     # Lifecycle.
@@ -193,20 +193,30 @@ class DriverNode(LifecycleNode):
 
     # Wire.
 
-    def _receiver(self, group: str, commands: codec.Commands) -> Callable[[bytes], None]:
-        def on_command(data: bytes) -> None:
-            if self._pace is None:
-                return
-            try:
-                command, stamp = commands.unpack(data)
-            except ValueError as error:
-                self._malformed += 1
-                refusal = f"refused a command for the {group}: {error}"
-                self.get_logger().warning(refusal, throttle_duration_sec=10.0)
-                return
-            self._pace.command(group, command, stamp)
+    def _receive(self, group: str, topic: str, commands: codec.Commands) -> None:
+        """Receive commands for a group from the nodes that may send them."""
+        sources, simulated = self.params.command_sources, self.params.hardware == "mujoco"
 
-        return on_command
+        def on_command(command: tuple[Command, float]) -> None:
+            if self._pace is not None:
+                self._pace.command(group, *command)
+
+        Inbox.of(self).subscribe(
+            JointState,
+            topic,
+            commands.unpack,
+            on_command,
+            qos.COMMAND,
+            senders=topics.SENDERS[topic] if group == GUIDE else sources,
+            rivals=set(sources) - {"reset"},
+            strict=not simulated,
+        )
+
+    @property
+    def _malformed(self) -> int:
+        """Commands of known senders that were refused, so far."""
+        drops = Inbox.of(self).drops.values()
+        return sum(of.count - of.foreign for of in drops)
 
     def _publish(self, reading: Reading) -> None:
         assert self._backend is not None

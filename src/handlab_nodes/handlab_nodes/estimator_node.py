@@ -13,10 +13,12 @@ from handlab_core.estimation.angle import AngleEstimate
 from handlab_core.estimation.encoder import EncoderEstimator
 from handlab_core.estimation.follower import CAMERA, ENCODER, check_estimator
 from handlab_core.lockstep import PACES
+from handlab_core.types import JointState as JointReading
 from handlab_interfaces.msg import ObjectState
 from handlab_nodes import codec, qos, topics
 from handlab_nodes.detections import Detections
 from handlab_nodes.diagnostics import OK, WARN, Diagnostics
+from handlab_nodes.inbox import Inbox
 from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import run
 
@@ -43,7 +45,7 @@ class EstimatorNode(Node):
         task = params.make_task()
         self._rejected = self._answered = 0
         self._estimate: AngleEstimate | None = None
-        self._readings, self._states = codec.JointStates([task.fixture.joint]), codec.ObjectStates()
+        self._states = codec.ObjectStates()
         self._publisher = self.create_publisher(ObjectState, topics.OBJECT_STATE, qos.STREAM)
         on_state = self._on_encoder
         if check_estimator(params.estimator) == CAMERA:
@@ -52,19 +54,19 @@ class EstimatorNode(Node):
             on_state = self._on_clock
         else:
             self._encoder = EncoderEstimator()
-        self.create_subscription(JointState, topics.FIXTURE_STATES, on_state, qos.STREAM, raw=True)
+        read = codec.JointStates([task.fixture.joint]).unpack
+        Inbox.of(self).subscribe(JointState, topics.FIXTURE_STATES, read, on_state, qos.STREAM)
         self._diagnostics = Diagnostics(self)
 
-    def _on_encoder(self, data: bytes) -> None:
-        reading = self._readings.unpack(data)
+    def _on_encoder(self, reading: JointReading) -> None:
         stamp, angle = float(reading.stamp[0]), float(reading.q[0, 0])
         if self._estimate is None:
             self._publish(self._encoder.start(stamp, angle))
         else:
             self._publish(self._encoder.update(self._estimate, stamp, angle))
 
-    def _on_clock(self, data: bytes) -> None:
-        self._detections.ask(float(self._readings.unpack(data).stamp[0]))
+    def _on_clock(self, reading: JointReading) -> None:
+        self._detections.ask(float(reading.stamp[0]))
 
     def _publish(self, estimate: AngleEstimate) -> None:
         self._publisher.publish(self._states.pack(estimate))

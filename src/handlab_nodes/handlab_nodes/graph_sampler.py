@@ -13,6 +13,7 @@ from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Rollout
 from handlab_nodes import convert, qos, topics
 from handlab_nodes.asking import Asker
+from handlab_nodes.inbox import Inbox
 from handlab_nodes.spinner import Spinner
 
 EPISODE_PATIENCE = 300.0 + safety.COOLING_TIMEOUT
@@ -32,7 +33,9 @@ class GraphSampler:
         self._wanted: tuple[int, int, bool] | None = None
         self._tell: Callable[[Episode], None] | None = None
         self._policies = node.create_publisher(wire.Policy, topics.POLICY, qos.LATCHED)
-        node.create_subscription(wire.Episode, topics.EPISODE, self._on_episode, qos.EPISODES)
+        read = convert.decoder(wire.Episode, lambda message: convert.episode(message, task))
+        hear = Inbox.of(node).subscribe
+        hear(wire.Episode, topics.EPISODE, read, self._on_episode, qos.EPISODES)
         self._rollout = Asker(node, spinner, Rollout, topics.ROLLOUT)
 
     def sample(
@@ -64,8 +67,7 @@ class GraphSampler:
         have = self._arrived
         self._spinner.wait(lambda: all(n in have for n in missing), "the last episode's data")
 
-    def _on_episode(self, message: wire.Episode) -> None:
-        episode = convert.episode(message)
+    def _on_episode(self, episode: Episode) -> None:
         key = episode.policy_version, episode.seed, episode.deterministic
         if key == self._wanted and episode.episode not in self._arrived:
             self._arrived[episode.episode] = episode

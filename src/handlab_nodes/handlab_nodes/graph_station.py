@@ -32,6 +32,7 @@ from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Reset
 from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.asking import Asker
+from handlab_nodes.inbox import Inbox
 from handlab_nodes.listener import Listener
 from handlab_nodes.outputs import JOINT_STATE, make_output
 from handlab_nodes.spinner import Spinner
@@ -66,28 +67,27 @@ class GraphStation:
             raise BadConfig(f"command_output {output} needs pace real; in lockstep: {JOINT_STATE}")
         self._node, self._spinner, self._task, self._lockstep = node, spinner, task, lockstep
         joints, terms = task.hand.joints, len(task.reward_computer().terms)
-        self._hands = codec.JointStates(joints)
-        self._objects, self._rewards = codec.ObjectStates(), codec.Rewards(terms)
+        hands, objects = codec.JointStates(joints), codec.ObjectStates()
+        rewards = self._rewards = codec.Rewards(terms)
         self._hand: JointState | None = None
         self._object: ObjectEstimate | None = None
         self._sync: StampSync[JointState, ObjectEstimate] = StampSync()
         self._newest_pair: Sample | None = None
         self._rewarded: deque[tuple[float, bytes]] = deque(maxlen=MEMORY)  # stamp [s], message
-        self._refusal = ""
         self._goal: Goal | None = None
         self._deadline = 0.0
         self._warm, self._temperatures = False, np.full(len(joints), np.nan)
         self._torque = node.create_client(SetBool, topics.HAND_TORQUE)
-        node.create_subscription(wire.HandStatus, topics.HAND_STATUS, self._on_status, 10)
+        hear = Inbox.of(node).subscribe
+        hear(wire.HandStatus, topics.HAND_STATUS, _status(len(joints)), self._on_status, 10)
         self._output = make_output(output, node, task.hand)
         self._goals = node.create_publisher(wire.EpisodeGoal, topics.GOAL, qos.LATCHED)
         self._listener = Listener(node)
-        self._listener.listen(JointStateMsg, topics.HAND_STATES, self._on_hand, qos.EVERY)
-        self._listener.listen(wire.Reward, topics.REWARD, self._on_reward, qos.EVERY)
+        listen = self._listener.listen
+        listen(JointStateMsg, topics.HAND_STATES, hands.unpack, self._on_hand, qos.EVERY)
+        listen(wire.Reward, topics.REWARD, rewards.keyed, self._on_reward, qos.EVERY)
         # Of what the next action depends on the object comes last: it is what the node wakes for.
-        node.create_subscription(
-            wire.ObjectState, topics.OBJECT_STATE, self._on_object, qos.EVERY, raw=True
-        )
+        hear(wire.ObjectState, topics.OBJECT_STATE, objects.unpack, self._on_object, qos.EVERY)
         self._reset = Asker(node, spinner, Reset, topics.RESET)
 
     def reset(self, request: ResetRequest) -> ResetResult:
@@ -216,25 +216,20 @@ class GraphStation:
         future = self._torque.call_async(SetBool.Request(data=engaged))
         self._spinner.result(future, "the hand's torque")
 
-    def _on_status(self, message: wire.HandStatus) -> None:
-        self._warm = message.pause_requested
-        self._temperatures = np.array(message.temperature)
+    def _on_status(self, status: tuple[bool, Array]) -> None:
+        self._warm, self._temperatures = status
 
-    def _on_hand(self, data: bytes) -> None:
-        self._hand = self._hands.unpack(data)
-        self._sync.add_a(self._hand)
+    def _on_hand(self, state: JointState) -> None:
+        self._hand = state
+        self._sync.add_a(state)
 
-    def _on_object(self, data: bytes) -> None:
-        self._object = self._objects.unpack(data)
-        self._sync.add_b(self._object)
+    def _on_object(self, estimate: ObjectEstimate) -> None:
+        self._object = estimate
+        self._sync.add_b(estimate)
         self._listener.take()
 
-    def _on_reward(self, data: bytes) -> None:
-        try:
-            episode, stamp = self._rewards.key(data)
-        except ValueError as error:
-            self._refusal = f"; refused on {topics.REWARD}: {error}"
-            return
+    def _on_reward(self, reward: tuple[int, float, bytes]) -> None:
+        episode, stamp, data = reward
         if self._goal is None or episode != self._goal.episode[0]:
             return
         if not self._rewarded or self._rewarded[-1][0] < stamp:  # else a repetition
@@ -247,7 +242,9 @@ class GraphStation:
             "none" if state is None else f"{state.stamp[0]:.3f} s"
             for state in (self._hand, self._object)
         )
-        return f"newest stamps: hand {hand}, object {obj}, reward {reward}{self._refusal}"
+        drops = Inbox.of(self._node).drops.get(topics.REWARD)
+        refused = f"; refused on {topics.REWARD}: {drops.reason}" if drops else ""
+        return f"newest stamps: hand {hand}, object {obj}, reward {reward}{refused}"
 
     def _seen(self, since: float) -> bool:
         return self._object is not None and bool(self._object.stamp[0] >= since)
@@ -260,3 +257,12 @@ class GraphStation:
     def _await(self, done: Callable[[], bool], what: str) -> None:
         if not done():
             self._listener.wait(self._spinner, done, what)
+
+
+def _status(joints: int) -> Callable[[bytes], tuple[bool, Array]]:
+    """Return a decoder of a hand's status: whether it asks for a pause, and its temperatures."""
+
+    def read(message: wire.HandStatus) -> tuple[bool, Array]:
+        return message.pause_requested, convert.temperatures(message, joints)
+
+    return convert.decoder(wire.HandStatus, read)

@@ -9,6 +9,9 @@ dropped, counted, and reported on /diagnostics with its topic and the reason.
 | another node, while a listed one publishes   | is dropped                                    |
 | another node, while no listed one publishes  | is used: an estimator of yours may replace ours |
 | a program whose node is not known yet        | waits for at most NAMELESS                    |
+
+Topics that move a real hand are strict: other nodes are never used, and of two nodes with one
+listed name the second is dropped until the first has been silent for TAKEOVER.
 """
 
 import time
@@ -36,6 +39,9 @@ WAITING = 100
 ANSWER = 0.01
 """Seconds between two looks at the names while a message waits for one."""
 
+TAKEOVER = 1.0
+"""Seconds; a restarted node needs longer to start, so that its commands are used at once."""
+
 QUIET = 10.0
 """Seconds between two warnings of one topic."""
 
@@ -48,6 +54,8 @@ class Drops:
     """Dropped messages of one topic."""
 
     count: int = 0
+    foreign: int = 0
+    """Of them, messages of nodes that may not send."""
     reason: str = ""
     """Of the newest."""
     at: float = float("-inf")
@@ -87,6 +95,7 @@ class Inbox:
         *,
         holder: Node | None = None,
         senders: Collection[str] | None = None,
+        rivals: Collection[str] | None = None,
         strict: bool = False,
     ) -> "Channel[T]":
         """Receive messages.
@@ -99,6 +108,7 @@ class Inbox:
             profile: quality of service.
             holder: node that holds the subscription; None: this inbox's own.
             senders: names of the nodes that may send; None: those in `topics.SENDERS`.
+            rivals: nodes beside which no node that is not listed is heard; None: the senders.
             strict: use no message of other nodes, though no listed one publishes.
         """
         if senders is None:
@@ -106,7 +116,9 @@ class Inbox:
         subscription = (holder or self.node).create_subscription(
             kind, topic, _not_called, profile, raw=True
         )
-        channel = Channel(self, subscription, topic, decode, use, frozenset(senders), strict)
+        channel = Channel(self, subscription, topic, decode, use)
+        channel.senders, channel.strict = frozenset(senders), strict
+        channel.rivals = frozenset(senders if rivals is None else rivals)
         self._channels.append(channel)
         return channel
 
@@ -117,9 +129,16 @@ class Inbox:
         self._channels.remove(channel)
         self.node.destroy_subscription(channel.subscription)
 
-    def drop(self, topic: str, reason: str) -> None:
-        """Count a message that is of no use, and warn."""
+    def drop(self, topic: str, reason: str, foreign: bool = False) -> None:
+        """Count a message that is of no use, and warn.
+
+        Args:
+            topic: of the message.
+            reason: for dropping it.
+            foreign: its publisher may not send.
+        """
         drops = self.drops.setdefault(topic, Drops())
+        drops.foreign += foreign
         drops.count, drops.reason, drops.at = drops.count + 1, reason, time.monotonic()
         if drops.at - self._warned.get(topic, float("-inf")) >= QUIET:
             self._warned[topic] = drops.at
@@ -142,14 +161,14 @@ class Channel(Generic[T]):
         topic: str,
         decode: Callable[[bytes], T],
         use: Callable[[T], None],
-        senders: frozenset[str],
-        strict: bool,
     ) -> None:
-        self.subscription = subscription
+        self.subscription, self.name = subscription, subscription.topic_name
+        self.senders = self.rivals = frozenset[str]()
+        self.strict = False
         self._inbox, self._topic, self._decode, self._use = inbox, topic, decode, use
-        self._senders, self._strict = senders, strict
         self._pointer = subscription.handle.pointer
         self._trusted: set[bytes] = set()
+        self._holders: dict[str, tuple[bytes, float]] = {}  # GID and when it was heard, by name
         self._waiting: deque[tuple[bytes, bytes, float]] = deque()
         self.overtaken: Callable[[bytes], None] = self._on_overtaken
         subscription.__class__ = _Drained
@@ -177,39 +196,48 @@ class Channel(Generic[T]):
             name = names.get(gid)
             if name is None and time.monotonic() - came < NAMELESS:
                 self._waiting.append((data, gid, came))
-            elif name in self._senders:
-                self._trusted.add(gid)
-                self._deliver(data)
+            elif name in self.senders:
+                self._take_from(name, gid, data, names)
             elif self._hears_others(names):
                 self._deliver(data)
             else:
                 self._refuse(name)
         return bool(self._waiting)
 
-    def strangers(self) -> list[str]:
-        """Return the names of other nodes that publish on the topic, sorted."""
-        return sorted({name for name in self._names().values() if name not in self._senders})
+    def _take_from(self, name: str, gid: bytes, data: bytes, names: dict[bytes, str]) -> None:
+        """Use a listed node's message; on a strict topic two nodes of one name take turns."""
+        if not self.strict:
+            self._trusted.add(gid)
+            self._deliver(data)
+            return
+        now = time.monotonic()
+        holder, heard = self._holders.get(name, (gid, now))
+        if holder != gid and holder in names and now - heard < TAKEOVER:
+            self._inbox.drop(self._topic, f"a second {name} sent it", foreign=True)
+            return
+        self._holders[name] = gid, now
+        self._deliver(data)
 
     def _on_overtaken(self, data: bytes) -> None:
         """Judge a message that came between `drain` and the executor's own attempt to take one."""
         names = self._names()
-        if self._hears_others(names) or self._senders.issuperset(names.values()):
+        if self._hears_others(names) or self.senders.issuperset(names.values()):
             self._deliver(data)
         else:
             self._refuse(None)
 
     def _names(self) -> dict[bytes, str]:
         """Return the name of the node of each publisher, by GID, as far as it is known."""
-        infos = self._inbox.node.get_publishers_info_by_topic(self.subscription.topic_name)
+        infos = self._inbox.node.get_publishers_info_by_topic(self.name)
         return {bytes(i.endpoint_gid): i.node_name for i in infos if i.node_name != NO_NAME}
 
     def _hears_others(self, names: dict[bytes, str]) -> bool:
-        return not self._strict and self._senders.isdisjoint(names.values())
+        return not self.strict and self.rivals.isdisjoint(names.values())
 
     def _refuse(self, name: str | None) -> None:
         sender = f"the node {name}" if name else "a program without a known node"
-        known = ", ".join(sorted(self._senders))
-        self._inbox.drop(self._topic, f"{sender} sent it; only {known} may")
+        known = ", ".join(sorted(self.senders))
+        self._inbox.drop(self._topic, f"{sender} sent it; only {known} may", foreign=True)
 
     def _deliver(self, data: bytes) -> None:
         try:

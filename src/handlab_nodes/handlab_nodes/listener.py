@@ -6,11 +6,15 @@ others, which as a rule are there already.
 """
 
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
+from handlab_nodes.inbox import Channel, Inbox
 from handlab_nodes.spinner import Spinner
+
+T = TypeVar("T")
 
 
 class Listener:
@@ -32,19 +36,25 @@ class Listener:
             start_parameter_services=False,
         )
         owner.companions = [*getattr(owner, "companions", ()), self.node]
+        self._inbox, self._channels = Inbox.of(owner), list[Channel[Any]]()
 
     def listen(
-        self, kind: type, topic: str, callback: Callable[[bytes], None], qos: QoSProfile
+        self,
+        kind: type,
+        topic: str,
+        decode: Callable[[bytes], T],
+        use: Callable[[T], None],
+        qos: QoSProfile,
     ) -> None:
-        """Subscribe to serialised messages; the callback is called by `take` and `wait` only."""
-        self.node.create_subscription(kind, topic, callback, qos, raw=True)
+        """Subscribe as `Inbox.subscribe` does; `use` is called by `take` and `wait` only."""
+        channel = self._inbox.subscribe(kind, topic, decode, use, qos, holder=self.node)
+        self._channels.append(channel)
 
     def take(self) -> None:
         """Call the callbacks for everything that has arrived."""
-        for subscription in self.node.subscriptions:
-            with subscription.handle:
-                while taken := subscription.handle.take_message(subscription.msg_type, True):
-                    subscription.callback(taken[0])
+        for channel in self._channels:
+            with channel.subscription.handle:
+                channel.drain()
 
     def wait(self, spinner: Spinner, done: Callable[[], bool], what: str) -> None:
         """Take what has arrived until `done()`; see `Spinner.wait`."""

@@ -7,6 +7,7 @@ file FLUSH_PERIOD later, whatever becomes of this process. Log times never go ba
 import shutil
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from handlab_nodes import qos, topics
 from handlab_nodes.bag import BagWriter
 from handlab_nodes.codec import ENCAPSULATION, STAMP
 from handlab_nodes.diagnostics import OK, Diagnostics
+from handlab_nodes.inbox import Channel, Inbox
 from handlab_nodes.params import read_params
 from handlab_nodes.spinner import run
 
@@ -84,6 +86,10 @@ TIMEKEEPERS = (
 )
 """Topics whose messages begin with a stamp of the world; a command's stamp may be anything. More
 than the driver's: at the beginning its publishers may be the last to be discovered."""
+
+
+STREAMS = (JointState, wire.ObjectState, wire.Reward, ClockMsg)
+"""Types of messages that come in every step."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +171,7 @@ class RecorderNode(Node):
             raise BadConfig("the recorder needs the parameter `bag`, a folder to write to")
         self._path = Path(bag)
         self._tape: Tape | None = None
-        self._heard: list = []
+        self._heard: list[Channel[bytes]] = []
         self._count, self._flushed = 0, 0.0
         self.create_service(SetBool, topics.RECORD, self._on_record)
         self._diagnostics = Diagnostics(self)
@@ -199,8 +205,8 @@ class RecorderNode(Node):
                     tape.bag.describe(_facts(data))
 
             queue = STREAM_QUEUE if offered is qos.STREAM else FACTS if topic in HOLD else QUEUE
-            self._heard.append(self.create_subscription(kind, topic, on_message, queue, raw=True))
-
+            read = _bytes if kind in STREAMS else partial(_checked, kind)
+            self._heard.append(Inbox.of(self).subscribe(kind, topic, read, on_message, queue))
         self._await_publishers()
 
     def _await_publishers(self) -> None:
@@ -208,19 +214,17 @@ class RecorderNode(Node):
 
         On a busy machine discovery takes longer than the first hundred steps in lockstep.
         """
-        names = {self.resolve_topic_name(topic) for topic in ALWAYS}
-        waiting = [heard for heard in self._heard if heard.topic_name in names]
+        waiting = [channel for channel in self._heard if channel.topic in ALWAYS]
         deadline = time.monotonic() + DISCOVERY
         while waiting and time.monotonic() < deadline:
-            waiting = [subscription for subscription in waiting if not _take(subscription)]
+            waiting = [channel for channel in waiting if not channel.drain()]
             time.sleep(LOOK)
-        for subscription in waiting:
-            self.get_logger().warning(f"recording, but nothing comes on {subscription.topic_name}")
+        for channel in waiting:
+            self.get_logger().warning(f"recording, but nothing comes on {channel.name}")
 
     def _stop(self) -> None:
-        for subscription in self._heard:
-            _take(subscription)  # what has come and was not looked at yet
-            self.destroy_subscription(subscription)
+        for channel in self._heard:
+            Inbox.of(self).close(channel)
         self._heard.clear()
         if self._tape is not None:
             self._tape.close()
@@ -244,22 +248,17 @@ class RecorderNode(Node):
         self._diagnostics.publish(OK, message, {"messages": self._count})
 
 
-def _take(subscription: Any) -> bool:
-    """Handle what has arrived; return whether there was anything."""
-    some = False
-    with subscription.handle:
-        while taken := subscription.handle.take_message(subscription.msg_type, True):
-            subscription.callback(taken[0])
-            some = True
-    return some
-
-
 def _stamp(data: bytes) -> int | None:
     """Return the stamp [ns] that a serialised message begins with; None if it is too short."""
     if len(data) < ENCAPSULATION + STAMP.size:
         return None
     sec, nanosec = STAMP.unpack_from(data, ENCAPSULATION)
     return int(sec * NS_PER_S + nanosec)
+
+
+def _bytes(data: bytes) -> bytes:
+    """Return a serialised message of a stream; to deserialise all of them takes too long."""
+    return data
 
 
 def _facts(data: bytes) -> dict[str, str]:

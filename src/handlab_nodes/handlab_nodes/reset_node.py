@@ -18,7 +18,7 @@ from std_srvs.srv import SetBool
 from handlab_core.reset.motor import MotorReset, ResetTick
 from handlab_core.stamp_sync import StampSync
 from handlab_core.tasks import Task
-from handlab_core.types import JointState, Reading
+from handlab_core.types import JointState, ObjectEstimate, Reading
 from handlab_interfaces.action import Reset
 from handlab_interfaces.msg import ObjectState
 from handlab_interfaces.srv import Teleport
@@ -163,15 +163,16 @@ class Readings:
 
     def __init__(self, owner: Node, task: Task) -> None:
         self._quiet, self._waking = Listener(owner), Listener(owner, "waking")
-        self._hands = codec.JointStates(task.hand.joints)
-        self._fixtures = codec.JointStates([task.fixture.joint])
-        self._objects = codec.ObjectStates()
+        hands = codec.JointStates(task.hand.joints)
+        fixtures = codec.JointStates([task.fixture.joint])
         self._sync: StampSync[JointState, JointState] = StampSync()
         self._newest: Reading | None = None
         self._estimated = -1.0
-        self._quiet.listen(JointStateMsg, topics.HAND_STATES, self._on_hand, qos.LATCHED)
-        self._quiet.listen(JointStateMsg, topics.FIXTURE_STATES, self._on_fixture, qos.LATCHED)
-        self._waking.listen(ObjectState, topics.OBJECT_STATE, self._on_object, qos.LATCHED)
+        newest, hear = qos.LATCHED, self._quiet.listen
+        hear(JointStateMsg, topics.HAND_STATES, hands.unpack, self._on_hand, newest)
+        hear(JointStateMsg, topics.FIXTURE_STATES, fixtures.unpack, self._on_fixture, newest)
+        read = codec.ObjectStates().unpack
+        self._waking.listen(ObjectState, topics.OBJECT_STATE, read, self._on_object, newest)
 
     @contextmanager
     def listening(self, spinner: Spinner) -> Iterator[None]:
@@ -205,14 +206,14 @@ class Readings:
         assert self._newest is not None
         return self._newest
 
-    def _on_hand(self, data: bytes) -> None:
-        self._sync.add_a(self._hands.unpack(data))
+    def _on_hand(self, state: JointState) -> None:
+        self._sync.add_a(state)
 
-    def _on_fixture(self, data: bytes) -> None:
-        self._sync.add_b(self._fixtures.unpack(data))
+    def _on_fixture(self, state: JointState) -> None:
+        self._sync.add_b(state)
 
-    def _on_object(self, data: bytes) -> None:
-        self._estimated = float(self._objects.unpack(data).stamp[0])
+    def _on_object(self, estimate: ObjectEstimate) -> None:
+        self._estimated = float(estimate.stamp[0])
 
 
 def main(args: list[str] | None = None) -> None:

@@ -12,6 +12,7 @@ from handlab_core.rewards.judge import Judge
 from handlab_interfaces import msg as wire
 from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.diagnostics import OK, Diagnostics
+from handlab_nodes.inbox import Inbox
 from handlab_nodes.listener import Listener
 from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import Spinner, run
@@ -31,28 +32,21 @@ class RewardNode(Node):
         super().__init__("reward")
         params = read_params(self, RewardParams())
         task = params.make_task()
-        self._hands, self._objects = codec.JointStates(task.hand.joints), codec.ObjectStates()
+        hands, objects = codec.JointStates(task.hand.joints), codec.ObjectStates()
         computer = task.reward_computer()
         self._judge = Judge(computer)
         self._count = 0
         self._rewards = codec.Rewards(len(computer.terms))
         self._publisher = self.create_publisher(wire.Reward, topics.REWARD, qos.STREAM)
         self._listener = Listener(self)
-        self._listener.listen(JointStateMsg, topics.HAND_STATES, self._on_hand, qos.EVERY)
-        self.create_subscription(
-            wire.ObjectState, topics.OBJECT_STATE, self._on_object, qos.EVERY, raw=True
-        )
-        self.create_subscription(wire.EpisodeGoal, topics.GOAL, self._on_goal, qos.LATCHED)
+        take_hand, take_object = self._judge.take_hand, self._judge.take_object
+        hands_topic = JointStateMsg, topics.HAND_STATES
+        self._listener.listen(*hands_topic, hands.unpack, take_hand, qos.EVERY)
+        hear = Inbox.of(self).subscribe
+        hear(wire.ObjectState, topics.OBJECT_STATE, objects.unpack, take_object, qos.EVERY)
+        read_goal = convert.goal_decoder(task)
+        hear(wire.EpisodeGoal, topics.GOAL, read_goal, self._judge.take_goal, qos.LATCHED)
         self._diagnostics = Diagnostics(self)
-
-    def _on_hand(self, data: bytes) -> None:
-        self._judge.take_hand(self._hands.unpack(data))
-
-    def _on_object(self, data: bytes) -> None:
-        self._judge.take_object(self._objects.unpack(data))
-
-    def _on_goal(self, message: wire.EpisodeGoal) -> None:
-        self._judge.take_goal(convert.goal(message))
 
     def work(self, spinner: Spinner) -> None:
         """Compute what is due."""

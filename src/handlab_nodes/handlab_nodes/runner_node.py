@@ -15,8 +15,9 @@ from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Rollout
 from handlab_nodes import convert, qos, topics
 from handlab_nodes.asking import Cancelled, Worker, announce
-from handlab_nodes.diagnostics import OK, WARN, Diagnostics
+from handlab_nodes.diagnostics import OK, Diagnostics
 from handlab_nodes.graph_station import GraphStation
+from handlab_nodes.inbox import Inbox
 from handlab_nodes.outputs import JOINT_STATE
 from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import Spinner, run
@@ -38,21 +39,25 @@ class RunnerNode(Node):
         self._params = read_params(self, RunnerParams())
         self._task = self._params.make_task()
         self._policy: GaussianPolicy | None = None
-        self._refusal = ""
+        self._refused: tuple[int, str] | None = None  # version of a policy and what is wrong
         self._env: Env | None = None
         self._episodes_run = self._breaks = 0
         self._episodes = self.create_publisher(wire.Episode, topics.EPISODE, qos.EPISODES)
-        self.create_subscription(wire.Policy, topics.POLICY, self._on_policy, qos.LATCHED)
+        read = convert.decoder(wire.Policy, self._read_policy)
+        Inbox.of(self).subscribe(wire.Policy, topics.POLICY, read, self._on_policy, qos.LATCHED)
         self._worker = Worker(self, Rollout, topics.ROLLOUT, lambda: self._worker.goal is None)
         announce(self, topics.ROLLOUT)
         self._diagnostics = Diagnostics(self)
 
-    def _on_policy(self, message: wire.Policy) -> None:
+    def _read_policy(self, message: wire.Policy) -> GaussianPolicy:
         try:
-            self._policy, self._refusal = convert.policy(message, self._task), ""
+            return convert.policy(message, self._task)
         except HandlabError as error:
-            self._policy, self._refusal = None, str(error)
-            self.get_logger().error(self._refusal)
+            self._refused = message.version, str(error)
+            raise
+
+    def _on_policy(self, policy: GaussianPolicy) -> None:
+        self._policy, self._refused = policy, None
 
     def work(self, spinner: Spinner) -> None:
         """Carry out the goal, if there is one."""
@@ -101,19 +106,18 @@ class RunnerNode(Node):
 
     def _await_policy(self, version: int, spinner: Spinner) -> GaussianPolicy:
         def there() -> bool:
-            known = self._policy is not None and self._policy.version == version
-            return known or bool(self._refusal)
+            if self._refused is not None and self._refused[0] == version:
+                raise HandlabError(self._refused[1])
+            return self._policy is not None and self._policy.version == version
 
         spinner.wait(there, f"policy version {version} on {topics.POLICY}")
-        if self._policy is None:
-            raise HandlabError(self._refusal)
+        assert self._policy is not None
         return self._policy
 
     def report(self) -> None:
         """Tell how many episodes were run."""
-        level, message = (WARN, self._refusal) if self._refusal else (OK, "ready to act")
         values = {"episodes": self._episodes_run, "episodes_broken_off": self._breaks}
-        self._diagnostics.publish(level, message, values)
+        self._diagnostics.publish(OK, "ready to act", values)
 
 
 def main(args: list[str] | None = None) -> None:

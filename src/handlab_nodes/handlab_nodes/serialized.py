@@ -23,7 +23,7 @@ some hundred thousand."""
 class _Allocator(ctypes.Structure):
     """`rcutils_allocator_t`."""
 
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         (name, ctypes.c_void_p)
         for name in ("allocate", "deallocate", "reallocate", "zero_allocate", "state")
     ]
@@ -32,7 +32,7 @@ class _Allocator(ctypes.Structure):
 class _Bytes(ctypes.Structure):
     """`rcutils_uint8_array_t`, which is what `rcl_serialized_message_t` stands for."""
 
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("buffer", ctypes.c_void_p),
         ("length", ctypes.c_size_t),
         ("capacity", ctypes.c_size_t),
@@ -43,7 +43,7 @@ class _Bytes(ctypes.Structure):
 class _Info(ctypes.Structure):
     """`rmw_message_info_t`, with room behind it for what a later release may append."""
 
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("source_timestamp", ctypes.c_int64),
         ("received_timestamp", ctypes.c_int64),
         ("publication_sequence_number", ctypes.c_uint64),

@@ -16,6 +16,7 @@ from handlab_core.types import SAME_TIME, Command, Goal, JointState, ObjectEstim
 from handlab_interfaces import msg as wire
 from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.diagnostics import OK, Diagnostics
+from handlab_nodes.inbox import Inbox
 from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import run
 
@@ -44,26 +45,27 @@ class TeacherNode(Node):
         self._goal: Goal | None = None
         self._teacher: Teacher | None = None
         self._leading, self._due, self._taught = False, 0.0, 0
-        self._hands, self._objects = codec.JointStates(task.hand.joints), codec.ObjectStates()
+        hands, objects = codec.JointStates(task.hand.joints), codec.ObjectStates()
         self._guides = codec.Commands(task.hand.joints)
         self._stiffness = np.full((1, task.hand.n), GRIP)
         self._guide = self.create_publisher(JointStateMsg, topics.GUIDE, qos.COMMAND)
-        hear = self.create_subscription
-        hear(JointStateMsg, topics.HAND_STATES, self._on_hand, qos.STREAM, raw=True)
-        hear(wire.ObjectState, topics.OBJECT_STATE, self._on_object, qos.STREAM, raw=True)
-        hear(wire.EpisodeGoal, topics.GOAL, self._on_goal, qos.LATCHED)
+        hear = Inbox.of(self).subscribe
+        hear(JointStateMsg, topics.HAND_STATES, hands.unpack, self._on_hand, qos.STREAM)
+        hear(wire.ObjectState, topics.OBJECT_STATE, objects.unpack, self._on_object, qos.STREAM)
+        read_goal = convert.goal_decoder(task)
+        hear(wire.EpisodeGoal, topics.GOAL, read_goal, self._on_goal, qos.LATCHED)
         self.create_service(SetBool, topics.LEAD, self._on_lead)
         self._diagnostics = Diagnostics(self)
 
-    def _on_hand(self, data: bytes) -> None:
-        self._sync.add_a(self._hands.unpack(data))
+    def _on_hand(self, state: JointState) -> None:
+        self._sync.add_a(state)
 
-    def _on_object(self, data: bytes) -> None:
-        self._sync.add_b(self._objects.unpack(data))
+    def _on_object(self, estimate: ObjectEstimate) -> None:
+        self._sync.add_b(estimate)
 
-    def _on_goal(self, message: wire.EpisodeGoal) -> None:
-        self._goal, self._teacher = convert.goal(message), None
-        self._due = float(self._goal.stamp[0])
+    def _on_goal(self, goal: Goal) -> None:
+        self._goal, self._teacher = goal, None
+        self._due = float(goal.stamp[0])
 
     def _on_lead(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._leading, self._teacher = request.data, None

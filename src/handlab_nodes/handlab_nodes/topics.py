@@ -54,8 +54,6 @@ SENDERS = {
     HAND_STATUS: DRIVERS,
     FIXTURE_STATUS: DRIVERS,
     HAND_SENT: DRIVERS,
-    HAND_COMMANDS: (*COMMANDERS, "reset", "learner"),
-    FIXTURE_COMMANDS: ("reset",),
     GUIDE: ("teacher",),
     DETECTIONS: ("camera",),
     OBJECT_STATE: ("estimator", "replay"),
@@ -70,4 +68,5 @@ SENDERS = {
     f"{RECORD_DEMONSTRATION}/started": ("demonstrator",),
     f"{REPLAY_DEMONSTRATION}/started": ("replay",),
 }
-"""Names of the nodes that may send on each topic; see `handlab_nodes.inbox`."""
+"""Names of the nodes that may send on each topic; see `handlab_nodes.inbox`. Drivers have a list of
+those that may command them."""
