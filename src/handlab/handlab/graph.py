@@ -220,6 +220,8 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
         }
         driver["groups"] = ["hand"]
     output: dict[str, Any] = {}
+    if not config.runner:
+        driver["command_sources"] = [*topics.COMMANDERS, "reset", "learner"]
     if config.ros2_control:
         output = {"command_output": "forward_controller"}
         if config.simulated:  # the manager's loop waits for /clock

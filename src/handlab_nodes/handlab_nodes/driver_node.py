@@ -85,7 +85,9 @@ class DriverNode(LifecycleNode):
         self._autostart = params.autostart
         self._patient_until = time.monotonic() + params.start_patience
         self._unusable: HandlabError | None = None
-        self._report = DriverReport(self, params.command_sources)
+        self._report = DriverReport(
+            self, params.command_sources, strict=params.hardware != "mujoco"
+        )
         clock_rate = params.clock_rate if params.hardware == "mujoco" else None
         self._wire = DriverWire(self, names, params.groups, clock_rate)
         for group in params.groups:

@@ -21,10 +21,11 @@ class DriverReport:
     Args:
         node: the driver.
         sources: names of the nodes that may command its hand.
+        strict: it obeys no other node.
     """
 
-    def __init__(self, node: Node, sources: Sequence[str]) -> None:
-        self._node, self._sources = node, sources
+    def __init__(self, node: Node, sources: Sequence[str], strict: bool) -> None:
+        self._node, self._sources, self._strict = node, sources, strict
         self._diagnostics = Diagnostics(node)
         self._problems: tuple[str, ...] = ()
         self._counts: dict[str, int] = {}
@@ -70,7 +71,7 @@ class DriverReport:
         counts |= self._counts
         if self._problems:
             self._diagnostics.publish(ERROR, "; ".join(self._problems), counts)
-        elif warning := _warning(strangers, pace):
+        elif warning := _warning(strangers, self._strict, pace):
             self._node.get_logger().warning(warning, throttle_duration_sec=10.0)
             self._diagnostics.publish(WARN, warning, counts)
         else:
@@ -78,8 +79,10 @@ class DriverReport:
             self._diagnostics.publish(WARN if notes else OK, notes or "driving", counts)
 
 
-def _warning(strangers: str, pace: Pace) -> str:
-    """What is wrong with the commands; empty if nothing is."""
+def _warning(strangers: str, strict: bool, pace: Pace) -> str:
+    """Return what is wrong with the commands; empty if nothing is."""
+    if strangers and strict:
+        return f"commands from {strangers} are refused: not in command_sources"
     if strangers:
         return f"commands also come from {strangers}"
     if isinstance(pace, RealPace) and (silence := pace.silence()):

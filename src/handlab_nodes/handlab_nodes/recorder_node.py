@@ -206,7 +206,9 @@ class RecorderNode(Node):
 
             queue = STREAM_QUEUE if offered is qos.STREAM else FACTS if topic in HOLD else QUEUE
             read = _bytes if kind in STREAMS else partial(_checked, kind)
-            self._heard.append(Inbox.of(self).subscribe(kind, topic, read, on_message, queue))
+            senders = () if offered is qos.COMMAND else None  # a stranger's commands are facts, too
+            hear = Inbox.of(self).subscribe
+            self._heard.append(hear(kind, topic, read, on_message, queue, senders=senders))
         self._await_publishers()
 
     def _await_publishers(self) -> None:
