@@ -6,18 +6,23 @@ for it sees at once that it was replaced, and asks anew.
 """
 
 import re
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from action_msgs.msg import GoalStatus, GoalStatusArray
 from rclpy.action import ActionClient, ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
+from rclpy.task import Future
 from std_msgs.msg import String
+from unique_identifier_msgs.msg import UUID
 
 from handlab_core.errors import HandlabError, StationFault
-from handlab_nodes import qos
+from handlab_nodes import convert, qos, topics
+from handlab_nodes.driver_watch import DriverWatch
 from handlab_nodes.inbox import Inbox
 from handlab_nodes.spinner import Spinner
 
@@ -28,6 +33,18 @@ RESULT_KEPT = 1.0
 """s, that the result of a goal is kept for who has not asked for it yet. Every message of an
 action's status lists all goals that are kept; rclpy's 900 s are thousands of resets, and to read
 such a list takes longer than a reset."""
+
+
+BUSY = 600.0
+"""Seconds of wall time to wait for a server that another client uses."""
+
+RETRY = 0.2
+"""Seconds between two attempts."""
+
+OWN_GOAL = b"hndlb"
+"""First bytes of the identity of every goal that a node of the graph sends to another."""
+
+UNDER_WAY = (GoalStatus.STATUS_ACCEPTED, GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_CANCELING)
 
 
 class Cancelled(HandlabError):  # noqa: N818  (the client's wish, not an error)
@@ -45,6 +62,10 @@ def announce(node: Node, topic: str) -> None:
     publisher.publish(String(data=uuid.uuid4().hex))
 
 
+Check = Callable[[Any], None]
+"""Is given a goal; raises HandlabError if it cannot be carried out."""
+
+
 class Worker:
     """The server of an action whose goals the node's main loop carries out, one at a time.
 
@@ -52,15 +73,36 @@ class Worker:
     until it is done, which takes a whole core. So a goal is only noted here; the executor hears of
     it when its result is there.
 
+    A goal that cannot be carried out is accepted and aborted at once, because a rejection has no
+    room for a reason. While an action that asks for this one is under way, its goals are the only
+    ones: another client's is aborted, too.
+
     Args:
         node: serves.
         action: type of the action.
         topic: name of the action.
         free: whether another goal may be taken.
+        check: refuses goals.
+        within: names of the actions whose nodes send goals here, as `Asker` does.
+        watch: ends goals when a driver is not active; None: no driver is needed.
     """
 
-    def __init__(self, node: Node, action: Any, topic: str, free: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        action: Any,
+        topic: str,
+        free: Callable[[], bool],
+        check: Check = lambda goal: None,
+        within: Sequence[str] = (),
+        watch: DriverWatch | None = None,
+    ) -> None:
         self.goal: ServerGoalHandle | None = None
+        self._node, self._action, self._topic = node, action, topic
+        self._check, self._watch = check, watch
+        self._under_way: dict[str, bool] = {}
+        for outer in within:
+            self._follow(outer)
         self._server = ActionServer(
             node,
             action,
@@ -72,24 +114,91 @@ class Worker:
             result_timeout=RESULT_KEPT,
         )
 
+    def carry_out(self, spinner: Spinner, result: Any, job: Callable[[Any], None]) -> bool:
+        """Do what the goal asks for and end it; every wait of `job` ends when it is cancelled.
+
+        Args:
+            spinner: of the node.
+            result: of the action; `job` fills it in, and `message` says why it ended early.
+            job: is given the goal's handle; may raise HandlabError.
+
+        Returns:
+            Whether the job was done.
+        """
+        handle, success = self.goal, False
+        assert handle is not None
+        try:
+            with spinner.interrupted_by(self.interrupt):
+                self.interrupt()
+                job(handle)
+            success = True
+        except Cancelled as cancelled:
+            result.message = str(cancelled) or "cancelled"
+        except HandlabError as error:
+            result.message = str(error)
+            self._node.get_logger().error(result.message)
+        if hasattr(result, "success"):
+            result.success = success
+        self.finish(result, success)
+        return success
+
+    def interrupt(self) -> None:
+        """Raise Cancelled if the client wants no more, StationFault if a driver is not active."""
+        if self.goal is not None and self.goal.is_cancel_requested:
+            raise Cancelled
+        if self._watch is not None:
+            self._watch.check()
+
     def finish(self, result: Any, success: bool) -> None:
         """End the goal with a result; without success it was cancelled, if that was wanted."""
         handle, self.goal = self.goal, None
         assert handle is not None
-
-        def end(_: ServerGoalHandle) -> Any:
-            if success:
-                handle.succeed()
-            elif handle.is_cancel_requested:
-                handle.canceled()
-            else:
-                handle.abort()
-            return result
-
-        handle.execute(end)
+        _end(handle, result, success)
 
     def _accept(self, handle: ServerGoalHandle) -> None:
-        self.goal = handle
+        try:
+            self._refuse_strangers(bytes(handle.goal_id.uuid))
+            self._check(handle.request)
+        except HandlabError as error:
+            self._node.get_logger().warning(f"refused a goal of {self._topic}: {error}")
+            _end(handle, self._action.Result(message=str(error)), False)
+        else:
+            self.goal = handle
+
+    def _refuse_strangers(self, goal_id: bytes) -> None:
+        busy = [outer for outer, under_way in self._under_way.items() if under_way]
+        if busy and not goal_id.startswith(OWN_GOAL):
+            raise StationFault(f"{self._topic} is in use by {busy[0]}, which is under way")
+
+    def _follow(self, outer: str) -> None:
+        """Notice whether an action is under way."""
+
+        def read(message: GoalStatusArray) -> bool:
+            return any(status.status in UNDER_WAY for status in message.status_list)
+
+        def note(under_way: bool) -> None:
+            self._under_way[outer] = under_way
+
+        decode, topic = convert.decoder(GoalStatusArray, read), f"{outer}/_action/status"
+        senders = topics.SERVERS[outer]
+        Inbox.of(self._node).subscribe(
+            GoalStatusArray, topic, decode, note, qos.LATCHED, senders=senders
+        )
+
+
+def _end(handle: ServerGoalHandle, result: Any, success: bool) -> None:
+    """Give a goal its result."""
+
+    def end(_: ServerGoalHandle) -> Any:
+        if success:
+            handle.succeed()
+        elif handle.is_cancel_requested:
+            handle.canceled()
+        else:
+            handle.abort()
+        return result
+
+    handle.execute(end)
 
 
 class Asker:
@@ -103,7 +212,7 @@ class Asker:
     """
 
     def __init__(self, node: Node, spinner: Spinner, action: Any, topic: str) -> None:
-        self._spinner, self._topic, self._server = spinner, topic, ""
+        self._node, self._spinner, self._topic, self._server = node, spinner, topic, ""
         self._client = ActionClient(node, action, topic)
         Inbox.of(node).subscribe(
             String, started(topic), _read_started, self._on_started, qos.LATCHED
@@ -121,7 +230,7 @@ class Asker:
             done.
 
         Raises:
-            StationFault: the server refused.
+            StationFault: the server refused for BUSY.
             StationTimeout: it took too long.
         """
         spinner, topic = self._spinner, self._topic
@@ -132,19 +241,56 @@ class Asker:
         def replaced() -> bool:
             return self._server != asked
 
-        sending = self._client.send_goal_async(goal)
-        spinner.wait(lambda: sending.done() or replaced(), f"an answer to {topic}", PATIENCE)
-        if replaced():
+        handle = self._send(goal, replaced)
+        if handle is None:
             return None
-        handle = sending.result()
-        if not handle.accepted:
-            raise StationFault(f"{topic} was refused; another client is using it")
         ending = handle.get_result_async()
-        spinner.wait(lambda: ending.done() or replaced(), f"the result of {topic}", timeout)
+        try:
+            spinner.wait(lambda: ending.done() or replaced(), f"the result of {topic}", timeout)
+        except HandlabError:
+            handle.cancel_goal_async()  # nothing here wants its result any more
+            raise
         return None if replaced() else ending.result().result
+
+    def _send(self, goal: Any, replaced: Callable[[], bool]) -> Any:
+        """Send a goal until it is accepted; return its handle, or None if the server changed."""
+        spinner, topic = self._spinner, self._topic
+        began = time.monotonic()
+        while True:
+            goal_id = UUID(uuid=list(OWN_GOAL + uuid.uuid4().bytes[len(OWN_GOAL) :]))
+            sending = self._client.send_goal_async(goal, goal_uuid=goal_id)
+            self._await(sending, replaced)
+            if replaced():
+                return None
+            if sending.result().accepted:
+                return sending.result()
+            if time.monotonic() - began > BUSY:
+                raise StationFault(f"{topic} was refused for {BUSY:.0f} s; another client uses it")
+            self._node.get_logger().warning(
+                f"{topic} is in use by another client; waiting", throttle_duration_sec=5.0
+            )
+            spinner.rest(RETRY)
+
+    def _await(self, sending: Future, replaced: Callable[[], bool]) -> None:
+        """Wait for the answer to a goal; if that is interrupted, cancel the goal."""
+
+        def done() -> bool:
+            return sending.done() or replaced()
+
+        try:
+            self._spinner.wait(done, f"an answer to {self._topic}", PATIENCE)
+        except HandlabError:
+            sending.add_done_callback(_cancel)
+            raise
 
     def _on_started(self, server: str) -> None:
         self._server = server
+
+
+def _cancel(sending: Any) -> None:
+    """Cancel a goal as soon as it is accepted."""
+    if sending.result() is not None and sending.result().accepted:
+        sending.result().cancel_goal_async()
 
 
 def _read_started(data: bytes) -> str:

@@ -16,15 +16,16 @@ from handlab_core import rows
 from handlab_core.demos.motion import Motion, to_episode
 from handlab_core.demos.watch import Phase, Watch, WatchConfig, Word
 from handlab_core.episode import Episode
-from handlab_core.errors import BadDemonstrations, HandlabError, StationFault
+from handlab_core.errors import BadDemonstrations, StationFault
 from handlab_core.station import ResetResult, start_request
 from handlab_core.types import JointState, ObjectEstimate, Sample
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import RecordDemonstration
 from handlab_interfaces.srv import TellDemonstration
-from handlab_nodes import codec, convert, qos, topics
-from handlab_nodes.asking import Cancelled, Worker, announce
+from handlab_nodes import codec, convert, goal_checks, qos, topics
+from handlab_nodes.asking import Worker, announce
 from handlab_nodes.diagnostics import OK, Diagnostics
+from handlab_nodes.driver_watch import DriverWatch
 from handlab_nodes.graph_station import GraphStation
 from handlab_nodes.inbox import Inbox
 from handlab_nodes.params import TaskParams, read_params
@@ -71,9 +72,13 @@ class DemonstratorNode(Node):
         }
         self.create_service(TellDemonstration, topics.TELL, self._on_word)
         self._worker = Worker(
-            self, RecordDemonstration, topics.RECORD_DEMONSTRATION,
+            self,
+            RecordDemonstration,
+            topics.RECORD_DEMONSTRATION,
             lambda: self._worker.goal is None,
-        )  # fmt: skip
+            goal_checks.record(self._task),
+            watch=DriverWatch(self),
+        )
         announce(self, topics.RECORD_DEMONSTRATION)
         self._diagnostics = Diagnostics(self)
 
@@ -104,23 +109,22 @@ class DemonstratorNode(Node):
             lockstep = self._params.pace == "lockstep"
             self._station = GraphStation(self, spinner, self._task, lockstep)
         result = RecordDemonstration.Result()
-        try:
+
+        def job(handle: ServerGoalHandle) -> None:
             self._record(True, spinner)
-            self._introduce(spinner)
-            for number in handle.request.episodes:
-                why = self._demonstrate(handle, int(number), spinner)
-                if why:
-                    result.dropped.append(f"{number}: {why}")
-                result.accepted += not why
-            result.success = True
-        except Cancelled:
-            result.message = "cancelled"
-        except HandlabError as error:
-            result.message = str(error)
-            self.get_logger().error(result.message)
-        self._stage = ""
-        self._record(False, spinner)
-        self._worker.finish(result, result.success)
+            try:
+                self._introduce(spinner)
+                for number in handle.request.episodes:
+                    why = self._demonstrate(handle, int(number), spinner)
+                    if why:
+                        result.dropped.append(f"{number}: {why}")
+                    result.accepted += not why
+            finally:
+                self._stage = ""
+                with spinner.undisturbed():
+                    self._record(False, spinner)
+
+        self._worker.carry_out(spinner, result, job)
 
     def _demonstrate(self, handle: ServerGoalHandle, number: int, spinner: Spinner) -> str:
         """One demonstration; why it was dropped, or nothing."""
@@ -135,7 +139,8 @@ class DemonstratorNode(Node):
         try:
             self._follow(handle, number, watch, start)
         finally:
-            self._lead(False, spinner)
+            with spinner.undisturbed():
+                self._lead(False, spinner)
         if np.isnan(watch.began):
             return self._judge(handle, number, watch, "it was dropped before it began")
         self._mark(Mark.ENDED, number, watch.ended)
@@ -173,8 +178,6 @@ class DemonstratorNode(Node):
                 return
             elapsed = 0.0 if phase is Phase.WAITING else stamp - watch.began
             self._tell(handle, number, phase, elapsed, error)
-            if handle.is_cancel_requested:
-                raise Cancelled
             sample: Sample = self._station.let_go(handle.request.hold)
             stamp, qd = float(sample.hand.stamp[0]), sample.hand.qd
             error = float(self._task.aim.error(sample.hand, sample.object, start.goal)[0])
@@ -187,12 +190,7 @@ class DemonstratorNode(Node):
         self._word = None
         self._tell(handle, episode.episode, "verdict", episode.experience_s, episode.errors[-1])
 
-        def told() -> bool:
-            return self._word is not None or handle.is_cancel_requested
-
-        spinner.wait(told, "a verdict: accept or drop", VERDICT_TIMEOUT)
-        if self._word is None:
-            raise Cancelled
+        spinner.wait(lambda: self._word is not None, "a verdict: accept or drop", VERDICT_TIMEOUT)
         return "" if self._word is Word.ACCEPT else f"it was dropped; {left}"
 
     def _judge(self, handle: ServerGoalHandle, number: int, watch: Watch, why: str) -> str:

@@ -13,6 +13,7 @@ from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Rollout
 from handlab_nodes import convert, qos, topics
 from handlab_nodes.asking import Asker
+from handlab_nodes.goal_checks import MOST_EPISODES
 from handlab_nodes.inbox import Inbox
 from handlab_nodes.spinner import Spinner
 
@@ -51,7 +52,7 @@ class GraphSampler:
         self._arrived.clear()
         self._wanted, self._tell = (policy.version, seed, deterministic), on_episode
         while missing := [number for number in episodes if number not in self._arrived]:
-            self._ask(missing, policy.version, seed, deterministic)
+            self._ask(missing[:MOST_EPISODES], policy.version, seed, deterministic)
         return [self._arrived[number] for number in episodes]
 
     def _ask(self, missing: list[int], version: int, seed: int, deterministic: bool) -> None:

@@ -12,18 +12,21 @@ from rclpy.node import Node
 from std_srvs.srv import SetBool
 
 from handlab_core.episode import Episode
-from handlab_core.errors import HandlabError, StationFault
+from handlab_core.errors import StationFault
 from handlab_interfaces.action import Evaluate, Train
 from handlab_learning import checkpoint
 from handlab_learning.evaluate import judge
 from handlab_learning.run_folder import RunFolder
 from handlab_learning.trainer import Trainer
-from handlab_nodes import topics
+from handlab_nodes import goal_checks, topics
 from handlab_nodes.asking import Worker
 from handlab_nodes.diagnostics import OK, Diagnostics
 from handlab_nodes.graph_sampler import GraphSampler
 from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import Spinner, run
+
+LOOKS = 20
+"""Events that are handled between two iterations, more than a second of computing leaves."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,11 @@ class LearnerNode(Node):
         self._iterations = 0
         self._recorder = self.create_client(SetBool, topics.RECORD)
         self._workers = [
-            Worker(self, action, topic, self._is_free)
-            for action, topic in ((Train, topics.TRAIN), (Evaluate, topics.EVALUATE))
+            Worker(self, action, topic, self._is_free, check)
+            for action, topic, check in (
+                (Train, topics.TRAIN, goal_checks.train(self._params.make_task())),
+                (Evaluate, topics.EVALUATE, goal_checks.evaluate),
+            )
         ]
         self._diagnostics = Diagnostics(self)
 
@@ -61,13 +67,11 @@ class LearnerNode(Node):
         is_train = isinstance(worker.goal.request, Train.Goal)
         result = Train.Result() if is_train else Evaluate.Result()
         carry_out = self._train if is_train else self._evaluate
-        try:
-            result.summary = json.dumps(carry_out(worker.goal, spinner))
-            result.success = True
-        except HandlabError as error:
-            result.message = str(error)
-            self.get_logger().error(result.message)
-        worker.finish(result, result.success)
+
+        def job(handle: ServerGoalHandle) -> None:
+            result.summary = json.dumps(carry_out(handle, spinner))
+
+        worker.carry_out(spinner, result, job)
 
     def _train(self, handle: ServerGoalHandle, spinner: Spinner) -> dict[str, Any]:
         def on_row(row: dict[str, Any]) -> None:
@@ -83,9 +87,15 @@ class LearnerNode(Node):
             on_row,
             demonstrations=self._demonstrations(folder.config().demos),
             recording=self._recording(spinner),
-            stop=lambda: handle.is_cancel_requested,
+            stop=lambda: self._look_up(spinner),
         )
         return trainer.run()
+
+    def _look_up(self, spinner: Spinner) -> bool:
+        """Handle the events of the time that was spent computing; a cancellation is one of them."""
+        for _ in range(LOOKS):
+            spinner.once(0.0)
+        return False
 
     def _demonstrations(self, bag: str) -> list[Episode]:
         """Read what the run shall learn from, if it names something."""
@@ -121,7 +131,8 @@ class LearnerNode(Node):
         try:
             yield
         finally:
-            self._record(False, spinner)
+            with spinner.undisturbed():
+                self._record(False, spinner)
 
     def _record(self, on: bool, spinner: Spinner) -> None:
         spinner.wait(self._recorder.service_is_ready, f"the service {topics.RECORD}")

@@ -7,7 +7,6 @@
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,20 +18,20 @@ from sensor_msgs.msg import JointState as JointStateMsg
 from handlab_core import rows
 from handlab_core.demos.motion import Motion, to_episode
 from handlab_core.demos.place import check_start
-from handlab_core.errors import HandlabError
 from handlab_core.estimation.angle import AngleEstimate
 from handlab_core.station import ResetRequest
 from handlab_core.tasks import Task
 from handlab_core.types import JointState
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import ReplayDemonstration
-from handlab_nodes import codec, convert, qos, topics
-from handlab_nodes.asking import Cancelled, Worker, announce
+from handlab_nodes import codec, convert, goal_checks, qos, topics
+from handlab_nodes.asking import Worker, announce
 from handlab_nodes.demonstration_bag import Recording, check_session, read_recording
 from handlab_nodes.diagnostics import OK, Diagnostics
+from handlab_nodes.driver_watch import DriverWatch
 from handlab_nodes.graph_station import GraphStation
 from handlab_nodes.params import TaskParams, read_params
-from handlab_nodes.spinner import Spinner, run
+from handlab_nodes.spinner import POLL, Spinner, run
 
 NEAR = 0.05
 """s. Messages no further apart are published together."""
@@ -58,9 +57,13 @@ class ReplayNode(Node):
         self._screen = Screen(self, self._task) if self._params.look else None
         self._replayed = 0
         self._worker = Worker(
-            self, ReplayDemonstration, topics.REPLAY_DEMONSTRATION,
+            self,
+            ReplayDemonstration,
+            topics.REPLAY_DEMONSTRATION,
             lambda: self._worker.goal is None,
-        )  # fmt: skip
+            goal_checks.replay,
+            watch=None if self._params.look else DriverWatch(self),
+        )
         announce(self, topics.REPLAY_DEMONSTRATION)
         self._diagnostics = Diagnostics(self)
 
@@ -70,20 +73,16 @@ class ReplayNode(Node):
         if handle is None:
             return
         result = ReplayDemonstration.Result()
-        try:
+
+        def job(handle: ServerGoalHandle) -> None:
             recording = self._open(Path(handle.request.bag))
             for number in recording.choose(handle.request.episodes):
                 error = self._replay(handle, recording, int(number), spinner)
                 result.object_errors.append(error)
                 result.replayed += 1
-            result.success = True
-        except Cancelled:
-            result.message = "cancelled"
-        except HandlabError as error:
-            result.message = str(error)
-            self.get_logger().error(result.message)
+
+        self._worker.carry_out(spinner, result, job)
         self._replayed += result.replayed
-        self._worker.finish(result, result.success)
 
     def _open(self, path: Path) -> Recording:
         recording = read_recording(path)
@@ -96,7 +95,7 @@ class ReplayNode(Node):
         """One demonstration; how far from its end the object ends, rad."""
         motion = recording.motions[number]
         if self._screen is not None:
-            self._screen.show(motion, recording, number, spinner, lambda: _check(handle))
+            self._screen.show(motion, recording, number, spinner)
             return 0.0
         if self._station is None:
             lockstep = self._params.pace == "lockstep"
@@ -112,7 +111,6 @@ class ReplayNode(Node):
         check_start(task, motion, start.hand, start.object)
         obj = start.object
         for t, action in enumerate(episode.actions):
-            _check(handle)
             sample = station.step(task.hand.target(action[None, :]))
             obj = sample.object
             feedback = ReplayDemonstration.Feedback(episode=motion.episode, step=t + 1)
@@ -142,23 +140,15 @@ class Screen:
         self._object = publish(wire.ObjectState, topics.OBJECT_STATE, qos.STREAM)
         self._goal = publish(wire.EpisodeGoal, topics.GOAL, qos.LATCHED)
 
-    def show(
-        self,
-        motion: Motion,
-        recording: Recording,
-        number: int,
-        spinner: Spinner,
-        check: Callable[[], None],
-    ) -> None:
-        """Show one demonstration in real time; `check()` is called often and may raise."""
+    def show(self, motion: Motion, recording: Recording, number: int, spinner: Spinner) -> None:
+        """Show one demonstration in real time."""
         self._goal.publish(convert.goal_msg(motion.goal))
         began = time.monotonic()
         hand, fixture, obj = motion.hand, recording.fixtures[number], motion.object
         for i, stamp in enumerate(hand.stamp):
             due = began + float(stamp - hand.stamp[0])
             while (left := due - time.monotonic()) > 0:
-                spinner.once(left)
-                check()
+                spinner.once(min(left, POLL))
             self._fixture_near(fixture, float(stamp))
             self._hand.publish(self._hands.pack(rows.take(hand, [i])))
             k = int(np.abs(obj.stamp - stamp).argmin())
@@ -172,11 +162,6 @@ class Screen:
         k = int(np.abs(stamps - stamp).argmin()) if len(stamps) else -1
         if k >= 0 and abs(stamps[k] - stamp) <= NEAR:
             self._fixture.publish(self._fixtures.pack(rows.take(fixture, [k])))
-
-
-def _check(handle: ServerGoalHandle) -> None:
-    if handle.is_cancel_requested:
-        raise Cancelled
 
 
 def main(args: list[str] | None = None) -> None:

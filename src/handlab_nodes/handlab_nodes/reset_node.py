@@ -7,7 +7,7 @@ in which it leaves the hand, and hands over; where it gave up it turns the hand'
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from rclpy.action.server import ServerGoalHandle
@@ -15,6 +15,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
 from std_srvs.srv import SetBool
 
+from handlab_core.errors import ResetFailed, StationFault, StationTimeout
 from handlab_core.reset.motor import MotorReset, ResetTick
 from handlab_core.stamp_sync import StampSync
 from handlab_core.tasks import Task
@@ -22,13 +23,20 @@ from handlab_core.types import JointState, ObjectEstimate, Reading
 from handlab_interfaces.action import Reset
 from handlab_interfaces.msg import ObjectState
 from handlab_interfaces.srv import Teleport
-from handlab_nodes import codec, convert, qos, topics
+from handlab_nodes import codec, convert, goal_checks, qos, topics
 from handlab_nodes.asking import Worker, announce
 from handlab_nodes.diagnostics import OK, WARN, Diagnostics
+from handlab_nodes.driver_watch import DriverWatch
 from handlab_nodes.listener import Listener
 from handlab_nodes.outputs import JOINT_STATE, Output, make_output
 from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import Spinner, run
+
+LEAVE_TIMEOUT = 2.0
+"""Seconds; a driver answers between two steps."""
+
+TELEPORT_TIMEOUT = 10.0
+"""Seconds until a driver that is being started offers its services."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,15 @@ class ResetNode(Node):
         if params.command_output != JOINT_STATE:  # else the reset's own commands are all there are
             self._controllers = make_output(params.command_output, self, task.hand)
         self._teleport = self.create_client(Teleport, topics.TELEPORT)
-        self._worker = Worker(self, Reset, topics.RESET, lambda: self._worker.goal is None)
+        self._worker = Worker(
+            self,
+            Reset,
+            topics.RESET,
+            lambda: self._worker.goal is None,
+            goal_checks.reset(task.fixture),
+            within=(topics.ROLLOUT, topics.RECORD_DEMONSTRATION, topics.REPLAY_DEMONSTRATION),
+            watch=DriverWatch(self),
+        )
         announce(self, topics.RESET)
         self._readings = Readings(self, task)
         self._diagnostics = Diagnostics(self)
@@ -70,58 +86,89 @@ class ResetNode(Node):
         """Carry out the goal, if there is one."""
         if self._worker.goal is None:
             return
-        with self._readings.listening(spinner):
-            result = self._reset(self._worker.goal, spinner)
-        self._worker.finish(result, result.success)
-        self._resets += 1
-        self._failures += not result.success
+        result = Reset.Result(attempts=1)
 
-    def _reset(self, handle: ServerGoalHandle, spinner: Spinner) -> Reset.Result:
+        def job(handle: ServerGoalHandle) -> None:
+            with self._readings.listening(spinner):
+                self._reset(handle, result, spinner)
+
+        success = self._worker.carry_out(spinner, result, job)
+        self._resets += 1
+        self._failures += not success
+
+    def _reset(self, handle: ServerGoalHandle, result: Reset.Result, spinner: Spinner) -> None:
+        """Carry out a reset; ResetFailed if it gave up."""
         if handle.request.teleport:
             self._send_controllers_home()
-            return self._place(handle.request.object_angle, spinner)
+            self._place(handle.request.object_angle, result, spinner)
+            return
         procedure = MotorReset(self._hand, self._fixture, handle.request.object_angle)
         self._set_torque(topics.FIXTURE_TORQUE, True, spinner)
+        try:
+            tick = self._drive(handle, procedure, result, spinner)
+        except BaseException:
+            self._leave(False, spinner)
+            raise
+        self._leave(tick.stage == "done", spinner)
+        if tick.stage != "done":
+            result.failed_joints = failed = list(procedure.failed_joints)
+            names = ", ".join(failed)
+            raise ResetFailed(f"gave up after {tick.attempt} attempts; not home: {names}", failed)
+
+    def _drive(
+        self,
+        handle: ServerGoalHandle,
+        procedure: MotorReset,
+        result: Reset.Result,
+        spinner: Spinner,
+    ) -> ResetTick:
+        """Tick a procedure to its end, well or not."""
         reading = self._readings.next(spinner, convert.from_stamp(handle.request.since))
         began = reading.hand.stamp[0]
         stage = None
         self._hand_over(True, spinner)
         while True:
             tick = procedure.tick(reading, self._period)
+            result.attempts = tick.attempt
+            result.duration = float(reading.hand.stamp[0] - began)
+            result.stamp = convert.to_stamp(reading.hand.stamp[0])
             if tick.stage is not stage:
                 stage = tick.stage
                 self._tell(handle, tick, procedure.elapsed)
-            if tick.ended or handle.is_cancel_requested:
-                break
+            if tick.ended:
+                return tick
             self._send(tick, float(reading.hand.stamp[0]))
             self._send_controllers_home()  # who are not heard now
             # Stamps of a machine's clock never are exactly a period apart.
             due = float(reading.hand.stamp[0]) + 0.999 * self._period
             reading = self._readings.next(spinner, due)
-        success = tick.stage == "done"
-        self._hand_over(success, spinner)
-        self._set_torque(topics.FIXTURE_TORQUE, False, spinner)
-        failed = [] if success else list(procedure.failed_joints)
-        message = (
-            ""
-            if success
-            else f"gave up after {tick.attempt} attempts; not home: {', '.join(failed)}"
-        )
-        return Reset.Result(
-            success=success,
-            message="cancelled" if handle.is_cancel_requested and not success else message,
-            failed_joints=failed,
-            attempts=tick.attempt,
-            duration=float(reading.hand.stamp[0] - began),
-            stamp=convert.to_stamp(reading.hand.stamp[0]),
-        )
 
-    def _place(self, angle: float, spinner: Spinner) -> Reset.Result:
+    def _leave(self, success: bool, spinner: Spinner) -> None:
+        """Let the fixture go and hand the hand over, whatever ended the reset.
+
+        A driver that is not active has let go of both, and one that is gone does not answer.
+        """
+        with spinner.undisturbed():
+            for topic, engaged in self._left_with(success).items():
+                client = self._torque[topic]
+                if client.service_is_ready():
+                    future = client.call_async(SetBool.Request(data=engaged))
+                    with suppress(StationTimeout):
+                        spinner.result(future, f"an answer of {topic}", LEAVE_TIMEOUT)
+
+    def _left_with(self, success: bool) -> dict[str, bool]:
+        """Return the torque that a reset leaves, by service."""
+        hand = {} if self._controllers is None else {topics.HAND_TORQUE: success}
+        return hand | {topics.FIXTURE_TORQUE: False}
+
+    def _place(self, angle: float, result: Reset.Result, spinner: Spinner) -> None:
+        named = f"the service {topics.TELEPORT}, which only a simulation has"
+        spinner.wait(self._teleport.service_is_ready, named, TELEPORT_TIMEOUT)
         future = self._teleport.call_async(Teleport.Request(object_angle=angle))
         answer = spinner.result(future, f"the service {topics.TELEPORT}")
-        return Reset.Result(
-            success=answer.success, message=answer.message, attempts=1, stamp=answer.stamp
-        )
+        if not answer.success:
+            raise StationFault(answer.message)
+        result.stamp = answer.stamp
 
     def _hand_over(self, engaged: bool, spinner: Spinner) -> None:
         """Give the hand to whoever commands it next, or to nobody."""
@@ -131,7 +178,10 @@ class ResetNode(Node):
     def _set_torque(self, topic: str, engaged: bool, spinner: Spinner) -> None:
         client = self._torque[topic]
         spinner.wait(client.service_is_ready, f"the service {topic}")
-        spinner.result(client.call_async(SetBool.Request(data=engaged)), f"an answer of {topic}")
+        future = client.call_async(SetBool.Request(data=engaged))
+        answer = spinner.result(future, f"an answer of {topic}")
+        if not answer.success:
+            raise StationFault(answer.message)
 
     def _send_controllers_home(self) -> None:
         if self._controllers is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
 
+from handlab_core.errors import StationTimeout
 from handlab_core.rewards.judge import Judge
 from handlab_interfaces import msg as wire
 from handlab_nodes import codec, convert, qos, topics
@@ -52,7 +53,10 @@ class RewardNode(Node):
         """Compute what is due."""
         if self._judge.waiting:
             what = f"the hand's state on {topics.HAND_STATES}"
-            self._listener.wait(spinner, lambda: not self._judge.waiting, what)
+            try:
+                self._listener.wait(spinner, lambda: not self._judge.waiting, what)
+            except StationTimeout as error:  # the driver may be inactive for long
+                self.get_logger().warning(str(error))
         for goal, obj, reward in self._judge.due():
             self._publisher.publish(self._rewards.pack(reward, int(goal.episode[0]), obj.stamp))
             self._count += 1

@@ -13,9 +13,10 @@ from handlab_core.policy import GaussianPolicy
 from handlab_core.rollout import rollout
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Rollout
-from handlab_nodes import convert, qos, topics
-from handlab_nodes.asking import Cancelled, Worker, announce
+from handlab_nodes import convert, goal_checks, qos, topics
+from handlab_nodes.asking import Worker, announce
 from handlab_nodes.diagnostics import OK, Diagnostics
+from handlab_nodes.driver_watch import DriverWatch
 from handlab_nodes.graph_station import GraphStation
 from handlab_nodes.inbox import Inbox
 from handlab_nodes.outputs import JOINT_STATE
@@ -45,7 +46,15 @@ class RunnerNode(Node):
         self._episodes = self.create_publisher(wire.Episode, topics.EPISODE, qos.EPISODES)
         read = convert.decoder(wire.Policy, self._read_policy)
         Inbox.of(self).subscribe(wire.Policy, topics.POLICY, read, self._on_policy, qos.LATCHED)
-        self._worker = Worker(self, Rollout, topics.ROLLOUT, lambda: self._worker.goal is None)
+        self._worker = Worker(
+            self,
+            Rollout,
+            topics.ROLLOUT,
+            lambda: self._worker.goal is None,
+            goal_checks.rollout,
+            within=(topics.TRAIN, topics.EVALUATE),
+            watch=DriverWatch(self),
+        )
         announce(self, topics.ROLLOUT)
         self._diagnostics = Diagnostics(self)
 
@@ -69,19 +78,14 @@ class RunnerNode(Node):
             output = self._params.command_output
             station = GraphStation(self, spinner, self._task, lockstep, output)
             self._env = Env(self._task, station)
-        result = Rollout.Result()
-        success = False
-        try:
+        env, result = self._env, Rollout.Result()
+
+        def run(handle: ServerGoalHandle) -> None:
             for number in handle.request.episodes:
-                self._run_episode(self._env, handle, int(number), spinner)
+                self._run_episode(env, handle, int(number), spinner)
                 result.completed += 1
-            success = True
-        except Cancelled:
-            result.message = "cancelled"
-        except HandlabError as error:
-            result.message = str(error)
-            self.get_logger().error(result.message)
-        self._worker.finish(result, success)
+
+        self._worker.carry_out(spinner, result, run)
 
     def _run_episode(
         self, env: Env, handle: ServerGoalHandle, number: int, spinner: Spinner
@@ -89,14 +93,7 @@ class RunnerNode(Node):
         goal = handle.request
         env.teleport = goal.teleport_reset
         policy = self._await_policy(goal.policy_version, spinner)
-
-        def check(_: int) -> None:
-            if handle.is_cancel_requested:
-                raise Cancelled
-
-        [episode] = rollout(
-            env, policy, goal.seed, np.array([number]), goal.deterministic, on_step=check
-        )
+        [episode] = rollout(env, policy, goal.seed, np.array([number]), goal.deterministic)
         self._episodes.publish(convert.episode_msg(episode, time.time()))
         self._episodes_run += 1
         self._breaks += episode.breaks

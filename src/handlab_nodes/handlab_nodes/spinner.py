@@ -99,6 +99,7 @@ class Spinner:
         self._next_report = time.monotonic()
         self._working: list[Callable[[Spinner], None]] = []
         self.executor = EventsExecutor(context=context)
+        self._interrupts: list[tuple[int, Callable[[], None]]] = []  # depth of work, check
         for node in nodes:
             self.executor.add_node(node)
 
@@ -172,6 +173,34 @@ class Spinner:
             self._next_report = time.monotonic() + REPORT_PERIOD
             for report in self._reports:
                 report()
+        for depth, interrupt in self._interrupts:
+            if depth == len(self._working):  # else it is for another node's wait
+                interrupt()
+
+    @contextmanager
+    def interrupted_by(self, check: Callable[[], None]) -> Iterator[None]:
+        """Within it, call `check` after every event; what it raises ends the wait."""
+        entry = len(self._working), check
+        self._interrupts.append(entry)
+        try:
+            yield
+        finally:
+            self._interrupts.remove(entry)
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Within it, nothing interrupts a wait: for what must be done in any case."""
+        before, self._interrupts = self._interrupts, []
+        try:
+            yield
+        finally:
+            self._interrupts = before
+
+    def rest(self, seconds: float) -> None:
+        """Handle events for some time."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.once(min(left, POLL))
 
     def wait(self, done: Callable[[], bool], what: str, timeout: float = 60.0) -> None:
         """Handle events until `done()`.

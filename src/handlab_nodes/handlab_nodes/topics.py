@@ -48,6 +48,16 @@ DRIVERS = ("driver", "fixture_driver")
 COMMANDERS = ("runner", "demonstrator", "replay")
 """Nodes that run episodes; `learner` is a program that does so by itself."""
 
+SERVERS = {
+    RESET: ("reset",),
+    ROLLOUT: ("runner",),
+    TRAIN: ("learner",),
+    EVALUATE: ("learner",),
+    RECORD_DEMONSTRATION: ("demonstrator",),
+    REPLAY_DEMONSTRATION: ("replay",),
+}
+"""Names of the nodes that serve each action."""
+
 SENDERS = {
     HAND_STATES: (*DRIVERS, "replay"),
     FIXTURE_STATES: (*DRIVERS, "replay"),
@@ -63,10 +73,7 @@ SENDERS = {
     POLICY: ("learner",),
     SESSION: ("demonstrator",),
     MARK: ("demonstrator",),
-    f"{RESET}/started": ("reset",),
-    f"{ROLLOUT}/started": ("runner",),
-    f"{RECORD_DEMONSTRATION}/started": ("demonstrator",),
-    f"{REPLAY_DEMONSTRATION}/started": ("replay",),
+    **{f"{action}/started": nodes for action, nodes in SERVERS.items()},
 }
 """Names of the nodes that may send on each topic; see `handlab_nodes.inbox`. Drivers have a list of
 those that may command them."""

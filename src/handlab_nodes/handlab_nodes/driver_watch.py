@@ -1,0 +1,55 @@
+"""Notice that a driver was deactivated: a goal that needs it ends at once, with the reason."""
+
+from functools import partial
+
+from lifecycle_msgs.msg import State, TransitionEvent
+from rclpy.node import Node
+
+from handlab_core.errors import StationFault
+from handlab_interfaces.msg import HandStatus
+from handlab_nodes import convert, topics
+from handlab_nodes.inbox import Inbox
+
+DEPTH = 10
+"""Of a lifecycle node's transition events; rcl_lifecycle's publisher has rmw's default."""
+
+
+class DriverWatch:
+    """Follows the lifecycle of a station's drivers.
+
+    Only an active driver publishes its status, so that a status also ends what an event began: a
+    driver that was started again may be active before its events are heard.
+
+    Args:
+        node: owns the subscriptions.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._stopped: dict[str, str] = {}  # state of each driver that is not active
+        hear, event = Inbox.of(node).subscribe, convert.decoder(TransitionEvent, _goal_state)
+        status = convert.decoder(HandStatus, lambda message: None)
+        for driver in topics.DRIVERS:
+            use = partial(self._on_state, driver)
+            topic = f"{driver}/transition_event"
+            hear(TransitionEvent, topic, event, use, DEPTH, senders=(driver,))
+        statuses = topics.HAND_STATUS, topics.FIXTURE_STATUS
+        for driver, topic in zip(topics.DRIVERS, statuses, strict=True):
+            hear(HandStatus, topic, status, partial(self._on_status, driver), DEPTH)
+
+    def check(self) -> None:
+        """Raise StationFault if a driver is not active."""
+        for driver, state in self._stopped.items():
+            raise StationFault(f"the {driver} is {state}: activate it to go on")
+
+    def _on_state(self, driver: str, state: tuple[int, str]) -> None:
+        number, label = state
+        self._stopped.pop(driver, None)
+        if number != State.PRIMARY_STATE_ACTIVE:
+            self._stopped[driver] = label
+
+    def _on_status(self, driver: str, _: None) -> None:
+        self._stopped.pop(driver, None)
+
+
+def _goal_state(message: TransitionEvent) -> tuple[int, str]:
+    return message.goal_state.id, message.goal_state.label
