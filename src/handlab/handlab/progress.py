@@ -82,6 +82,8 @@ class TrainingDisplay:
     def update(self, row: Row) -> None:
         """Show a new row of metrics."""
         self._row = row
+        for reason in row.get("left_out", ()):
+            console.print(f"left out of learning: {reason}")
         self._bar.update(self._task, completed=row["robot_hours"])
         if (evaluation := row.get("evaluation")) is not None:
             self._evaluations.append(evaluation["success_rate"])

@@ -8,6 +8,7 @@ from handlab_core.episode import Episode
 from handlab_core.errors import BadDemonstrations
 from handlab_core.spaces import Spaces
 from handlab_core.types import Array
+from handlab_learning.soundness import defect
 
 
 def check_demonstrations(demonstrations: Sequence[Episode], spaces: Spaces) -> None:
@@ -34,6 +35,10 @@ def check_demonstrations(demonstrations: Sequence[Episode], spaces: Spaces) -> N
                 )
             if not np.isfinite(array).all():
                 raise BadDemonstrations(f"{where} has {name} that are not finite; leave it out")
+        if reason := defect(episode):
+            raise BadDemonstrations(
+                f"{where} has a number that is not finite or too large: {reason}; leave it out"
+            )
 
 
 def joined(demonstrations: Sequence[Episode]) -> tuple[Array, Array]:

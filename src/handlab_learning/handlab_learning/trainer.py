@@ -19,6 +19,8 @@ from handlab_core.episode import Episode
 from handlab_core.errors import BadRun
 from handlab_core.files import writing
 from handlab_core.policy import GaussianPolicy
+from handlab_core.suite import AnyTask
+from handlab_core.tasks import Task
 from handlab_core.validation import Index, NotNegative, build, checked
 from handlab_learning import checkpoint
 from handlab_learning.algorithms import make_algorithm
@@ -33,6 +35,7 @@ from handlab_learning.evaluate import (
 from handlab_learning.run_config import RunConfig
 from handlab_learning.run_folder import RunFolder
 from handlab_learning.sampler import Sampler
+from handlab_learning.soundness import Sieve
 
 Row = dict[str, Any]
 
@@ -133,6 +136,7 @@ class Trainer:
                 self.config.algorithm, self.task.spaces, settings, seed, demonstrations
             )
             self.progress = Progress()
+            self._sieve = Sieve(_terms(self.task))
             self._begun = resume
             if resume:
                 self._resume()
@@ -183,7 +187,8 @@ class Trainer:
         return row
 
     def _learn(self, episodes: list[Episode]) -> Row:
-        metrics = self.algorithm.update(episodes)
+        sound, left_out = self._sieve.sift(episodes)
+        metrics = self.algorithm.update(sound)
         self.progress = replace(
             self.progress,
             iteration=self.progress.iteration + 1,
@@ -191,7 +196,8 @@ class Trainer:
             reset_s=self.progress.reset_s + sum(e.reset_s for e in episodes),
             cooling_s=self.progress.cooling_s + sum(e.cooling_s for e in episodes),
         )
-        return self._spent() | {"learner": metrics} | (_sampled(episodes) if episodes else {})
+        sampled = _sampled(sound, left_out) if sound else {}
+        return self._spent() | {"learner": metrics} | sampled
 
     def _spent(self) -> Row:
         """Iterations so far and the robot time of their episodes."""
@@ -428,6 +434,11 @@ def _failures(episodes: Sequence[Episode]) -> int:
     return sum(not e.success for e in episodes)
 
 
+def _terms(task: AnyTask) -> list[str]:
+    """Return the names of the terms of a task's reward, as far as they are known."""
+    return [term.name for term in task.rewards[task.reward]] if isinstance(task, Task) else []
+
+
 def _flat(row: Row, prefix: str = "") -> list[tuple[str, float]]:
     """Numbers of a nested row, with names joined by slashes."""
     pairs = []
@@ -439,12 +450,14 @@ def _flat(row: Row, prefix: str = "") -> list[tuple[str, float]]:
     return pairs
 
 
-def _sampled(episodes: list[Episode]) -> Row:
+def _sampled(episodes: list[Episode], left_out: list[str]) -> Row:
     """What there is to say of the episodes of an iteration."""
     return {
         "mean_return": float(np.mean([e.episode_return for e in episodes])),
         "training_success_rate": float(np.mean([e.success for e in episodes])),
         "reset_attempts": int(sum(e.reset_attempts for e in episodes)),
+        "episodes_left_out": len(left_out),
+        **({"left_out": left_out} if left_out else {}),
     } | _temperatures(episodes)
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from lifecycle_msgs.msg import State
+from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
@@ -24,7 +26,7 @@ from handlab_core.lockstep import FIXTURE, GUIDE, HAND, PACES
 from handlab_core.priority import hurry
 from handlab_core.types import Command, Reading
 from handlab_interfaces.srv import Calibrate, JointTorque, Reboot, Teleport
-from handlab_nodes import codec, convert, qos, topics
+from handlab_nodes import codec, convert, goal_checks, qos, topics
 from handlab_nodes.driver_report import DriverReport
 from handlab_nodes.driver_wire import CLOCK_RATE, DriverWire
 from handlab_nodes.inbox import Inbox
@@ -85,6 +87,9 @@ class DriverNode(LifecycleNode):
         self._autostart = params.autostart
         self._patient_until = time.monotonic() + params.start_patience
         self._unusable: HandlabError | None = None
+        for service in self.services:
+            if service.srv_type is ChangeState:
+                self._change_state, service.callback = service.callback, self._on_change_state
         self._report = DriverReport(
             self, params.command_sources, strict=params.hardware != "mujoco"
         )
@@ -156,8 +161,31 @@ class DriverNode(LifecycleNode):
         return self._close()
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Close the hardware."""
+        """Close the hardware for good: no transition leads out of `finalized`."""
+        self._autostart = False
+        self._why_closed = "shut down: start the driver again to use it"
         return self._close()
+
+    def _on_change_state(
+        self, request: ChangeState.Request, response: ChangeState.Response
+    ) -> ChangeState.Response:
+        """Carry out a transition that is available now.
+
+        Another one, or an id that is none, ends the process within rcl_lifecycle.
+        """
+        available = {
+            number: label for number, label, *_ in self._state_machine.available_transitions
+        }
+        wanted = request.transition
+        if wanted.label in available.values() or (not wanted.label and wanted.id in available):
+            return self._change_state(request, response)
+        state = self._state_machine.current_state[1]
+        self.get_logger().warning(
+            f"refused the transition {wanted.label or wanted.id}: a driver that is {state} knows "
+            f"{', '.join(sorted(available.values())) or 'none'}"
+        )
+        response.success = False
+        return response
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Close the hardware: after whatever went wrong the hand is limp, the node unconfigured."""
@@ -278,6 +306,7 @@ class DriverNode(LifecycleNode):
         self, request: Teleport.Request, response: Teleport.Response
     ) -> Teleport.Response:
         def place() -> Reading:
+            goal_checks.object_angle(request.object_angle, self._task.fixture)
             if self._backend is None:
                 raise StationFault("the driver is not configured")
             return self._backend.reset(None, request.object_angle)
@@ -305,7 +334,10 @@ class DriverNode(LifecycleNode):
         elif self._autostart and time.monotonic() >= self._next_try:
             early = time.monotonic() < self._patient_until
             self._next_try = time.monotonic() + (EARLY_RETRY_PERIOD if early else RETRY_PERIOD)
-            if self._backend is not None or self.trigger_configure() == SUCCESS:
+            state = self._state_machine.current_state[0]
+            if state == State.PRIMARY_STATE_UNCONFIGURED and self.trigger_configure() == SUCCESS:
+                state = State.PRIMARY_STATE_INACTIVE
+            if state == State.PRIMARY_STATE_INACTIVE:
                 self.trigger_activate()
             if self._unusable is not None:
                 raise self._unusable

@@ -10,6 +10,8 @@ from handlab_interfaces.msg import HandStatus
 from handlab_nodes import convert, topics
 from handlab_nodes.inbox import Inbox
 
+FINALIZED = "finalized"
+
 DEPTH = 10
 """Of a lifecycle node's transition events; rcl_lifecycle's publisher has rmw's default."""
 
@@ -39,7 +41,8 @@ class DriverWatch:
     def check(self) -> None:
         """Raise StationFault if a driver is not active."""
         for driver, state in self._stopped.items():
-            raise StationFault(f"the {driver} is {state}: activate it to go on")
+            remedy = "start it again" if state == FINALIZED else "activate it to go on"
+            raise StationFault(f"the {driver} is {state}: {remedy}")
 
     def _on_state(self, driver: str, state: tuple[int, str]) -> None:
         number, label = state

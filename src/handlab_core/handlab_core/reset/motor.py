@@ -21,6 +21,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from handlab_core.errors import BadConfig
 from handlab_core.fixtures import Fixture
 from handlab_core.hands import Hand
 from handlab_core.types import Array, Command, Reading
@@ -88,6 +89,11 @@ class MotorReset:
     def __init__(
         self, hand: Hand, fixture: Fixture, object_angle: float, config: ResetConfig | None = None
     ) -> None:
+        if not fixture.lower <= object_angle <= fixture.upper:  # NaN, too
+            raise BadConfig(
+                f"an object angle of {object_angle:g} rad cannot be; the {fixture.name} turns from "
+                f"{fixture.lower:.3f} to {fixture.upper:.3f} rad"
+            )
         self.hand, self.fixture, self.object_angle = hand, fixture, object_angle
         self.config = config or ResetConfig()
         self.stage, self.attempt, self.stage_time, self.elapsed = Stage.RELEASE, 1, 0.0, 0.0
