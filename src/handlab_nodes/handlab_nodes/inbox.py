@@ -165,7 +165,7 @@ class Channel(Generic[T]):
         self.subscription, self.name = subscription, subscription.topic_name
         self.senders = self.rivals = frozenset[str]()
         self.strict = False
-        self._inbox, self._topic, self._decode, self._use = inbox, topic, decode, use
+        self._inbox, self.topic, self._decode, self._use = inbox, topic, decode, use
         self._pointer = subscription.handle.pointer
         self._trusted: set[bytes] = set()
         self._holders: dict[str, tuple[bytes, float]] = {}  # GID and when it was heard, by name
@@ -179,7 +179,7 @@ class Channel(Generic[T]):
         while taken := self._inbox.taker.take(self._pointer):
             data, gid = taken
             if gid in self._trusted:
-                self._deliver(data)
+                self.deliver(data)
             elif len(self._waiting) < WAITING:
                 self._waiting.append((data, gid, time.monotonic()))
                 self._inbox.waiting |= self.settle()
@@ -199,7 +199,7 @@ class Channel(Generic[T]):
             elif name in self.senders:
                 self._take_from(name, gid, data, names)
             elif self._hears_others(names):
-                self._deliver(data)
+                self.deliver(data)
             else:
                 self._refuse(name)
         return bool(self._waiting)
@@ -208,21 +208,21 @@ class Channel(Generic[T]):
         """Use a listed node's message; on a strict topic two nodes of one name take turns."""
         if not self.strict:
             self._trusted.add(gid)
-            self._deliver(data)
+            self.deliver(data)
             return
         now = time.monotonic()
         holder, heard = self._holders.get(name, (gid, now))
         if holder != gid and holder in names and now - heard < TAKEOVER:
-            self._inbox.drop(self._topic, f"a second {name} sent it", foreign=True)
+            self._inbox.drop(self.topic, f"a second {name} sent it", foreign=True)
             return
         self._holders[name] = gid, now
-        self._deliver(data)
+        self.deliver(data)
 
     def _on_overtaken(self, data: bytes) -> None:
         """Judge a message that came between `drain` and the executor's own attempt to take one."""
         names = self._names()
         if self._hears_others(names) or self.senders.issuperset(names.values()):
-            self._deliver(data)
+            self.deliver(data)
         else:
             self._refuse(None)
 
@@ -237,16 +237,17 @@ class Channel(Generic[T]):
     def _refuse(self, name: str | None) -> None:
         sender = f"the node {name}" if name else "a program without a known node"
         known = ", ".join(sorted(self.senders))
-        self._inbox.drop(self._topic, f"{sender} sent it; only {known} may", foreign=True)
+        self._inbox.drop(self.topic, f"{sender} sent it; only {known} may", foreign=True)
 
-    def _deliver(self, data: bytes) -> None:
+    def deliver(self, data: bytes) -> None:
+        """Use a message, or drop it if its decoder raises anything."""
         try:
             if not data:
                 raise ValueError(f"it is empty, or longer than {LONGEST} bytes")
             value = self._decode(data)
         except Exception as error:  # hostile bytes make decoders fail in every way
             named = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-            self._inbox.drop(self._topic, f"{named}{error}".partition("\n")[0][:300])
+            self._inbox.drop(self.topic, f"{named}{error}".partition("\n")[0][:300])
             return
         self._use(value)
 

@@ -1,0 +1,203 @@
+"""Goals that cannot be carried out are refused with the reason; every goal can be cancelled."""
+
+import time
+from datetime import datetime
+
+import numpy as np
+import pytest
+from action_msgs.msg import GoalStatus
+from rclpy.action import ActionClient
+
+from handlab_core.env import Env
+from handlab_core.policy import GaussianPolicy
+from handlab_core.rollout import rollout
+from handlab_core.station import LocalStation
+from handlab_core.tasks import make_task
+from handlab_interfaces import action
+from handlab_interfaces.srv import Teleport
+from handlab_learning.run_config import RunConfig
+from handlab_learning.run_folder import RunFolder
+from handlab_nodes import convert, goal_checks, qos, topics
+from handlab_nodes.asking import Asker
+from handlab_nodes.graph_sampler import GraphSampler
+from handlab_sim.worlds import Worlds
+
+TASK = make_task("valve")
+FULL = ("driver", "estimator", "reward", "reset", "runner", "learner")
+
+
+def policy(version):
+    """A policy of random weights."""
+    rng = np.random.default_rng(0)
+    o, n = TASK.observation_size, TASK.hand.n
+    return GaussianPolicy(
+        (rng.normal(size=(o, 16)) / 4, rng.normal(size=(16, n)) / 4),
+        (np.zeros(16), np.zeros(n)), np.full(n, -0.5), np.zeros(o), np.ones(o), version,
+    )  # fmt: skip
+
+
+class Client:
+    """A client of actions that is not of the graph."""
+
+    def __init__(self, node, spinner):
+        self.node, self.spinner, self._clients = node, spinner, {}
+
+    def send(self, kind, topic, **fields):
+        if topic not in self._clients:
+            self._clients[topic] = ActionClient(self.node, kind, topic)
+        client = self._clients[topic]
+        self.spinner.wait(client.server_is_ready, topic)
+        handle = self.spinner.result(client.send_goal_async(kind.Goal(**fields)), "acceptance")
+        assert handle.accepted
+        return handle
+
+    def end(self, handle, timeout=30.0):
+        answer = self.spinner.result(handle.get_result_async(), "the result", timeout)
+        return answer.status, answer.result
+
+    def cancel(self, handle):
+        """Cancel; status, result and how long that took."""
+        began = time.monotonic()
+        ending = handle.get_result_async()
+        handle.cancel_goal_async()
+        answer = self.spinner.result(ending, "the end of a cancelled goal", 10.0)
+        return answer.status, answer.result, time.monotonic() - began
+
+
+BAD_GOALS = [
+    (action.Reset, topics.RESET, {"object_angle": np.nan}, "object angle of nan rad"),
+    (action.Reset, topics.RESET, {"object_angle": -np.inf}, "object angle of -inf rad"),
+    (action.Reset, topics.RESET, {"object_angle": 1000.0}, "turns from -6.283 to 6.283"),
+    (action.Reset, topics.RESET, {"object_angle": 1e3, "teleport": True}, "object angle of 1000"),
+    (action.Rollout, topics.ROLLOUT, {"episodes": []}, "0 episodes; a goal has 1 to 1000"),
+    (action.Rollout, topics.ROLLOUT, {"episodes": [1, -2]}, "episode -2"),
+    (action.Rollout, topics.ROLLOUT, {"episodes": [3, 4, 3]}, "episode 3 comes twice"),
+    (action.Rollout, topics.ROLLOUT, {"episodes": range(5000)}, "5000 episodes"),
+    (action.Rollout, topics.ROLLOUT, {"episodes": [0], "policy_version": -1}, "version -1"),
+    (action.Evaluate, topics.EVALUATE, {"checkpoint": "/", "episodes": 0}, "0 episodes"),
+    (action.Evaluate, topics.EVALUATE, {"checkpoint": "/nope", "episodes": 1}, "no checkpoint"),
+    (action.Evaluate, topics.EVALUATE, {"checkpoint": "/", "episodes": 1, "first_episode": -1},
+     "first episode -1"),
+    (action.Evaluate, topics.EVALUATE, {"checkpoint": "x" * 5000, "episodes": 1}, "no checkpoint"),
+    (action.Train, topics.TRAIN, {"run_dir": ""}, "no run folder"),
+    (action.Train, topics.TRAIN, {"run_dir": "/nope"}, "no run folder"),
+    (action.Train, topics.TRAIN, {"run_dir": "/proc"}, "config.yaml"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def client(graph):
+    """A client of a whole graph in lockstep."""
+    with graph(*FULL) as (_, node, spinner):
+        yield Client(node, spinner)
+
+
+@pytest.mark.parametrize(("kind", "topic", "fields", "reason"), BAD_GOALS)
+def test_a_goal_that_cannot_be_is_aborted_at_once_with_the_reason(
+    client, kind, topic, fields, reason
+):
+    status, result = client.end(client.send(kind, topic, **fields))
+    assert status == GoalStatus.STATUS_ABORTED and reason in result.message
+
+
+@pytest.mark.parametrize("angle", [np.nan, np.inf, 1000.0, -7.0])
+def test_a_teleport_to_where_nothing_can_be_is_refused(client, angle):
+    teleport = client.node.create_client(Teleport, topics.TELEPORT)
+    client.spinner.wait(teleport.service_is_ready, "the driver")
+    future = teleport.call_async(Teleport.Request(object_angle=angle))
+    answer = client.spinner.result(future, "an answer")
+    assert not answer.success and "cannot be; the valve turns from" in answer.message
+
+
+def test_goals_of_demonstrations_are_checked():
+    check = goal_checks.record(TASK)
+    check(action.RecordDemonstration.Goal(episodes=[0, 1]))
+    for fields in ({"episodes": []}, {"episodes": [0], "hold": np.nan}, {"episodes": [-1]},
+                   {"episodes": [0], "hold": -1.0}, {"episodes": [0], "hold": 1e9}):  # fmt: skip
+        with pytest.raises(Exception, match=r"episode|hold"):
+            check(action.RecordDemonstration.Goal(**fields))
+    with pytest.raises(Exception, match="no bag ''"):
+        goal_checks.replay(action.ReplayDemonstration.Goal())
+    with pytest.raises(Exception, match="comes twice"):
+        goal_checks.replay(action.ReplayDemonstration.Goal(bag="/", episodes=[1, 1]))
+    goal_checks.replay(action.ReplayDemonstration.Goal(bag="/"))
+
+
+def cancelled(client, handle):
+    status, result, took = client.cancel(handle)
+    assert status == GoalStatus.STATUS_CANCELED and "cancelled" in result.message
+    assert took < 1.0 or took < 3.0, took
+    return result
+
+
+def test_a_rollout_that_waits_for_its_policy_can_be_cancelled(client):
+    handle = client.send(action.Rollout, topics.ROLLOUT, episodes=[0], policy_version=12345)
+    client.spinner.rest(0.3)
+    cancelled(client, handle)
+
+
+def test_every_goal_can_be_cancelled_at_every_moment_and_the_next_one_is_carried_out(
+    client, tmp_path
+):
+    """Moments: as soon as it is accepted, and later and later while it runs."""
+    config = RunConfig(task="valve", algorithm="npg", max_hours=1.0)
+    folder = RunFolder.create(tmp_path, config, datetime.now())
+    policies = client.node.create_publisher(convert.wire.Policy, topics.POLICY, qos.LATCHED)
+    policies.publish(convert.policy_msg(policy(version=7), TASK))
+    goals = [
+        (action.Train, topics.TRAIN, {"run_dir": str(folder.path)}),
+        (action.Rollout, topics.ROLLOUT, {"episodes": range(100), "policy_version": 7}),
+        (action.Reset, topics.RESET, {"object_angle": 1.0}),
+    ]
+    for kind, topic, fields in goals:
+        for moment in (0.0, 0.05, 0.4):
+            handle = client.send(kind, topic, **fields)
+            client.spinner.rest(moment)
+            status, result, took = client.cancel(handle)
+            ended_before = kind is action.Reset and status == GoalStatus.STATUS_SUCCEEDED
+            assert ended_before or status == GoalStatus.STATUS_CANCELED, (topic, result)
+            assert ended_before or "cancelled" in result.message
+            assert took < 2.0, f"{topic} took {took:.1f} s to be cancelled"
+    status, result = client.end(
+        client.send(action.Rollout, topics.ROLLOUT, episodes=[0, 1], policy_version=7)
+    )
+    assert status == GoalStatus.STATUS_SUCCEEDED and result.completed == 2, result
+
+
+def test_while_a_rollout_is_under_way_a_strangers_reset_is_refused(client):
+    done = []
+    sampler = GraphSampler(client.node, client.spinner, TASK)
+    reset = ActionClient(client.node, action.Reset, topics.RESET)
+    client.spinner.wait(reset.server_is_ready, "the reset node")
+    answers = []
+
+    def on_episode(episode):
+        done.append(episode)
+        sending = reset.send_goal_async(action.Reset.Goal(object_angle=3.0))
+        sending.add_done_callback(
+            lambda f: (
+                f.result()
+                .get_result_async()
+                .add_done_callback(lambda g: answers.append(g.result()))
+                if f.result().accepted
+                else answers.append("rejected")
+            )
+        )
+
+    sampler.sample(policy(version=9), 7, range(4), on_episode=on_episode)
+    client.spinner.wait(lambda: len(answers) >= 3, "the answers to a stranger")
+    refused = [a for a in answers if a == "rejected" or "rollout" in a.result.message]
+    assert len(refused) >= 3 - 1
+    env = Env(TASK, LocalStation(TASK, Worlds(TASK.hand, TASK.fixture)))
+    for number, episode in enumerate(done):
+        alone = rollout(env, policy(version=9), 7, np.array([number]))[0]
+        np.testing.assert_array_equal(episode.observations, alone.observations)
+
+
+def test_a_client_waits_while_another_one_uses_a_server(client):
+    handle = client.send(action.Rollout, topics.ROLLOUT, episodes=[0], policy_version=4711)
+    asker = Asker(client.node, client.spinner, action.Rollout, topics.ROLLOUT)
+    client.spinner.rest(0.2)
+    handle.cancel_goal_async()
+    answer = asker.ask(action.Rollout.Goal(episodes=[5], policy_version=9), 60.0)
+    assert answer.completed == 1 or "policy version" in answer.message
