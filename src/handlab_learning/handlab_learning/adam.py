@@ -38,3 +38,8 @@ def load_state_dict(optimiser: torch.optim.Adam, state: Mapping[str, Tensor]) ->
         if missing := {"step", "exp_avg", "exp_avg_sq"} - set(slots):
             raise ValueError(f"Adam's parameter {number} lacks {', '.join(sorted(missing))}")
     optimiser.load_state_dict(saved)
+
+
+def warm_up() -> None:
+    """Make an optimiser: with the first one torch imports its compiler, which takes seconds."""
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])

@@ -160,7 +160,8 @@ class Worker:
             self._refuse_strangers(bytes(handle.goal_id.uuid))
             self._check(handle.request)
         except HandlabError as error:
-            self._node.get_logger().warning(f"refused a goal of {self._topic}: {error}")
+            refusal = f"refused a goal of {self._topic}: {error}"
+            self._node.get_logger().warning(refusal, throttle_duration_sec=1.0)
             _end(handle, self._action.Result(message=str(error)), False)
         else:
             self.goal = handle

@@ -19,8 +19,9 @@ DEPTH = 10
 class DriverWatch:
     """Follows the lifecycle of a station's drivers.
 
-    Only an active driver publishes its status, so that a status also ends what an event began: a
-    driver that was started again may be active before its events are heard.
+    A driver that was not active before is being started, and is waited for. Only an active driver
+    publishes its status, so that a status counts as well: a driver that was started again may be
+    active before its events are heard.
 
     Args:
         node: owns the subscriptions.
@@ -28,7 +29,7 @@ class DriverWatch:
 
     def __init__(self, node: Node) -> None:
         self._stopped: dict[str, str] = {}  # state of each driver that is not active
-        hear, event = Inbox.of(node).subscribe, convert.decoder(TransitionEvent, _goal_state)
+        hear, event = Inbox.of(node).subscribe, convert.decoder(TransitionEvent, _states)
         status = convert.decoder(HandStatus, lambda message: None)
         for driver in topics.DRIVERS:
             use = partial(self._on_state, driver)
@@ -44,15 +45,17 @@ class DriverWatch:
             remedy = "start it again" if state == FINALIZED else "activate it to go on"
             raise StationFault(f"the {driver} is {state}: {remedy}")
 
-    def _on_state(self, driver: str, state: tuple[int, str]) -> None:
-        number, label = state
-        self._stopped.pop(driver, None)
-        if number != State.PRIMARY_STATE_ACTIVE:
+    def _on_state(self, driver: str, states: tuple[int, int, str]) -> None:
+        start, goal, label = states
+        if goal == State.PRIMARY_STATE_ACTIVE:
+            self._stopped.pop(driver, None)
+        elif start == State.PRIMARY_STATE_ACTIVE or driver in self._stopped:
             self._stopped[driver] = label
 
     def _on_status(self, driver: str, _: None) -> None:
         self._stopped.pop(driver, None)
 
 
-def _goal_state(message: TransitionEvent) -> tuple[int, str]:
-    return message.goal_state.id, message.goal_state.label
+def _states(message: TransitionEvent) -> tuple[int, int, str]:
+    """Read the states that a transition began and ended in."""
+    return message.start_state.id, message.goal_state.id, message.goal_state.label

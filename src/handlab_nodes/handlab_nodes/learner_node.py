@@ -14,7 +14,7 @@ from std_srvs.srv import SetBool
 from handlab_core.episode import Episode
 from handlab_core.errors import StationFault
 from handlab_interfaces.action import Evaluate, Train
-from handlab_learning import checkpoint
+from handlab_learning import adam, checkpoint
 from handlab_learning.evaluate import judge
 from handlab_learning.run_folder import RunFolder
 from handlab_learning.trainer import Trainer
@@ -42,6 +42,7 @@ class LearnerNode(Node):
     def __init__(self) -> None:
         super().__init__("learner")
         self._params = read_params(self, LearnerParams())
+        adam.warm_up()  # now, and not within a goal, which is to end as soon as it is cancelled
         self._sampler: GraphSampler | None = None
         self._iterations = 0
         self._recorder = self.create_client(SetBool, topics.RECORD)

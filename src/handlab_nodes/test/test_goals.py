@@ -64,6 +64,12 @@ class Client:
         return answer.status, answer.result, time.monotonic() - began
 
 
+COUNT = 8
+"""Episodes that a stranger disturbs."""
+
+QUICK = 2.0
+"""Seconds; a cancelled goal ends within one on a machine that is not busy."""
+
 BAD_GOALS = [
     (action.Reset, topics.RESET, {"object_angle": np.nan}, "object angle of nan rad"),
     (action.Reset, topics.RESET, {"object_angle": -np.inf}, "object angle of -inf rad"),
@@ -89,7 +95,10 @@ BAD_GOALS = [
 def client(graph):
     """A client of a whole graph in lockstep."""
     with graph(*FULL) as (_, node, spinner):
-        yield Client(node, spinner)
+        made = Client(node, spinner)
+        learner = ActionClient(node, action.Train, topics.TRAIN)
+        spinner.wait(learner.server_is_ready, "the learner, which takes longest to start")
+        yield made
 
 
 @pytest.mark.parametrize(("kind", "topic", "fields", "reason"), BAD_GOALS)
@@ -123,17 +132,12 @@ def test_goals_of_demonstrations_are_checked():
     goal_checks.replay(action.ReplayDemonstration.Goal(bag="/"))
 
 
-def cancelled(client, handle):
-    status, result, took = client.cancel(handle)
-    assert status == GoalStatus.STATUS_CANCELED and "cancelled" in result.message
-    assert took < 1.0 or took < 3.0, took
-    return result
-
-
 def test_a_rollout_that_waits_for_its_policy_can_be_cancelled(client):
     handle = client.send(action.Rollout, topics.ROLLOUT, episodes=[0], policy_version=12345)
     client.spinner.rest(0.3)
-    cancelled(client, handle)
+    status, result, took = client.cancel(handle)
+    assert (status, result.message) == (GoalStatus.STATUS_CANCELED, "cancelled")
+    assert took < QUICK
 
 
 def test_every_goal_can_be_cancelled_at_every_moment_and_the_next_one_is_carried_out(
@@ -143,13 +147,13 @@ def test_every_goal_can_be_cancelled_at_every_moment_and_the_next_one_is_carried
     config = RunConfig(task="valve", algorithm="npg", max_hours=1.0)
     folder = RunFolder.create(tmp_path, config, datetime.now())
     policies = client.node.create_publisher(convert.wire.Policy, topics.POLICY, qos.LATCHED)
-    policies.publish(convert.policy_msg(policy(version=7), TASK))
     goals = [
         (action.Train, topics.TRAIN, {"run_dir": str(folder.path)}),
         (action.Rollout, topics.ROLLOUT, {"episodes": range(100), "policy_version": 7}),
         (action.Reset, topics.RESET, {"object_angle": 1.0}),
     ]
     for kind, topic, fields in goals:
+        policies.publish(convert.policy_msg(policy(version=7), TASK))  # `train` had its own
         for moment in (0.0, 0.05, 0.4):
             handle = client.send(kind, topic, **fields)
             client.spinner.rest(moment)
@@ -157,7 +161,7 @@ def test_every_goal_can_be_cancelled_at_every_moment_and_the_next_one_is_carried
             ended_before = kind is action.Reset and status == GoalStatus.STATUS_SUCCEEDED
             assert ended_before or status == GoalStatus.STATUS_CANCELED, (topic, result)
             assert ended_before or "cancelled" in result.message
-            assert took < 2.0, f"{topic} took {took:.1f} s to be cancelled"
+            assert took < QUICK, f"{topic} took {took:.1f} s to be cancelled"
     status, result = client.end(
         client.send(action.Rollout, topics.ROLLOUT, episodes=[0, 1], policy_version=7)
     )
@@ -165,31 +169,32 @@ def test_every_goal_can_be_cancelled_at_every_moment_and_the_next_one_is_carried
 
 
 def test_while_a_rollout_is_under_way_a_strangers_reset_is_refused(client):
-    done = []
-    sampler = GraphSampler(client.node, client.spinner, TASK)
+    sampler, episodes = GraphSampler(client.node, client.spinner, TASK), []
     reset = ActionClient(client.node, action.Reset, topics.RESET)
     client.spinner.wait(reset.server_is_ready, "the reset node")
-    answers = []
+    pending, answers = [], []
 
-    def on_episode(episode):
-        done.append(episode)
-        sending = reset.send_goal_async(action.Reset.Goal(object_angle=3.0))
-        sending.add_done_callback(
-            lambda f: (
-                f.result()
-                .get_result_async()
-                .add_done_callback(lambda g: answers.append(g.result()))
-                if f.result().accepted
-                else answers.append("rejected")
-            )
-        )
+    def disturb():
+        """Send a stranger's goal, one at a time, and collect what became of it."""
+        if pending and pending[0].done():
+            handle = pending[0].result()
+            if not hasattr(handle, "accepted"):
+                answers.append(pending.pop().result().result)
+            elif handle.accepted:
+                pending[0] = handle.get_result_async()
+            else:
+                answers.append(pending.pop().result())
+        elif not pending and episodes and len(episodes) < COUNT:
+            pending.append(reset.send_goal_async(action.Reset.Goal(object_angle=3.0)))
 
-    sampler.sample(policy(version=9), 7, range(4), on_episode=on_episode)
-    client.spinner.wait(lambda: len(answers) >= 3, "the answers to a stranger")
-    refused = [a for a in answers if a == "rejected" or "rollout" in a.result.message]
-    assert len(refused) >= 3 - 1
+    with client.spinner.interrupted_by(disturb):
+        sampler.sample(policy(version=9), 7, range(COUNT), on_episode=episodes.append)
+        client.spinner.rest(0.5)
+    refused = [a.message for a in answers if hasattr(a, "message")]
+    *during, _ = refused  # the last one may come when all episodes are over
+    assert during and all("reset is in use by rollout" in message for message in during), refused
     env = Env(TASK, LocalStation(TASK, Worlds(TASK.hand, TASK.fixture)))
-    for number, episode in enumerate(done):
+    for number, episode in enumerate(episodes):
         alone = rollout(env, policy(version=9), 7, np.array([number]))[0]
         np.testing.assert_array_equal(episode.observations, alone.observations)
 
