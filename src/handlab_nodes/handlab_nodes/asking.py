@@ -127,6 +127,8 @@ class Worker:
         """
         handle, success = self.goal, False
         assert handle is not None
+        if self._watch is not None:
+            self._watch.begin()
         try:
             with spinner.interrupted_by(self.interrupt):
                 self.interrupt()

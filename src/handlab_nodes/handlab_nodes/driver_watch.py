@@ -10,7 +10,8 @@ from handlab_interfaces.msg import HandStatus
 from handlab_nodes import convert, topics
 from handlab_nodes.inbox import Inbox
 
-FINALIZED = "finalized"
+OVER = "shuttingdown", "finalized"
+"""States that no transition leads out of."""
 
 DEPTH = 10
 """Of a lifecycle node's transition events; rcl_lifecycle's publisher has rmw's default."""
@@ -29,6 +30,7 @@ class DriverWatch:
 
     def __init__(self, node: Node) -> None:
         self._stopped: dict[str, str] = {}  # state of each driver that is not active
+        self._left = ""  # driver that left the active state since `begin`
         hear, event = Inbox.of(node).subscribe, convert.decoder(TransitionEvent, _states)
         status = convert.decoder(HandStatus, lambda message: None)
         for driver in topics.DRIVERS:
@@ -39,18 +41,24 @@ class DriverWatch:
         for driver, topic in zip(topics.DRIVERS, statuses, strict=True):
             hear(HandStatus, topic, status, partial(self._on_status, driver), DEPTH)
 
+    def begin(self) -> None:
+        """Forget what was before the present goal."""
+        self._left = ""
+
     def check(self) -> None:
-        """Raise StationFault if a driver is not active."""
+        """Raise StationFault if a driver is not active, or was not since the goal began."""
         for driver, state in self._stopped.items():
-            remedy = "start it again" if state == FINALIZED else "activate it to go on"
+            remedy = "start it again" if state in OVER else "activate it to go on"
             raise StationFault(f"the {driver} is {state}: {remedy}")
+        if self._left:
+            raise StationFault(f"the {self._left} was deactivated meanwhile; it is active again")
 
     def _on_state(self, driver: str, states: tuple[int, int, str]) -> None:
         start, goal, label = states
         if goal == State.PRIMARY_STATE_ACTIVE:
             self._stopped.pop(driver, None)
         elif start == State.PRIMARY_STATE_ACTIVE or driver in self._stopped:
-            self._stopped[driver] = label
+            self._stopped[driver], self._left = label, driver
 
     def _on_status(self, driver: str, _: None) -> None:
         self._stopped.pop(driver, None)

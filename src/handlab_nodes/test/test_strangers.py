@@ -1,6 +1,7 @@
 """A stranger publishes the worst there is on every topic; the run goes on with the same numbers."""
 
 import threading
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from action_msgs.msg import GoalStatusArray
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from lifecycle_msgs.msg import TransitionEvent
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.context import Context
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
@@ -130,7 +132,8 @@ class Stranger:
         while not self.over.wait(0.02):
             for publisher, messages in out.items():
                 publisher.publish(messages[self.rounds % len(messages)])
-                publisher.publish(GARBAGE[self.rounds % len(GARBAGE)])
+                with suppress(RCLError):  # too long for a type of fixed size
+                    publisher.publish(GARBAGE[self.rounds % len(GARBAGE)])
             self.rounds += 1
         node.destroy_node()
         context.try_shutdown()
