@@ -238,8 +238,9 @@ class DriverNode(LifecycleNode):
             on_command,
             qos.COMMAND,
             senders=topics.SENDERS[topic] if group == GUIDE else sources,
-            rivals=set(sources) - {"reset"},
-            strict=not simulated,
+            # The hand's own commanders; a reset is always there, though it is silent mostly.
+            rivals=set(sources) - {"reset"} if group == HAND else set(sources),
+            strict=not simulated or group == GUIDE,
         )
 
     @property

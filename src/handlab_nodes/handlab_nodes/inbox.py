@@ -42,6 +42,10 @@ ANSWER = 0.01
 TAKEOVER = 1.0
 """Seconds; a restarted node needs longer to start, so that its commands are used at once."""
 
+DEPTH = 200
+"""Messages, least depth of a queue. All publishers of a topic share a subscription's queue: at the
+depth of 1 that suits a latched topic, a message of any of them displaces the one that counts."""
+
 QUIET = 10.0
 """Seconds between two warnings of one topic."""
 
@@ -114,7 +118,7 @@ class Inbox:
         if senders is None:
             senders = topics.SENDERS.get(topic, ())
         subscription = (holder or self.node).create_subscription(
-            kind, topic, _not_called, profile, raw=True
+            kind, topic, _not_called, _deep(profile), raw=True
         )
         channel = Channel(self, subscription, topic, decode, use)
         channel.senders, channel.strict = frozenset(senders), strict
@@ -168,23 +172,30 @@ class Channel(Generic[T]):
         self._inbox, self.topic, self._decode, self._use = inbox, topic, decode, use
         self._pointer = subscription.handle.pointer
         self._trusted: set[bytes] = set()
+        self._counts: dict[bytes, int] = {}  # newest message of each publisher, as it counts them
         self._holders: dict[str, tuple[bytes, float]] = {}  # GID and when it was heard, by name
         self._waiting: deque[tuple[bytes, bytes, float]] = deque()
-        self.overtaken: Callable[[bytes], None] = self._on_overtaken
+        self.overtaken: Callable[[tuple[bytes, dict[str, int]]], None] = self._on_overtaken
         subscription.__class__ = _Drained
+        subscription._callback_type = Subscription.CallbackType.WithMessageInfo
         subscription.channel = self
 
     def drain(self) -> None:
         """Take all messages that have come."""
         while taken := self._inbox.taker.take(self._pointer):
-            data, gid = taken
-            if gid in self._trusted:
-                self.deliver(data)
-            elif len(self._waiting) < WAITING:
-                self._waiting.append((data, gid, time.monotonic()))
-                self._inbox.waiting |= self.settle()
-            else:
-                self._refuse(None)
+            data, gid, count = taken
+            self._counts[gid] = count
+            self._receive(data, gid)
+
+    def _receive(self, data: bytes, gid: bytes) -> None:
+        """Use a message of a trusted publisher; have another one wait until its name is known."""
+        if gid in self._trusted:
+            self.deliver(data)
+        elif len(self._waiting) < WAITING:
+            self._waiting.append((data, gid, time.monotonic()))
+            self._inbox.waiting |= self.settle()
+        else:
+            self._refuse(None)
 
     def settle(self) -> bool:
         """Use or drop messages that wait for a name; return whether any still waits."""
@@ -218,11 +229,17 @@ class Channel(Generic[T]):
         self._holders[name] = gid, now
         self.deliver(data)
 
-    def _on_overtaken(self, data: bytes) -> None:
-        """Judge a message that came between `drain` and the executor's own attempt to take one."""
-        names = self._names()
-        if self._hears_others(names) or self.senders.issuperset(names.values()):
-            self.deliver(data)
+    def _on_overtaken(self, taken: tuple[bytes, dict[str, int]]) -> None:
+        """Receive a message that came between `drain` and the executor's own attempt to take one.
+
+        Its publisher is the one whose next message has its number.
+        """
+        data, info = taken
+        count = info["publication_sequence_number"]
+        due = [gid for gid in self._names() if self._counts.get(gid, 0) + 1 == count]
+        if len(due) == 1:
+            self._counts[due[0]] = count
+            self._receive(data, due[0])
         else:
             self._refuse(None)
 
@@ -262,7 +279,7 @@ class _Drained(Subscription):  # type: ignore[misc]
     channel: Channel[Any]
 
     @property
-    def callback(self) -> Callable[[bytes], None]:
+    def callback(self) -> Callable[[tuple[bytes, dict[str, int]]], None]:
         """Take all messages; return the callback for one that comes later."""
         self.channel.drain()
         return self.channel.overtaken
@@ -270,6 +287,16 @@ class _Drained(Subscription):  # type: ignore[misc]
     @callback.setter
     def callback(self, value: Callable[[Any], None]) -> None:
         """Ignore the constructor's callback."""
+
+
+def _deep(profile: QoSProfile | int) -> QoSProfile:
+    """Return a profile whose queue has at least DEPTH places."""
+    profile = QoSProfile(depth=profile) if isinstance(profile, int) else profile
+    return QoSProfile(
+        depth=max(profile.depth, DEPTH),
+        reliability=profile.reliability,
+        durability=profile.durability,
+    )
 
 
 def _not_called(data: bytes) -> None:

@@ -85,6 +85,7 @@ class ResetNode(Node):
     def work(self, spinner: Spinner) -> None:
         """Carry out the goal, if there is one."""
         if self._worker.goal is None:
+            self._readings.take()
             return
         result = Reset.Result(attempts=1)
 
@@ -218,11 +219,21 @@ class Readings:
         self._sync: StampSync[JointState, JointState] = StampSync()
         self._newest: Reading | None = None
         self._estimated = -1.0
-        newest, hear = qos.LATCHED, self._quiet.listen
+        newest, hear = qos.EVERY, self._quiet.listen
         hear(JointStateMsg, topics.HAND_STATES, hands.unpack, self._on_hand, newest)
         hear(JointStateMsg, topics.FIXTURE_STATES, fixtures.unpack, self._on_fixture, newest)
         read = codec.ObjectStates().unpack
         self._waking.listen(ObjectState, topics.OBJECT_STATE, read, self._on_object, newest)
+
+    def take(self) -> None:
+        """Take what has come, so that the queues do not run over."""
+        self._quiet.take()
+        self._waking.take()
+        self._pair()
+
+    def _pair(self) -> None:
+        for pair in self._sync.pairs():
+            self._newest = Reading(*pair)
 
     @contextmanager
     def listening(self, spinner: Spinner) -> Iterator[None]:
@@ -242,8 +253,7 @@ class Readings:
             return self._estimated >= since
 
         def there() -> bool:
-            for pair in self._sync.pairs():
-                self._newest = Reading(*pair)
+            self._pair()
             reading = self._newest
             if reading is None or reading.hand.stamp[0] < since:
                 return False

@@ -65,15 +65,15 @@ class Taker:
         self._message, self._about = ctypes.addressof(self._bytes), ctypes.addressof(self._info)
         self._gid = self._about + _Info.gid.offset
 
-    def take(self, subscription: int) -> tuple[bytes, bytes] | None:
+    def take(self, subscription: int) -> tuple[bytes, bytes, int] | None:
         """Take the oldest message.
 
         Args:
             subscription: address of an `rcl_subscription_t`.
 
         Returns:
-            The message and its publisher's GID; None if there is no message. A message that is
-            longer than LONGEST comes out empty.
+            The message, its publisher's GID and the publisher's own count of its messages; None if
+            there is no message. A message that is longer than LONGEST comes out empty.
         """
         if self._rcl.rcl_take_serialized_message(subscription, self._message, self._about, None):
             self._rcutils.rcutils_reset_error()
@@ -82,7 +82,7 @@ class Taker:
         data = ctypes.string_at(taken.buffer, taken.length) if taken.length <= LONGEST else b""
         if taken.capacity > USUAL:
             self._release()
-        return data, gid
+        return data, gid, self._info.publication_sequence_number
 
     def __del__(self) -> None:
         """Release the buffer."""
