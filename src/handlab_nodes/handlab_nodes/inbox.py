@@ -180,12 +180,15 @@ class Channel(Generic[T]):
         subscription._callback_type = Subscription.CallbackType.WithMessageInfo
         subscription.channel = self
 
-    def drain(self) -> None:
-        """Take all messages that have come."""
+    def drain(self) -> bool:
+        """Take all messages that have come; return whether there was any."""
+        some = False
         while taken := self._inbox.taker.take(self._pointer):
             data, gid, count = taken
             self._counts[gid] = count
             self._receive(data, gid)
+            some = True
+        return some
 
     def _receive(self, data: bytes, gid: bytes) -> None:
         """Use a message of a trusted publisher; have another one wait until its name is known."""

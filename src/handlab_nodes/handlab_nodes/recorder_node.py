@@ -9,7 +9,6 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock
@@ -260,6 +259,12 @@ def _stamp(data: bytes) -> int | None:
 
 def _bytes(data: bytes) -> bytes:
     """Return a serialised message of a stream; to deserialise all of them takes too long."""
+    return data
+
+
+def _checked(kind: type, data: bytes) -> bytes:
+    """Return a serialised message; what rclpy raises if it is none of that type."""
+    deserialize_message(data, kind)
     return data
 
 
