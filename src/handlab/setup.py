@@ -1,10 +1,14 @@
+from pathlib import Path
+from xml.etree import ElementTree
+
 from setuptools import find_packages, setup
 
 PACKAGE = "handlab"
+MANIFEST = ElementTree.parse(Path(__file__).resolve().parent / "package.xml")
 
 setup(
     name=PACKAGE,
-    version="0.1.0",
+    version=MANIFEST.findtext("version"),
     description="The application: graphs of nodes, the command line, reports and the viewer.",
     maintainer="The handlab developers",
     maintainer_email="maintainers@handlab.example",

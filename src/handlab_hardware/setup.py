@@ -1,10 +1,14 @@
+from pathlib import Path
+from xml.etree import ElementTree
+
 from setuptools import find_packages, setup
 
 PACKAGE = "handlab_hardware"
+MANIFEST = ElementTree.parse(Path(__file__).resolve().parent / "package.xml")
 
 setup(
     name=PACKAGE,
-    version="0.1.0",
+    version=MANIFEST.findtext("version"),
     description="Real hands: the Dynamixel bus and the Allegro CAN bus, and emulators of both.",
     maintainer="The handlab developers",
     maintainer_email="maintainers@handlab.example",

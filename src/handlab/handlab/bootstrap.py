@@ -5,11 +5,12 @@ each recorded with the fingerprint of what it was made from, and recorded only w
 
     environment    the virtual environment itself; the fingerprint is its place, Python and kind
     requirements   the locked packages
-    packages       the Python packages of the workspace, editable
     workspace      the ament_cmake packages, installed by colcon into the same environment
+    packages       the Python packages of the workspace, editable
 
-A start repeats the first step whose record is missing or differs, and those after it. After an
-interruption, at any point, the next start therefore goes on from what is known to be complete.
+A start repeats the first step whose record is missing or differs, and those after it: the quickest
+comes last. After an interruption, at any point, the next start therefore goes on from what is known
+to be complete.
 
 There are two kinds of environment. Where ROS 2 is sourced, its rclpy and colcon are used; elsewhere
 they are installed from the wheels of `requirements-ros.lock`.
@@ -132,8 +133,8 @@ def fingerprints(place: Place, python: str) -> dict[str, str]:
     return {
         "environment": f"{root} | python {python} | ROS {'sourced' if place.sourced else 'wheels'}",
         "requirements": digest(place.locks, root),
-        "packages": digest(src.glob("*/setup.*"), root),
         "workspace": digest([*sources, root / "colcon.meta"], root) + listing,
+        "packages": digest(src.glob("*/setup.*"), root),
     }
 
 
@@ -226,8 +227,10 @@ def make_environment(place: Place) -> None:
     """Make an empty virtual environment, in the place of an older one of ours."""
     venv = place.venv
     if venv.exists() and any(venv.iterdir()) and not (venv / STAMP).exists():
-        raise SetupError(f"{venv} is not of handlab's making: move it away, mv .venv .venv.old")
-    say("making the virtual environment .venv")
+        raise SetupError(
+            f"{venv} is not of handlab's making: move it away, mv {venv.name} {venv.name}.old"
+        )
+    say(f"making the virtual environment {venv.name}")
     venv.mkdir(exist_ok=True)
     write_stamp(venv, {})
     for entry in venv.iterdir():
@@ -330,8 +333,8 @@ def build_workspace(place: Place) -> None:
 STEPS = {
     "environment": make_environment,
     "requirements": install_requirements,
-    "packages": install_packages,
     "workspace": build_workspace,
+    "packages": install_packages,
 }
 
 
@@ -361,7 +364,7 @@ def set_up(place: Place) -> None:
             want = fingerprints(place, running_version())
         if missing := missing_packages(place, steps):
             raise SetupError(f"tools are missing: sudo apt install {' '.join(missing)}")
-        if steps != ["workspace"] or "workspace" not in done:
+        if "workspace" in steps and (steps[0] != "workspace" or "workspace" not in done):
             # Only a build that was completed by the same tools may be continued.
             shutil.rmtree(place.venv / "colcon-build", ignore_errors=True)
         for step in steps:

@@ -9,7 +9,7 @@ from handlab import bootstrap
 from handlab.bootstrap import Place, SetupError
 
 REPOSITORY = Path(__file__).parents[3]
-WANT = {"environment": "e", "requirements": "r", "packages": "p", "workspace": "w"}
+WANT = {"environment": "e", "requirements": "r", "workspace": "w", "packages": "p"}
 
 
 @pytest.fixture
@@ -106,10 +106,10 @@ def test_the_environment_is_bound_to_place_python_and_kind(checkout, tmp_path):
         ({}, list(WANT)),
         ({"environment": "e"}, list(WANT)),
         (WANT | {"environment": "old"}, list(WANT)),
-        (WANT | {"requirements": "old"}, ["requirements", "packages", "workspace"]),
-        (WANT | {"packages": "old"}, ["packages", "workspace"]),
-        (WANT | {"workspace": "old"}, ["workspace"]),
-        ({k: WANT[k] for k in ("environment", "requirements")}, ["packages", "workspace"]),
+        (WANT | {"requirements": "old"}, ["requirements", "workspace", "packages"]),
+        (WANT | {"packages": "old"}, ["packages"]),
+        (WANT | {"workspace": "old"}, ["workspace", "packages"]),
+        ({k: WANT[k] for k in ("environment", "requirements")}, ["workspace", "packages"]),
     ],
 )
 def test_pending_is_the_first_stale_step_and_those_after_it(done, steps):
@@ -261,10 +261,10 @@ def test_a_second_start_has_nothing_to_do(checkout, steps_run):
 @pytest.mark.parametrize(
     ("failing", "next_start"),
     [
-        ("environment", ["environment", "requirements", "packages", "workspace"]),
-        ("requirements", ["environment", "requirements", "packages", "workspace"]),
-        ("packages", ["packages", "workspace"]),
-        ("workspace", ["workspace"]),
+        ("environment", ["environment", "requirements", "workspace", "packages"]),
+        ("requirements", ["environment", "requirements", "workspace", "packages"]),
+        ("packages", ["packages"]),
+        ("workspace", ["workspace", "packages"]),
     ],
 )
 def test_an_interrupted_set_up_is_taken_up(checkout, steps_run, failing, next_start):
