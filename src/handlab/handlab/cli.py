@@ -551,7 +551,7 @@ def main() -> None:
     except KeyboardInterrupt:
         leave(128 + signal.SIGINT)
     except SystemExit as end:
-        if isinstance(end.code, int) and end.code > 128:  # by a signal: someone waits for the end
+        if isinstance(end.code, int):
             leave(end.code)
         raise
 

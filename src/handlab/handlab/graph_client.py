@@ -1,6 +1,7 @@
 """Asks the nodes of a running graph for what takes time, and follows it."""
 
 import json
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -18,6 +19,9 @@ from handlab_nodes import topics
 from handlab_nodes.spinner import POLL, guest
 
 Row = dict[str, Any]
+
+KEEP_TIMEOUT = 0.8
+"""Seconds for a goal that is cancelled by Ctrl-C to end with a result."""
 
 
 class GraphClient:
@@ -126,7 +130,10 @@ class GraphClient:
             if not kept:
                 raise
             handle.cancel_goal_async()
-            self._until(ending.done)
+            limit = time.monotonic() + KEEP_TIMEOUT
+            self._until(lambda: ending.done() or time.monotonic() > limit)
+            if not ending.done():  # the recorder closes its bag, too, when it is asked to end
+                raise
         return ending.result().result
 
     def _until(self, done: Callable[[], bool], between: Callable[[], None] = lambda: None) -> None:
