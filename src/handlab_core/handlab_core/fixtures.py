@@ -40,6 +40,7 @@ class Fixture:
     friction: float = 0.01  # N m; as the URDF's
     arguments: Mapping[str, str] = field(default_factory=dict)  # of the xacro
     softness: Softness | None = None  # None: rigid
+    passive: tuple[str, ...] = ()  # further joints, which only springs hold; no sensor sees them
     axis: tuple[float, float, float] = (0.0, 0.0, 1.0)  # of the joint, in the frame `world`
     centre: tuple[float, float, float] = (0.0, 0.0, 0.048)  # m, where the joint is; as the URDF's
     mark: tuple[float, float, float] = (0.125, 0.0, 0.102)
@@ -113,6 +114,7 @@ def valve_foam() -> Fixture:
         valve(),
         name="valve_foam",
         urdf="objects/valve_foam.urdf.xacro",
+        passive=tuple(f"lobe_{i}_{way}" for i in range(3) for way in ("up", "side")),
         softness=Softness(
             springs=dict.fromkeys(("lobe_*_up", "lobe_*_side"), FOAM_LOBE.joint_stiffness),
             armature=2e-5,

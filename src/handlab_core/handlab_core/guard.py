@@ -95,6 +95,16 @@ class GuardedBackend:
         """Return the commands for hand and fixture as they went out; effort 0: no goal did."""
         return self._sent[HAND], self._sent[FIXTURE]
 
+    def passive_joints(self) -> Array:
+        """Return the angles of the fixture's passive joints; (N, p) rad.
+
+        Only a simulation knows them; on hardware they count as at rest.
+        """
+        count = len(self._fixture.passive)
+        rest = np.zeros((self.worlds, count))
+        sprung: Array = getattr(self._backend, "sprung", rest)
+        return sprung.copy() if sprung.shape[1] == count else rest
+
     def loosen(self, joint: str, loose: bool) -> None:
         """Let one joint go, whatever is commanded, or obey commands again; UnknownName if none."""
         if joint == self._fixture.joint:

@@ -94,7 +94,8 @@ class DriverNode(LifecycleNode):
             self, params.command_sources, strict=params.hardware != "mujoco"
         )
         clock_rate = params.clock_rate if params.hardware == "mujoco" else None
-        self._wire = DriverWire(self, names, params.groups, clock_rate)
+        passive = self._task.fixture.passive
+        self._wire = DriverWire(self, names, params.groups, clock_rate, passive)
         for group in params.groups:
             self._receive(group, COMMANDS[group], codec.Commands(names[group]))
             self.create_service(SetBool, TORQUE[group], self._torque_setter(group))

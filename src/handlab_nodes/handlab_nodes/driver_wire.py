@@ -11,7 +11,7 @@ from sensor_msgs.msg import JointState
 from handlab_core.guard import GuardedBackend
 from handlab_core.health import GroupHealth, StationHealth
 from handlab_core.lockstep import FIXTURE, HAND
-from handlab_core.types import Reading
+from handlab_core.types import Array, Reading
 from handlab_interfaces.msg import HandStatus
 from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.throttle import Throttle
@@ -38,6 +38,7 @@ class DriverWire:
         names: joints of each group, by group.
         groups: those that are served.
         clock_rate: Hz of wall time; limit of /clock. None: time is not simulated, there is none.
+        passive: further joints of the fixture; see `Fixture.passive`.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class DriverWire:
         names: dict[str, list[str]],
         groups: Sequence[str],
         clock_rate: float | None,
+        passive: Sequence[str] = (),
     ) -> None:
         stream = qos.STREAM
         self._names = names
@@ -60,7 +62,10 @@ class DriverWire:
         self._sent = None
         if HAND in groups:
             self._sent = node.create_publisher(JointState, topics.HAND_SENT, stream)
-        self._throttles: list[Throttle[Any]] = []
+        self._passive = list(passive) if FIXTURE in groups else []
+        self._all = node.create_publisher(JointState, topics.JOINT_STATES, qos.REPORT)
+        self._joints = Throttle[tuple[Reading, Array]](self._publish_joints, 1 / JOINT_STATES_RATE)
+        self._throttles: list[Throttle[Any]] = [self._joints]
         self._clock: Throttle[float] | None = None
         if clock_rate is not None:
             self._clocks = node.create_publisher(Clock, topics.CLOCK, qos.CLOCK)
@@ -74,16 +79,42 @@ class DriverWire:
 
     def publish(self, reading: Reading, backend: GuardedBackend) -> None:
         """Tell what was measured, of each group only if it is new."""
+        fresh = False
         for group, state in ((FIXTURE, reading.fixture), (HAND, reading.hand)):
             stamp = float(state.stamp[0])
             if group in self._states and stamp > self._stamps[group]:
                 self._stamps[group] = stamp
                 self._states[group].publish(self._codecs[group].pack(state))
+                fresh = True
         stamp = float(reading.hand.stamp[0])
         if self._clock is not None:
             self._clock.offer(stamp)
+        if fresh:
+            self._joints.offer((reading, backend.passive_joints()))
         if self._sent is not None and self._sent.get_subscription_count():
             self._sent.publish(self._sent_codec.pack(backend.sent[0], stamp))
+
+    def _publish_joints(self, newest: tuple[Reading, Array]) -> None:
+        """Publish all joints that have a reading in one message, as ROS's own tools expect it."""
+        reading, passive = newest
+        message = JointState()
+        stamp = 0.0
+        for group in self._states:
+            names, state = self._names[group], getattr(reading, group)
+            stamp = max(stamp, float(state.stamp[0]))
+            for i, name in enumerate(names):
+                if np.isfinite(state.q[0, i]):
+                    message.name.append(name)
+                    message.position.append(float(state.q[0, i]))
+                    message.velocity.append(float(state.qd[0, i]))
+                    message.effort.append(float(state.effort[0, i]))
+        for name, angle in zip(self._passive, passive[0], strict=False):
+            message.name.append(name)
+            message.position.append(float(angle))
+            message.velocity.append(0.0)
+            message.effort.append(0.0)
+        message.header.stamp = convert.to_stamp(stamp)
+        self._all.publish(message)
 
     def _publish_clock(self, stamp: float) -> None:
         self._clocks.publish(Clock(clock=convert.to_stamp(stamp)))

@@ -1,6 +1,6 @@
-"""Simulated time: every node of a simulated graph follows the world's clock, and only that."""
+"""A simulated graph to the tools of others: every node follows the world's clock, and only that;
+all joints are in `joint_states`."""
 
-import shlex
 import signal
 import subprocess
 import time
@@ -17,6 +17,8 @@ from sensor_msgs.msg import JointState
 
 from handlab.graph import GraphConfig, build_graph
 from handlab.up import command
+from handlab_core.fixtures import FIXTURES
+from handlab_core.hands import make_hand
 from handlab_core.station import start_request
 from handlab_core.tasks import make_task
 from handlab_interfaces.srv import Teleport
@@ -25,6 +27,8 @@ from handlab_nodes.driver_wire import CLOCK_RATE
 from handlab_nodes.graph_station import GraphStation
 from handlab_nodes.spinner import Spinner
 from handlab_nodes.throttle import Throttle
+from handlab_sim.urdf import station_urdf
+from handlab_sim.worlds import Worlds
 
 TASK = make_task("valve")
 CLOSED = GraphConfig(runner=False, learner=False)
@@ -47,7 +51,7 @@ def processes(*words):
 def listening(config=CLOSED, namespaces=("",)):
     """Graphs, one in each namespace, and a node beside them."""
     words = [
-        [*shlex.split(command(node)), "-r", f"__ns:=/{namespace}"]
+        [*command(node), "-r", f"__ns:=/{namespace}"]
         for namespace in namespaces
         for node in build_graph(config)
     ]
@@ -209,3 +213,44 @@ def test_two_simulated_robots_in_one_domain_have_a_clock_each():
         assert {newest[name] for name in names if name.startswith("right/")} == {0.0}
         assert set(clocks["right"].stamps) == {0.0}
         assert node.count_publishers("/clock") == 0
+
+
+def moving_joints(hand, fixture):
+    return {
+        joint.get("name")
+        for joint in station_urdf(hand, fixture).iter("joint")
+        if joint.get("type") not in (None, "fixed")
+    }
+
+
+@pytest.mark.parametrize("name", sorted(FIXTURES))
+def test_the_passive_joints_are_those_of_the_description_in_the_simulations_order(name):
+    hand, fixture = make_hand("claw"), FIXTURES.make(name)
+    known = {*hand.joints, fixture.joint, *fixture.passive}
+    assert moving_joints(hand, fixture) == known
+    model = Worlds(hand, fixture).model
+    order = [model.joint(i).name for i in range(model.njnt)]
+    assert [joint for joint in order if joint in fixture.passive] == list(fixture.passive)
+
+
+def test_every_joint_is_in_joint_states_the_lobes_too_and_the_newest_comes():
+    task = make_task("valve_foam")
+    with listening(GraphConfig("valve_foam", runner=False, learner=False)) as (node, spinner):
+        heard, newest = Heard(node, JointState, "/joint_states"), []
+        node.create_subscription(JointState, "/joint_states", newest.append, 10)
+        states = Heard(node, JointState, topics.HAND_STATES, depth=qos.STREAM)
+        station = GraphStation(node, spinner, task, lockstep=True)
+        spinner.wait(lambda: states.stamps, "the driver")
+        station.reset(start_request(task, 0, np.array([0]), teleport=True))
+        for _ in range(100):
+            station.step(task.hand.nominal[None, :] + 0.3)
+        spinner.wait(
+            lambda: newest and heard.stamps[-1] == states.stamps[-1], "the newest state", 5.0
+        )
+        assert heard.never_back() and len(heard.stamps) < len(states.stamps) / 2
+        message = newest[-1]
+        assert set(message.name) == moving_joints(task.hand, task.fixture)
+        sizes = {len(message.position), len(message.velocity), len(message.effort)}
+        assert sizes == {len(message.name)}
+        lobes = [q for n, q in zip(message.name, message.position, strict=True) if "lobe" in n]
+        assert np.abs(lobes).max() > 0.0  # bent by weight or fingers
