@@ -235,7 +235,7 @@ def up(
     reward: Annotated[str, typer.Option(help="Reward variant; default: the task's own")] = "",
     viewer: Annotated[bool, typer.Option(help="Serve the browser viewer")] = False,
     compose: Compose = False,
-    bag: Annotated[str, typer.Option(help="Folder for recordings")] = "",
+    bag: Annotated[str, typer.Option(help="Folder of the recording; a bag there is replaced")] = "",
     network: Network = False,
 ) -> None:
     """Start a task's graph of nodes and show what they say; Ctrl-C stops it."""
@@ -243,6 +243,10 @@ def up(
     from handlab.graph import GraphConfig, build_graph, on_machine
     from handlab.progress import console, show
     from handlab.up import Graph
+    from handlab_core.bag_folder import check_bag_folder
+
+    if bag:
+        check_bag_folder(Path(bag))
 
     config = GraphConfig(
         task, pace=pace, rate=rate, reward=reward, bag=bag, viewer=viewer, estimator=estimator,
@@ -379,12 +383,19 @@ def gait(
     generations: int = 220,
     replay_weight: Annotated[float, typer.Option(help="Of what the engaged hand repeats")] = 1.0,
     start: Annotated[str, typer.Option(help="A task whose gait to begin from")] = "",
+    output: Annotated[
+        Path | None, typer.Option(help="File to write; default: gaits/<time>-<task>.json")
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Replace the task's own gait, if this one is better")
+    ] = False,
     seed: Seed = 0,
+    as_json: AsJson = False,
 ) -> None:
-    """Search the scripted teacher's gait for a task anew, and keep it in config/gaits/."""
+    """Search a gait for the scripted teacher of a task; the task's own stays as it is."""
     from rich.progress import Progress
 
-    from handlab.gait_search import GaitSearch, SearchConfig, write_gait
+    from handlab.gait_search import SearchConfig, default_output, search_gait
     from handlab.progress import console
     from handlab_core.demos.gait import load_gait
     from handlab_core.tasks import make_task
@@ -402,8 +413,16 @@ def gait(
         def on_generation(number: int, cost: float) -> None:
             bar.update(shown, completed=number + 1, description=f"cost {cost:.2f} rad")
 
-        found = GaitSearch(chosen, config, first).run(on_generation)
-    print(write_gait(chosen, found, config, ["./handlab", *sys.argv[1:]], begun))
+        found = search_gait(
+            chosen, config, output or default_output(chosen), keep,
+            ["./handlab", *sys.argv[1:]], begun, on_generation,
+        )  # fmt: skip
+    print(f"cost {found.cost:.3f} rad: {found.file}")
+    if found.own_cost is not None:
+        print(f"cost {found.own_cost:.3f} rad: the gait that {task} had, by the same measure")
+    advice = "" if keep else "; --keep replaces it by a better one"
+    print(f"{task} has the new gait now" if found.kept else f"{task} keeps its own gait{advice}")
+    _finish({**vars(found), "file": str(found.file)}, as_json)
 
 
 @app.command()

@@ -8,17 +8,19 @@ same. So what is found is slow enough for the servos, and its contacts do not de
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import cma
 import numpy as np
 
 from handlab.teaching import Classroom
-from handlab_core.demos.gait import Gait, gait_file, gait_text
+from handlab_core.demos.gait import Gait, gait_file, gait_text, load_gait
 from handlab_core.demos.motion import Motion, to_episode
 from handlab_core.demos.teacher import Manner, gait_lesson
 from handlab_core.errors import BadConfig
-from handlab_core.files import write_atomically
+from handlab_core.files import check_writable, write_atomically
 from handlab_core.hands import Hand
 from handlab_core.tasks import Task
 from handlab_core.tasks.criteria import last_fifth
@@ -70,6 +72,8 @@ class GaitSearch:
     """
 
     def __init__(self, task: Task, config: SearchConfig, start: Gait | None = None) -> None:
+        if config.generations < 1:
+            raise BadConfig(f"a search needs at least 1 generation, not {config.generations}")
         if start is not None and (config.alike or start.poses.shape[0] != config.poses):
             raise BadConfig(f"a search from a gait needs its {start.poses.shape[0]} poses")
         self.task, self.config = task, config
@@ -104,17 +108,37 @@ class GaitSearch:
         return Gait(hand.target(REACH * cycle), rate, BRAKING * np.exp(numbers[:, -1] / 2))
 
     def costs(self, numbers: Array, generation: int) -> Array:
-        """How bad gaits are, (N,) rad; every generation's hands tremble anew."""
+        """How bad gaits are, (N,) rad; the trembling of every generation's hands is its own."""
+        far = np.abs(numbers[:, : self._shape[0]]).mean(axis=1)
+        return self._costs(self.gaits(numbers), far, generation)
+
+    def cost(self, gait: Gait) -> float:
+        """How bad one gait is [rad], over as many hands as a generation has.
+
+        Their starts, goals and trembling are those of the generation after the last, so that gaits
+        can be compared on ground that no search has seen.
+        """
+        count = self.config.population
+        far = np.abs(_numbers(self.task.hand, gait)[:-2]).mean()
+        led = Gait(
+            np.broadcast_to(gait.poses, (count, *gait.poses.shape)),
+            np.full(count, float(gait.rate)),
+            np.full(count, float(gait.braking)),
+        )
+        costs = self._costs(led, np.full(count, far), self.config.generations)
+        return float(costs.mean())
+
+    def _costs(self, gaits: Gait, far: Array, generation: int) -> Array:
+        """How bad gaits (N) are whose poses are so far from the middle of the range, (N,) rad."""
         config, room = self.config, self._room
         manner = Manner(noise=config.noise)
         episodes = range(generation * config.population, (generation + 1) * config.population)
-        lesson = gait_lesson(self.task, self.gaits(numbers))
+        lesson = gait_lesson(self.task, gaits)
         motions = room.demonstrate(lesson, manner, config.seed, episodes)
         shown = np.array([self._error(m.object.angle, m) for m in motions])
         actions = np.stack([to_episode(m, self.task).actions for m in motions], axis=1)
         repeated = room.replay(actions, config.seed, episodes)
         again = np.array([self._error(a, m) for a, m in zip(repeated, motions, strict=True)])
-        far = np.abs(numbers[:, : self._shape[0]]).mean(axis=1)
         cost: Array = shown + config.replay_weight * again + config.effort_weight * far
         return cost
 
@@ -164,13 +188,67 @@ def _numbers(hand: Hand, gait: Gait) -> Array:
     return np.concatenate((poses.ravel(), scales))
 
 
-def write_gait(
-    task: Task, gait: Gait, config: SearchConfig, command: Sequence[str], begun: Task | None
-) -> Path:
-    """Keep a gait as the task's, with how it was found, and `begun` from which task's if any."""
+@dataclass(frozen=True)
+class Found:
+    """What a search gave."""
+
+    file: Path
+    cost: float  # rad
+    own_cost: float | None  # rad, of the task's own gait by the same measure; None: it has none
+    kept: bool  # it is the task's own now
+
+
+def default_output(task: Task) -> Path:
+    """A new file for a gait, below the working directory."""
+    return Path("gaits") / f"{datetime.now():%Y%m%d-%H%M%S}-{task.name}.json"
+
+
+def search_gait(
+    task: Task,
+    config: SearchConfig,
+    output: Path,
+    keep: bool,
+    command: Sequence[str],
+    begun: Task | None,
+    on_generation: Callable[[int, float], None],
+) -> Found:
+    """Search a gait and write it; the task's own is replaced by a better one only, if asked to.
+
+    Args:
+        task: that is taught.
+        config: of the search.
+        output: file to write; must not exist.
+        keep: make the gait the task's own, in config/gaits/, if it is better than that.
+        command: kept with the gait.
+        begun: the task whose gait to begin from; None: from chance.
+        on_generation: called with each generation's number and its median cost.
+
+    Raises:
+        BadConfig: the output exists.
+        CannotWrite: it, or the task's own file if that may be replaced, cannot be written.
+    """
+    own = gait_file(task)
+    if output.exists():
+        raise BadConfig(f"{output} exists; choose another file for the gait")
+    check_writable(output.parent)
+    if keep:
+        check_writable(own.parent)
+    search = GaitSearch(task, config, load_gait(begun) if begun else None)
+    before = load_gait(task) if own.is_file() else None
+    found = search.run(on_generation)
+    cost = search.cost(found)
+    own_cost = None if before is None else search.cost(before)
+    text = gait_text(task, found, _source(config, command, begun))
+    write_atomically(output, text)
+    better = own_cost is None or cost < own_cost
+    if keep and better:
+        write_atomically(own, text)
+    return Found(output, cost, own_cost, keep and better)
+
+
+def _source(config: SearchConfig, command: Sequence[str], begun: Task | None) -> dict[str, Any]:
+    """How a gait was found."""
     source = {"command": " ".join(command), "library": f"cma {cma.__version__}", **asdict(config)}
     if begun is not None:
         source["begun"] = json.loads(gait_file(begun).read_text())["source"]
-    path = gait_file(task)
-    write_atomically(path, gait_text(task, gait, source))
-    return path
+    return source

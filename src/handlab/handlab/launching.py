@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
@@ -25,6 +26,7 @@ from handlab.graph import (
     on_machine,
 )
 from handlab_core.backend import BACKENDS
+from handlab_core.bag_folder import check_bag_folder
 from handlab_core.estimation.follower import ENCODER, ESTIMATORS
 from handlab_core.lifeline import supervised
 from handlab_core.lockstep import PACES
@@ -47,7 +49,7 @@ def task_launch(task_name: str) -> LaunchDescription:
         DeclareLaunchArgument("reward", default_value=task.reward, choices=sorted(task.rewards),
                               description="Variant of the reward."),
         DeclareLaunchArgument("bag", default_value="",
-                              description="Folder for recordings; empty: none."),
+                              description="Folder of the recording; replaces a bag; empty: none."),
         DeclareLaunchArgument("learner", default_value="true", choices=BOOLEAN,
                               description="Start the policy learner."),
         DeclareLaunchArgument("compose", default_value="false", choices=BOOLEAN,
@@ -65,7 +67,7 @@ def record_launch() -> LaunchDescription:
                               description="What is demonstrated."),
         *_station_arguments(),
         DeclareLaunchArgument("bag", default_value="recordings/bag",
-                              description="Folder of the recording; replaced."),
+                              description="Folder of the recording; a bag is replaced."),
         DeclareLaunchArgument("teacher", default_value=SCRIPT, choices=list(TEACHERS),
                               description="Who guides the hand; the script leads MuJoCo's."),
     ]  # fmt: skip
@@ -131,6 +133,8 @@ def _demonstration_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity
     )  # fmt: skip
     config = on_machine(plain, **machine)
     config = replace(config, calibration=calibration_of(config))
+    if config.bag and config.teacher:
+        check_bag_folder(Path(config.bag))
     nodes = [_action(node, chosen["namespace"]) for node in build_graph(config)]
     if chosen["rviz"] == "true":
         nodes += _rviz(
@@ -151,6 +155,8 @@ def _nodes(context: LaunchContext, task: Task) -> list[LaunchDescriptionEntity]:
     machine = {name: chosen[name] for name in ("hardware", "station", "port")}
     config = GraphConfig(task.name, rate=float(chosen["rate"]), **texts, **flags)
     config = on_machine(config, **machine)
+    if config.bag:
+        check_bag_folder(Path(config.bag))
     namespace = chosen["namespace"]
     nodes = [_action(node, namespace) for node in build_graph(config)]
     # Behind the driver: what it publishes first is what controllers start from.

@@ -10,6 +10,7 @@ from handlab.graph_client import GraphClient
 from handlab.progress import TrainingDisplay
 from handlab.sampling import local_sampler
 from handlab.up import BackgroundGraph
+from handlab_core.bag_folder import check_bag_folder
 from handlab_core.variation import parse_variations
 from handlab_learning.run_config import RunConfig
 from handlab_learning.run_folder import RunFolder
@@ -51,7 +52,7 @@ def train(
         compose: run the nodes of every step in one process (backend `graph` only).
     """
     config = folder.config()
-    if resume:
+    if resume and not folder.is_new():
         folder.newest_checkpoint()  # say what is missing before anything starts
     with TrainingDisplay(config) as display:
         if config.backend == "sim":
@@ -68,6 +69,7 @@ def train(
                 demonstrations=demonstrations,
                 first_sampler=first if worlds > 1 else None,  # one world stands for one robot
             ).run()
+        check_bag_folder(folder.bag)
         graph = GraphConfig(
             config.task,
             reward=config.reward,

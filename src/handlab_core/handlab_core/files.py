@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +231,8 @@ def check_writable(folder: Path) -> None:
         finally:
             probe.unlink(missing_ok=True)
             for part in missing:
-                part.rmdir()
+                with suppress(OSError):  # another process uses it already
+                    part.rmdir()
 
 
 def shown_path(path: Path) -> str:

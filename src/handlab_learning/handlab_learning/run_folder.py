@@ -89,6 +89,9 @@ class Summary(TypedDict):
     initial: NotRequired[Evaluation | None]
 
 
+COPY = "metrics.before-resume.jsonl"
+"""Name of the copy of all rows that is made before rows are dropped."""
+
 LOCK = ".lock"
 """Name of the file in a run's folder that the process that writes into it has locked."""
 
@@ -217,32 +220,48 @@ class RunFolder:
         """Leave the rows up to a checkpoint: later ones will be made again from there.
 
         The checkpoint carries its own row, in case that is not in the file. If whole rows are
-        dropped, all rows are kept once more in `metrics.before-resume.jsonl`.
+        dropped, all rows are kept once more in the file `COPY`.
 
         Raises:
             BadRun: rows before the checkpoint's are missing, so that it is of another run.
         """
         rows = self.metrics() if self.metrics_path.is_file() else []
+        lines = read_text(self.metrics_path, BadRun).split("\n") if rows else []
         last = reached.manifest["iteration"]
-        kept = [row for row in rows if row["iteration"] <= last]
+        kept = {
+            i: line for i, line in enumerate(lines[: len(rows)]) if rows[i]["iteration"] <= last
+        }
+        numbers = [rows[i]["iteration"] for i in kept]
+        text = "".join(line + "\n" for line in kept.values())
         own = reached.manifest.get("row")
-        if own is not None and (not kept or kept[-1]["iteration"] < last):
-            kept.append(own)
-        numbers = [row["iteration"] for row in kept]
+        if own is not None and numbers[-1:] != [last]:
+            numbers.append(last)
+            text += json.dumps(own) + "\n"
         if numbers != list(range(last + 1 - len(numbers), last + 1)) or len(numbers) < last:
             raise BadRun(
                 f"{self.metrics_path} has no gapless rows up to iteration {last}, of which "
                 f"{reached.manifest_path} is; restore the file, or begin a new run"
             )
-        if len(kept) == len(rows) and self._ends_whole():
+        if text == "\n".join(lines):
             return
-        if any(row["iteration"] > last for row in rows):
-            copy = self.metrics_path.with_name("metrics.before-resume.jsonl")
-            write_atomically(copy, self.metrics_path.read_bytes())
-        write_atomically(self.metrics_path, "".join(json.dumps(row) + "\n" for row in kept))
+        if len(kept) < len(rows):
+            write_atomically(self.path / COPY, "\n".join(lines))
+        write_atomically(self.metrics_path, text)
 
-    def _ends_whole(self) -> bool:
-        return self.metrics_path.is_file() and self.metrics_path.read_bytes()[-1:] == b"\n"
+    def is_new(self) -> bool:
+        """Whether the run ended before its first checkpoint, so that it begins again.
+
+        Raises:
+            BadRun: the metrics are damaged.
+        """
+        rows = self.metrics() if self.metrics_path.exists() else []
+        begun = checkpoint.manifests(self.checkpoints) or any(row["iteration"] > 0 for row in rows)
+        return not begun and self.config_path.exists()
+
+    def forget_beginning(self) -> None:
+        """Remove the row and the candidate that a run made before its first checkpoint."""
+        self.metrics_path.unlink(missing_ok=True)
+        self.forget_candidates(after=-1)
 
     def forget_candidates(self, after: int) -> None:
         """Remove candidates of iterations that will be made again."""

@@ -137,9 +137,11 @@ class Trainer:
             )
             self.progress = Progress()
             self._sieve = Sieve(_terms(self.task))
-            self._begun = resume
-            if resume:
+            self._begun = resume and not folder.is_new()
+            if self._begun:
                 self._resume()
+            elif resume:
+                folder.forget_beginning()
             self._leave = leave.pop_all()
 
     def run(self) -> Row:

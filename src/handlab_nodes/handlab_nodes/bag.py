@@ -25,6 +25,9 @@ from rosbags.rosbag2.storage_mcap import McapWriter
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
+from handlab_core.bag_folder import INFORMATION, METADATA
+from handlab_core.files import dump_yaml
+
 VERSION = 9
 """Of rosbag2's metadata; Jazzy's."""
 
@@ -66,6 +69,23 @@ def offered_qos(latched: bool, depth: int) -> Qos:
     )  # fmt: skip
 
 
+def _unfinished(file: str) -> dict[str, Any]:
+    """Metadata of a bag that is being written, with one file."""
+    start: dict[str, Any] = {"starting_time": {"nanoseconds_since_epoch": 0}}
+    nothing = start | {"duration": {"nanoseconds": 0}, "message_count": 0}
+    return nothing | {
+        "version": VERSION,
+        "storage_identifier": "mcap",
+        "relative_file_paths": [file],
+        "topics_with_message_count": [],
+        "compression_format": "",
+        "compression_mode": "",
+        "files": [{"path": file, **nothing}],
+        "custom_data": None,
+        "ros_distro": "rosbags",
+    }
+
+
 class _CheckedMcapWriter(McapWriter):
     """Writes MCAP files whose chunks carry their checksum, so that damage is found."""
 
@@ -90,6 +110,8 @@ class BagWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._writer = _Writer(path, version=VERSION, storage_plugin=StoragePlugin.MCAP)
         self._writer.open()
+        # The library writes metadata at the end. A bag whose writer dies before is a bag, too.
+        (path / METADATA).write_text(dump_yaml({INFORMATION: _unfinished(f"{path.name}.mcap")}))
         self._waiting = 0
 
     def connect(

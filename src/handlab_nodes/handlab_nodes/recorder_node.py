@@ -4,8 +4,9 @@ Messages are not decoded: the bytes on the wire are the bytes in the bag. What h
 file FLUSH_PERIOD later, whatever becomes of this process. Log times never go back; see `LogTime`.
 """
 
-import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,13 +22,15 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
-from handlab_core.errors import BadConfig
+from handlab_core.bag_folder import check_bag_folder, clear_bag_folder
+from handlab_core.errors import BadConfig, CannotWrite, HandlabError
+from handlab_core.files import writing
 from handlab_core.types import NS_PER_S
 from handlab_interfaces import msg as wire
 from handlab_nodes import qos, topics
 from handlab_nodes.bag import BagWriter
 from handlab_nodes.codec import ENCAPSULATION, STAMP
-from handlab_nodes.diagnostics import OK, Diagnostics
+from handlab_nodes.diagnostics import ERROR, OK, Diagnostics
 from handlab_nodes.inbox import Channel, Inbox
 from handlab_nodes.params import read_params
 from handlab_nodes.spinner import run
@@ -95,7 +98,7 @@ STREAMS = (JointState, wire.ObjectState, wire.Reward, ClockMsg)
 class RecorderParams:
     """Parameters of the node."""
 
-    bag: str = ""  # folder of the bag; replaced when recording starts again
+    bag: str = ""  # folder of the bag; a bag there is replaced when recording starts again
 
 
 class LogTime:
@@ -169,25 +172,28 @@ class RecorderNode(Node):
         if not bag:
             raise BadConfig("the recorder needs the parameter `bag`, a folder to write to")
         self._path = Path(bag)
+        check_bag_folder(self._path)
         self._tape: Tape | None = None
         self._heard: list[Channel[bytes]] = []
+        self._failure = ""  # why the recording ended early
         self._count, self._flushed = 0, 0.0
         self.create_service(SetBool, topics.RECORD, self._on_record)
         self._diagnostics = Diagnostics(self)
 
     def _on_record(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         try:
-            self._stop()
-            if request.data:
-                self._start()
-            response.success = True
-        except OSError as error:
-            response.message = f"cannot write {self._path}: {error.strerror}"
+            with writing(self._path):
+                self._stop()
+                if request.data:
+                    self._start()
+            response.message, self._failure = self._failure, ""
+            response.success = not response.message
+        except HandlabError as error:
+            response.message = str(error)
         return response
 
     def _start(self) -> None:
-        if self._path.exists():
-            shutil.rmtree(self._path)
+        clear_bag_folder(self._path)
         simulated = bool(self.get_parameter("use_sim_time").value)
         tape = self._tape = Tape(self._path, LogTime(self.get_clock(), simulated))
         for topic, (kind, offered) in RECORDED.items():
@@ -198,10 +204,13 @@ class RecorderNode(Node):
             def on_message(
                 data: bytes, connection: Connection = connection, topic: str = topic
             ) -> None:
-                tape.write(connection, topic, data)
-                self._count += 1
-                if topic == topics.SESSION:
-                    tape.bag.describe(_facts(data))
+                if self._failure:
+                    return
+                with self._reporting():
+                    tape.write(connection, topic, data)
+                    self._count += 1
+                    if topic == topics.SESSION:
+                        tape.bag.describe(_facts(data))
 
             queue = STREAM_QUEUE if offered is qos.STREAM else FACTS if topic in HOLD else QUEUE
             read = _bytes if kind in STREAMS else partial(_checked, kind)
@@ -223,30 +232,45 @@ class RecorderNode(Node):
         for channel in waiting:
             self.get_logger().warning(f"recording, but nothing comes on {channel.name}")
 
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        """Keep the node alive where the disk refuses; the next call of the service returns why."""
+        try:
+            with writing(self._path):
+                yield
+        except CannotWrite as error:
+            self._failure = str(error)
+            self.get_logger().error(f"{error}; the recording ends here")
+
     def _stop(self) -> None:
         for channel in self._heard:
             Inbox.of(self).close(channel)
         self._heard.clear()
-        if self._tape is not None:
-            self._tape.close()
-            self._tape = None
+        tape, self._tape = self._tape, None
+        if tape is not None and not self._failure:
+            tape.close()
 
     def destroy_node(self) -> None:
         """Close the bag, then the node."""
-        self._stop()
+        with self._reporting():
+            self._stop()
         super().destroy_node()
 
     def work(self, spinner: object) -> None:
         """Flush, often enough."""
         now = time.monotonic()
-        if self._tape is not None and now - self._flushed >= FLUSH_PERIOD:
+        if self._tape is None or self._failure:
+            return
+        if now - self._flushed >= FLUSH_PERIOD:
             self._flushed = now
-            self._tape.bag.flush()
+            with self._reporting():
+                self._tape.bag.flush()
 
     def report(self) -> None:
         """Tell how much was recorded."""
-        message = "recording" if self._tape else "idle"
-        self._diagnostics.publish(OK, message, {"messages": self._count})
+        message = self._failure or ("recording" if self._tape else "idle")
+        level = ERROR if self._failure else OK
+        self._diagnostics.publish(level, message, {"messages": self._count})
 
 
 def _stamp(data: bytes) -> int | None:
