@@ -15,7 +15,7 @@ os.environ["MPLBACKEND"] = "agg"  # figures are files; matplotlib fails at unkno
 import typer
 
 from handlab import ros_environment
-from handlab_core.errors import BadConfig, HandlabError
+from handlab_core.errors import BadConfig, CannotWrite, HandlabError
 from handlab_core.lifeline import leave
 from handlab_core.paths import share
 
@@ -148,10 +148,14 @@ def _train(
     try:
         summary = training.train(folder, resume is not None, worlds, viewer=viewer, compose=compose)
     except (KeyboardInterrupt, SystemExit, HandlabError):
-        if list(folder.checkpoints.glob("*.json")):
+        if folder.config_path.is_file():
             console.print(f"go on with: ./handlab train --resume {folder.path}")
         raise
-    page = report.write(folder)
+    try:
+        page = report.write(folder)
+    except CannotWrite:
+        console.print(f"the run has ended; write its report with: ./handlab report {folder.path}")
+        raise
     console.print(f"report: {page}")
     learned = learned_text(summary["robot_hours_to_success"], summary["algorithm"])
     print(

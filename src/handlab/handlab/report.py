@@ -52,6 +52,7 @@ def write(folder: RunFolder) -> Path:
 
     Raises:
         BadRun: the run has not ended, or its folder is damaged; nothing is written then.
+        CannotWrite: the disk, the folder or the user's rights do not allow it.
     """
     summary, rows, config = (
         folder.summary(),
@@ -145,9 +146,13 @@ def _page(
         source = f"data:video/mp4;base64,{_base64(film)}"
         moving = f"<video controls autoplay muted loop playsinline src='{source}'></video>"
     else:
+        remedy = (
+            "Free some space"
+            if "cannot write" in str(no_video)
+            else "Install EGL or OSMesa (Debian: libegl1 and libgl1-mesa-dri, or libosmesa6)"
+        )
         moving = (
-            f"<p class=missing>No video: {html.escape(str(no_video))}. Install EGL or OSMesa "
-            "(Debian: libegl1 and libgl1-mesa-dri, or libosmesa6), then: "
+            f"<p class=missing>No video: {html.escape(str(no_video))}. {remedy}, then: "
             f"<code>./handlab report {html.escape(str(summary['run_dir']))}</code></p>"
         )
     title = f"{summary['task']} by {summary['algorithm']}"

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from handlab_core.env import Env
 from handlab_core.errors import RenderingUnavailable
+from handlab_core.files import check_writable, produce_atomically
 from handlab_core.rollout import rollout
 from handlab_core.station import LocalStation
 from handlab_core.suite import SuiteTask
@@ -45,7 +46,11 @@ def render(checkpoint: Path, output: Path, seed: int = 0) -> str | None:
     """Render a video of the policy; return why it could not be done, or None.
 
     Tries EGL, then OSMesa, or only the one that MUJOCO_GL names.
+
+    Raises:
+        CannotWrite: the disk, the folder or the user's rights do not allow it.
     """
+    check_writable(output.parent)
     try:
         backends = offscreen.candidates()
     except RenderingUnavailable as error:
@@ -70,7 +75,10 @@ def render(checkpoint: Path, output: Path, seed: int = 0) -> str | None:
 
 def _write(path: Path, frames: list[NDArray[np.uint8]], rate: float) -> None:
     """Encode frames (H, W, 3) as H.264 in MP4, which every browser plays."""
-    scratch = path.with_name(f".{path.name}")
+    produce_atomically(path, lambda scratch: _encode(scratch, frames, rate))
+
+
+def _encode(scratch: Path, frames: list[NDArray[np.uint8]], rate: float) -> None:
     with av.open(str(scratch), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1000))
         stream.height, stream.width = frames[0].shape[:2]
@@ -79,7 +87,6 @@ def _write(path: Path, frames: list[NDArray[np.uint8]], rate: float) -> None:
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
-    scratch.replace(path)
 
 
 def _between(a: JointState, b: JointState, share: float) -> JointState:

@@ -16,7 +16,7 @@ from typing import Any
 
 from handlab.tables import rewrite_pages
 from handlab_core.errors import BadConfig, UnknownName
-from handlab_core.files import write_atomically
+from handlab_core.files import check_writable, write_atomically
 from handlab_core.paths import share
 
 
@@ -62,9 +62,13 @@ def run_bench(
     Raises:
         UnknownName: there is no such bench; the message lists those there are.
         BadConfig: the bench does not take one of the options.
+        CannotWrite: the result is to be kept, and its folder does not allow it.
     """
     if name not in benches:
         raise UnknownName("bench", name, benches)
+    if write:  # asked before hours of measuring
+        check_writable(results())
+        check_writable(share())
     taken = [option for option in inspect.signature(benches[name]).parameters if option != "seed"]
     if foreign := [f"--{option}" for option in options if option not in taken]:
         known = ", ".join(f"--{option}" for option in taken) or "none of these options"
