@@ -1,10 +1,12 @@
 """The graph as launch_ros actions, for `ros2 launch`."""
 
 import os
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import yaml
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction
 from launch.events import Shutdown
@@ -216,7 +218,10 @@ def _foreign_action(node: ForeignNode, namespace: str, simulated: bool) -> Node:
     if node.timed:
         parameters.append({"use_sim_time": simulated})
     if node.description:
-        parameters.append(_robot_description(node.description))
+        parameters += [
+            _robot_description(node.description),
+            {"frame_prefix": frame_prefix(namespace)},
+        ]
     end = _end_with(node.executable)
     return Node(
         package=node.package,
@@ -235,6 +240,30 @@ def _robot_description(urdf: str) -> dict[str, ParameterValue]:
     return {"robot_description": ParameterValue(urdf, value_type=str)}
 
 
+def frame_prefix(namespace: str) -> str:
+    """Return the prefix of a robot's frames on /tf, which all robots of a domain share."""
+    return f"{namespace.strip('/')}/" if namespace.strip("/") else ""
+
+
+def rviz_config(namespace: str) -> Path:
+    """Return the path of rviz's configuration for the robot in a namespace, written if need be."""
+    source = share() / "config" / "rviz" / "station.rviz"
+    if not (prefix := frame_prefix(namespace)):
+        return source
+    config = yaml.safe_load(source.read_text())
+    manager = config["Visualization Manager"]
+    manager["Global Options"]["Fixed Frame"] = f"{prefix}world"
+    for display in manager["Displays"]:
+        if "Reference Frame" in display:
+            display["Reference Frame"] = f"{prefix}world"
+        if display["Class"].endswith("/RobotModel"):
+            display["TF Prefix"] = prefix.rstrip("/")  # rviz adds the slash
+    folder = Path(tempfile.mkdtemp(prefix="handlab-rviz-"))
+    written = folder / source.name
+    written.write_text(yaml.safe_dump(config))
+    return written
+
+
 def _rviz(task: Task, namespace: str, simulated: bool, described: bool) -> list[Node]:
     """rviz2, and a robot_state_publisher for hand and object each.
 
@@ -249,12 +278,19 @@ def _rviz(task: Task, namespace: str, simulated: bool, described: bool) -> list[
             executable="robot_state_publisher",
             name=f"{group}_state_publisher",
             namespace=f"{namespace}/{group}",
-            parameters=[_robot_description(text), {"use_sim_time": simulated}],
-            remappings=[OWN_CLOCK],
+            parameters=[
+                _robot_description(text),
+                {"use_sim_time": simulated, "frame_prefix": frame_prefix(namespace)},
+            ],
+            # The station's, in which every joint of hand and object is.
+            remappings=[
+                ("/clock", f"/{namespace}/clock".replace("//", "/")),
+                ("joint_states", f"/{namespace}/joint_states".replace("//", "/")),
+            ],
         )
         for group, text in texts.items()
     ]
-    config = share() / "config" / "rviz" / "station.rviz"
+    config = rviz_config(namespace)
     rviz = Node(
         package="rviz2",
         executable="rviz2",
