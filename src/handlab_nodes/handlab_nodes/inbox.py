@@ -101,6 +101,7 @@ class Inbox:
         senders: Collection[str] | None = None,
         rivals: Collection[str] | None = None,
         strict: bool = False,
+        ordered: bool = False,
     ) -> "Channel[T]":
         """Receive messages.
 
@@ -114,13 +115,14 @@ class Inbox:
             senders: names of the nodes that may send; None: those in `topics.SENDERS`.
             rivals: nodes beside which no node that is not listed is heard; None: the senders.
             strict: use no message of other nodes, though no listed one publishes.
+            ordered: keep the order in which messages of all topics come, and ask for no sender.
         """
         if senders is None:
             senders = topics.SENDERS.get(topic, ())
         subscription = (holder or self.node).create_subscription(
             kind, topic, _not_called, _deep(profile), raw=True
         )
-        channel = Channel(self, subscription, topic, decode, use)
+        channel = Channel(self, subscription, topic, decode, use, ordered)
         channel.senders, channel.strict = frozenset(senders), strict
         channel.rivals = frozenset(senders if rivals is None else rivals)
         self._channels.append(channel)
@@ -130,6 +132,7 @@ class Inbox:
         """Use what has come, then end a subscription."""
         with channel.subscription.handle:
             channel.drain()
+        channel.closed = True
         self._channels.remove(channel)
         self.node.destroy_subscription(channel.subscription)
 
@@ -165,6 +168,7 @@ class Channel(Generic[T]):
         topic: str,
         decode: Callable[[bytes], T],
         use: Callable[[T], None],
+        ordered: bool = False,
     ) -> None:
         self.subscription, self.name = subscription, subscription.topic_name
         self.senders = self.rivals = frozenset[str]()
@@ -176,6 +180,10 @@ class Channel(Generic[T]):
         self._holders: dict[str, tuple[bytes, float]] = {}  # GID and when it was heard, by name
         self._waiting: deque[tuple[bytes, bytes, float]] = deque()
         self.overtaken: Callable[[tuple[bytes, dict[str, int]]], None] = self._on_overtaken
+        self.closed, self._ordered = False, ordered
+        if ordered:
+            subscription.callback = self.deliver
+            return
         subscription.__class__ = _Drained
         subscription._callback_type = Subscription.CallbackType.WithMessageInfo
         subscription.channel = self
@@ -192,7 +200,7 @@ class Channel(Generic[T]):
 
     def _receive(self, data: bytes, gid: bytes) -> None:
         """Use a message of a trusted publisher; have another one wait until its name is known."""
-        if gid in self._trusted:
+        if gid in self._trusted or self._ordered:
             self.deliver(data)
         elif len(self._waiting) < WAITING:
             self._waiting.append((data, gid, time.monotonic()))
@@ -239,7 +247,8 @@ class Channel(Generic[T]):
         """
         data, info = taken
         count = info["publication_sequence_number"]
-        due = [gid for gid in self._names() if self._counts.get(gid, 0) + 1 == count]
+        # Of a latched topic the first message that comes may have any number.
+        due = [gid for gid in self._names() if self._counts.get(gid, count - 1) + 1 == count]
         if len(due) == 1:
             self._counts[due[0]] = count
             self._receive(data, due[0])
@@ -261,6 +270,8 @@ class Channel(Generic[T]):
 
     def deliver(self, data: bytes) -> None:
         """Use a message, or drop it if its decoder raises anything."""
+        if self.closed:  # the executor hears of that at its next turn
+            return
         try:
             if not data:
                 raise ValueError(f"it is empty, or longer than {LONGEST} bytes")

@@ -214,9 +214,8 @@ class RecorderNode(Node):
 
             queue = STREAM_QUEUE if offered is qos.STREAM else FACTS if topic in HOLD else QUEUE
             read = _bytes if kind in STREAMS else partial(_checked, kind)
-            senders = () if offered is qos.COMMAND else None  # a stranger's commands are facts, too
             hear = Inbox.of(self).subscribe
-            self._heard.append(hear(kind, topic, read, on_message, queue, senders=senders))
+            self._heard.append(hear(kind, topic, read, on_message, queue, ordered=True))
         self._await_publishers()
 
     def _await_publishers(self) -> None:
