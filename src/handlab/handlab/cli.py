@@ -1,10 +1,13 @@
 """The command line: `./handlab VERB`."""
 
+import importlib.metadata
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,28 +18,62 @@ os.environ["MPLBACKEND"] = "agg"  # figures are files; matplotlib fails at unkno
 import typer
 
 from handlab import ros_environment
+from handlab.options import (
+    Episodes,
+    Minutes,
+    Points,
+    Poses,
+    Speed,
+    Torque,
+    Worlds,
+    argument,
+    option,
+    path_argument,
+    path_option,
+)
+from handlab.terminal import PROGRAM, command, console, show
+from handlab_core import validation
 from handlab_core.errors import BadConfig, CannotWrite, HandlabError
+from handlab_core.files import shown_path
 from handlab_core.lifeline import leave
 from handlab_core.paths import share
+from handlab_core.validation import Count, Fraction, Index, NotNegative, Positive, Text
 
 app = typer.Typer(
-    help="Teach a robot hand a skill, on MuJoCo or on the real thing.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
+LONGEST_LINE = 400
+"""Characters of a message about the command line."""
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"handlab {importlib.metadata.version('handlab')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Teach a robot hand a skill, on MuJoCo or on the real thing."""
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object, last.")]
-Seed = Annotated[int, typer.Option(help="Fixes starts, goals and noise.")]
-TaskName = Annotated[str, typer.Argument(help="See `handlab tasks`.")]
-Hardware = Annotated[str, typer.Option(help="mujoco, dynamixel or allegro")]
-StationFile = Annotated[str, typer.Option(help="Station file; default: config/hands/<hand>.yaml")]
-Port = Annotated[str, typer.Option(help="In place of the station file's; emulated: no hand needed")]
-Estimator = Annotated[str, typer.Option(help="What follows the object: encoder or camera")]
+Seed = Annotated[int, option(validation.Seed, "Fixes starts, goals and noise.")]
+TaskName = Annotated[str, argument(Text, "See `./handlab tasks`.")]
+Hardware = Annotated[str, option(Text, "mujoco, dynamixel or allegro")]
+StationFile = Annotated[str, path_option("Station file; default: config/hands/<hand>.yaml")]
+Port = Annotated[str, path_option("In place of the station file's; emulated: no hand needed")]
+Estimator = Annotated[str, option(Text, "What follows the object: encoder or camera")]
 Vary = Annotated[
     list[str] | None,
-    typer.Option("--vary", help="name=value, name=lower:upper or name=a,b,c; docs/variations.md"),
+    option(Text, "name=value, name=lower:upper or name=a,b,c; docs/variations.md", "--vary"),
 ]
 
 
@@ -57,7 +94,7 @@ Network = Annotated[
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", help="A setting of the algorithm: name=value, more than once."),
+    option(Text, "A setting of the algorithm: name=value, more than once.", "--set"),
 ]
 
 
@@ -83,28 +120,26 @@ def demo(
 
 @app.command()
 def train(
-    task: Annotated[
-        str, typer.Argument(help="See `handlab tasks`; not needed with --resume.")
-    ] = "",
+    task: Annotated[str, argument(Text, "See `./handlab tasks`; not needed with --resume.")] = "",
     algorithm: Annotated[
-        str, typer.Option(help="npg: from nothing; bc, dapg: from demonstrations")
+        str, option(Text, "npg: from nothing; bc, dapg: from demonstrations")
     ] = "npg",
     demos: Annotated[
-        str, typer.Option(help="A bag (default: the task's own), or a Minari dataset for adroit_*")
+        str, path_option("A bag (default: the task's own), or a Minari dataset for adroit_*")
     ] = "",
-    backend: Annotated[str, typer.Option(help="graph: the ROS nodes; sim: this process")] = "graph",
+    backend: Annotated[str, option(Text, "graph: the ROS nodes; sim: this process")] = "graph",
     hardware: Hardware = "mujoco",
     station: StationFile = "",
     port: Port = "",
     estimator: Estimator = "encoder",
-    reward: Annotated[str, typer.Option(help="Reward variant; default: the task's own")] = "",
-    max_hours: Annotated[float, typer.Option(help="Robot-hours, resets counted")] = 6.0,
-    until: Annotated[str, typer.Option(help="success, strict or hours: when to stop")] = "strict",
-    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder")] = None,
+    reward: Annotated[str, option(Text, "Reward variant; default: the task's own")] = "",
+    max_hours: Annotated[float, option(Positive, "Robot-hours, resets counted")] = 6.0,
+    until: Annotated[str, option(Text, "success, strict or hours: when to stop")] = "strict",
+    resume: Annotated[Path | None, path_option("Go on with the run in this folder")] = None,
     settings: Settings = None,
     vary: Vary = None,
     seed: Seed = 0,
-    worlds: Annotated[int, typer.Option(help="Side by side, with --backend sim")] = 20,
+    worlds: Annotated[int, option(Worlds, "Side by side, with --backend sim")] = 20,
     viewer: Annotated[
         bool, typer.Option(help="Watch in the browser, with --backend graph")
     ] = False,
@@ -139,24 +174,24 @@ def _train(
     compose: bool = False,
 ) -> None:
     from handlab import report, training
-    from handlab.progress import console, learned_text
+    from handlab.progress import learned_text
     from handlab_learning.evaluate import rate_text
     from handlab_learning.run_folder import RunFolder
 
     folder = RunFolder(resume) if resume is not None else training.new_run(config)
-    console.print(f"run folder: {folder.path}")
+    show(f"run folder: {folder.path}")
     try:
         summary = training.train(folder, resume is not None, worlds, viewer=viewer, compose=compose)
     except (KeyboardInterrupt, SystemExit, HandlabError):
         if folder.config_path.is_file():
-            console.print(f"go on with: ./handlab train --resume {folder.path}")
+            show(f"go on with: {command('train', '--resume', folder.path)}")
         raise
     try:
         page = report.write(folder)
     except CannotWrite:
-        console.print(f"the run has ended; write its report with: ./handlab report {folder.path}")
+        show(f"the run has ended; write its report with: {command('report', folder.path)}")
         raise
-    console.print(f"report: {page}")
+    show(f"report: {page}")
     learned = learned_text(summary["robot_hours_to_success"], summary["algorithm"])
     print(
         f"{summary['task']}: {learned}; success {rate_text(summary)} of "
@@ -173,17 +208,17 @@ def _train(
 
 @app.command()
 def evaluate(
-    checkpoint: Annotated[Path, typer.Argument(help="A run folder, or a checkpoint in one")],
-    episodes: int = 30,
-    backend: Annotated[str, typer.Option(help="graph or sim; hardware needs the graph")] = "sim",
+    checkpoint: Annotated[Path, path_argument("A run folder, or a checkpoint in one")],
+    episodes: Annotated[int, option(Episodes)] = 30,
+    backend: Annotated[str, option(Text, "graph or sim; hardware needs the graph")] = "sim",
     hardware: Hardware = "mujoco",
     station: StationFile = "",
     port: Port = "",
     estimator: Estimator = "encoder",
     vary: Vary = None,
-    points: Annotated[int, typer.Option(help="Of each range that is varied, with its ends")] = 5,
+    points: Annotated[int, option(Points, "Of each range that is varied, with its ends")] = 5,
     policy: Annotated[
-        str, typer.Option(help="best or last, of a run; default: the best, if the run keeps one")
+        str, option(Text, "best or last, of a run; default: the best, if the run keeps one")
     ] = "",
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -234,18 +269,17 @@ def up(
     station: StationFile = "",
     port: Port = "",
     estimator: Estimator = "encoder",
-    pace: Annotated[str, typer.Option(help="real or lockstep")] = "real",
-    rate: Annotated[float, typer.Option(help="Hz, of the driver, in pace real")] = 100.0,
-    reward: Annotated[str, typer.Option(help="Reward variant; default: the task's own")] = "",
+    pace: Annotated[str, option(Text, "real or lockstep")] = "real",
+    rate: Annotated[float, option(Positive, "Hz, of the driver, in pace real")] = 100.0,
+    reward: Annotated[str, option(Text, "Reward variant; default: the task's own")] = "",
     viewer: Annotated[bool, typer.Option(help="Serve the browser viewer")] = False,
     compose: Compose = False,
-    bag: Annotated[str, typer.Option(help="Folder of the recording; a bag there is replaced")] = "",
+    bag: Annotated[str, path_option("Folder of the recording; a bag there is replaced")] = "",
     network: Network = False,
 ) -> None:
     """Start a task's graph of nodes and show what they say; Ctrl-C stops it."""
     from handlab.domain import Domain
     from handlab.graph import GraphConfig, build_graph, on_machine
-    from handlab.progress import console, show
     from handlab.up import Graph
     from handlab_core.bag_folder import check_bag_folder
 
@@ -266,24 +300,26 @@ def up(
 
 @app.command()
 def emulate(
-    wire: Annotated[str, typer.Argument(help="dynamixel or allegro")] = "dynamixel",
+    wire: Annotated[str, argument(Text, "dynamixel or allegro")] = "dynamixel",
     station: StationFile = "",
-    port: Annotated[str, typer.Option(help="Where it is found; default: a new port")] = "",
-    interface: Annotated[str, typer.Option(help="allegro: of python-can")] = "",
-    channel: Annotated[str, typer.Option(help="allegro: of the interface")] = "",
+    port: Annotated[str, path_option("Where it is found; default: a new port")] = "",
+    interface: Annotated[str, option(Text, "allegro: of python-can")] = "",
+    channel: Annotated[str, option(Text, "allegro: of the interface")] = "",
     seed: Seed = 0,
 ) -> None:
     """Emulate a hand's motors down to the wire, with MuJoCo behind them, until Ctrl-C."""
     from handlab.emulation import WIRES, can_port, make_emulated, serve
     from handlab.graph import EMULATED, GraphConfig, on_machine
-    from handlab_core.errors import BadConfig
+    from handlab_core.errors import BadConfig, UnknownName
     from handlab_hardware.station_file import station_path
 
+    if wire not in WIRES:
+        raise UnknownName("wire", wire, WIRES)
     if (interface or channel) and (wire != "allegro" or port):
         raise BadConfig("--interface and --channel are of an Allegro hand, and in place of --port")
     chosen = on_machine(GraphConfig(pace="real"), wire, station, EMULATED)
     default = can_port(interface, channel) if wire == "allegro" else chosen.port
-    path = Path(station or station_path(WIRES.get(wire, wire)))
+    path = Path(station or station_path(WIRES[wire]))
     motors = make_emulated(wire, path, port or default, chosen.fixture_port, seed)
     print(f"{motors.name}; Ctrl-C ends it", flush=True)
     serve(motors)
@@ -292,22 +328,20 @@ def emulate(
 @app.command()
 def record(
     task: TaskName,
-    episodes: int = 20,
-    teacher: Annotated[str, typer.Option(help="person, or script: only with MuJoCo")] = "",
-    bag: Annotated[Path | None, typer.Option(help="Folder of the recording")] = None,
+    episodes: Annotated[int, option(Episodes)] = 20,
+    teacher: Annotated[str, option(Text, "person, or script: only with MuJoCo")] = "",
+    bag: Annotated[Path | None, path_option("Folder of the recording")] = None,
     hardware: Hardware = "mujoco",
     station: StationFile = "",
     port: Port = "",
     estimator: Estimator = "encoder",
-    pace: Annotated[
-        str, typer.Option(help="real or lockstep; default: whichever is possible")
-    ] = "",
+    pace: Annotated[str, option(Text, "real or lockstep; default: whichever is possible")] = "",
     hold: Annotated[
-        float, typer.Option(help="N m, with which passive joints resist; 0 lets them fall")
+        float, option(Torque, "N m, with which passive joints resist; 0 lets them fall")
     ] = 0.0,
-    speed: Annotated[float, typer.Option(help="Of the script, times its own")] = 1.0,
-    noise: Annotated[float, typer.Option(help="Of the script's hand, rad")] = 0.02,
-    failures: Annotated[float, typer.Option(help="Part that the script breaks off")] = 0.0,
+    speed: Annotated[float, option(Speed, "Of the script, times its own")] = 1.0,
+    noise: Annotated[float, option(NotNegative, "Of the script's hand, rad")] = 0.02,
+    failures: Annotated[float, option(Fraction, "Part that the script breaks off")] = 0.0,
     keep: Annotated[bool, typer.Option(help="Accept what the script fails at, too")] = False,
     viewer: bool = False,
     seed: Seed = 0,
@@ -335,17 +369,17 @@ def record(
 
 @app.command()
 def replay(
-    bag: Annotated[Path, typer.Argument(help="Folder of a recording")],
-    way: Annotated[str, typer.Option("--on", help="hand, look: only show; data: only compute")] = (
+    bag: Annotated[Path, path_argument("Folder of a recording")],
+    way: Annotated[str, option(Text, "hand, look: only show; data: only compute", "--on")] = (
         "look"
     ),
-    episode: Annotated[list[int] | None, typer.Option(help="Numbers; default: all")] = None,
+    episode: Annotated[list[int] | None, option(Index, "Numbers; default: all")] = None,
     reset: Annotated[bool, typer.Option(help="Bring the hand to the start first")] = True,
     hardware: Hardware = "mujoco",
     station: StationFile = "",
     port: Port = "",
     estimator: Estimator = "encoder",
-    pace: Annotated[str, typer.Option(help="real or lockstep")] = "real",
+    pace: Annotated[str, option(Text, "real or lockstep")] = "real",
     viewer: Annotated[bool, typer.Option(help="Serve the browser viewer")] = True,
     as_json: AsJson = False,
     network: Network = False,
@@ -382,13 +416,13 @@ def replay(
 @app.command()
 def gait(
     task: TaskName,
-    poses: Annotated[int, typer.Option(help="In a cycle")] = 4,
+    poses: Annotated[int, option(Poses, "In a cycle")] = 4,
     alike: Annotated[bool, typer.Option(help="All fingers do the same, one after another")] = False,
-    generations: int = 220,
-    replay_weight: Annotated[float, typer.Option(help="Of what the engaged hand repeats")] = 1.0,
-    start: Annotated[str, typer.Option(help="A task whose gait to begin from")] = "",
+    generations: Annotated[int, option(Count)] = 220,
+    replay_weight: Annotated[float, option(NotNegative, "Of what the engaged hand repeats")] = 1.0,
+    start: Annotated[str, option(Text, "A task whose gait to begin from")] = "",
     output: Annotated[
-        Path | None, typer.Option(help="File to write; default: gaits/<time>-<task>.json")
+        Path | None, path_option("File to write; default: gaits/<time>-<task>.json")
     ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Replace the task's own gait, if this one is better")
@@ -400,7 +434,6 @@ def gait(
     from rich.progress import Progress
 
     from handlab.gait_search import SearchConfig, default_output, search_gait
-    from handlab.progress import console
     from handlab_core.demos.gait import load_gait
     from handlab_core.tasks import make_task
 
@@ -431,13 +464,13 @@ def gait(
 
 @app.command()
 def bench(
-    name: str,
+    name: Annotated[str, argument(Text, "Name of the measurement")],
     as_json: AsJson = False,
     seed: Seed = 0,
     write: Annotated[bool, typer.Option(help="Keep the result in results/")] = False,
-    minutes: Annotated[float | None, typer.Option(help="Duration of pace and soak")] = None,
-    hardware: Annotated[str | None, typer.Option(help="Of pace: mujoco, dynamixel")] = None,
-    port: Annotated[str | None, typer.Option(help="Of pace's hardware; emulated: no hand")] = None,
+    minutes: Annotated[float | None, option(Minutes, "Duration of pace and soak")] = None,
+    hardware: Annotated[str | None, option(Text, "Of pace: mujoco, dynamixel")] = None,
+    port: Annotated[str | None, path_option("Of pace's hardware; emulated: no hand")] = None,
     compose: Annotated[bool | None, typer.Option(help="Of parity: see train")] = None,
 ) -> None:
     """Measure something beside its limit, in one run."""
@@ -454,7 +487,7 @@ def bench(
 
 
 @app.command()
-def report(run: Path) -> None:
+def report(run: Annotated[Path, path_argument("Folder of a finished run")]) -> None:
     """Write the report of a finished run again."""
     from handlab import report as reports
     from handlab_learning.run_folder import RunFolder
@@ -464,11 +497,13 @@ def report(run: Path) -> None:
 
 @app.command()
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs")],
-    output: Annotated[Path, typer.Option(help="The picture to write")] = Path("compare.png"),
+    runs: Annotated[list[Path], path_argument("Folders of finished runs")],
+    output: Annotated[
+        Path | None, path_option("The picture to write, a PNG; default: figures only")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Draw the learning curves of runs; those that differ in the seed alone become one."""
+    """Compare the learning curves of runs; runs that differ in the seed alone become one."""
     from handlab import compare as comparison
     from handlab.progress import learned_text
 
@@ -481,7 +516,7 @@ def compare(
         )
         print(f"{name}: {learned} (median of seeds {group['seeds']})")
         print(f"  success of the best policies: {best}; of the last: {last}")
-    print(output)
+    print("figures only; add --output FILE.png for the curves" if output is None else output)
     _finish(figures, as_json)
 
 
@@ -489,7 +524,9 @@ def compare(
 def view(task: TaskName = "valve", network: Network = False) -> None:
     """Serve the browser viewer for a graph that is already up."""
     from handlab import viewer
+    from handlab_core.tasks import make_task
 
+    make_task(task)
     ros_environment.prepare()
     viewer.main(["--ros-args", "-p", f"task:={task}"])
 
@@ -561,22 +598,67 @@ def _end_in_order() -> None:
             signal.signal(number, end)
 
 
-def main() -> None:
-    """Run a verb; what went wrong is one sentence, not a traceback."""
-    _end_in_order()
+UsageError: Any = typer.BadParameter.__base__
+"""Raised for a command line that cannot be understood; typer names its subclass only."""
+
+
+def run(words: Sequence[str]) -> int:
+    """Run a verb; return its exit code. A failure is one line and 1, of a wrong command line 2.
+
+    Args:
+        words: the command line behind the program's name.
+    """
     try:
-        if not WITHOUT_ROS & set(sys.argv[1:]):
+        if not WITHOUT_ROS & set(words):
             ros_environment.check_middleware()
-        app()
-    except HandlabError as error:
-        print(f"handlab: {error}", file=sys.stderr)
-        leave(1)
+        code = app(list(words) or ["--help"], standalone_mode=False, prog_name=PROGRAM)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit
+        return 1
     except KeyboardInterrupt:
-        leave(128 + signal.SIGINT)
+        return 128 + signal.SIGINT
     except SystemExit as end:
-        if isinstance(end.code, int):
-            leave(end.code)
-        raise
+        return int(end.code or 0)
+    except UsageError as error:
+        verb = error.ctx.command_path if error.ctx else PROGRAM
+        print(f"handlab: {_short(error.format_message())}; see {verb} --help", file=sys.stderr)
+        return 2
+    except (HandlabError, OSError, UnicodeError, MemoryError, RecursionError) as error:
+        print(f"handlab: {_reason(error)}", file=sys.stderr)
+        return 1
+    return code or 0
+
+
+def main() -> None:
+    """Run the verb that this process was started for."""
+    _end_in_order()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal's encoding may lack a character
+            stream.reconfigure(errors="backslashreplace")
+    leave(run(sys.argv[1:]))  # at once: someone waits for the end
+
+
+def _reason(error: Exception) -> str:
+    """Return the line that a user reads."""
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error)
+        if error.filename is None:
+            return reason
+        return f"{shown_path(Path(os.fsdecode(error.filename)))}: {reason}"
+    if isinstance(error, UnicodeError):
+        return f"text that is not UTF-8: {_short(str(error))}"
+    if isinstance(error, MemoryError):
+        return "not enough memory: ask for fewer worlds, episodes or points"
+    if isinstance(error, RecursionError):
+        return "something is nested too deeply to be read"
+    return str(error)
+
+
+def _short(text: str) -> str:
+    """Return a message of the command-line library on one line, a long value cut."""
+    line = " ".join(text.split()).rstrip(".")
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 80]} ... {line[-70:]}"
 
 
 if __name__ == "__main__":

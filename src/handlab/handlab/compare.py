@@ -48,12 +48,12 @@ def read_run(path: Path) -> Run:
     return Run(folder, config, summary, curve)
 
 
-def compare(paths: Sequence[Path], picture: Path) -> dict[str, Any]:
+def compare(paths: Sequence[Path], picture: Path | None) -> dict[str, Any]:
     """Draw runs beside each other and return their figures.
 
     Args:
         paths: of run folders.
-        picture: a PNG to write.
+        picture: a PNG to write; None: none is drawn.
 
     Raises:
         BadRun: one is not a finished run, or comes twice, or a seed comes twice in a group.
@@ -69,9 +69,10 @@ def compare(paths: Sequence[Path], picture: Path) -> dict[str, Any]:
                     "leave one out"
                 )
         group.append(run)
-    overlay({name: [run.curve for run in runs] for name, runs in groups.items()}, picture)
+    if picture is not None:
+        overlay({name: [run.curve for run in runs] for name, runs in groups.items()}, picture)
     return {
-        "picture": str(picture),
+        "picture": None if picture is None else str(picture),
         "groups": {name: _figures(runs) for name, runs in groups.items()},
     }
 

@@ -9,8 +9,8 @@ from rich.progress import Progress
 
 from handlab.graph import GraphConfig
 from handlab.graph_client import GraphClient
-from handlab.progress import console
 from handlab.sampling import local_sampler
+from handlab.terminal import console
 from handlab.up import BackgroundGraph
 from handlab_core.errors import BadConfig
 from handlab_core.estimation.follower import ENCODER

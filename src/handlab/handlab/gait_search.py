@@ -5,7 +5,6 @@ the actions that are inferred from that motion, replayed open loop, have the eng
 same. So what is found is slow enough for the servos, and its contacts do not depend on luck.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -20,7 +19,7 @@ from handlab_core.demos.gait import Gait, gait_file, gait_text, load_gait
 from handlab_core.demos.motion import Motion, to_episode
 from handlab_core.demos.teacher import Manner, gait_lesson
 from handlab_core.errors import BadConfig
-from handlab_core.files import check_writable, write_atomically
+from handlab_core.files import check_writable, read_json, write_atomically
 from handlab_core.hands import Hand
 from handlab_core.tasks import Task
 from handlab_core.tasks.criteria import last_fifth
@@ -250,5 +249,5 @@ def _source(config: SearchConfig, command: Sequence[str], begun: Task | None) ->
     """How a gait was found."""
     source = {"command": " ".join(command), "library": f"cma {cma.__version__}", **asdict(config)}
     if begun is not None:
-        source["begun"] = json.loads(gait_file(begun).read_text())["source"]
+        source["begun"] = read_json(gait_file(begun))["source"]
     return source

@@ -6,9 +6,11 @@
 import os
 import tempfile
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import yaml
+from pydantic import Field
 
 from handlab_core.backend import BACKENDS
 from handlab_core.demos.teacher import Manner
@@ -17,6 +19,8 @@ from handlab_core.estimation.follower import CAMERA, ENCODER, check_estimator
 from handlab_core.hands import Hand
 from handlab_core.lockstep import PACES
 from handlab_core.tasks import make_task
+from handlab_core.validation import Flag, Number, Positive, Seed, Text, build, checked
+from handlab_hardware.station_file import load_station, station_path
 from handlab_nodes import topics
 
 PERSON, SCRIPT = "person", "script"
@@ -87,49 +91,49 @@ class NodeSpec:
         return f"{self.package}.{self.executable}"
 
 
-@dataclass(frozen=True)
+@checked
 class GraphConfig:
     """What a graph is made for."""
 
-    task: str = "valve"
-    hardware: str = "mujoco"
-    pace: str = "lockstep"
-    station: str = ""
+    task: Text = "valve"
+    hardware: Text = "mujoco"
+    pace: Text = "lockstep"
+    station: Text = ""
     """Path of the station file, for hardware; empty: the one that comes with handlab."""
-    port: str = ""
+    port: Text = ""
     """In the place of the station file's; empty: that one."""
-    fixture_port: str = ""
+    fixture_port: Text = ""
     """The same for the fixture, where it has a driver of its own."""
-    emulate: bool = False
+    emulate: Flag = False
     """Emulate the motors on `port`, with MuJoCo behind them."""
-    reward: str = ""
+    reward: Text = ""
     """Reward variant; empty is the task's own."""
-    bag: str = ""
+    bag: Text = ""
     """Folder for recordings; empty: no recorder."""
-    runner: bool = True
+    runner: Flag = True
     """Without it, somebody else commands the hand: a Gymnasium environment, for example."""
-    learner: bool = True
-    viewer: bool = False
-    rate: float = 100.0
+    learner: Flag = True
+    viewer: Flag = False
+    rate: Annotated[Positive, Field(le=FASTEST)] = 100.0
     """Hz, of the driver in real pace."""
-    resting_rate: float = 20.0
+    resting_rate: Annotated[Positive, Field(le=FASTEST)] = 20.0
     """Hz, of the driver in real pace while nothing is commanded."""
-    estimator: str = ENCODER
+    estimator: Text = ENCODER
     """What follows the object: `encoder`, or `camera`, whose detections are simulated with MuJoCo
     and on hardware come from a detector that is started beside the graph."""
-    teacher: str = ""
+    teacher: Text = ""
     """Who demonstrates: `person` or `script`; empty: nobody, and no demonstrator."""
-    replay: str = ""
+    replay: Text = ""
     """Demonstrations are repeated: `hand`, or `look`: only shown; empty: neither."""
-    manner: dict[str, float] = field(default_factory=dict)
+    manner: dict[Text, Number] = field(default_factory=dict)
     """Of the scripted teacher: fields of `handlab_core.demos.teacher.Manner`."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the scripted teacher's trembling and failures."""
-    calibration: str = ""
+    calibration: Text = ""
     """Of the station, as text; kept with demonstrations."""
-    compose: bool = False
+    compose: Flag = False
     """Run the nodes of every step in one process."""
-    ros2_control: bool = False
+    ros2_control: Flag = False
     """Commands go through a controller; `handlab.controllers` lists what starts with it."""
 
     def __post_init__(self) -> None:
@@ -140,8 +144,6 @@ class GraphConfig:
         if self.pace not in PACES:
             raise UnknownName("pace", self.pace, PACES)
         check_estimator(self.estimator)
-        if not 0.0 < self.rate <= FASTEST:
-            raise BadConfig(f"a rate of {self.rate} Hz cannot be; give up to {FASTEST:g} Hz")
         if self.pace == "lockstep" and self.hardware != "mujoco":
             raise BadConfig(f"hardware {self.hardware} cannot wait; use --pace real")
         if self.hardware == "mujoco" and (self.station or self.port or self.emulate):
@@ -170,7 +172,7 @@ class GraphConfig:
             raise BadConfig("a person cannot be waited for; use --pace real")
         if (self.teacher or self.replay) and self.ros2_control:
             raise BadConfig("a controller cannot let a hand go: record and replay without it")
-        Manner(**self.manner)
+        build(Manner, self.manner, "manner")
 
 
 def on_machine(
@@ -187,6 +189,7 @@ def on_machine(
     if hardware == "mujoco" and not (station or port):
         return config
     config = replace(config, hardware=hardware, station=station)
+    load_station(Path(station or station_path(make_task(config.task).hand_name)))
     if port != EMULATED:
         return replace(config, port=port)
     serial = f"{tempfile.gettempdir()}/handlab-{os.getuid()}/port-{os.getpid()}"

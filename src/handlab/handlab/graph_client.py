@@ -8,7 +8,7 @@ from typing import Any
 
 from rclpy.action import ActionClient
 
-from handlab.progress import show
+from handlab.terminal import show
 from handlab.up import Graph
 from handlab.watch import Watch
 from handlab_core.errors import HandlabError, StationFault

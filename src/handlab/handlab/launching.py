@@ -30,10 +30,12 @@ from handlab.graph import (
 from handlab_core.backend import BACKENDS
 from handlab_core.bag_folder import check_bag_folder
 from handlab_core.estimation.follower import ENCODER, ESTIMATORS
+from handlab_core.files import parse_yaml
 from handlab_core.lifeline import supervised
 from handlab_core.lockstep import PACES
 from handlab_core.paths import share
 from handlab_core.tasks import TASKS, Task, make_task
+from handlab_core.validation import Number, build
 from handlab_nodes import topics
 from handlab_sim.urdf import urdf_string
 
@@ -130,7 +132,7 @@ def _demonstration_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity
     texts = {name: chosen[name] for name in names if name in chosen}
     machine = {name: chosen[name] for name in ("hardware", "station", "port")}
     plain = GraphConfig(
-        **texts, rate=float(chosen["rate"]), viewer=chosen["viewer"] == "true", runner=False,
+        **texts, rate=_number(chosen, "rate"), viewer=chosen["viewer"] == "true", runner=False,
         learner=False,
     )  # fmt: skip
     config = on_machine(plain, **machine)
@@ -145,6 +147,12 @@ def _demonstration_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity
     return nodes
 
 
+def _number(chosen: dict[str, str], name: str) -> float:
+    """Return a launch argument that is a number; BadConfig if it is none."""
+    argument = f"the argument {name}"
+    return build(Number, parse_yaml(chosen[name], argument), argument)
+
+
 def _nodes(context: LaunchContext, task: Task) -> list[LaunchDescriptionEntity]:
     chosen = {
         name: LaunchConfiguration(name).perform(context) for name in context.launch_configurations
@@ -155,7 +163,7 @@ def _nodes(context: LaunchContext, task: Task) -> list[LaunchDescriptionEntity]:
     }
     texts = {name: chosen[name] for name in ("pace", "reward", "bag", "estimator")}
     machine = {name: chosen[name] for name in ("hardware", "station", "port")}
-    config = GraphConfig(task.name, rate=float(chosen["rate"]), **texts, **flags)
+    config = GraphConfig(task.name, rate=_number(chosen, "rate"), **texts, **flags)
     config = on_machine(config, **machine)
     if config.bag:
         check_bag_folder(Path(config.bag))

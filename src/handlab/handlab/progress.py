@@ -5,25 +5,16 @@ import time
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from handlab.terminal import console
 from handlab_learning.algorithms import ALGORITHMS
 from handlab_learning.evaluate import rate_text
 from handlab_learning.run_config import RunConfig
 
 Row = dict[str, Any]
-
-console = Console(stderr=True, highlight=False)
-"""Standard output is for results; everything else is said here."""
-
-
-def show(line: str) -> None:
-    """Show a line of plain text, above what is drawn live."""
-    console.print(line, markup=False, soft_wrap=True)
-
 
 BARS = " ▁▂▃▄▅▆▇█"
 

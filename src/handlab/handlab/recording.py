@@ -12,7 +12,7 @@ from handlab.calibration import calibration_of
 from handlab.graph import PERSON, GraphConfig
 from handlab.graph_client import GraphClient
 from handlab.keys import pressed, single_keys
-from handlab.progress import console
+from handlab.terminal import console
 from handlab.up import BackgroundGraph
 from handlab_core.demos.watch import Word
 from handlab_core.errors import BadConfig, HandlabError

@@ -3,14 +3,13 @@
 A table is never typed: between its marks everything is replaced.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from handlab_core.files import write_atomically
+from handlab_core.files import read_json, write_atomically
 from handlab_core.paths import share
 from handlab_learning.evaluate import INTERVAL, wilson_interval
 
@@ -60,7 +59,7 @@ class Row:
 
 def read_results(folder: Path) -> dict[str, dict[str, Any]]:
     """All kept results by name."""
-    return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    return {path.stem: read_json(path) for path in sorted(folder.glob("*.json"))}
 
 
 def figures_table(results: Results) -> str:

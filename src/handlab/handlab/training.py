@@ -1,5 +1,6 @@
 """Train, in a graph or in this process, and report."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,23 @@ def new_run(config: RunConfig, root: Path = RUNS) -> RunFolder:
     """Make the folder of a new run.
 
     Raises:
-        HandlabError: its demonstrations cannot be used; no folder is made.
+        HandlabError: its demonstrations or its station file cannot be used; no folder is made.
     """
+    if config.backend == "graph":
+        graph_of(config)
     demonstrations_of(config)  # here, so that what is left out of them is said on the terminal
     return RunFolder.create(root, config, datetime.now())
+
+
+def graph_of(config: RunConfig) -> GraphConfig:
+    """Return the graph that a run needs, without recorder and viewer."""
+    graph = GraphConfig(
+        config.task,
+        reward=config.reward,
+        estimator=config.estimator,
+        pace="lockstep" if config.hardware == "mujoco" else "real",
+    )
+    return on_machine(graph, config.hardware, config.station, config.port)
 
 
 def train(
@@ -70,15 +84,6 @@ def train(
                 first_sampler=first if worlds > 1 else None,  # one world stands for one robot
             ).run()
         check_bag_folder(folder.bag)
-        graph = GraphConfig(
-            config.task,
-            reward=config.reward,
-            bag=str(folder.bag),
-            viewer=viewer,
-            compose=compose,
-            estimator=config.estimator,
-            pace="lockstep" if config.hardware == "mujoco" else "real",
-        )
-        graph = on_machine(graph, config.hardware, config.station, config.port)
+        graph = replace(graph_of(config), bag=str(folder.bag), viewer=viewer, compose=compose)
         with BackgroundGraph(graph, folder.path / NODE_LOG) as nodes, GraphClient(nodes) as client:
             return client.train(str(folder.path), resume, display.update)

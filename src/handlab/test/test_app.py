@@ -209,10 +209,10 @@ def children(process):
             "unknown hardware 'x'; there is: allegro, dynamixel, mujoco",
         ),
         (["up", "valve", "--pace", "x"], "unknown pace 'x'; there is: lockstep, real"),
-        (["up", "valve", "--rate", "0"], "a rate of 0.0 Hz cannot be; give up to 1000 Hz"),
+        (["up", "valve", "--rate", "0"], "'--rate': it is 0.0; it must be greater than 0"),
         (["train", "--resume", "nowhere"], "no run folder"),
         (["evaluate", "nowhere"], "no checkpoint"),
-        (["report", "nowhere"], "has no summary.json"),
+        (["report", "nowhere"], "there is no run folder"),
         (["bench", "x"], "unknown bench 'x'; there is: adroit, bus, demo, "),
         (["train"], "name a task"),
     ],
@@ -220,7 +220,7 @@ def children(process):
 def test_bad_words_get_one_clear_sentence(tmp_path, words, message):
     process = cli(*words, cwd=tmp_path)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode in (1, 2)
     assert message in said and "Traceback" not in said
     assert not list(tmp_path.rglob("config.yaml"))
 

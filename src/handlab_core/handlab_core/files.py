@@ -5,6 +5,7 @@ YAML is the core schema of YAML 1.2: `1e-3` is a number, dates and `yes` are tex
 once only, and aliases are refused, because a few of them unfold to gigabytes.
 """
 
+import errno
 import json
 import os
 import re
@@ -182,6 +183,8 @@ def produce_atomically(path: Path, write: Callable[[Path], None]) -> None:
         CannotWrite: as `write_atomically`.
     """
     with writing(path):
+        if not path.name or path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         scratch = path.with_name(f".{path.name}.{os.getpid()}")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

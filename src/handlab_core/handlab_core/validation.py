@@ -8,7 +8,18 @@ Command-line options, launch arguments and files fill such dataclasses, so one r
 import re
 from dataclasses import field, fields, is_dataclass
 from functools import cache, wraps
-from typing import Annotated, Any, TypeVar, cast, dataclass_transform, get_type_hints
+from types import NoneType, UnionType
+from typing import (
+    Annotated,
+    Any,
+    TypeVar,
+    Union,
+    cast,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from pydantic import AfterValidator, ConfigDict, Field, Strict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -18,7 +29,7 @@ from handlab_core.errors import MOST_SHOWN, BadConfig, HandlabError, shown
 
 T = TypeVar("T")
 
-MOST_NAMED = 6
+MOST_NAMED = 4
 """Wrong fields that one message names."""
 
 LONGEST_TEXT = 4000
@@ -34,16 +45,24 @@ def _printable(text: str) -> str:
     return text
 
 
+def _sign(number: int) -> int:
+    if number not in (1, -1):
+        raise PydanticCustomError("sign", "it must be 1 or -1")
+    return number
+
+
 Flag = Annotated[bool, Strict()]
 Text = Annotated[str, Strict(), Field(max_length=LONGEST_TEXT), AfterValidator(_printable)]
 Number = Annotated[float, Strict(), Field(ge=-LARGEST, le=LARGEST)]
 Positive = Annotated[float, Strict(), Field(gt=0, le=LARGEST)]
 NotNegative = Annotated[float, Strict(), Field(ge=0, le=LARGEST)]
 Fraction = Annotated[float, Strict(), Field(ge=0, le=1)]
+Name = Annotated[Text, Field(min_length=1)]
 Index = Annotated[int, Strict(), Field(ge=0, le=LARGEST)]
 """0 or more."""
 Count = Annotated[int, Strict(), Field(ge=1, le=LARGEST)]
 """1 or more."""
+Sign = Annotated[int, Strict(), AfterValidator(_sign)]
 Seed = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1)]
 """What numpy, torch, cma and messages all take."""
 
@@ -141,5 +160,14 @@ def _printed(part: int | str) -> str:
 def _known(kind: Any, names: list[str]) -> list[str]:
     """Return the field names of the dataclass at a place, if there is one."""
     for name in names:
-        kind = get_type_hints(kind).get(name) if is_dataclass(kind) else None
+        kind = _part(kind, name)
     return [f.name for f in fields(kind)] if is_dataclass(kind) else []
+
+
+def _part(kind: Any, name: str) -> Any:
+    """Return the type of a dataclass's field, of a mapping's values or of a list's items."""
+    if not is_dataclass(kind):
+        return (get_args(kind) or (None,))[-1]
+    part = get_type_hints(kind).get(name)
+    choices = [choice for choice in get_args(part) if choice is not NoneType]
+    return choices[0] if get_origin(part) in (Union, UnionType) else part

@@ -147,9 +147,11 @@ def test_a_teacher_that_fails_breaks_off_for_good(kind):
     np.testing.assert_array_equal(tick([0.0, 0.0], 0.0, [1.0, 1.0]), rest)
 
 
-@pytest.mark.parametrize("wrong", [{"speed": 0.0}, {"noise": -1.0}, {"failures": 1.5}])
+@pytest.mark.parametrize(
+    "wrong", [{"speed": 0.0}, {"noise": -1.0}, {"failures": 1.5}, {"speed": float("nan")}]
+)
 def test_a_manner_that_cannot_be_is_refused(wrong):
-    with pytest.raises(BadConfig, match="speed must be positive"):
+    with pytest.raises(BadConfig, match=f"{next(iter(wrong))} is "):
         Manner(**wrong)
 
 

@@ -13,27 +13,80 @@
 The servos are those of the hand, of the fixture, or of both.
 """
 
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-import yaml
+from pydantic import Field
 
-from handlab_core.errors import BadConfig
+from handlab_core.errors import BadConfig, UnknownName
+from handlab_core.files import read_yaml
 from handlab_core.fixtures import FIXTURES
 from handlab_core.hands import make_hand
 from handlab_core.paths import share
+from handlab_core.validation import Count, Index, Name, Number, Sign, build, checked
+from handlab_hardware.allegro.config import AllegroConfig
 from handlab_hardware.dynamixel.models import ServoModel, make_model
 
 POSITION, CURRENT_BASED_POSITION = "position", "current_based_position"
-MODES = (POSITION, CURRENT_BASED_POSITION)
 DEFAULT_BAUD = 1_000_000  # of the claw; ROBEL's servos are set to it
 MAX_ID = 252  # Protocol 2.0
 OWN_CALIBRATION = ".calibration.yaml"
 """Behind the name of an emulated hand's port: the name of its calibration file."""
+MAX_BAUD = 4_500_000  # XM430 e-manual, control table, Baud Rate
+
+
+Zero = Annotated[Number, Field(ge=-4 * math.pi, le=4 * math.pi)]
+"""rad; angle of a servo where its joint is at zero, at most two turns from the encoder's."""
+
+
+@checked
+class _ServoFacts:
+    """What the file gives for one servo."""
+
+    id: Annotated[Index, Field(le=MAX_ID)]
+    model: Name
+    zero: Zero
+    direction: Sign = 1
+
+
+@checked
+class _DynamixelFacts:
+    """What the file gives for one adapter."""
+
+    port: Name
+    servos: dict[Name, _ServoFacts]
+    baud: Annotated[Count, Field(le=MAX_BAUD)] = DEFAULT_BAUD
+    mode: Literal["position", "current_based_position"] = "position"
+    calibration: Name | None = None
+
+
+@checked
+class _StationFacts:
+    """What the file gives; the names of a station's parts are checked later."""
+
+    hand: Name
+    fixture: Name
+    dynamixel: _DynamixelFacts | None = None
+    allegro: dict[Name, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Check the section of another hand, and the names."""
+        make_hand(self.hand)
+        FIXTURES.make(self.fixture)
+        if self.allegro is not None:
+            AllegroConfig.from_dict(self.allegro)
+
+
+@checked
+class _Calibration:
+    """What a calibration file gives."""
+
+    zeros: dict[Name, Zero]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,19 +158,16 @@ def load_station(path: Path | str, nominal: bool = False, port: str = "") -> Sta
         port: in the place of the file's; empty: that one.
 
     Raises:
-        BadConfig: a file cannot be read, or a value cannot be; lists all that is wrong with ids
-            and joints at once.
-        UnknownName: there is no such hand, fixture or servo model.
+        BadConfig: a file cannot be read, a value is out of bounds, or there is no such hand,
+            fixture or servo model; lists all that is wrong with ids and joints at once.
     """
     path = Path(path)
-    given = read_yaml(path)
-    _check_keys(given, StationFile, path, without=("path",))
-    hand, fixture = (_need(given, key, str, path) for key in ("hand", "fixture"))
-    station = StationFile(path, hand, fixture, allegro=given.get("allegro"))
-    groups = make_hand(hand).joints, (FIXTURES.make(fixture).joint,)
-    if given.get("dynamixel") is None:
+    facts = build(_StationFacts, read_yaml(path), str(path))
+    station = StationFile(path, facts.hand, facts.fixture, allegro=facts.allegro)
+    groups = make_hand(facts.hand).joints, (FIXTURES.make(facts.fixture).joint,)
+    if facts.dynamixel is None:
         return station
-    section = _dynamixel(_need(given, "dynamixel", dict, path), path)
+    section = _section(facts.dynamixel, path)
     _check_servos(section.servos, groups, path)
     section = replace(section, port=port or section.port)
     if section.calibration is not None and is_emulated(section.port):
@@ -125,51 +175,23 @@ def load_station(path: Path | str, nominal: bool = False, port: str = "") -> Sta
     return replace(station, dynamixel=section if nominal else _calibrated(section))
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds a mapping; BadConfig if it does not."""
-    try:
-        given = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise BadConfig(f"cannot read {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise BadConfig(f"{path} is not YAML: {error}") from error
-    if not isinstance(given, dict):
-        raise BadConfig(f"{path} must hold keys and values")
-    return given
-
-
-def _dynamixel(given: dict[str, Any], path: Path) -> DynamixelSection:
-    _check_keys(given, DynamixelSection, path, without=("calibrated",))
-    mode, baud = given.get("mode", POSITION), given.get("baud", DEFAULT_BAUD)
-    if mode not in MODES:
-        raise BadConfig(f"{path}: mode is {mode!r}; it can be {' or '.join(MODES)}")
-    if not isinstance(baud, int) or baud <= 0:
-        raise BadConfig(f"{path}: baud is {baud!r}; it must be a positive whole number")
-    servos = tuple(
-        _servo(str(joint), facts, path)
-        for joint, facts in _need(given, "servos", dict, path).items()
-    )
+def _section(facts: _DynamixelFacts, path: Path) -> DynamixelSection:
+    servos = tuple(_servo(joint, servo, path) for joint, servo in facts.servos.items())
     for servo in servos:
-        if mode == CURRENT_BASED_POSITION and servo.model.current_unit is None:
-            raise BadConfig(f"{path}: {servo}: {servo.model.name} cannot do {mode}; use {POSITION}")
-    name = given.get("calibration")
-    calibration = None if name is None else path.parent / str(name)
-    return DynamixelSection(_need(given, "port", str, path), servos, baud, mode, calibration)
+        if facts.mode == CURRENT_BASED_POSITION and servo.model.current_unit is None:
+            raise BadConfig(
+                f"{path}: {servo}: {servo.model.name} cannot do {facts.mode}; use {POSITION}"
+            )
+    calibration = None if facts.calibration is None else path.parent / facts.calibration
+    return DynamixelSection(facts.port, servos, facts.baud, facts.mode, calibration)
 
 
-def _servo(joint: str, given: Any, path: Path) -> Servo:
-    if not isinstance(given, dict):
-        raise BadConfig(f"{path}: {joint} must have id, model, zero and direction")
-    _check_keys(given, Servo, path, without=("joint",), of=f" of {joint}")
-    number = _need(given, "id", int, path, joint)
-    if not 0 <= number <= MAX_ID:
-        raise BadConfig(f"{path}: id of {joint} is {number}; it can be 0 to {MAX_ID}")
-    direction = given.get("direction", 1)
-    if direction not in (1, -1):
-        raise BadConfig(f"{path}: direction of {joint} is {direction!r}; it can be 1 or -1")
-    zero = _need(given, "zero", (int, float), path, joint)
-    model = make_model(_need(given, "model", str, path, joint))
-    return Servo(joint, number, model, float(zero), direction)
+def _servo(joint: str, facts: _ServoFacts, path: Path) -> Servo:
+    try:
+        model = make_model(facts.model)
+    except UnknownName as error:
+        raise BadConfig(f"{path}: {joint}: {error}") from None
+    return Servo(joint, facts.id, model, facts.zero, facts.direction)
 
 
 def _check_servos(servos: Iterable[Servo], groups: Iterable[tuple[str, ...]], path: Path) -> None:
@@ -195,32 +217,12 @@ def _calibrated(section: DynamixelSection) -> DynamixelSection:
     if section.calibration is None or not section.calibration.exists():
         return section
     path = section.calibration
-    zeros = _need(read_yaml(path), "zeros", dict, path)
+    zeros = build(_Calibration, read_yaml(path), str(path)).zeros
     joints = {servo.joint for servo in section.servos}
-    if set(zeros) != joints or not all(isinstance(z, int | float) for z in zeros.values()):
+    if set(zeros) != joints:
         raise BadConfig(
-            f"{path} must give a number for each of {', '.join(sorted(joints))}; calibrate anew"
+            f"{path} must give a zero for each of {', '.join(sorted(joints))}, and for no other "
+            "joint; calibrate again"
         )
-    servos = tuple(replace(servo, zero=float(zeros[servo.joint])) for servo in section.servos)
+    servos = tuple(replace(servo, zero=zeros[servo.joint]) for servo in section.servos)
     return replace(section, servos=servos, calibrated=True)
-
-
-def _need(given: Mapping[str, Any], key: str, kind: Any, path: Path, of: str = "") -> Any:
-    """A value that must be there, of a kind."""
-    value = given.get(key)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        where = f"{path}: {key} of {of}" if of else f"{path}: {key}"
-        kinds = kind if isinstance(kind, tuple) else (kind,)
-        names = " or ".join(k.__name__ for k in kinds)
-        raise BadConfig(f"{where} is {value!r}; it must be given, as {names}")
-    return value
-
-
-def _check_keys(
-    given: Mapping[str, Any], kind: Any, path: Path, without: Iterable[str], of: str = ""
-) -> None:
-    known = [field.name for field in fields(kind) if field.name not in without]
-    if unknown := sorted(map(str, set(given) - set(known))):
-        raise BadConfig(
-            f"{path}: unknown keys{of}: {', '.join(unknown)}; there is: {', '.join(known)}"
-        )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import yaml
 
-from handlab_core.errors import BadConfig, UnknownName
+from handlab_core.errors import BadConfig
 from handlab_core.hands import make_hand
 from handlab_hardware.station_file import load_station, station_path
 
@@ -46,7 +46,7 @@ def test_a_models_plug_makes_no_difference(load, given):
     given["dynamixel"]["servos"]["FFJ10"]["model"] = "XL330-M288-T"
     assert load(given).dynamixel.servos[0].model.number == 1200
     given["dynamixel"]["servos"]["FFJ10"]["model"] = "XL330-M288-X"
-    with pytest.raises(UnknownName, match="XL330-M288-X"):
+    with pytest.raises(BadConfig, match="XL330-M288-X"):
         load(given)
 
 
@@ -79,7 +79,23 @@ def test_all_that_is_wrong_with_ids_and_joints_is_said_at_once(load, given):
         ("FFJ10", "id", "ten"),
         ("FFJ10", "zero", None),
         ("FFJ10", "zero", True),
+        ("FFJ10", "zero", float("nan")),
+        ("FFJ10", "zero", float("inf")),
+        ("FFJ10", "zero", 1e300),
+        ("FFJ10", "zero", "1.5 rad"),
+        ("FFJ10", "id", True),
+        ("FFJ10", "id", 10**50),
+        ("FFJ10", "model", None),
+        ("FFJ10", "model", ["XM430-W210"]),
         ("FFJ10", "direction", 0),
+        ("FFJ10", "direction", True),
+        ("dynamixel", "servos", ["FFJ10"]),
+        ("dynamixel", "servos", {"FFJ10": 10}),
+        ("dynamixel", "port", ""),
+        ("dynamixel", "port", 3),
+        ("dynamixel", "baud", 10**12),
+        ("dynamixel", "calibration", 3),
+        ("dynamixel", "calibration", "a\0b"),
     ],
 )
 def test_impossible_values_are_refused(load, given, section, key, value):
@@ -88,11 +104,25 @@ def test_impossible_values_are_refused(load, given, section, key, value):
     refused(load, given, key)
 
 
+@pytest.mark.parametrize("zero", [float("nan"), 1e300, True, None, "1.5"])
+def test_impossible_zeros_of_a_calibration_are_refused(load, given, tmp_path, zero):
+    given["dynamixel"]["calibration"] = "zeros.yaml"
+    zeros = dict.fromkeys(given["dynamixel"]["servos"], 0.5) | {"FFJ11": zero}
+    (tmp_path / "zeros.yaml").write_text(yaml.safe_dump({"zeros": zeros}))
+    refused(load, given, "zeros.yaml", "zeros.FFJ11 is")
+
+
+def test_a_wrong_section_of_the_allegro_is_refused_when_the_file_is_read(load):
+    refused(
+        load, {"hand": "allegro", "fixture": "valve", "allegro": {"side": "up"}}, "side is 'up'"
+    )
+
+
 def test_unknown_names_list_the_known(load, given):
     given["dynamixel"]["servos"]["FFJ10"]["model"] = "XM1"
-    with pytest.raises(UnknownName, match="XM430-W210"):
+    with pytest.raises(BadConfig, match=r"station.yaml: FFJ10: unknown .*XM430-W210"):
         load(given)
-    with pytest.raises(UnknownName, match="claw"):
+    with pytest.raises(BadConfig, match=r"station.yaml: unknown hand 'paw'; there is: .*claw"):
         load(CLAW | {"hand": "paw"})
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from typing_extensions import TypedDict
 
 from handlab_core.errors import BadConfig, BadRun, HandlabError, UnknownName
-from handlab_core.files import read_json, write_atomically
+from handlab_core.files import read_json, shown_path, write_atomically
 from handlab_core.policy import GaussianPolicy, check_layout, layout_json
 from handlab_core.suite import AnyTask, find_task
 from handlab_core.validation import Index, Text, build
@@ -212,6 +212,8 @@ def load(path: Path, policy: str = "") -> Checkpoint:
     if path.is_dir():
         path = _in_run(path, policy) if (path / CHECKPOINTS).is_dir() else _newest(path, path)
     path = path.with_suffix(".json")
+    if not path.exists():
+        raise BadRun(f"no checkpoint at {shown_path(path)}: name a run folder, or a file in one")
     try:
         manifest = dict(build(Manifest, read_json(path, BadRun)))
     except HandlabError as error:

@@ -1,12 +1,12 @@
 """Benches that take hours are measured in parts: what is not chosen is kept from the last time."""
 
-import json
 import os
 from collections.abc import Collection
 from typing import Any
 
 from handlab.benches.result import results
 from handlab_core.errors import UnknownName
+from handlab_core.files import read_json
 
 
 def chosen(variable: str, known: Collection[str]) -> list[str]:
@@ -24,8 +24,6 @@ def chosen(variable: str, known: Collection[str]) -> list[str]:
 
 def kept(bench: str, key: str) -> dict[str, Any]:
     """A part of the last result of a bench; empty, if there is none."""
-    try:
-        part: dict[str, Any] = json.loads((results() / f"{bench}.json").read_text())[key]
-    except OSError:
-        return {}
+    path = results() / f"{bench}.json"
+    part: dict[str, Any] = read_json(path)[key] if path.exists() else {}
     return part

@@ -3,14 +3,20 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from handlab_core import paths
 from handlab_core.errors import BadConfig, UnknownName
+from handlab_core.files import read_json
 from handlab_core.tasks.task import Task
 from handlab_core.types import Array
+from handlab_core.validation import Name, Number, Positive, build, checked
+
+Angle = Annotated[Number, Field(ge=-2 * np.pi, le=2 * np.pi)]
+"""rad; no joint of a hand turns further."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,18 @@ class Gait:
         return pose
 
 
+@checked
+class _GaitFacts:
+    """What the file of a gait gives."""
+
+    task: Name
+    source: dict[Name, Any]
+    joints: tuple[Name, ...]
+    rate: Positive
+    braking: Positive
+    poses: Annotated[tuple[tuple[Angle, ...], ...], Field(min_length=2, max_length=100)]
+
+
 def gait_file(task: Task) -> Path:
     """Where a task's gait is kept."""
     return paths.share() / "config" / "gaits" / f"{task.name}.json"
@@ -67,15 +85,14 @@ def load_gait(task: Task) -> Gait:
     if not path.is_file():
         known = [other.stem for other in path.parent.glob("*.json")]
         raise UnknownName("gait for the task", task.name, known)
-    try:
-        plain: dict[str, Any] = json.loads(path.read_text())
-        joints = tuple(plain["joints"])
-        poses, rate, braking = (np.array(plain[key]) for key in ("poses", "rate", "braking"))
-    except (KeyError, ValueError, TypeError) as error:
-        raise BadConfig(f"{path} is not a gait: {error!r}") from None
-    if joints != task.hand.joints:
-        raise BadConfig(f"{path} is a gait of {', '.join(joints)}, not of hand {task.hand_name}")
-    return Gait(poses, rate, braking)
+    facts = build(_GaitFacts, read_json(path), str(path))
+    if facts.joints != task.hand.joints:
+        raise BadConfig(
+            f"{path} is a gait of {', '.join(facts.joints)}, not of hand {task.hand_name}"
+        )
+    if any(len(pose) != len(facts.joints) for pose in facts.poses):
+        raise BadConfig(f"{path}: each of the poses needs {len(facts.joints)} angles")
+    return Gait(np.array(facts.poses), np.array(facts.rate), np.array(facts.braking))
 
 
 def gait_text(task: Task, gait: Gait, source: dict[str, Any]) -> str:

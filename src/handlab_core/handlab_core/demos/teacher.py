@@ -6,16 +6,17 @@ fingers and how far what is taught still is from its goal.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from handlab_core.aim import Aim, PoseAim
 from handlab_core.demos.gait import Gait, load_gait
-from handlab_core.errors import BadConfig
 from handlab_core.tasks.task import Task, episode_rng
 from handlab_core.types import Array, BoolArray, Goal, JointState, ObjectEstimate
+from handlab_core.validation import Fraction, NotNegative, Positive, checked
 
 GRIP = 4.0
 """N m/rad, of a teacher's hand on each joint. Chosen: 100 N/m at the end of a finger of 0.2 m, as a
@@ -42,24 +43,16 @@ def teacher_rng(seed: int, episode: int) -> np.random.Generator:
     return episode_rng(seed, episode, TEACHER_STREAM)
 
 
-@dataclass(frozen=True)
+@checked
 class Manner:
     """How well somebody teaches."""
 
-    speed: float = 1.0
+    speed: Annotated[Positive, Field(le=100)] = 1.0
     """Times the gait's own."""
-    noise: float = 0.0
+    noise: Annotated[NotNegative, Field(le=10)] = 0.0
     """rad, standard deviation of the hand's trembling while it moves."""
-    failures: float = 0.0
+    failures: Fraction = 0.0
     """Part of the demonstrations that are broken off somewhere on the way."""
-
-    def __post_init__(self) -> None:
-        """Check the values."""
-        if self.speed <= 0 or self.noise < 0 or not 0 <= self.failures <= 1:
-            raise BadConfig(
-                "a teacher's speed must be positive, its noise not negative and its failures a "
-                f"part of 1, not {self.speed}, {self.noise} and {self.failures}"
-            )
 
 
 class Teacher(ABC):

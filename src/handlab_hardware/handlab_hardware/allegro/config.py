@@ -1,73 +1,61 @@
 """The facts of one Allegro hand: where its bus is and how its joints are mounted."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
-from handlab_core.errors import BadConfig
+from handlab_core.errors import BadConfig, shown
 from handlab_core.hands import Hand, make_hand
 from handlab_core.types import Array, IntArray
+from handlab_core.validation import Index, Name, Number, Sign, build, checked
 from handlab_hardware.allegro.gains import Gains, make_gains
-from handlab_hardware.allegro.protocol import DEVICES, JOINTS, SIDES, Version, make_version
+from handlab_hardware.allegro.protocol import DEVICES, JOINTS, Version, make_version
 
 HAND = "allegro"
 
+EACH_JOINT = Field(min_length=JOINTS, max_length=JOINTS)
 
-@dataclass(frozen=True)
+Angle = Annotated[Number, Field(ge=-np.pi, le=np.pi)]
+
+
+@checked
 class AllegroConfig:
     """What the section `allegro` of a station file may say.
 
     A joint's angle is its sign times the hand's own angle, minus its zero.
     """
 
-    interface: str = "socketcan"
+    interface: Name = "socketcan"
     """Of python-can: socketcan, virtual, udp_multicast, slcan, pcan, ..."""
-    channel: str = "can0"
-    device: int = 0
+    channel: Name = "can0"
+    device: Annotated[Index, Field(le=DEVICES[-1])] = 0
     """Set in the hand, 0 as delivered."""
-    version: str = "v4"
-    side: str = "right"
-    gains: str = "stiff"
-    order: tuple[str, ...] = make_hand(HAND).joints
+    version: Name = "v4"
+    side: Literal["right", "left"] = "right"
+    gains: Name = "stiff"
+    order: tuple[Name, ...] = make_hand(HAND).joints
     """The hand's joints in the order of the vendor's, 0 to 15."""
-    signs: tuple[int, ...] = (1,) * JOINTS
+    signs: Annotated[tuple[Sign, ...], EACH_JOINT] = (1,) * JOINTS
     """1 or -1, in the order of `order`."""
-    zeros: tuple[float, ...] = (0.0,) * JOINTS
+    zeros: Annotated[tuple[Angle, ...], EACH_JOINT] = (0.0,) * JOINTS
     """rad, in the order of `order`; a hand that is calibrated by the vendor needs none."""
 
     def __post_init__(self) -> None:
-        """Check every value; BadConfig says what is allowed."""
+        """Check what depends on the hand and on the versions there are."""
         make_version(self.version)
         make_gains(self.gains)
-        for field in ("interface", "channel"):
-            value = getattr(self, field)
-            _check(isinstance(value, str) and bool(value), field, value, "a name")
-        device = isinstance(self.device, int) and self.device in DEVICES
-        _check(device, "device", self.device, f"{DEVICES[0]} to {DEVICES[-1]}")
-        _check(self.side in SIDES, "side", self.side, " or ".join(SIDES))
         joints = sorted(make_hand(HAND).joints)
-        each_once = sorted(map(str, self.order)) == joints
-        _check(each_once, "order", self.order, f"each of {', '.join(joints)} once")
-        signs = len(self.signs) == JOINTS and all(sign in (1, -1) for sign in self.signs)
-        _check(signs, "signs", self.signs, f"{JOINTS} times 1 or -1")
-        zeros = len(self.zeros) == JOINTS and all(_is_angle(zero) for zero in self.zeros)
-        _check(zeros, "zeros", self.zeros, f"{JOINTS} angles in rad")
+        if sorted(self.order) != joints:
+            raise BadConfig(
+                f"order is {shown(self.order)}; it must be each of {', '.join(joints)} once"
+            )
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> "AllegroConfig":
         """Build from a section of a station file; BadConfig for unknown keys and bad values."""
-        known = {field.name for field in fields(cls)}
-        if unknown := sorted(map(str, set(given) - known)):
-            raise BadConfig(
-                f"allegro: unknown keys: {', '.join(unknown)}; there is: {', '.join(sorted(known))}"
-            )
-        lists = {"order", "signs", "zeros"}
-        for key in lists & set(given):
-            _check(isinstance(given[key], list | tuple), key, given[key], "a list")
-        values: dict[str, Any] = {k: tuple(v) if k in lists else v for k, v in given.items()}
-        return cls(**values)
+        return build(cls, given, "allegro")
 
     @property
     def protocol(self) -> Version:
@@ -111,12 +99,3 @@ class Mounting:
     def sort(self, of_wire: Array) -> Array:
         """Any value of the wire's joints, (16,), in the hand's order."""
         return of_wire[self._wire_at]
-
-
-def _is_angle(value: object) -> bool:
-    return isinstance(value, int | float) and bool(abs(value) <= np.pi)
-
-
-def _check(good: bool, field: str, value: object, allowed: str) -> None:
-    if not good:
-        raise BadConfig(f"allegro: {field} is {value!r}; it can be {allowed}")

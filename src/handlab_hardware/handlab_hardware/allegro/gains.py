@@ -42,5 +42,5 @@ GAINS = {
 def make_gains(name: str) -> Gains:
     """Look up gains by name; BadConfig if there are none."""
     if name not in GAINS:
-        raise BadConfig(f"allegro: gains is {name!r}; it can be {' or '.join(GAINS)}")
+        raise BadConfig(f"gains is {name!r}; it can be {' or '.join(GAINS)}")
     return GAINS[name]

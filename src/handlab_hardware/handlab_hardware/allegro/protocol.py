@@ -122,7 +122,7 @@ VERSIONS = {version.name: version for version in (V4, V5)}
 def make_version(name: str) -> Version:
     """Look up a version by name; BadConfig if there is none."""
     if name not in VERSIONS:
-        raise BadConfig(f"allegro: version is {name!r}; it can be {' or '.join(VERSIONS)}")
+        raise BadConfig(f"version is {name!r}; it can be {' or '.join(VERSIONS)}")
     return VERSIONS[name]
 
 

@@ -1,0 +1,101 @@
+"""Values of command-line options: each is checked by a type of `handlab_core.validation`.
+
+The same types stand in the dataclasses that files, launch arguments and parameters fill, so that a
+value is refused for the same reason wherever it comes from.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import Field
+
+from handlab_core.errors import BadConfig, shown
+from handlab_core.validation import Count, Number, Positive, Text, build
+
+LONGEST_NAME, LONGEST_PATH = 255, 4095
+"""Bytes of one part of a path and of a whole path; Linux, limits.h."""
+
+Worlds = Annotated[Count, Field(le=4096)]
+"""Simulated robots side by side, of about 1 MB each."""
+
+Episodes = Annotated[Count, Field(le=100_000)]
+
+Points = Annotated[Count, Field(ge=2, le=1000)]
+
+Poses = Annotated[Count, Field(ge=2, le=100)]
+
+Minutes = Annotated[Positive, Field(le=100_000)]
+
+Torque = Annotated[Number, Field(ge=0, le=10)]
+"""N m; above the stall torque of any servo that is known here."""
+
+Speed = Annotated[Positive, Field(le=100)]
+"""Times a teacher's own."""
+
+
+def option(kind: Any, text: str = "", *names: str) -> Any:
+    """Declare an option whose value, or each of whose values, must be of a type."""
+    return typer.Option(*names, help=text, callback=_check(kind))
+
+
+def argument(kind: Any, text: str = "") -> Any:
+    """Declare an argument whose value, or each of whose values, must be of a type."""
+    return typer.Argument(help=text, callback=_check(kind))
+
+
+def path_option(text: str = "", *names: str) -> Any:
+    """Declare an option that names a file or a folder; `~` is the home."""
+    return typer.Option(*names, help=text, callback=_each(checked_path))
+
+
+def path_argument(text: str = "") -> Any:
+    """Declare an argument that names a file or a folder; `~` is the home."""
+    return typer.Argument(help=text, callback=_each(checked_path))
+
+
+def checked_path(given: str | Path) -> str | Path:
+    """Return a path, as text or Path as it was given, with `~` replaced by the home.
+
+    Raises:
+        typer.BadParameter: no file system here has such a path.
+    """
+    text = str(given)
+    try:
+        build(Text, text)
+        expanded = str(Path(text).expanduser()) if text.startswith("~") else text
+    except BadConfig as error:
+        raise typer.BadParameter(str(error)) from None
+    except RuntimeError:
+        user = Path(text).parts[0]
+        raise typer.BadParameter(f"there is no home of {shown(user)}") from None
+    parts = [len(os.fsencode(part)) for part in Path(expanded).parts]
+    if len(os.fsencode(expanded)) > LONGEST_PATH or max(parts, default=0) > LONGEST_NAME:
+        raise typer.BadParameter(
+            f"{shown(text)} is too long; a path can have {LONGEST_PATH} bytes, and {LONGEST_NAME} "
+            "between two slashes"
+        )
+    return Path(expanded) if isinstance(given, Path) else expanded
+
+
+def _check(kind: Any) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        try:
+            return build(kind, value)
+        except BadConfig as error:
+            raise typer.BadParameter(str(error)) from None
+
+    return _each(check)
+
+
+def _each(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Apply a check to a value, to each of several, and not to one that is not given."""
+
+    def callback(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [check(part) for part in value]
+        return value if value is None else check(value)
+
+    return callback
