@@ -5,6 +5,7 @@
 
 import os
 import tempfile
+import xml.etree.ElementTree as ElementTree
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +23,7 @@ from handlab_core.tasks import make_task
 from handlab_core.validation import Flag, Number, Positive, Seed, Text, build, checked
 from handlab_hardware.station_file import load_station, station_path
 from handlab_nodes import topics
+from handlab_sim.urdf import station_urdf
 
 PERSON, SCRIPT = "person", "script"
 TEACHERS = (PERSON, SCRIPT)
@@ -37,6 +39,9 @@ EMULATED = "emulated"
 
 COMPOSED = {"camera", "estimator", "reset", "reward", "runner"}
 """Nodes that a container runs beside a simulation's driver."""
+
+WIDTH = 10**9
+"""Characters; a parameter on a command line is one line."""
 
 FASTEST = 1000.0
 """Hz, of a driver. No bus of nine servos is much faster, and no loop in Python keeps it."""
@@ -80,7 +85,7 @@ class NodeSpec:
             for name, other in node.remappings.items():
                 words += ["-r", f"{prefix}{name}:={other}"]
             for name, value in node.parameters.items():
-                text = yaml.safe_dump(value, default_flow_style=True).strip()
+                text = yaml.safe_dump(value, default_flow_style=True, width=WIDTH).strip()
                 text = text.removesuffix("\n...") if value != "" else "''"
                 words += ["-p", f"{prefix}{name}:={text}"]
         return words
@@ -214,12 +219,17 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
     driver["resting_rate"] = min(config.resting_rate, config.rate)
     if config.emulate:
         driver["start_patience"] = EMULATOR_START
+    if not config.ros2_control:  # whose own publisher describes the robot
+        hand, fixture = make_task(config.task).hand, make_task(config.task).fixture
+        urdf = ElementTree.tostring(station_urdf(hand, fixture), encoding="unicode")
+        driver["robot_description"] = " ".join(urdf.split())
     fixture_driver: dict[str, Any] = {}
     if config.hardware in FIXTURE_BY:
         fixture_driver = driver | {
             "hardware": FIXTURE_BY[config.hardware],
             "port": config.fixture_port,
             "groups": ["fixture"],
+            "robot_description": "",
         }
         driver["groups"] = ["hand"]
     output: dict[str, Any] = {}

@@ -17,6 +17,7 @@ from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import JointState
+from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
 from handlab_core.backend import Hardware, make_backend
@@ -57,6 +58,7 @@ class DriverParams(TaskParams):
     pace: str = "lockstep"
     rate: float = 100.0  # Hz, of the readings in real pace
     resting_rate: float = 20.0  # Hz, of the readings while nothing is commanded
+    robot_description: str = ""  # URDF of the station, to publish; empty: another node does
     clock_rate: float = CLOCK_RATE  # Hz of wall time, limit of /clock; simulation only
     start_patience: float = 0.0  # s, in which hardware that is not there yet is no error
     autostart: bool = True  # configure and activate at once, and again until it works
@@ -93,6 +95,9 @@ class DriverNode(LifecycleNode):
         self._report = DriverReport(
             self, params.command_sources, strict=params.hardware != "mujoco"
         )
+        if params.robot_description:
+            descriptions = self.create_publisher(String, topics.DESCRIPTION, qos.LATCHED)
+            descriptions.publish(String(data=params.robot_description))
         clock_rate = params.clock_rate if params.hardware == "mujoco" else None
         passive = self._task.fixture.passive
         self._wire = DriverWire(self, names, params.groups, clock_rate, passive)

@@ -4,6 +4,7 @@ all joints are in `joint_states`."""
 import signal
 import subprocess
 import time
+import xml.etree.ElementTree as ElementTree
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,6 +15,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
+from std_msgs.msg import String
 
 from handlab.graph import GraphConfig, build_graph
 from handlab.up import command
@@ -247,6 +249,13 @@ def test_every_joint_is_in_joint_states_the_lobes_too_and_the_newest_comes():
         spinner.wait(
             lambda: newest and heard.stamps[-1] == states.stamps[-1], "the newest state", 5.0
         )
+        described = []
+        node.create_subscription(
+            String, "/robot_description", lambda m: described.append(m.data), qos.LATCHED
+        )
+        spinner.wait(lambda: described, "the description", 5.0)
+        robot = ElementTree.fromstring(described[0])
+        assert {j.get("name") for j in robot.iter("joint")} >= {*newest[-1].name}
         assert heard.never_back() and len(heard.stamps) < len(states.stamps) / 2
         message = newest[-1]
         assert set(message.name) == moving_joints(task.hand, task.fixture)
