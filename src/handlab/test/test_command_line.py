@@ -90,7 +90,7 @@ def place(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def typed(place, run):
     """The function that types a command line: exit code, lines on standard error."""
     with pytest.MonkeyPatch.context() as patch:
