@@ -247,8 +247,10 @@ class Channel(Generic[T]):
         """
         data, info = taken
         count = info["publication_sequence_number"]
-        # Of a latched topic the first message that comes may have any number.
-        due = [gid for gid in self._names() if self._counts.get(gid, count - 1) + 1 == count]
+        names = self._names()
+        due = [gid for gid in names if self._counts.get(gid) == count - 1]
+        # The first message of a publisher that is taken may have any number: it may be latched.
+        due = due or [gid for gid in names if gid not in self._counts]
         if len(due) == 1:
             self._counts[due[0]] = count
             self._receive(data, due[0])

@@ -253,6 +253,25 @@ def test_a_strict_topic_hears_listed_nodes_only_and_one_of_each_name(post):
     post.spinner.wait(lambda: post.got == [2, 4], "the second")
 
 
+def test_a_message_that_the_executor_takes_itself_is_judged_by_its_publishers_count(
+    post, monkeypatch
+):
+    """It takes one that comes just after the channel has looked; its sender is not given then."""
+    stranger, listed = post.sender("x"), post.sender("reward")
+    post.send(listed, 1)
+    post.spinner.wait(lambda: post.got == [1], "the first, which is taken as usual")
+    [channel] = post.inbox._channels
+    monkeypatch.setattr(channel, "drain", lambda: False)
+    for number in (2, 3):
+        post.send(listed, number)
+        post.spinner.wait(lambda number=number: number in post.got, "one that was overtaken")
+    for _ in range(7):
+        post.send(stranger, 9)
+    post.send(listed, 4)
+    post.spinner.wait(lambda: 4 in post.got, "the last")
+    assert post.got == [1, 2, 3, 4]
+
+
 def test_what_was_dropped_is_on_diagnostics_with_topic_count_and_reason(post):
     told = []
     report = Diagnostics(post.receiver)
