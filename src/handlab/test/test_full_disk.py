@@ -16,7 +16,7 @@ SMALL = ("train", "pose", "--backend", "sim", "--max-hours", "0.01", "--until", 
 
 def handlab(cwd, *words):
     command = [sys.executable, "-m", "handlab.cli", *words]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=200)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=280)
 
 
 @pytest.fixture
