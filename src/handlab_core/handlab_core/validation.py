@@ -53,10 +53,10 @@ def _sign(number: int) -> int:
 
 Flag = Annotated[bool, Strict()]
 Text = Annotated[str, Strict(), Field(max_length=LONGEST_TEXT), AfterValidator(_printable)]
-Number = Annotated[float, Strict(), Field(ge=-LARGEST, le=LARGEST)]
-Positive = Annotated[float, Strict(), Field(gt=0, le=LARGEST)]
-NotNegative = Annotated[float, Strict(), Field(ge=0, le=LARGEST)]
-Fraction = Annotated[float, Strict(), Field(ge=0, le=1)]
+Number = Annotated[float, Strict(), Field(allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
+Positive = Annotated[float, Strict(), Field(allow_inf_nan=False, gt=0, le=LARGEST)]
+NotNegative = Annotated[float, Strict(), Field(allow_inf_nan=False, ge=0, le=LARGEST)]
+Fraction = Annotated[float, Strict(), Field(allow_inf_nan=False, ge=0, le=1)]
 Name = Annotated[Text, Field(min_length=1)]
 Index = Annotated[int, Strict(), Field(ge=0, le=LARGEST)]
 """0 or more."""
