@@ -36,23 +36,19 @@ class StampSync(Generic[A, B]):
     same two streams pair them alike. A state of B without a state of A within SAME_TIME has no
     match, and is left out.
 
-    In either stream a stamp that goes back means that time began again: the states of both from
-    before it are forgotten.
+    A stamp that goes back begins its stream again, and only its own: a restarted estimator repeats
+    old states, while the newest state of the other stream may be the last one for a long time.
     """
 
     def __init__(self) -> None:
         self._a: deque[A] = deque(maxlen=MEMORY)
         self._b: deque[B] = deque(maxlen=MEMORY)
-        self._newest_a = self._newest_b = float("-inf")
+        self._newest_b = float("-inf")
 
     def add_a(self, state: A) -> None:
         """Take the next state of the stream A."""
-        stamp = float(state.stamp[0])
-        if stamp < self._newest_a:
+        if self._a and state.stamp[0] < self._a[-1].stamp[0]:
             self._a.clear()
-            if self._newest_b > (stamp + self._newest_a) / 2.0:  # B has not begun again yet
-                self._b.clear()
-        self._newest_a = stamp
         self._a.append(state)
 
     def add_b(self, state: B) -> None:
@@ -60,8 +56,6 @@ class StampSync(Generic[A, B]):
         stamp = float(state.stamp[0])
         if stamp < self._newest_b:
             self._b.clear()
-            if self._newest_a > (stamp + self._newest_b) / 2.0:  # A has not begun again yet
-                self._a.clear()
         self._newest_b = stamp
         self._b.append(state)
 

@@ -78,16 +78,28 @@ def test_a_state_without_a_partner_is_left_out():
 
 @pytest.mark.parametrize("order", sorted(set(permutations("aabb"))))
 @pytest.mark.parametrize("ahead", [0.0, 0.1])
-def test_where_time_began_again_the_old_states_are_forgotten(order, ahead):
+def test_where_time_began_again_no_old_state_is_paired_and_new_ones_are(order, ahead):
     sync = StampSync()
     sync.add_a(state(500.0))
     sync.add_b(state(500.0 + ahead))
     list(sync.pairs())
     streams, found = {"a": iter((0.1, 0.2)), "b": iter((0.1, 0.2))}, []
-    for name in order:
-        (sync.add_a if name == "a" else sync.add_b)(state(next(streams[name])))
+    for name in (*order, "a", "b"):
+        (sync.add_a if name == "a" else sync.add_b)(state(next(streams[name], 0.3)))
         found += stamps(sync.pairs())
-    assert (0.2, 0.2) in found and all(a < 1.0 > b for a, b in found)
+    assert (0.3, 0.3) in found and all(a < 1.0 > b for a, b in found)
+
+
+def test_a_stream_that_repeats_itself_finds_the_newest_state_of_the_other_again():
+    """In lockstep the world waits, and no newer state would ever come."""
+    sync = StampSync()
+    for stamp in (4.7, 4.8, 4.9):
+        sync.add_a(state(stamp))
+        sync.add_b(state(stamp))
+    assert stamps(sync.pairs())[-1] == (4.9, 4.9)
+    for stamp in (1.8, 4.8, 4.9):
+        sync.add_b(state(stamp))
+    assert stamps(sync.pairs())[-1] == (4.9, 4.9)
 
 
 def test_its_memory_ends():
