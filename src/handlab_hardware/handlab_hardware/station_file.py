@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
@@ -32,7 +32,10 @@ from handlab_core.validation import Count, Index, Name, Number, Sign, build, che
 from handlab_hardware.allegro.config import AllegroConfig
 from handlab_hardware.dynamixel.models import ServoModel, make_model
 
-POSITION, CURRENT_BASED_POSITION = "position", "current_based_position"
+Mode = Literal["position", "current_based_position"]
+"""Operating mode of all servos."""
+MODES: tuple[Mode, ...] = get_args(Mode)
+POSITION, CURRENT_BASED_POSITION = MODES
 DEFAULT_BAUD = 1_000_000  # of the claw; ROBEL's servos are set to it
 MAX_ID = 252  # Protocol 2.0
 OWN_CALIBRATION = ".calibration.yaml"
@@ -61,7 +64,7 @@ class _DynamixelFacts:
     port: Name
     servos: dict[Name, _ServoFacts]
     baud: Annotated[Count, Field(le=MAX_BAUD)] = DEFAULT_BAUD
-    mode: Literal["position", "current_based_position"] = "position"
+    mode: Mode = "position"
     calibration: Name | None = None
 
 
