@@ -99,6 +99,7 @@ def test_a_run_with_many_objects_is_judged_over_their_range(monkeypatch, tmp_pat
         return {"vary": {variation.name: rows for variation in variations}}
 
     monkeypatch.setattr(adroit.training, "train", train)
+    monkeypatch.setattr(adroit.training, "demonstrations_of", lambda config: [])
     monkeypatch.setattr(adroit, "evaluate_varied", judge)
     for method in ("dapg", "dapg_varied"):
         row = adroit._run(str(tmp_path / method), "adroit_relocate", method, "a/b-v0", 0)

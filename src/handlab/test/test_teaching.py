@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import typer
 
 from handlab import gait_search
 from handlab.cli import app
@@ -64,14 +65,14 @@ def test_a_teacher_can_be_slow_and_break_off(task):
         (["record", "valve", "--teacher", "script", "--hardware", "dynamixel"], "a person leads a"),
         (["record", "valve", "--teacher", "robot"], "unknown teacher 'robot'; there is: person"),
         (["record", "valve", "--teacher", "person", "--pace", "lockstep"], "cannot be waited for"),
-        (["record", "valve", "--speed", "0"], "speed must be positive"),
-        (["replay", "nowhere"], "a folder with one MCAP file is needed"),
+        (["record", "valve", "--speed", "0"], "it must be greater than 0"),
+        (["replay", "nowhere"], "nowhere does not exist; name the folder of a bag"),
         (["replay", "nowhere", "--on", "mars"], "there is: data, hand, look"),
     ],
 )
 def test_what_cannot_be_recorded_or_replayed_is_told(words, message, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(HandlabError, match=message):
+    with pytest.raises((HandlabError, typer.BadParameter), match=message):
         app(words, standalone_mode=False)
 
 
@@ -81,10 +82,13 @@ def test_a_search_keeps_its_gait_and_where_it_began(monkeypatch, tmp_path):
     before = json.loads(kept.read_text())["source"]
     monkeypatch.setattr(gait_search, "gait_file", lambda task: tmp_path / f"{task.name}.json")
     words = ["gait", "valve", "--start", "valve", "--generations", "2"]
+    words += ["--output", str(tmp_path / "found.json")]
     monkeypatch.setattr("sys.argv", ["handlab", *words])
+    own = kept.read_text()
     app(words, standalone_mode=False)
-    found = json.loads(kept.read_text())
-    assert found["source"]["command"] == "./handlab gait valve --start valve --generations 2"
+    assert kept.read_text() == own
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["source"]["command"].startswith("./handlab gait valve --start valve")
     assert found["source"]["begun"] == before
     poses, start = np.array(found["poses"]), load_gait(task).poses
     assert poses.shape == start.shape

@@ -7,8 +7,6 @@ import rclpy
 from handlab.viewer import ViewerNode
 from handlab_core.tasks import make_task
 from handlab_core.types import Goal
-from handlab_interfaces import msg as wire
-from handlab_nodes import convert
 from handlab_sim import decor
 
 
@@ -38,14 +36,12 @@ def goal_of(task, angle, velocity):
 def test_the_goals_mark_moves_with_the_goal(shown):
     task = make_task("valve_tracking")
     viewer = shown(task.name)
-    viewer._on_goal(convert.goal_msg(goal_of(task, [1.0], [0.5])))
+    viewer._on_goal(goal_of(task, [1.0], [0.5]))
     assert viewer._goal.visible
     np.testing.assert_allclose(
         viewer._goal.position, decor.goal_position(task.fixture, 1.0), atol=1e-6
     )
-    reward = wire.Reward(total=4.2, error=np.deg2rad(10.0))
-    reward.header.stamp = convert.to_stamp(4.0)
-    viewer._on_reward(reward)
+    viewer._on_reward((4.0, np.deg2rad(10.0), 4.2))  # stamp, error, total
     viewer._due = 0.0
     viewer.work(None)
     np.testing.assert_allclose(
@@ -57,5 +53,5 @@ def test_the_goals_mark_moves_with_the_goal(shown):
 def test_a_pose_of_the_hand_has_no_mark(shown):
     task = make_task("pose")
     viewer = shown(task.name)
-    viewer._on_goal(convert.goal_msg(goal_of(task, np.zeros(9), np.zeros(9))))
+    viewer._on_goal(goal_of(task, np.zeros(9), np.zeros(9)))
     assert not viewer._goal.visible

@@ -29,7 +29,7 @@ from handlab_core.errors import MOST_SHOWN, BadConfig, HandlabError, shown
 
 T = TypeVar("T")
 
-MOST_NAMED = 4
+MOST_NAMED = 6
 """Wrong fields that one message names."""
 
 LONGEST_TEXT = 4000

@@ -69,7 +69,7 @@ BURST = 64
 REOPEN_EVERY = 0.5
 """s, between attempts to open a bus that was lost."""
 LISTEN = 0.2
-"""s, for another hand on the bus; it answers in a millisecond, and sends every 3 ms."""
+"""s, for another hand on the bus; it answers in a millisecond."""
 DEFAULT_BUS = ("udp_multicast", "239.74.163.2")
 """Interface and channel; python-can's own group, which needs no kernel module."""
 
@@ -291,10 +291,11 @@ def check_free(wire: Wire, device: int) -> None:
         StationFault: there is one; says what to choose.
     """
     wire.send(Frame(frame_id(Message.SERIAL, device), remote=True))
+    answer = Message.SERIAL, device  # a driver, which may wait here for its hand, sends others
     deadline = time.monotonic() + LISTEN
     while (left := deadline - time.monotonic()) > 0:
         frame = wire.receive(left)
-        if frame is not None and not frame.remote and split_id(frame.id)[1] == device:
+        if frame is not None and not frame.remote and split_id(frame.id) == answer:
             raise StationFault(
                 f"a hand with device id {device} is on the CAN bus {wire.name} already; choose "
                 "another channel, or end the other one"
