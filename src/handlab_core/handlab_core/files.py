@@ -60,7 +60,10 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """The safe dumper; it also quotes text that the loader above would take for a number."""
+    """The safe dumper without aliases; it also quotes text that the loader takes for a number."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
 
 
 _Loader.add_implicit_resolver(

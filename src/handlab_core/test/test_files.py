@@ -101,3 +101,9 @@ def test_a_place_that_is_no_readable_file_is_refused(tmp_path):
         with pytest.raises(BadConfig) as refusal:
             read_yaml(tmp_path / name)
         assert words in str(refusal.value) and "\n" not in str(refusal.value), name
+
+
+def test_what_is_written_can_be_read_back_also_where_a_part_comes_twice():
+    part = {"rate": 1e-3, "name": "1e3"}
+    given = {"first": part, "second": part}
+    assert parse_yaml(dump_yaml(given), "it") == given

@@ -519,40 +519,44 @@ class _Sqlite:
 
 
 def _files(path: Path) -> tuple[list[Path], bool]:
-    """Find the files of a bag in their order, and whether metadata.yaml lists them."""
+    """Find the files of a bag in their order, and whether a finished metadata.yaml lists them."""
     if path.is_file():
         return [path], False
     if not path.is_dir():
         what = "is no file and no folder" if path.exists() else "does not exist"
         raise BadDemonstrations(f"{path} {what}; name the folder of a bag")
     metadata = path / "metadata.yaml"
-    files = _listed(metadata) if metadata.is_file() else _found(path)
+    files, finished = _listed(metadata) if metadata.is_file() else (_found(path), False)
     if missing := [file.name for file in files if not file.is_file()]:
         raise BadDemonstrations(
             f"{path} is not whole: {', '.join(missing[:5])} is listed in metadata.yaml and "
             "missing; copy it again, or run `ros2 bag reindex` for what there is"
         )
-    return files, metadata.is_file()
+    return files, finished
 
 
-def _listed(metadata: Path) -> list[Path]:
-    """Read the order of the files; every version of rosbag2's metadata has it."""
+def _listed(metadata: Path) -> tuple[list[Path], bool]:
+    """Read the order of the files, which every version of rosbag2's metadata has.
+
+    Until it ends, a recorder of ours leaves metadata that counts no messages.
+    """
     advice = "repair it with `ros2 bag reindex`, or remove it"
     try:
         content = read_yaml(metadata, BadDemonstrations)
-        names = content["rosbag2_bagfile_information"]["relative_file_paths"]
+        information = content["rosbag2_bagfile_information"]
+        names, finished = information["relative_file_paths"], information.get("message_count") != 0
         # Before version 4 a path began with the bag's folder.
         files = [metadata.with_name(PurePosixPath(name).name) for name in names]
     except BadDemonstrations as error:
         raise BadDemonstrations(f"{error}; {advice}") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BadDemonstrations(
             f"{metadata} is no description of a bag ({_reason(error)}); {advice}"
         ) from error
     if not files or len(set(files)) < len(files):
         what = "a file twice" if files else "no files"
         raise BadDemonstrations(f"{metadata} lists {what}; {advice}")
-    return files
+    return files, finished
 
 
 def _found(path: Path) -> list[Path]:
