@@ -58,6 +58,8 @@ def values(kind):
         return st.booleans()
     if kind == "string":
         return NAMES
+    if kind == "octet":
+        return st.binary(min_size=1, max_size=1)
     if kind in INTEGERS:
         return st.integers(*INTEGERS[kind])
     package, name = kind.split("/")
