@@ -210,9 +210,14 @@ def system_name(hand: Hand) -> str:
     return f"{hand.name}_system"
 
 
+def _description(config: GraphConfig) -> dict[str, Any]:
+    """Return the parameters that describe the task, the same for all nodes of a graph."""
+    return {"task": config.task, "reward": config.reward}
+
+
 def build_graph(config: GraphConfig) -> list[NodeSpec]:
     """List the nodes of a task; all are given the same description of it."""
-    task = {"task": config.task, "reward": config.reward}
+    task = _description(config)
     pace = {"pace": config.pace}
     machine = {"station": config.station, "port": config.port}
     driver = task | pace | machine | {"hardware": config.hardware, "rate": config.rate}
@@ -271,7 +276,7 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
         nodes.append(NodeSpec("viewer", task, package="handlab", executable="viewer"))
     if config.simulated:
         nodes = [_in_simulated_time(node) for node in nodes]
-    return _composed(nodes, config.hardware == "mujoco") if config.compose else nodes
+    return _composed(nodes, config.simulated) if config.compose else nodes
 
 
 def _in_simulated_time(node: NodeSpec) -> NodeSpec:
@@ -298,7 +303,7 @@ def _teaching(config: GraphConfig) -> list[NodeSpec]:
     """What demonstrations need: who lets the hand go, and the scripted teacher."""
     scripted = config.teacher == SCRIPT
     manner = ", ".join(f"{name} {value:g}" for name, value in sorted(config.manner.items()))
-    task = {"task": config.task, "reward": config.reward}
+    task = _description(config)
     demonstrator = {
         **task,
         "pace": config.pace,
@@ -318,7 +323,7 @@ def _teaching(config: GraphConfig) -> list[NodeSpec]:
 
 def _looking(config: GraphConfig) -> list[NodeSpec]:
     """What shows demonstrations that nobody carries out."""
-    task = {"task": config.task, "reward": config.reward}
+    task = _description(config)
     nodes = [
         NodeSpec("replay", task | {"look": True}),
         NodeSpec("reward", task | {"pace": "real"}),
