@@ -9,7 +9,7 @@ from handlab_hardware.station_file import load_station, station_path
 
 def calibration_of(config: GraphConfig) -> str:
     """What is known of the station's zeros, as text; empty for a simulation."""
-    if config.hardware == "mujoco":
+    if not config.backend.station_file:
         return ""
     path = config.station or station_path(make_task(config.task).hand_name)
     port = config.fixture_port or config.port

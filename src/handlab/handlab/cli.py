@@ -33,6 +33,7 @@ from handlab.options import (
 )
 from handlab.terminal import PROGRAM, command, console, show
 from handlab_core import validation
+from handlab_core.backend_table import DEFAULT
 from handlab_core.errors import BadConfig, CannotWrite, HandlabError
 from handlab_core.files import shown_path
 from handlab_core.lifeline import leave
@@ -128,7 +129,7 @@ def train(
         str, path_option("A bag (default: the task's own), or a Minari dataset for adroit_*")
     ] = "",
     backend: Annotated[str, option(Text, "graph: the ROS nodes; sim: this process")] = "graph",
-    hardware: Hardware = "mujoco",
+    hardware: Hardware = DEFAULT,
     station: StationFile = "",
     port: Port = "",
     estimator: Estimator = "encoder",
@@ -211,7 +212,7 @@ def evaluate(
     checkpoint: Annotated[Path, path_argument("A run folder, or a checkpoint in one")],
     episodes: Annotated[int, option(Episodes)] = 30,
     backend: Annotated[str, option(Text, "graph or sim; hardware needs the graph")] = "sim",
-    hardware: Hardware = "mujoco",
+    hardware: Hardware = DEFAULT,
     station: StationFile = "",
     port: Port = "",
     estimator: Estimator = "encoder",
@@ -227,6 +228,7 @@ def evaluate(
     """Run a policy without noise and print how often it succeeds."""
     from handlab import evaluation, varying
     from handlab.graph import GraphConfig, on_machine
+    from handlab_core.backend_table import backend_spec
     from handlab_core.errors import UnknownName
     from handlab_core.variation import parse_variations
     from handlab_learning.evaluate import rate_text
@@ -234,23 +236,25 @@ def evaluate(
 
     if backend not in BACKENDS:
         raise UnknownName("backend", backend, BACKENDS)
-    pace = "lockstep" if hardware == "mujoco" else "real"
+    pace = backend_spec(hardware).learning_pace
     graph = on_machine(GraphConfig(pace=pace, estimator=estimator), hardware, station, port)
-    here = backend == "sim" and graph.hardware == "mujoco"
+    here = backend == "sim" and graph.simulated
     if vary and not here:
         raise BadConfig("what varies is simulated in this process: leave --backend and --hardware")
     if vary:
         variations = parse_variations(vary)
         verdict = varying.evaluate_varied(
-            checkpoint, variations, points, episodes, seed, estimator, policy=policy
-        )
+            checkpoint, variations, points, episodes, seed, estimator, policy=policy,
+            hardware=hardware,
+        )  # fmt: skip
         for name, rows in verdict["vary"].items():
             print("\n".join(varying.table_lines(name, rows)))
             print(f"plot: {verdict['plots'][name]}")
     else:
         verdict = evaluation.evaluate(
-            checkpoint, episodes, seed, None if here else graph, estimator=estimator, policy=policy
-        )
+            checkpoint, episodes, seed, None if here else graph, estimator=estimator, policy=policy,
+            hardware=hardware,
+        )  # fmt: skip
     print(
         f"policy: {verdict['policy']}, iteration {verdict['iteration']} ({verdict['checkpoint']})"
     )
@@ -265,7 +269,7 @@ def evaluate(
 @app.command()
 def up(
     task: TaskName,
-    hardware: Hardware = "mujoco",
+    hardware: Hardware = DEFAULT,
     station: StationFile = "",
     port: Port = "",
     estimator: Estimator = "encoder",
@@ -308,18 +312,18 @@ def emulate(
     seed: Seed = 0,
 ) -> None:
     """Emulate a hand's motors down to the wire, with MuJoCo behind them, until Ctrl-C."""
-    from handlab.emulation import WIRES, can_port, make_emulated, serve
+    from handlab.emulation import can_port, make_emulated, serve
     from handlab.graph import EMULATED, GraphConfig, on_machine
-    from handlab_core.errors import BadConfig, UnknownName
+    from handlab_core.backend_table import emulator_spec
+    from handlab_core.errors import BadConfig
     from handlab_hardware.station_file import station_path
 
-    if wire not in WIRES:
-        raise UnknownName("wire", wire, WIRES)
-    if (interface or channel) and (wire != "allegro" or port):
+    spec = emulator_spec(wire)
+    if (interface or channel) and (spec.port != "can" or port):
         raise BadConfig("--interface and --channel are of an Allegro hand, and in place of --port")
     chosen = on_machine(GraphConfig(pace="real"), wire, station, EMULATED)
-    default = can_port(interface, channel) if wire == "allegro" else chosen.port
-    path = Path(station or station_path(WIRES[wire]))
+    default = can_port(interface, channel) if spec.port == "can" else chosen.port
+    path = Path(station or station_path(spec.emulated_hand))
     motors = make_emulated(wire, path, port or default, chosen.fixture_port, seed)
     print(f"{motors.name}; Ctrl-C ends it", flush=True)
     serve(motors)
@@ -331,7 +335,7 @@ def record(
     episodes: Annotated[int, option(Episodes)] = 20,
     teacher: Annotated[str, option(Text, "person, or script: only with MuJoCo")] = "",
     bag: Annotated[Path | None, path_option("Folder of the recording")] = None,
-    hardware: Hardware = "mujoco",
+    hardware: Hardware = DEFAULT,
     station: StationFile = "",
     port: Port = "",
     estimator: Estimator = "encoder",
@@ -351,9 +355,11 @@ def record(
     """Record demonstrations: the hand is let go, and a person or the script guides it."""
     from handlab import recording
     from handlab.graph import PERSON, SCRIPT, GraphConfig, on_machine
+    from handlab_core.backend_table import backend_spec
 
-    teacher = teacher or (SCRIPT if hardware == "mujoco" else PERSON)
-    pace = pace or ("lockstep" if teacher == SCRIPT and hardware == "mujoco" else "real")
+    spec = backend_spec(hardware)
+    teacher = teacher or (SCRIPT if spec.simulated else PERSON)
+    pace = pace or (spec.learning_pace if teacher == SCRIPT else "real")
     manner = {"speed": speed, "noise": noise, "failures": failures} if teacher == SCRIPT else {}
     folder = bag or recording.new_bag(task)
     config = GraphConfig(
@@ -375,7 +381,7 @@ def replay(
     ),
     episode: Annotated[list[int] | None, option(Index, "Numbers; default: all")] = None,
     reset: Annotated[bool, typer.Option(help="Bring the hand to the start first")] = True,
-    hardware: Hardware = "mujoco",
+    hardware: Hardware = DEFAULT,
     station: StationFile = "",
     port: Port = "",
     estimator: Estimator = "encoder",

@@ -12,7 +12,8 @@ import numpy as np
 
 from handlab.graph import GraphConfig, on_machine
 from handlab.up import BackgroundGraph
-from handlab_core.errors import BadConfig, StationFault, UnknownName
+from handlab_core.backend_table import emulator_spec, load
+from handlab_core.errors import BadConfig, StationFault
 from handlab_core.fixtures import FIXTURES
 from handlab_core.hands import make_hand
 from handlab_core.priority import hurry
@@ -36,8 +37,8 @@ from handlab_sim.scene import SceneConfig
 from handlab_sim.torque_world import TorqueWorld
 from handlab_sim.worlds import Worlds
 
-WIRES = {"allegro": "allegro", "dynamixel": "claw"}
-"""What can be emulated, and the hand whose station file is taken where none is given."""
+BUS_BACKEND = "dynamixel"
+"""Backend of the servos that `emulated_graph` serves."""
 
 
 class Emulated(Protocol):
@@ -56,7 +57,7 @@ class Emulated(Protocol):
 
 
 def emulate_dynamixel(
-    station: Path, port: Path, seed: int = 0, loop: LoopConfig | None = None
+    station: Path, port: str | Path, seed: int = 0, loop: LoopConfig | None = None
 ) -> EmulatedPort:
     """Emulate the servos of a station file; what they turn is a simulated hand and object.
 
@@ -83,7 +84,7 @@ def emulate_dynamixel(
     ]
     models = [servo.model for servo in section.servos]
     physics = StationPhysics(Worlds(hand, fixture), joints, models)
-    return _emulate_servos(section, port, physics, seed, loop)
+    return _emulate_servos(section, Path(port), physics, seed, loop)
 
 
 class EmulatedAllegro:
@@ -100,7 +101,7 @@ class EmulatedAllegro:
         StationFault: the bus cannot be opened.
     """
 
-    def __init__(self, station: Path, bus: str, port: Path, seed: int = 0) -> None:
+    def __init__(self, station: Path, bus: str, port: str | Path, seed: int = 0) -> None:
         facts = load_station(station, nominal=True)
         section = _servos_of(facts)
         if facts.allegro is None or len(section.servos) != 1:
@@ -123,7 +124,7 @@ class EmulatedAllegro:
         )
         [servo] = section.servos
         motor = FixtureMotor(self.world, servo.zero, servo.direction, servo.model.stall_torque)
-        self.port = _emulate_servos(section, port, motor, seed)
+        self.port = _emulate_servos(section, Path(port), motor, seed)
         self._stop = threading.Event()
         self._thread = threading.Thread(
             target=serve_hand, args=(self.hand, self._wire, self._stop), name="emulated hand"
@@ -181,17 +182,19 @@ def make_emulated(
     """Emulate the motors of a station.
 
     Args:
-        hardware: name of the wire; UnknownName if it cannot be emulated.
+        hardware: name of the backend in `handlab_core.backend`.
         station: path of the station file.
-        port: where the hand shall be found.
-        fixture_port: where the fixture shall be, if it has a port of its own.
+        port: port of the hand.
+        fixture_port: port of the fixture, if the fixture has a driver of its own.
         seed: of faults that are left to chance.
+
+    Raises:
+        UnknownName: the motors cannot be emulated.
     """
-    if hardware == "dynamixel":
-        return emulate_dynamixel(station, Path(port), seed)
-    if hardware == "allegro":
-        return EmulatedAllegro(station, port, Path(fixture_port), seed)
-    raise UnknownName("wire", hardware, WIRES)
+    spec = emulator_spec(hardware)
+    ports = (port, fixture_port) if spec.fixture_backend else (port,)
+    emulated: Emulated = load(spec.emulator)(station, *ports, seed=seed)
+    return emulated
 
 
 def can_port(interface: str = "", channel: str = "") -> str:
@@ -250,7 +253,7 @@ def emulated_graph(
     """
     hand = make_task(config.task).hand_name
     station, link = station or station_path(hand), folder / "port"
-    config = on_machine(replace(config, pace="real"), "dynamixel", str(station), str(link))
+    config = on_machine(replace(config, pace="real"), BUS_BACKEND, str(station), str(link))
     with (
         emulate_dynamixel(station, link, loop=loop) as port,
         BackgroundGraph(config, folder / "nodes.log") as graph,

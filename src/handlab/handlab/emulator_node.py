@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rclpy.node import Node
 
-from handlab.emulation import make_emulated
+from handlab.emulation import BUS_BACKEND, make_emulated
 from handlab_core.errors import BadConfig
 from handlab_core.priority import hurry
 from handlab_hardware.station_file import station_path
@@ -21,7 +21,7 @@ from handlab_nodes.spinner import run
 class EmulatorParams(TaskParams):
     """Parameters of the node."""
 
-    hardware: str = "dynamixel"
+    hardware: str = BUS_BACKEND
     station: str = ""  # path of the station file; empty: the one that comes with handlab
     port: str = ""  # where the driver will look
     fixture_port: str = ""  # where the fixture's will, if it has one of its own

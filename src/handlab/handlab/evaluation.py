@@ -12,6 +12,7 @@ from handlab.graph_client import GraphClient
 from handlab.sampling import local_sampler
 from handlab.terminal import console
 from handlab.up import BackgroundGraph
+from handlab_core.backend_table import DEFAULT
 from handlab_core.errors import BadConfig
 from handlab_core.estimation.follower import ENCODER
 from handlab_core.suite import SuiteTask
@@ -28,6 +29,7 @@ def evaluate(
     threads: int = 2,
     estimator: str = ENCODER,
     policy: str = "",
+    hardware: str = DEFAULT,
 ) -> dict[str, Any]:
     """Run a checkpoint's policy without noise and judge the episodes.
 
@@ -41,6 +43,7 @@ def evaluate(
         threads: to simulate them on.
         estimator: what follows the objects in this process; a graph's configuration names its own.
         policy: of a run, `best` or `last`; empty: the best, if the run keeps one.
+        hardware: name of the backend that simulates in this process; a graph names its own.
 
     Returns:
         What `judge` says, and which policy it is of: `policy`, `iteration`, `checkpoint`.
@@ -57,7 +60,7 @@ def evaluate(
         raise BadConfig(f"{task.name} has no graph: leave --backend and --hardware")
     if graph is None:
         numbers = range(ON_REQUEST, ON_REQUEST + episodes)
-        sampler = local_sampler(task, worlds, threads, estimator)
+        sampler = local_sampler(task, worlds, threads, estimator, hardware=hardware)
         return judge(sampler.sample(acting, seed, numbers, True)) | saved.named()
     config = replace(graph, task=task.name, reward=task.reward)
     with tempfile.TemporaryDirectory() as scratch, Progress(console=console) as bar:

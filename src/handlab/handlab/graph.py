@@ -13,12 +13,12 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field
 
-from handlab_core.backend import BACKENDS
+from handlab_core.backend_table import DEFAULT, BackendSpec, PortKind, backend_spec, emulator_spec
 from handlab_core.demos.teacher import Manner
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.estimation.follower import CAMERA, ENCODER, check_estimator
 from handlab_core.hands import Hand
-from handlab_core.lockstep import PACES
+from handlab_core.lockstep import FIXTURE, HAND, PACES
 from handlab_core.tasks import make_task
 from handlab_core.validation import Flag, Number, Positive, Seed, Text, build, checked
 from handlab_hardware.station_file import load_station, station_path
@@ -48,9 +48,6 @@ FASTEST = 1000.0
 
 EMULATOR_START = 20.0
 """Seconds that emulated motors, which start beside their driver, have to be there."""
-
-FIXTURE_BY = {"allegro": "dynamixel"}
-"""What serves the fixture where a backend serves the hand alone."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,7 @@ class GraphConfig:
     """What a graph is made for."""
 
     task: Text = "valve"
-    hardware: Text = "mujoco"
+    hardware: Text = DEFAULT
     pace: Text = "lockstep"
     station: Text = ""
     """Path of the station file, for hardware; empty: the one that comes with handlab."""
@@ -124,8 +121,8 @@ class GraphConfig:
     resting_rate: Annotated[Positive, Field(le=FASTEST)] = 20.0
     """Hz, of the driver in real pace while nothing is commanded."""
     estimator: Text = ENCODER
-    """What follows the object: `encoder`, or `camera`, whose detections are simulated with MuJoCo
-    and on hardware come from a detector that is started beside the graph."""
+    """Estimator of the object: `encoder` or `camera`. A simulated backend comes with a simulated
+    camera; on hardware a detector is started beside the graph."""
     teacher: Text = ""
     """Who demonstrates: `person` or `script`; empty: nobody, and no demonstrator."""
     replay: Text = ""
@@ -144,15 +141,16 @@ class GraphConfig:
     def __post_init__(self) -> None:
         """Check names, and that only a simulation is asked to wait."""
         make_task(self.task).with_reward(self.reward or make_task(self.task).reward)
-        if self.hardware not in BACKENDS:
-            raise UnknownName("hardware", self.hardware, BACKENDS)
+        backend = self.backend
         if self.pace not in PACES:
             raise UnknownName("pace", self.pace, PACES)
         check_estimator(self.estimator)
-        if self.pace == "lockstep" and self.hardware != "mujoco":
+        if self.pace == "lockstep" and not backend.simulated:
             raise BadConfig(f"hardware {self.hardware} cannot wait; use --pace real")
-        if self.hardware == "mujoco" and (self.station or self.port or self.emulate):
-            raise BadConfig("MuJoCo has no station file and no port; choose --hardware too")
+        if not backend.station_file and (self.station or self.port or self.emulate):
+            raise BadConfig(
+                f"hardware {self.hardware} has no station file and no port; choose --hardware too"
+            )
         if self.emulate and not self.port:
             raise BadConfig("what is emulated needs a port to be found at")
         self._check_teacher()
@@ -162,16 +160,21 @@ class GraphConfig:
             )
 
     @property
+    def backend(self) -> BackendSpec:
+        """Return the capabilities of the hardware; UnknownName if there is no such hardware."""
+        return backend_spec(self.hardware)
+
+    @property
     def simulated(self) -> bool:
-        """Whether time is the simulation's; a demonstration that is only shown has none."""
-        return self.hardware == "mujoco" and self.replay != LOOK
+        """Return whether a simulation owns the time; not so where motions are only shown."""
+        return self.backend.simulated and self.replay != LOOK
 
     def _check_teacher(self) -> None:
         if self.replay not in ("", *REPLAYS):
             raise UnknownName("replay", self.replay, REPLAYS)
         if self.teacher not in ("", *TEACHERS):
             raise UnknownName("teacher", self.teacher, TEACHERS)
-        if self.teacher == SCRIPT and self.hardware != "mujoco":
+        if self.teacher == SCRIPT and not self.backend.simulated:
             raise BadConfig("the scripted teacher leads simulated hands; a person leads a real one")
         if self.teacher == PERSON and self.pace == "lockstep":
             raise BadConfig("a person cannot be waited for; use --pace real")
@@ -187,22 +190,29 @@ def on_machine(
 
     Args:
         config: for MuJoCo.
-        hardware: see `handlab_core.backend`.
+        hardware: name in `handlab_core.backend.BACKENDS`.
         station: path of the station file; empty: the one that comes with handlab.
         port: in the place of the station file's; EMULATED: emulated motors on ports of their own.
     """
-    if hardware == "mujoco" and not (station or port):
-        return config
     config = replace(config, hardware=hardware, station=station)
+    backend = config.backend
+    if not backend.station_file:
+        return replace(config, port=port)
     load_station(Path(station or station_path(make_task(config.task).hand_name)))
     if port != EMULATED:
         return replace(config, port=port)
-    serial = f"{tempfile.gettempdir()}/handlab-{os.getuid()}/port-{os.getpid()}"
-    if hardware not in FIXTURE_BY:
-        return replace(config, port=serial, emulate=True)
-    # A group address of this process: two emulated hands must not share a bus.
-    bus = f"udp_multicast:239.74.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
-    return replace(config, port=bus, fixture_port=serial, emulate=True)
+    emulator_spec(hardware)
+    fixture_port = ""
+    if backend.fixture_backend:
+        fixture_port = _own_port(backend_spec(backend.fixture_backend).port)
+    return replace(config, port=_own_port(backend.port), fixture_port=fixture_port, emulate=True)
+
+
+def _own_port(kind: PortKind) -> str:
+    """Return a port that no emulator of another process uses."""
+    if kind == "can":  # a group address: emulated hands of two processes must not share a bus
+        return f"udp_multicast:239.74.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
+    return f"{tempfile.gettempdir()}/handlab-{os.getuid()}/port-{os.getpid()}"
 
 
 def system_name(hand: Hand) -> str:
@@ -229,14 +239,14 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
         urdf = ElementTree.tostring(station_urdf(hand, fixture), encoding="unicode")
         driver["robot_description"] = " ".join(urdf.split())
     fixture_driver: dict[str, Any] = {}
-    if config.hardware in FIXTURE_BY:
+    if config.backend.fixture_backend:
         fixture_driver = driver | {
-            "hardware": FIXTURE_BY[config.hardware],
+            "hardware": config.backend.fixture_backend,
             "port": config.fixture_port,
-            "groups": ["fixture"],
+            "groups": [FIXTURE],
             "robot_description": "",
         }
-        driver["groups"] = ["hand"]
+        driver["groups"] = [HAND]
     output: dict[str, Any] = {}
     if not config.runner:
         driver["command_sources"] = [*topics.COMMANDERS, "reset", "learner"]
@@ -257,7 +267,7 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
         nodes.append(
             NodeSpec("fixture_driver", fixture_driver, executable="driver_node", lifecycle=True)
         )
-    if config.estimator == CAMERA and config.hardware == "mujoco":
+    if config.estimator == CAMERA and config.backend.simulated:
         nodes.append(NodeSpec("camera", task | pace))
     if config.emulate:
         ports = machine | {"fixture_port": config.fixture_port, "hardware": config.hardware}

@@ -27,7 +27,7 @@ from handlab.graph import (
     build_graph,
     on_machine,
 )
-from handlab_core.backend import BACKENDS
+from handlab_core.backend_table import BACKENDS, DEFAULT
 from handlab_core.bag_folder import check_bag_folder
 from handlab_core.estimation.follower import ENCODER, ESTIMATORS
 from handlab_core.files import parse_yaml
@@ -93,7 +93,7 @@ def replay_launch() -> LaunchDescription:
 def _station_arguments() -> list[DeclareLaunchArgument]:
     """What every graph is asked."""
     return [
-        DeclareLaunchArgument("hardware", default_value="mujoco", choices=sorted(BACKENDS),
+        DeclareLaunchArgument("hardware", default_value=DEFAULT, choices=sorted(BACKENDS),
                               description="What moves the hand."),
         DeclareLaunchArgument("station", default_value="",
                               description="Station file; empty: config/hands/<hand>.yaml."),

@@ -5,8 +5,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from handlab.suite_sampling import SuiteSampler
+from handlab_core.backend import Backend, make_backend
+from handlab_core.backend_table import DEFAULT, backend_spec
 from handlab_core.env import Env
 from handlab_core.episode import Episode
+from handlab_core.errors import BadConfig
 from handlab_core.estimation.follower import ENCODER
 from handlab_core.policy import GaussianPolicy
 from handlab_core.rollout import rollout
@@ -22,7 +25,6 @@ from handlab_core.variation import (
     vary_task,
 )
 from handlab_learning.sampler import LocalSampler, Sampler
-from handlab_sim.worlds import Worlds
 
 
 def local_sampler(
@@ -31,6 +33,7 @@ def local_sampler(
     threads: int,
     estimator: str = ENCODER,
     variations: Sequence[Variation] = (),
+    hardware: str = DEFAULT,
 ) -> Sampler:
     """Episodes from simulated worlds.
 
@@ -39,14 +42,15 @@ def local_sampler(
         worlds: side by side, at most.
         threads: to simulate them on. A task of the suite is run by processes on all cores instead.
         estimator: what follows the objects.
-        variations: what is drawn anew for every episode.
+        variations: drawn for every episode.
+        hardware: name of a simulated backend.
     """
     if isinstance(task, SuiteTask):
         return SuiteSampler(task, variations=variations)
     task = vary_task(task, variations)
     if objects := of_object(variations):
-        return VariedSampler(task, worlds, threads, estimator, objects)
-    return fixed_sampler(task, worlds, threads, estimator)
+        return VariedSampler(task, worlds, threads, estimator, objects, hardware)
+    return fixed_sampler(task, worlds, threads, estimator, hardware=hardware)
 
 
 def fixed_sampler(
@@ -55,15 +59,32 @@ def fixed_sampler(
     threads: int,
     estimator: str = ENCODER,
     variation: ObjectVariation | None = None,
+    hardware: str = DEFAULT,
 ) -> LocalSampler:
     """As `local_sampler`, with one object in all worlds: the task's own, or a varied one."""
 
     def make_env(count: int) -> Env:
         objects = None if variation is None else [variation] * count
-        simulated = Worlds(task.hand, task.fixture, count, threads, objects=objects)
+        simulated = _simulated(hardware, task, count, threads, objects)
         return Env(task, LocalStation(task, simulated, estimator))
 
     return LocalSampler(make_env, worlds)
+
+
+def _simulated(
+    hardware: str,
+    task: Task,
+    count: int,
+    threads: int,
+    objects: Sequence[ObjectVariation] | None,
+) -> Backend:
+    """Build a simulated backend of `count` robots; BadConfig if the hardware is no simulation."""
+    if not backend_spec(hardware).simulated:
+        raise BadConfig(f"hardware {hardware} is moved by the graph: add --backend graph")
+    return make_backend(
+        hardware, hand=task.hand_name, fixture=task.fixture_name, worlds=count, threads=threads,
+        objects=objects,
+    )  # fmt: skip
 
 
 class VariedSampler:
@@ -79,7 +100,8 @@ class VariedSampler:
         worlds: side by side, at most.
         threads: to simulate them on.
         estimator: what follows the objects.
-        variations: of the object, what is drawn.
+        variations: of the object.
+        hardware: name of a simulated backend.
     """
 
     def __init__(
@@ -89,8 +111,10 @@ class VariedSampler:
         threads: int,
         estimator: str,
         variations: Sequence[Variation],
+        hardware: str = DEFAULT,
     ) -> None:
         self._task, self._worlds, self._threads = task, worlds, threads
+        self._hardware = hardware
         self._estimator, self._variations = estimator, variations
 
     def object_in(self, seed: int, episode: int) -> ObjectVariation:
@@ -125,5 +149,5 @@ class VariedSampler:
 
     def _env(self, objects: Sequence[ObjectVariation]) -> Env:
         task, count = self._task, len(objects)
-        simulated = Worlds(task.hand, task.fixture, count, self._threads, objects=objects)
+        simulated = _simulated(self._hardware, task, count, self._threads, objects)
         return Env(task, LocalStation(task, simulated, self._estimator), teleport=True)

@@ -11,6 +11,7 @@ from handlab.graph_client import GraphClient
 from handlab.progress import TrainingDisplay
 from handlab.sampling import local_sampler
 from handlab.up import BackgroundGraph
+from handlab_core.backend_table import backend_spec
 from handlab_core.bag_folder import check_bag_folder
 from handlab_core.variation import parse_variations
 from handlab_learning.run_config import RunConfig
@@ -42,7 +43,7 @@ def graph_of(config: RunConfig) -> GraphConfig:
         config.task,
         reward=config.reward,
         estimator=config.estimator,
-        pace="lockstep" if config.hardware == "mujoco" else "real",
+        pace=backend_spec(config.hardware).learning_pace,
     )
     return on_machine(graph, config.hardware, config.station, config.port)
 
@@ -73,7 +74,8 @@ def train(
             varied, demonstrations = parse_variations(config.vary), demonstrations_of(config)
             task = config.make_task()
             sampler, first = (
-                local_sampler(task, worlds, threads, config.estimator, varied) for _ in range(2)
+                local_sampler(task, worlds, threads, config.estimator, varied, config.hardware)
+                for _ in range(2)
             )
             return Trainer(
                 folder,

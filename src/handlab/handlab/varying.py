@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 from handlab.curves import save_figure
 from handlab.sampling import fixed_sampler
 from handlab.suite_sampling import SuiteSampler
+from handlab_core.backend_table import DEFAULT
 from handlab_core.episode import Episode
 from handlab_core.errors import BadConfig
 from handlab_core.estimation.follower import ENCODER
@@ -34,6 +35,7 @@ def evaluate_varied(
     worlds: int = 20,
     threads: int = 2,
     policy: str = "",
+    hardware: str = DEFAULT,
 ) -> dict[str, Any]:
     """Judge a checkpoint's policy at points of each variation, one varied at a time.
 
@@ -47,6 +49,7 @@ def evaluate_varied(
         worlds: simulated side by side.
         threads: to simulate them on.
         policy: of a run, `best` or `last`; empty: the best, if the run keeps one.
+        hardware: name of a simulated backend.
 
     Returns:
         What `judge` says of all episodes together; `vary`, by name a list of what it says of each
@@ -67,7 +70,9 @@ def evaluate_varied(
         rows = table[variation.name] = []
         for value in variation.points(points):
             one = variation.fixed(value)
-            done = _episodes(task, acting, one, episodes, seed, estimator, worlds, threads)
+            done = _episodes(
+                task, acting, one, episodes, seed, estimator, worlds, threads, hardware
+            )
             rows.append({"value": value} | judge(done))
             every += done
         plots[variation.name] = _run_folder(saved.manifest_path) / f"vary-{variation.name}.png"
@@ -85,13 +90,16 @@ def _episodes(
     estimator: str,
     worlds: int,
     threads: int,
+    hardware: str,
 ) -> list[Episode]:
     numbers = range(ON_REQUEST, ON_REQUEST + episodes)
     if isinstance(task, SuiteTask):
         return SuiteSampler(task, variations=[variation]).sample(policy, seed, numbers, True)
     [value] = variation.values
     chosen = object_of({variation.name: value}) if of_object([variation]) else None
-    sampler = fixed_sampler(vary_task(task, [variation]), worlds, threads, estimator, chosen)
+    sampler = fixed_sampler(
+        vary_task(task, [variation]), worlds, threads, estimator, chosen, hardware
+    )
     return sampler.sample(policy, seed, numbers, deterministic=True)
 
 

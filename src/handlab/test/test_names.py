@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from handlab.graph import GraphConfig, build_graph
-from handlab_core.backend import BACKENDS
+from handlab_core.backend_table import BACKENDS, load
 from handlab_core.demos.gait import load_gait
 from handlab_core.estimation.follower import ESTIMATORS
 from handlab_core.hands import HANDS
@@ -124,8 +124,9 @@ def test_every_parameter_of_the_graph_is_one_of_the_node():
 
 @pytest.mark.parametrize("name", sorted(BACKENDS))
 def test_every_backend_can_be_imported(name):
-    module, function = BACKENDS[name].split(":")
-    assert callable(getattr(importlib.import_module(module), function))
+    spec = BACKENDS[name]
+    assert callable(load(spec.factory)) and (not spec.emulator or callable(load(spec.emulator)))
+    assert spec.fixture_backend in ("", *BACKENDS) and spec.emulated_hand in ("", *HANDS)
 
 
 @pytest.mark.parametrize("name", sorted(HANDS))

@@ -1,25 +1,17 @@
 """What a station's hardware can do, whatever it is made of.
 
 A backend serves two groups of joints: `hand`, and `fixture`, the joint the object turns on. It
-drives N robots at once (one on hardware). Backends are chosen by name and imported only then.
+drives N robots at once (one on hardware). `handlab_core.backend_table` lists the backends.
 """
 
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from handlab_core.errors import UnknownName
+from handlab_core.backend_table import backend_spec, load
 from handlab_core.health import StationHealth
 from handlab_core.types import Array, Command, IntArray, Reading
-
-BACKENDS = {
-    "allegro": "handlab_hardware.allegro.backend:make_backend",
-    "dynamixel": "handlab_hardware.dynamixel.backend:make_backend",
-    "mujoco": "handlab_sim.worlds:make_backend",
-}
-"""Name of a backend to the function that builds it, `module:function`."""
 
 
 class Backend(Protocol):
@@ -164,11 +156,12 @@ class Hardware(Backend, Protocol):
 def make_backend(name: str, **options: Any) -> Backend:
     """Build the backend called `name`.
 
+    Args:
+        name: a key of BACKENDS.
+        options: arguments of its factory; see `handlab_core.backend_table.BackendSpec`.
+
     Raises:
-        UnknownName: there is none; the message lists what there is.
+        UnknownName: no backend has this name.
     """
-    if name not in BACKENDS:
-        raise UnknownName("hardware", name, BACKENDS)
-    module, function = BACKENDS[name].split(":")
-    backend: Backend = getattr(import_module(module), function)(**options)
+    backend: Backend = load(backend_spec(name).factory)(**options)
     return backend

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from handlab_core.backend import BACKENDS as HARDWARE
+from handlab_core.backend_table import BACKENDS as HARDWARE
+from handlab_core.backend_table import DEFAULT
 from handlab_core.errors import BadConfig, UnknownName, shown
 from handlab_core.estimation.follower import ENCODER, check_estimator
 from handlab_core.files import parse_yaml
@@ -34,8 +35,8 @@ class RunConfig:
     seed: Seed = 0
     max_hours: Positive = 6.0
     """Robot-hours, resets counted; the run ends there at the latest."""
-    hardware: Text = "mujoco"
-    """What moves the hand, a name in `handlab_core.backend`; anything else needs the graph."""
+    hardware: Text = DEFAULT
+    """Backend that moves the hand, a name in `handlab_core.backend`; real motors need the graph."""
     station: Text = ""
     """Path of the station file; empty: the one that comes with handlab."""
     port: Text = ""
@@ -69,7 +70,7 @@ class RunConfig:
         ):
             if getattr(self, name) not in allowed:
                 raise UnknownName(name, getattr(self, name), allowed)
-        if self.hardware != "mujoco" and self.backend != "graph":
+        if not HARDWARE[self.hardware].simulated and self.backend != "graph":
             raise BadConfig(f"hardware {self.hardware} is moved by the graph: add --backend graph")
         if self.vary and self.backend != "sim":
             raise BadConfig("what varies is simulated in this process: add --backend sim")

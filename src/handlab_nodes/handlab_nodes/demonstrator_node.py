@@ -13,6 +13,7 @@ from sensor_msgs.msg import JointState as JointStateMsg
 from std_srvs.srv import SetBool
 
 from handlab_core import rows
+from handlab_core.backend_table import DEFAULT
 from handlab_core.demos.motion import Motion, to_episode
 from handlab_core.demos.watch import Phase, Watch, WatchConfig, Word
 from handlab_core.episode import Episode
@@ -42,7 +43,7 @@ class DemonstratorParams(TaskParams):
     """Parameters of the node."""
 
     pace: str = "lockstep"
-    hardware: str = "mujoco"
+    hardware: str = DEFAULT
     rate: float = 100.0  # Hz, of the driver's states in real pace
     teacher: str = "person"  # who guides, in words
     guided: bool = False  # by the teacher's node, for which a simulation waits

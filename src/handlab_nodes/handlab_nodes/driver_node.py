@@ -21,6 +21,7 @@ from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
 from handlab_core.backend import Hardware, make_backend
+from handlab_core.backend_table import DEFAULT, backend_spec
 from handlab_core.errors import BadConfig, HandlabError, StationFault, StationTimeout, UnknownName
 from handlab_core.guard import GuardedBackend
 from handlab_core.lockstep import FIXTURE, GUIDE, HAND, PACES
@@ -51,7 +52,7 @@ RETRY_PERIOD = 2.0
 class DriverParams(TaskParams):
     """Parameters of the node."""
 
-    hardware: str = "mujoco"
+    hardware: str = DEFAULT
     station: str = ""  # path of the station file; hardware only
     port: str = ""  # in the place of the station file's
     groups: tuple[str, ...] = (HAND, FIXTURE)  # that this driver serves
@@ -75,7 +76,8 @@ class DriverNode(LifecycleNode):
         self.params = params = read_params(self, DriverParams())
         if params.pace not in PACES:
             raise BadConfig(f"pace is {params.pace!r}; it can be {' or '.join(PACES)}")
-        if params.hardware != "mujoco":
+        self._spec = backend_spec(params.hardware)
+        if not self._spec.simulated:
             hurry()  # with all threads that it will start: one interpreter runs them all
         if not params.groups or not set(params.groups) <= set(COMMANDS):
             raise BadConfig(f"groups are {list(params.groups)}; they can be {', '.join(COMMANDS)}")
@@ -92,13 +94,11 @@ class DriverNode(LifecycleNode):
         for service in self.services:
             if service.srv_type is ChangeState:
                 self._change_state, service.callback = service.callback, self._on_change_state
-        self._report = DriverReport(
-            self, params.command_sources, strict=params.hardware != "mujoco"
-        )
+        self._report = DriverReport(self, params.command_sources, strict=not self._spec.simulated)
         if params.robot_description:
             descriptions = self.create_publisher(String, topics.DESCRIPTION, qos.LATCHED)
             descriptions.publish(String(data=params.robot_description))
-        clock_rate = params.clock_rate if params.hardware == "mujoco" else None
+        clock_rate = params.clock_rate if self._spec.simulated else None
         passive = self._task.fixture.passive
         self._wire = DriverWire(self, names, params.groups, clock_rate, passive)
         for group in params.groups:
@@ -107,7 +107,7 @@ class DriverNode(LifecycleNode):
         self._serve(JointTorque, topics.JOINT_TORQUE, self._on_joint_torque)
         self._serve(Reboot, topics.REBOOT, self._on_reboot)
         self._serve(Calibrate, topics.CALIBRATE, self._on_calibrate)
-        if params.hardware == "mujoco":
+        if self._spec.simulated:
             self.create_service(Teleport, topics.TELEPORT, self._on_teleport)
             self._receive(GUIDE, topics.GUIDE, codec.Commands(names[HAND]))
             self.create_service(SetBool, topics.GUIDED, self._torque_setter(GUIDE))
@@ -117,9 +117,11 @@ class DriverNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Open the hardware."""
         task, params = self._task, self.params
-        machine = {"station": params.station, "port": params.port}
-        simulated = params.hardware == "mujoco"
-        options: dict[str, Any] = {"after": self._stopped_at} if simulated else machine
+        options: dict[str, Any] = {}
+        if self._spec.station_file:
+            options |= {"station": params.station, "port": params.port}
+        if self._spec.simulated:
+            options["after"] = self._stopped_at
         try:
             backend = make_backend(
                 params.hardware, hand=task.hand_name, fixture=task.fixture_name, **options
@@ -231,7 +233,7 @@ class DriverNode(LifecycleNode):
 
     def _receive(self, group: str, topic: str, commands: codec.Commands) -> None:
         """Receive commands for a group from the nodes that may send them."""
-        sources, simulated = self.params.command_sources, self.params.hardware == "mujoco"
+        sources, simulated = self.params.command_sources, self._spec.simulated
 
         def on_command(command: tuple[Command, float]) -> None:
             if self._pace is not None:

@@ -168,7 +168,14 @@ class Worlds:
 
 
 def make_backend(
-    hand: str, fixture: str, worlds: int = 1, threads: int = 1, after: float | None = None
+    hand: str,
+    fixture: str,
+    worlds: int = 1,
+    threads: int = 1,
+    objects: Sequence[ObjectVariation] | None = None,
+    after: float | None = None,
 ) -> Worlds:
-    """Build simulated stations by name of hand and object; `after` as in `Worlds`."""
-    return Worlds(make_hand(hand), FIXTURES.make(fixture), worlds, threads, after=after)
+    """Build simulated stations by name of hand and object; see `Worlds` for the arguments."""
+    return Worlds(
+        make_hand(hand), FIXTURES.make(fixture), worlds, threads, objects=objects, after=after
+    )

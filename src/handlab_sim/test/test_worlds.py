@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from handlab_core.backend import BACKENDS, make_backend
+from handlab_core.backend import make_backend
+from handlab_core.backend_table import BACKENDS
 from handlab_core.env import Env
 from handlab_core.errors import BadConfig, ResetFailed, UnknownName
 from handlab_core.guard import GuardedBackend

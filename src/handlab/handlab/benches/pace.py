@@ -13,6 +13,7 @@ from typing import Any
 from handlab.benches.result import Result
 from handlab.graph import GraphConfig, on_machine
 from handlab.up import BackgroundGraph
+from handlab_core.backend_table import DEFAULT
 from handlab_core.errors import HandlabError
 from handlab_core.tasks import Task, make_task
 from handlab_interfaces import msg as wire
@@ -71,7 +72,7 @@ class Witness:
         return sum(stamp not in self._rewarded for stamp in counted), len(counted)
 
 
-def run(seconds: float, seed: int, hardware: str = "mujoco", port: str = "") -> dict[str, Any]:
+def run(seconds: float, seed: int, hardware: str = DEFAULT, port: str = "") -> dict[str, Any]:
     """Run episodes in real pace while other programs keep all cores busy.
 
     Args:
@@ -123,7 +124,7 @@ def run(seconds: float, seed: int, hardware: str = "mujoco", port: str = "") -> 
     }
 
 
-def measure(seed: int, minutes: float = 60.0, hardware: str = "mujoco", port: str = "") -> Result:
+def measure(seed: int, minutes: float = 60.0, hardware: str = DEFAULT, port: str = "") -> Result:
     """Count all that must not happen to episodes in real pace."""
     counts = run(60.0 * minutes, seed, hardware, port)
     value = counts["states_without_reward"] + counts["episodes_broken_off"] + len(counts["stops"])

@@ -1,0 +1,50 @@
+"""A second simulator: joints are at once where they are sent. Serves `test_second_simulator`."""
+
+import numpy as np
+
+from handlab_core.fixtures import FIXTURES
+from handlab_core.hands import make_hand
+from handlab_core.types import NS_PER_S, JointState, Reading
+
+
+class KinematicBackend:
+    """Implements `handlab_core.backend.Backend` without dynamics."""
+
+    def __init__(self, hand, fixture, worlds, begin):
+        self.worlds = worlds
+        self._nominal = hand.nominal
+        self._q = np.tile(hand.nominal, (worlds, 1))
+        self._object = np.zeros((worlds, len([fixture.joint])))
+        self._time_ns = np.full(worlds, round(begin * NS_PER_S), dtype=np.int64)
+
+    def reset(self, worlds=None, object_angle=0.0):
+        rows = slice(None) if worlds is None else worlds
+        self._q[rows], self._object[rows, 0] = self._nominal, object_angle
+        self._time_ns[rows] += NS_PER_S
+        return self._reading(rows)
+
+    def step(self, hand, fixture, period, worlds=None):
+        rows = slice(None) if worlds is None else worlds
+        self._q[rows] = np.where(hand.effort > 0, hand.q, self._q[rows])
+        if fixture is not None:
+            self._object[rows] = np.where(fixture.effort > 0, fixture.q, self._object[rows])
+        self._time_ns[rows] += round(period * NS_PER_S)
+        return self._reading(rows)
+
+    def read(self):
+        return self._reading(slice(None))
+
+    def close(self):
+        pass
+
+    def _reading(self, rows):
+        stamp = self._time_ns[rows] / NS_PER_S
+        states = [
+            JointState(stamp, q[rows].copy(), np.zeros_like(q[rows]), np.zeros_like(q[rows]))
+            for q in (self._q, self._object)
+        ]
+        return Reading(*states)
+
+
+def make_backend(hand, fixture, worlds=1, threads=1, objects=None, after=None):
+    return KinematicBackend(make_hand(hand), FIXTURES.make(fixture), worlds, after or 0.0)
