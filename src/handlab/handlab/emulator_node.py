@@ -3,29 +3,38 @@
 It speaks no topic to the driver, only the wire. `./handlab emulate` does the same without ROS.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import Field
 from rclpy.node import Node
 
 from handlab.emulation import BUS_BACKEND, make_emulated
+from handlab_core.backend_table import BACKENDS
 from handlab_core.errors import BadConfig
 from handlab_core.priority import hurry
+from handlab_core.validation import OneOf, Seed, Text, checked
 from handlab_hardware.station_file import station_path
 from handlab_nodes.diagnostics import OK, Diagnostics
 from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import run
 
 
-@dataclass(frozen=True)
+@checked
 class EmulatorParams(TaskParams):
     """Parameters of the node."""
 
-    hardware: str = BUS_BACKEND
-    station: str = ""  # path of the station file; empty: the one that comes with handlab
-    port: str = ""  # where the driver will look
-    fixture_port: str = ""  # where the fixture's will, if it has one of its own
-    seed: int = 0  # of faults that are left to chance
+    hardware: Annotated[
+        Text, OneOf("hardware", BACKENDS), Field(description="kind of the emulated motors")
+    ] = BUS_BACKEND
+    station: Annotated[
+        Text, Field(description="path of the station file; empty: the one that comes with handlab")
+    ] = ""
+    port: Annotated[Text, Field(description="port that the driver opens")] = ""
+    fixture_port: Annotated[
+        Text, Field(description="port that the fixture's own driver opens; empty: there is none")
+    ] = ""
+    seed: Annotated[Seed, Field(description="seed of random faults")] = 0
 
 
 class EmulatorNode(Node):

@@ -4,12 +4,13 @@ import io
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
 
 import numpy as np
 import viser
 import yourdfpy
+from pydantic import Field
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from viser.extras import ViserUrdf
@@ -17,6 +18,7 @@ from viser.extras import ViserUrdf
 from handlab_core.aim import ObjectAim
 from handlab_core.types import Array, Goal
 from handlab_core.types import JointState as JointReading
+from handlab_core.validation import Index, Name, checked
 from handlab_interfaces import msg as wire
 from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.inbox import Inbox
@@ -29,12 +31,16 @@ FRAME_TIME = 1 / 30
 """s; in lockstep states come faster than eyes can follow."""
 
 
-@dataclass(frozen=True)
+@checked
 class ViewerParams(TaskParams):
     """Parameters of the node."""
 
-    host: str = "127.0.0.1"  # 0.0.0.0 shows it to the whole network
-    port: int = 8080
+    host: Annotated[
+        Name, Field(description="address to serve; 0.0.0.0 serves the whole network")
+    ] = "127.0.0.1"
+    port: Annotated[
+        Index, Field(le=65535, description="TCP port; the next free one if it is taken")
+    ] = 8080
 
 
 class ViewerNode(Node):

@@ -6,7 +6,8 @@ Command-line options, launch arguments and files fill such dataclasses, so one r
 """
 
 import re
-from dataclasses import field, fields, is_dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache, wraps
 from types import NoneType, UnionType
 from typing import (
@@ -21,11 +22,21 @@ from typing import (
     get_type_hints,
 )
 
-from pydantic import AfterValidator, ConfigDict, Field, Strict, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Strict,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.dataclasses import dataclass as pydantic_dataclass
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
-from handlab_core.errors import MOST_SHOWN, BadConfig, HandlabError, shown
+from handlab_core.errors import MOST_SHOWN, BadConfig, HandlabError, UnknownName, shown
 
 T = TypeVar("T")
 
@@ -65,6 +76,33 @@ Count = Annotated[int, Strict(), Field(ge=1, le=LARGEST)]
 Sign = Annotated[int, Strict(), AfterValidator(_sign)]
 Seed = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1)]
 """What numpy, torch, cma and messages all take."""
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Restrict a text to known names: `pace: Annotated[Text, OneOf("pace", PACES)]`.
+
+    Another name raises UnknownName, which lists the known ones.
+    """
+
+    noun: str
+    names: Iterable[str]
+
+    def __get_pydantic_core_schema__(self, kind: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check the name after the type."""
+        return core_schema.no_info_after_validator_function(self._check, handler(kind))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Describe the names as JSON Schema does."""
+        return handler(schema) | {"enum": sorted(self.names)}
+
+    def _check(self, name: str) -> str:
+        if name not in self.names:
+            raise UnknownName(self.noun, name, self.names)
+        return name
+
 
 CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
 
@@ -109,6 +147,16 @@ def build(kind: type[T], given: Any, where: str = "", error: type[HandlabError] 
         if not prefix and isinstance(problem, error):
             raise
         raise error(f"{prefix}{problem}") from None
+
+
+def field_schemas(kind: Any) -> dict[str, dict[str, Any]]:
+    """Return the JSON Schema of each field of a checked dataclass, by name.
+
+    It has what the field's type declares: `description`, `minimum`, `exclusiveMinimum`, `maximum`,
+    `exclusiveMaximum`, and the known names as `enum` (JSON Schema 2020-12, Validation, section 6).
+    """
+    schemas: dict[str, dict[str, Any]] = _adapter(kind).json_schema().get("properties", {})
+    return schemas
 
 
 @cache

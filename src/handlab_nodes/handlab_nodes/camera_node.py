@@ -3,8 +3,6 @@
 A detector of a real camera takes its place on the same topic; see `docs/estimators.md`.
 """
 
-from dataclasses import dataclass
-
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
@@ -12,18 +10,19 @@ from sensor_msgs.msg import JointState
 from handlab_core.estimation.detection import AxisView
 from handlab_core.estimation.simulated_camera import SimulatedCamera
 from handlab_core.types import JointState as JointReading
+from handlab_core.validation import checked
 from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.diagnostics import OK, Diagnostics
 from handlab_nodes.inbox import Inbox
-from handlab_nodes.params import TaskParams, read_params
+from handlab_nodes.params import PaceName, TaskParams, read_params
 from handlab_nodes.spinner import run
 
 
-@dataclass(frozen=True)
+@checked
 class CameraParams(TaskParams):
     """Parameters of the node."""
 
-    pace: str = "lockstep"
+    pace: PaceName = "lockstep"
 
 
 class CameraNode(Node):

@@ -4,22 +4,24 @@ Before each demonstration the station is reset. What it shows is computed from t
 passed; the recorder, if there is one, has the same streams and the marks between which it was.
 """
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
 from std_srvs.srv import SetBool
 
 from handlab_core import rows
-from handlab_core.backend_table import DEFAULT
+from handlab_core.backend_table import BACKENDS, DEFAULT
 from handlab_core.demos.motion import Motion, to_episode
 from handlab_core.demos.watch import Phase, Watch, WatchConfig, Word
 from handlab_core.episode import Episode
 from handlab_core.errors import BadDemonstrations, StationFault
 from handlab_core.station import ResetResult, start_request
 from handlab_core.types import JointState, ObjectEstimate, Sample
+from handlab_core.validation import Flag, OneOf, Positive, Text, checked
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import RecordDemonstration
 from handlab_interfaces.srv import TellDemonstration
@@ -29,7 +31,7 @@ from handlab_nodes.diagnostics import OK, Diagnostics
 from handlab_nodes.driver_watch import DriverWatch
 from handlab_nodes.graph_station import GraphStation
 from handlab_nodes.inbox import Inbox
-from handlab_nodes.params import TaskParams, read_params
+from handlab_nodes.params import PaceName, TaskParams, read_params
 from handlab_nodes.spinner import Spinner, run
 
 VERDICT_TIMEOUT = 600.0
@@ -38,17 +40,21 @@ VERDICT_TIMEOUT = 600.0
 Mark = wire.DemonstrationMark
 
 
-@dataclass(frozen=True)
+@checked
 class DemonstratorParams(TaskParams):
     """Parameters of the node."""
 
-    pace: str = "lockstep"
-    hardware: str = DEFAULT
-    rate: float = 100.0  # Hz, of the driver's states in real pace
-    teacher: str = "person"  # who guides, in words
-    guided: bool = False  # by the teacher's node, for which a simulation waits
-    record: bool = False  # a recorder is there
-    calibration: str = ""  # of the station, as text
+    pace: PaceName = "lockstep"
+    hardware: Annotated[
+        Text, OneOf("hardware", BACKENDS), Field(description="backend of the driver")
+    ] = DEFAULT
+    rate: Annotated[Positive, Field(description="Hz; the driver's readings in real pace")] = 100.0
+    teacher: Annotated[Text, Field(description="the guide of the hand, in words")] = "person"
+    guided: Annotated[
+        Flag, Field(description="the node `teacher` guides; a simulation waits for it")
+    ] = False
+    record: Annotated[Flag, Field(description="record; needs a recorder in the graph")] = False
+    calibration: Annotated[str, Field(description="calibration of the station, as YAML")] = ""
 
 
 class DemonstratorNode(Node):

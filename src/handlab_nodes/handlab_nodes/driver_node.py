@@ -10,30 +10,31 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import ChangeState
+from pydantic import Field
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
 from handlab_core.backend import Hardware, make_backend
-from handlab_core.backend_table import DEFAULT, backend_spec
+from handlab_core.backend_table import BACKENDS, DEFAULT, backend_spec
 from handlab_core.errors import BadConfig, HandlabError, StationFault, StationTimeout, UnknownName
 from handlab_core.guard import GuardedBackend
-from handlab_core.lockstep import FIXTURE, GUIDE, HAND, PACES
+from handlab_core.lockstep import FIXTURE, GUIDE, HAND
 from handlab_core.priority import hurry
 from handlab_core.types import Command, Reading
+from handlab_core.validation import Flag, NotNegative, OneOf, Positive, Text, checked
 from handlab_interfaces.srv import Calibrate, JointTorque, Reboot, Teleport
 from handlab_nodes import codec, convert, goal_checks, qos, topics
 from handlab_nodes.driver_report import DriverReport
 from handlab_nodes.driver_wire import CLOCK_RATE, DriverWire
 from handlab_nodes.inbox import Inbox
 from handlab_nodes.pace import LockstepPace, Pace, RealPace
-from handlab_nodes.params import TaskParams, read_params
+from handlab_nodes.params import PaceName, TaskParams, read_params
 from handlab_nodes.spinner import POLL, run
 
 COMMANDS = {HAND: topics.HAND_COMMANDS, FIXTURE: topics.FIXTURE_COMMANDS}
@@ -48,24 +49,47 @@ RETRY_PERIOD = 2.0
 """s. So often a driver that starts by itself tries to open hardware that is not there yet."""
 
 
-@dataclass(frozen=True)
+@checked
 class DriverParams(TaskParams):
     """Parameters of the node."""
 
-    hardware: str = DEFAULT
-    station: str = ""  # path of the station file; hardware only
-    port: str = ""  # in the place of the station file's
-    groups: tuple[str, ...] = (HAND, FIXTURE)  # that this driver serves
-    pace: str = "lockstep"
-    rate: float = 100.0  # Hz, of the readings in real pace
-    resting_rate: float = 20.0  # Hz, of the readings while nothing is commanded
-    robot_description: str = ""  # URDF of the station, to publish; empty: another node does
-    clock_rate: float = CLOCK_RATE  # Hz of wall time, limit of /clock; simulation only
-    start_patience: float = 0.0  # s, in which hardware that is not there yet is no error
-    autostart: bool = True  # configure and activate at once, and again until it works
-    command_sources: tuple[str, ...] = (*topics.COMMANDERS, "reset")
-    """Nodes that may send commands. Hardware obeys no other node; a simulation does while none of
-    them is there but the reset mechanism, so that people can try commands by hand."""
+    hardware: Annotated[
+        Text, OneOf("hardware", BACKENDS), Field(description="what moves hand and fixture")
+    ] = DEFAULT
+    station: Annotated[
+        Text, Field(description="path of the station file; empty: the one that comes with handlab")
+    ] = ""
+    port: Annotated[
+        Text, Field(description="serial port or CAN channel; empty: the station file's")
+    ] = ""
+    groups: Annotated[
+        tuple[Annotated[Text, OneOf("group", (HAND, FIXTURE))], ...],
+        Field(min_length=1, description="groups of joints that this driver serves"),
+    ] = (HAND, FIXTURE)
+    pace: PaceName = "lockstep"
+    rate: Annotated[Positive, Field(description="Hz; readings in real pace")] = 100.0
+    resting_rate: Annotated[
+        Positive, Field(description="Hz; readings in real pace while no command comes")
+    ] = 20.0
+    robot_description: Annotated[
+        str, Field(description="URDF to publish; empty: another node publishes it")
+    ] = ""
+    clock_rate: Annotated[
+        Positive, Field(description="Hz of wall time; upper limit of messages on clock")
+    ] = CLOCK_RATE
+    start_patience: Annotated[
+        NotNegative, Field(description="s; time for hardware to appear before that is an error")
+    ] = 0.0
+    autostart: Annotated[
+        Flag, Field(description="configure and activate at once, and again until it works")
+    ] = True
+    command_sources: Annotated[
+        tuple[Text, ...],
+        Field(
+            description="nodes that may send commands. Hardware obeys no other node; a simulation "
+            "does while none of them but `reset` is there, so that people can try commands"
+        ),
+    ] = (*topics.COMMANDERS, "reset")
 
 
 class DriverNode(LifecycleNode):
@@ -74,13 +98,9 @@ class DriverNode(LifecycleNode):
     def __init__(self) -> None:
         super().__init__("driver")
         self.params = params = read_params(self, DriverParams())
-        if params.pace not in PACES:
-            raise BadConfig(f"pace is {params.pace!r}; it can be {' or '.join(PACES)}")
         self._spec = backend_spec(params.hardware)
         if not self._spec.simulated:
             hurry()  # with all threads that it will start: one interpreter runs them all
-        if not params.groups or not set(params.groups) <= set(COMMANDS):
-            raise BadConfig(f"groups are {list(params.groups)}; they can be {', '.join(COMMANDS)}")
         self._task = params.make_task()
         names = {HAND: list(self._task.hand.joints), FIXTURE: [self._task.fixture.joint]}
         self._backend: GuardedBackend | None = None

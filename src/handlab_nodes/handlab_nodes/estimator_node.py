@@ -3,35 +3,45 @@
 With either, every stamp of the fixture's readings is answered by an estimate of that stamp.
 """
 
-from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
-from handlab_core.errors import BadConfig
 from handlab_core.estimation.angle import AngleEstimate
 from handlab_core.estimation.encoder import EncoderEstimator
-from handlab_core.estimation.follower import CAMERA, ENCODER, check_estimator
-from handlab_core.lockstep import PACES
+from handlab_core.estimation.follower import CAMERA, ENCODER, ESTIMATORS
 from handlab_core.types import JointState as JointReading
+from handlab_core.validation import Number, OneOf, Text, checked
 from handlab_interfaces.msg import ObjectState
 from handlab_nodes import codec, qos, topics
 from handlab_nodes.detections import Detections
 from handlab_nodes.diagnostics import OK, WARN, Diagnostics
 from handlab_nodes.inbox import Inbox
-from handlab_nodes.params import TaskParams, read_params
+from handlab_nodes.params import PaceName, TaskParams, read_params
 from handlab_nodes.spinner import run
 
 
-@dataclass(frozen=True)
+@checked
 class EstimatorParams(TaskParams):
     """Parameters of the node."""
 
-    estimator: str = ENCODER  # or camera
-    pace: str = "lockstep"  # in which a camera's answer to every reading is waited for
-    # Where the camera stands in the frame `world`; as it is, detections are in that frame already.
-    camera_position: tuple[float, ...] = (0.0, 0.0, 0.0)  # m
-    camera_orientation: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0)  # wxyz
+    estimator: Annotated[
+        Text, OneOf("estimator", ESTIMATORS), Field(description="source of the object's angle")
+    ] = ENCODER
+    pace: PaceName = "lockstep"
+    camera_position: Annotated[
+        tuple[Number, Number, Number],
+        Field(description="m; x, y, z of the camera in the frame `world`"),
+    ] = (0.0, 0.0, 0.0)
+    camera_orientation: Annotated[
+        tuple[Number, Number, Number, Number],
+        Field(
+            description="orientation of the camera in the frame `world`, as quaternion w, x, y, z; "
+            "the default fits detections that are in that frame already"
+        ),
+    ] = (1.0, 0.0, 0.0, 0.0)
 
 
 class EstimatorNode(Node):
@@ -40,16 +50,14 @@ class EstimatorNode(Node):
     def __init__(self) -> None:
         super().__init__("estimator")
         params = read_params(self, EstimatorParams())
-        if params.pace not in PACES:
-            raise BadConfig(f"pace is {params.pace!r}; it can be {' or '.join(PACES)}")
         task = params.make_task()
         self._rejected = self._answered = 0
         self._estimate: AngleEstimate | None = None
         self._states = codec.ObjectStates()
         self._publisher = self.create_publisher(ObjectState, topics.OBJECT_STATE, qos.STREAM)
         on_state = self._on_encoder
-        if check_estimator(params.estimator) == CAMERA:
-            pose = tuple(params.camera_position), tuple(params.camera_orientation)
+        if params.estimator == CAMERA:
+            pose = params.camera_position, params.camera_orientation
             self._detections = Detections(self, task.fixture, pose, params.pace, self._publish)
             on_state = self._on_clock
         else:

@@ -3,16 +3,17 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 from std_srvs.srv import SetBool
 
 from handlab_core.episode import Episode
 from handlab_core.errors import StationFault
+from handlab_core.validation import Flag, checked
 from handlab_interfaces.action import Evaluate, Train
 from handlab_learning import adam, checkpoint
 from handlab_learning.evaluate import judge
@@ -29,11 +30,13 @@ LOOKS = 20
 """Events that are handled between two iterations, more than a second of computing leaves."""
 
 
-@dataclass(frozen=True)
+@checked
 class LearnerParams(TaskParams):
     """Parameters of the node."""
 
-    record: bool = False  # a recorder is there: record final evaluations
+    record: Annotated[
+        Flag, Field(description="record final evaluations; needs a recorder in the graph")
+    ] = False
 
 
 class LearnerNode(Node):

@@ -7,11 +7,12 @@ file FLUSH_PERIOD later, whatever becomes of this process. Log times never go ba
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 from diagnostic_msgs.msg import DiagnosticArray
+from pydantic import Field
 from rclpy.clock import Clock
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -26,6 +27,7 @@ from handlab_core.bag_folder import check_bag_folder, clear_bag_folder
 from handlab_core.errors import BadConfig, CannotWrite, HandlabError
 from handlab_core.files import writing
 from handlab_core.types import NS_PER_S
+from handlab_core.validation import Text, checked
 from handlab_interfaces import msg as wire
 from handlab_nodes import qos, topics
 from handlab_nodes.bag import BagWriter
@@ -94,11 +96,14 @@ STREAMS = (JointState, wire.ObjectState, wire.Reward, ClockMsg)
 """Types of messages that come in every step."""
 
 
-@dataclass(frozen=True)
+@checked
 class RecorderParams:
     """Parameters of the node."""
 
-    bag: str = ""  # folder of the bag; a bag there is replaced when recording starts again
+    bag: Annotated[
+        Text,
+        Field(description="folder of the bag; a new recording replaces the bag there"),
+    ] = ""
 
 
 class LogTime:

@@ -7,10 +7,11 @@
 """
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
@@ -22,6 +23,7 @@ from handlab_core.estimation.angle import AngleEstimate
 from handlab_core.station import ResetRequest
 from handlab_core.tasks import Task
 from handlab_core.types import JointState
+from handlab_core.validation import Flag, checked
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import ReplayDemonstration
 from handlab_nodes import codec, convert, goal_checks, qos, topics
@@ -30,20 +32,22 @@ from handlab_nodes.demonstration_bag import Recording, check_session, read_recor
 from handlab_nodes.diagnostics import OK, Diagnostics
 from handlab_nodes.driver_watch import DriverWatch
 from handlab_nodes.graph_station import GraphStation
-from handlab_nodes.params import TaskParams, read_params
+from handlab_nodes.params import PaceName, TaskParams, read_params
 from handlab_nodes.spinner import POLL, Spinner, run
 
 NEAR = 0.05
 """s. Messages no further apart are published together."""
 
 
-@dataclass(frozen=True)
+@checked
 class ReplayParams(TaskParams):
     """Parameters of the node."""
 
-    pace: str = "lockstep"
-    look: bool = False  # only show
-    calibration: str = ""  # of the station; empty: whatever the bag's is
+    pace: PaceName = "lockstep"
+    look: Annotated[Flag, Field(description="show demonstrations without a hand")] = False
+    calibration: Annotated[
+        str, Field(description="calibration of the station, as YAML; empty: accept any bag's")
+    ] = ""
 
 
 class ReplayNode(Node):

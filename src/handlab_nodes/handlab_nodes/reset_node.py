@@ -8,8 +8,9 @@ in which it leaves the hand, and hands over; where it gave up it turns the hand'
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
@@ -20,6 +21,7 @@ from handlab_core.reset.motor import MotorReset, ResetTick
 from handlab_core.stamp_sync import StampSync
 from handlab_core.tasks import Task
 from handlab_core.types import JointState, ObjectEstimate, Reading
+from handlab_core.validation import OneOf, Text, checked
 from handlab_interfaces.action import Reset
 from handlab_interfaces.msg import ObjectState
 from handlab_interfaces.srv import Teleport
@@ -28,8 +30,8 @@ from handlab_nodes.asking import Worker, announce
 from handlab_nodes.diagnostics import OK, WARN, Diagnostics
 from handlab_nodes.driver_watch import DriverWatch
 from handlab_nodes.listener import Listener
-from handlab_nodes.outputs import JOINT_STATE, Output, make_output
-from handlab_nodes.params import TaskParams, read_params
+from handlab_nodes.outputs import JOINT_STATE, OUTPUTS, Output, make_output
+from handlab_nodes.params import PaceName, TaskParams, read_params
 from handlab_nodes.spinner import Spinner, run
 
 LEAVE_TIMEOUT = 2.0
@@ -39,12 +41,16 @@ TELEPORT_TIMEOUT = 10.0
 """Seconds until a driver that is being started offers its services."""
 
 
-@dataclass(frozen=True)
+@checked
 class ResetParams(TaskParams):
     """Parameters of the node."""
 
-    pace: str = "lockstep"
-    command_output: str = JOINT_STATE  # where the policy's go: or forward_controller
+    pace: PaceName = "lockstep"
+    command_output: Annotated[
+        Text,
+        OneOf("command_output", OUTPUTS),
+        Field(description="receiver of the policy's commands: the driver, or a controller"),
+    ] = JOINT_STATE
 
 
 class ResetNode(Node):

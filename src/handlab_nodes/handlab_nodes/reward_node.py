@@ -3,27 +3,26 @@
 The object's state is the last of them to come, so it is what the node wakes for.
 """
 
-from dataclasses import dataclass
-
 from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
 
 from handlab_core.errors import StationTimeout
 from handlab_core.rewards.judge import Judge
+from handlab_core.validation import checked
 from handlab_interfaces import msg as wire
 from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.diagnostics import OK, Diagnostics
 from handlab_nodes.inbox import Inbox
 from handlab_nodes.listener import Listener
-from handlab_nodes.params import TaskParams, read_params
+from handlab_nodes.params import PaceName, TaskParams, read_params
 from handlab_nodes.spinner import Spinner, run
 
 
-@dataclass(frozen=True)
+@checked
 class RewardParams(TaskParams):
     """Parameters of the node."""
 
-    pace: str = "lockstep"
+    pace: PaceName = "lockstep"
 
 
 class RewardNode(Node):

@@ -1,9 +1,10 @@
 """Policy runner: an action server that runs episodes with the newest policy. Needs no torch."""
 
 import time
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 
@@ -11,6 +12,7 @@ from handlab_core.env import Env
 from handlab_core.errors import HandlabError
 from handlab_core.policy import GaussianPolicy
 from handlab_core.rollout import rollout
+from handlab_core.validation import OneOf, Text, checked
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Rollout
 from handlab_nodes import convert, goal_checks, qos, topics
@@ -19,17 +21,21 @@ from handlab_nodes.diagnostics import OK, Diagnostics
 from handlab_nodes.driver_watch import DriverWatch
 from handlab_nodes.graph_station import GraphStation
 from handlab_nodes.inbox import Inbox
-from handlab_nodes.outputs import JOINT_STATE
-from handlab_nodes.params import TaskParams, read_params
+from handlab_nodes.outputs import JOINT_STATE, OUTPUTS
+from handlab_nodes.params import PaceName, TaskParams, read_params
 from handlab_nodes.spinner import Spinner, run
 
 
-@dataclass(frozen=True)
+@checked
 class RunnerParams(TaskParams):
     """Parameters of the node."""
 
-    pace: str = "lockstep"
-    command_output: str = JOINT_STATE  # or forward_controller: through ros2_control
+    pace: PaceName = "lockstep"
+    command_output: Annotated[
+        Text,
+        OneOf("command_output", OUTPUTS),
+        Field(description="receiver of the policy's commands: the driver, or a controller"),
+    ] = JOINT_STATE
 
 
 class RunnerNode(Node):

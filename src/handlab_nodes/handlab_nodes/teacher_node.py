@@ -3,9 +3,10 @@
 It leads when it is asked to, from where the episode of the newest goal began.
 """
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
 from std_srvs.srv import SetBool
@@ -13,6 +14,7 @@ from std_srvs.srv import SetBool
 from handlab_core.demos.teacher import GRIP, Manner, Teacher, lesson, teacher_rng
 from handlab_core.stamp_sync import StampSync
 from handlab_core.types import SAME_TIME, Command, Goal, JointState, ObjectEstimate, Sample
+from handlab_core.validation import Seed, checked
 from handlab_interfaces import msg as wire
 from handlab_nodes import codec, convert, qos, topics
 from handlab_nodes.diagnostics import OK, Diagnostics
@@ -21,14 +23,11 @@ from handlab_nodes.params import TaskParams, read_params
 from handlab_nodes.spinner import run
 
 
-@dataclass(frozen=True)
-class TeacherParams(TaskParams):
+@checked
+class TeacherParams(Manner, TaskParams):
     """Parameters of the node."""
 
-    seed: int = 0  # with an episode's number it fixes how this one trembles and whether it fails
-    speed: float = 1.0  # these three are as in handlab_core.demos.teacher.Manner
-    noise: float = 0.0
-    failures: float = 0.0
+    seed: Annotated[Seed, Field(description="seed of the trembling and the failures")] = 0
 
 
 class TeacherNode(Node):

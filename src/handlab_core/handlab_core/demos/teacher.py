@@ -47,12 +47,16 @@ def teacher_rng(seed: int, episode: int) -> np.random.Generator:
 class Manner:
     """How well somebody teaches."""
 
-    speed: Annotated[Positive, Field(le=100)] = 1.0
-    """Times the gait's own."""
-    noise: Annotated[NotNegative, Field(le=10)] = 0.0
-    """rad, standard deviation of the hand's trembling while it moves."""
-    failures: Fraction = 0.0
-    """Part of the demonstrations that are broken off somewhere on the way."""
+    speed: Annotated[
+        Positive, Field(le=100, description="speed as a multiple of the gait's own")
+    ] = 1.0
+    noise: Annotated[
+        NotNegative,
+        Field(le=10, description="rad; standard deviation of the trembling while the hand moves"),
+    ] = 0.0
+    failures: Annotated[
+        Fraction, Field(description="fraction of demonstrations that are broken off")
+    ] = 0.0
 
 
 class Teacher(ABC):
