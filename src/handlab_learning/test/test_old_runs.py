@@ -1,0 +1,79 @@
+"""Run folders written by earlier versions load, and their runs go on as if uninterrupted.
+
+Each folder in `data/runs` was interrupted at its newest checkpoint. `uninterrupted.jsonl` holds the
+rows that the version that wrote the folder computed when it ran on without an interruption.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from handlab_core.policy import GaussianPolicy
+from handlab_learning import checkpoint
+from handlab_learning.run_folder import RunFolder
+from handlab_learning.trainer import Trainer
+
+RUNS = Path(__file__).parent / "data" / "runs"
+CLOCKS = ("wall_s", "learn_s", "steps_per_s")
+STEPS = 6
+
+
+def reward(action):
+    return -np.square(action - 0.3).sum(-1)
+
+
+class Sampler:
+    """Gives episodes that depend on policy, seed and number alone."""
+
+    def __init__(self, episodes_of, task):
+        self.episodes_of, self.task = episodes_of, task
+
+    def sample(self, policy, seed, episodes, deterministic=False, on_episode=None):
+        rng = np.random.default_rng((seed, episodes[0], policy.version))
+        return self.episodes_of(self.task, policy, rng, reward, count=len(episodes), steps=STEPS)
+
+
+def demonstrations(episodes_of, task):
+    n, o = task.hand.n, task.observation_size
+    constant = np.full(n, -1.0), np.zeros(o), np.ones(o)
+    teacher = GaussianPolicy((np.full((o, n), 0.01),), (np.zeros(n),), *constant, 0)
+    rng = np.random.default_rng(1)
+    return episodes_of(task, teacher, rng, reward, count=2, steps=STEPS)
+
+
+@pytest.mark.parametrize("name", ["npg", "dapg", "bc"])
+def test_an_old_run_goes_on_as_if_uninterrupted(name, tmp_path, episodes_of):
+    path = tmp_path / name
+    shutil.copytree(RUNS / name, path)
+    folder = RunFolder(path)
+    task = folder.config().make_task()
+    shown = demonstrations(episodes_of, task) if folder.config().demos else []
+    Trainer(folder, Sampler(episodes_of, task), True, demonstrations=shown).run()
+    expected = [
+        json.loads(line) for line in (path / "uninterrupted.jsonl").read_text().split("\n")[:-1]
+    ]
+    for row, old in zip(folder.metrics(), expected, strict=True):
+        assert flat(row) == pytest.approx(flat(old), rel=1e-9, nan_ok=True)
+
+
+def flat(row, prefix=""):
+    """Return the numbers of a row but its clocks, by path."""
+    numbers = {}
+    for name, value in row.items():
+        if isinstance(value, dict):
+            numbers |= flat(value, f"{prefix}{name}/")
+        elif name not in CLOCKS and not isinstance(value, str):
+            numbers[prefix + name] = value
+    return numbers
+
+
+@pytest.mark.parametrize("name", ["npg", "dapg", "bc"])
+def test_the_policies_of_an_old_run_act(name):
+    for policy in checkpoint.POLICIES:
+        saved = checkpoint.load(RUNS / name, policy)
+        task = saved.task()
+        action = saved.policy(task).act(np.zeros((1, task.observation_size)))
+        assert action.shape == (1, task.hand.n)
