@@ -13,6 +13,7 @@ from handlab.sampling import local_sampler
 from handlab.terminal import console
 from handlab.up import BackgroundGraph
 from handlab_core.backend_table import DEFAULT
+from handlab_core.episode import EpisodePlan
 from handlab_core.errors import BadConfig
 from handlab_core.estimation.follower import ENCODER
 from handlab_core.suite import SuiteTask
@@ -59,9 +60,9 @@ def evaluate(
     if graph is not None and isinstance(task, SuiteTask):
         raise BadConfig(f"{task.name} has no graph: leave --backend and --hardware")
     if graph is None:
-        numbers = range(ON_REQUEST, ON_REQUEST + episodes)
+        plan = EpisodePlan(seed, range(ON_REQUEST, ON_REQUEST + episodes), deterministic=True)
         sampler = local_sampler(task, worlds, threads, estimator, hardware=hardware)
-        return judge(sampler.sample(acting, seed, numbers, True)) | saved.named()
+        return judge(list(sampler.sample(acting, plan))) | saved.named()
     config = replace(graph, task=task.name, reward=task.reward)
     with tempfile.TemporaryDirectory() as scratch, Progress(console=console) as bar:
         shown = bar.add_task("episodes", total=episodes)

@@ -135,7 +135,7 @@ class GaitSearch:
         lesson = gait_lesson(self.task, gaits)
         motions = room.demonstrate(lesson, manner, config.seed, episodes)
         shown = np.array([self._error(m.object.angle, m) for m in motions])
-        actions = np.stack([to_episode(m, self.task).actions for m in motions], axis=1)
+        actions = np.stack([to_episode(m, self.task).trajectory.actions for m in motions], axis=1)
         repeated = room.replay(actions, config.seed, episodes)
         again = np.array([self._error(a, m) for a, m in zip(repeated, motions, strict=True)])
         cost: Array = shown + config.replay_weight * again + config.effort_weight * far

@@ -139,12 +139,12 @@ def as_data(recording: Recording, numbers: Sequence[int] = ()) -> dict[str, Any]
     task_name = recording.session.task
     episodes = [
         {
-            "episode": episode.episode,
+            "episode": episode.number,
             "steps": episode.steps,
             "return": round(episode.episode_return, 1),
-            "error": round(float(episode.errors[-1]), 3),
+            "error": round(float(episode.trajectory.errors[-1]), 3),
             "success": episode.success,
-            "strict": episode.strict_success,
+            "strict": episode.outcome.strict_success,
         }
         for episode in episodes_of(recording, make_task(task_name), numbers=numbers)
     ]

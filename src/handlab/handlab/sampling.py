@@ -1,14 +1,13 @@
 """Episodes from simulated worlds in this process, with the task's own object or varied ones."""
 
-from collections.abc import Callable, Sequence
-
-import numpy as np
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from handlab.suite_sampling import SuiteSampler
 from handlab_core.backend import Backend, make_backend
 from handlab_core.backend_table import DEFAULT, backend_spec
 from handlab_core.env import Env
-from handlab_core.episode import Episode
+from handlab_core.episode import Episode, EpisodePlan
 from handlab_core.errors import BadConfig
 from handlab_core.estimation.follower import ENCODER
 from handlab_core.policy import GaussianPolicy
@@ -121,31 +120,24 @@ class VariedSampler:
         """The object of an episode."""
         return object_of(draw_all(self._variations, seed, episode))
 
-    def sample(
-        self,
-        policy: GaussianPolicy,
-        seed: int,
-        episodes: Sequence[int],
-        deterministic: bool = False,
-        on_episode: Callable[[Episode], None] | None = None,
-    ) -> list[Episode]:
+    def sample(self, policy: GaussianPolicy, plan: EpisodePlan) -> Iterator[Episode]:
         """See `Sampler.sample`."""
-        done: dict[int, Episode] = {}
-        for first in range(0, len(episodes), self._worlds):
-            groups: dict[int | None, dict[int, ObjectVariation]] = {}
-            for number in episodes[first : first + self._worlds]:
-                chosen = self.object_in(seed, number)
-                groups.setdefault(chosen.lobes, {})[number] = chosen
-            for group in groups.values():
-                env = self._env(list(group.values()))
-                for episode in rollout(env, policy, seed, np.array(list(group)), deterministic):
-                    done[episode.episode] = episode
+        for batch in plan.batches(self._worlds):
+            done: dict[int, Episode] = {}
+            for objects in self._groups(batch):
+                env = self._env(list(objects.values()))
+                group = replace(batch, numbers=list(objects))
+                done |= {episode.number: episode for episode in rollout(env, policy, group)}
                 env.close()
-        ordered = [done[number] for number in episodes]
-        if on_episode is not None:
-            for episode in ordered:
-                on_episode(episode)
-        return ordered
+            yield from (done[number] for number in batch.numbers)
+
+    def _groups(self, plan: EpisodePlan) -> list[dict[int, ObjectVariation]]:
+        """Return the objects by episode number, grouped by what one simulation can hold."""
+        groups: dict[int | None, dict[int, ObjectVariation]] = {}
+        for number in plan.numbers:
+            chosen = self.object_in(plan.seed, number)
+            groups.setdefault(chosen.lobes, {})[number] = chosen
+        return list(groups.values())
 
     def _env(self, objects: Sequence[ObjectVariation]) -> Env:
         task, count = self._task, len(objects)

@@ -1,11 +1,11 @@
 """Episodes of the Adroit suite, on all cores."""
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 from handlab.cores import processes
-from handlab_core.episode import Episode
+from handlab_core.episode import Episode, EpisodePlan
 from handlab_core.policy import GaussianPolicy
 from handlab_core.suite import SuiteTask
 from handlab_core.variation import Variation
@@ -38,36 +38,23 @@ class SuiteSampler:
         self._world: AdroitWorld | None = None
         self._pool: ProcessPoolExecutor | None = None
 
-    def sample(
-        self,
-        policy: GaussianPolicy,
-        seed: int,
-        episodes: Sequence[int],
-        deterministic: bool = False,
-        on_episode: Callable[[Episode], None] | None = None,
-    ) -> list[Episode]:
+    def sample(self, policy: GaussianPolicy, plan: EpisodePlan) -> Iterator[Episode]:
         """See `Sampler.sample`."""
-        done: list[Episode] = []
-        for chunk in self._chunks(policy, seed, list(episodes), deterministic):
-            for episode in chunk:
-                done.append(episode)
-                if on_episode is not None:
-                    on_episode(episode)
-        return done
-
-    def _chunks(
-        self, policy: GaussianPolicy, seed: int, episodes: list[int], deterministic: bool
-    ) -> "Sequence[list[Episode]] | map[list[Episode]]":
         if self._count == 1:
             self._world = self._world or AdroitWorld(*self._make)
-            return [_episodes(self._world, policy, seed, episodes, deterministic)]
+            yield from self._world.sample(policy, plan)
+            return
         if self._pool is None:
             # Not forked: this process has threads of torch.
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self._count, context, _begin, self._make)
-        chunks = [episodes[i : i + CHUNK] for i in range(0, len(episodes), CHUNK)]
-        jobs = [self._pool.submit(_in_process, policy, seed, c, deterministic) for c in chunks]
-        return [job.result() for job in jobs]
+        jobs = [self._pool.submit(_in_process, policy, batch) for batch in plan.batches(CHUNK)]
+        try:
+            for job in jobs:
+                yield from job.result()
+        finally:
+            for job in jobs:
+                job.cancel()
 
 
 _world: AdroitWorld
@@ -79,13 +66,5 @@ def _begin(task: SuiteTask, variations: tuple[Variation, ...]) -> None:
     _world = AdroitWorld(task, variations)
 
 
-def _in_process(
-    policy: GaussianPolicy, seed: int, episodes: list[int], deterministic: bool
-) -> list[Episode]:
-    return _episodes(_world, policy, seed, episodes, deterministic)
-
-
-def _episodes(
-    world: AdroitWorld, policy: GaussianPolicy, seed: int, episodes: list[int], deterministic: bool
-) -> list[Episode]:
-    return [world.episode(policy, seed, number, deterministic) for number in episodes]
+def _in_process(policy: GaussianPolicy, plan: EpisodePlan) -> list[Episode]:
+    return list(_world.sample(policy, plan))

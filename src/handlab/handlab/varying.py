@@ -13,7 +13,7 @@ from handlab.curves import save_figure
 from handlab.sampling import fixed_sampler
 from handlab.suite_sampling import SuiteSampler
 from handlab_core.backend_table import DEFAULT
-from handlab_core.episode import Episode
+from handlab_core.episode import Episode, EpisodePlan
 from handlab_core.errors import BadConfig
 from handlab_core.estimation.follower import ENCODER
 from handlab_core.policy import GaussianPolicy
@@ -92,15 +92,15 @@ def _episodes(
     threads: int,
     hardware: str,
 ) -> list[Episode]:
-    numbers = range(ON_REQUEST, ON_REQUEST + episodes)
+    plan = EpisodePlan(seed, range(ON_REQUEST, ON_REQUEST + episodes), deterministic=True)
     if isinstance(task, SuiteTask):
-        return SuiteSampler(task, variations=[variation]).sample(policy, seed, numbers, True)
+        return list(SuiteSampler(task, variations=[variation]).sample(policy, plan))
     [value] = variation.values
     chosen = object_of({variation.name: value}) if of_object([variation]) else None
     sampler = fixed_sampler(
         vary_task(task, [variation]), worlds, threads, estimator, chosen, hardware
     )
-    return sampler.sample(policy, seed, numbers, deterministic=True)
+    return list(sampler.sample(policy, plan))
 
 
 def _run_folder(manifest: Path) -> Path:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handlab_core.env import Env
+from handlab_core.episode import EpisodeKey, EpisodePlan
 from handlab_core.errors import RenderingUnavailable
 from handlab_core.files import check_writable, produce_atomically
 from handlab_core.rollout import rollout
@@ -108,7 +109,8 @@ def _film_suite(saved: Any, task: SuiteTask, seed: int) -> list[NDArray[np.uint8
         steps += 1
 
     for number in range(AFTER_TRAINING, AFTER_TRAINING + SUITE_EPISODES):
-        world.episode(saved.policy(), seed, number, deterministic=True, on_step=watch)
+        key = EpisodeKey(number, seed, saved.manifest["version"], deterministic=True)
+        world.episode(saved.policy(), key, on_step=watch)
     world.env.close()
     return frames
 
@@ -132,7 +134,7 @@ def _film_station(saved: Any, task: Task, seed: int) -> list[NDArray[np.uint8]]:
     for number in range(AFTER_TRAINING, AFTER_TRAINING + EPISODES):
         readings.clear()
         bent.clear()
-        rollout(env, saved.policy(), seed, np.array([number]), deterministic=True, on_step=watch)
+        rollout(env, saved.policy(), EpisodePlan(seed, [number], deterministic=True), watch)
         start = task.start(seed, number)
         for step, (a, b) in enumerate(pairwise(readings), 1):
             for i in range(FRAMES_PER_STEP):

@@ -6,6 +6,7 @@ import pytest
 from handlab.graph import EMULATED, GraphConfig, build_graph, on_machine
 from handlab.up import BackgroundGraph, command
 from handlab_core.env import Env
+from handlab_core.episode import EpisodePlan
 from handlab_core.errors import UnknownName
 from handlab_core.policy import GaussianPolicy
 from handlab_core.rollout import rollout
@@ -34,7 +35,7 @@ def sample(config, tmp_path, numbers):
         sampler = GraphSampler(node, spinner, task)
         spinner.wait(lambda: "runner" in node.get_node_names(), "the runner")
         names = set(node.get_node_names())
-        return sampler.sample(policy(task), 7, numbers), names
+        return list(sampler.sample(policy(task), EpisodePlan(7, numbers))), names
 
 
 @pytest.mark.parametrize(
@@ -47,15 +48,15 @@ def test_composed_nodes_give_the_episodes_of_the_process_bit_for_bit(name, estim
     assert {"driver", "estimator", "reward", "reset", "runner"} <= names
     env = Env(task, LocalStation(task, Worlds(task.hand, task.fixture), estimator))
     for number, far in enumerate(episodes):
-        [near] = rollout(env, policy(task), 7, np.array([number]))
+        [near] = rollout(env, policy(task), EpisodePlan(7, [number]))
         for field in ("observations", "actions", "rewards", "reward_terms", "errors"):
-            np.testing.assert_array_equal(getattr(far, field), getattr(near, field), err_msg=field)
+            np.testing.assert_array_equal(far.arrays[field], near.arrays[field], err_msg=field)
 
 
 def test_composed_nodes_run_an_episode_by_the_clock(tmp_path):
     config = GraphConfig("valve", pace="real", learner=False, compose=True)
     [episode], _ = sample(config, tmp_path, [0])
-    assert episode.steps == make_task("valve").steps and episode.breaks == 0
+    assert episode.steps == make_task("valve").steps and episode.time.breaks == 0
 
 
 def test_a_driver_of_hardware_keeps_a_process_of_its_own():

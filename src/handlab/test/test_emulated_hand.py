@@ -14,6 +14,7 @@ from std_srvs.srv import SetBool
 
 from handlab.emulation import emulated_graph
 from handlab.graph import GraphConfig
+from handlab_core.episode import EpisodePlan
 from handlab_core.policy import GaussianPolicy
 from handlab_core.tasks import make_task
 from handlab_core.thermal import ThermalModel
@@ -259,8 +260,10 @@ def test_a_warm_hand_rests_and_the_episode_begins_again(tmp_path):
                 bench.port.inject(Fault("overheat", id=10, celsius=74.0))
 
         bench.node.create_subscription(JointState, topics.HAND_COMMANDS, heat, qos.COMMAND)
-        [episode] = GraphSampler(bench.node, bench.spinner, TASK).sample(still, 0, [0], True)
-    assert episode.cooling_s > 1.0
+        [episode] = GraphSampler(bench.node, bench.spinner, TASK).sample(
+            still, EpisodePlan(0, [0], deterministic=True)
+        )
+    assert episode.time.cooling_s > 1.0
     assert episode.steps == TASK.steps
     assert np.isfinite(episode.temperatures).all()
     assert episode.temperatures.max() < 60.0

@@ -6,6 +6,7 @@ import pytest
 from handlab.graph import EMULATED, GraphConfig, build_graph, on_machine
 from handlab.up import BackgroundGraph
 from handlab_core.env import Env
+from handlab_core.episode import EpisodePlan
 from handlab_core.policy import GaussianPolicy
 from handlab_core.rollout import rollout
 from handlab_core.station import LocalStation
@@ -38,13 +39,13 @@ def test_the_graph_and_the_process_give_the_rewards_of_the_variant(name, reward,
         BackgroundGraph(config, tmp_path / "nodes.log") as graph,
         guest("learner", graph.domain) as (node, spinner),
     ):
-        [far] = GraphSampler(node, spinner, task).sample(still(task), 3, [0])
+        [far] = GraphSampler(node, spinner, task).sample(still(task), EpisodePlan(3, [0]))
     env = Env(task, LocalStation(task, Worlds(task.hand, task.fixture)))
-    [near] = rollout(env, still(task), 3, np.array([0]))
-    assert near.reward_terms.shape == (task.steps, len(task.rewards[reward]))
+    [near] = rollout(env, still(task), EpisodePlan(3, [0]))
+    assert near.trajectory.reward_terms.shape == (task.steps, len(task.rewards[reward]))
     for field in ("rewards", "reward_terms", "errors", "observations"):
-        np.testing.assert_array_equal(getattr(far, field), getattr(near, field), err_msg=field)
-    assert (far.success, far.strict_success) == (near.success, near.strict_success)
+        np.testing.assert_array_equal(far.arrays[field], near.arrays[field], err_msg=field)
+    assert far.outcome == near.outcome
 
 
 @pytest.mark.parametrize(("hardware", "reward"), EMULATED_VARIANTS)

@@ -11,6 +11,7 @@ from handlab.graph import EMULATED, PERSON, SCRIPT, GraphConfig, build_graph, on
 from handlab.sampling import local_sampler
 from handlab.up import BackgroundGraph
 from handlab_core.backend_table import BACKENDS, BackendSpec
+from handlab_core.episode import EpisodePlan
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.tasks import make_task
 from handlab_learning.algorithms.npg import Npg, NpgConfig
@@ -45,12 +46,12 @@ def test_its_episodes_are_the_same_through_the_graph_and_in_this_process(kinemat
         BackgroundGraph(config, tmp_path / "nodes.log") as graph,
         guest("bench", graph.domain, config.simulated) as (node, spinner),
     ):
-        [far] = GraphSampler(node, spinner, task).sample(policy, 3, [0])
-    [here] = local_sampler(task, 1, 1, hardware=kinematic).sample(policy, 3, [0])
-    [mujoco] = local_sampler(task, 1, 1).sample(policy, 3, [0])
-    np.testing.assert_array_equal(far.observations, here.observations)
-    np.testing.assert_array_equal(far.rewards, here.rewards)
-    assert not np.array_equal(here.observations, mujoco.observations)
+        [far] = GraphSampler(node, spinner, task).sample(policy, EpisodePlan(3, [0]))
+    [here] = local_sampler(task, 1, 1, hardware=kinematic).sample(policy, EpisodePlan(3, [0]))
+    [mujoco] = local_sampler(task, 1, 1).sample(policy, EpisodePlan(3, [0]))
+    np.testing.assert_array_equal(far.trajectory.observations, here.trajectory.observations)
+    np.testing.assert_array_equal(far.trajectory.rewards, here.trajectory.rewards)
+    assert not np.array_equal(here.trajectory.observations, mujoco.trajectory.observations)
 
 
 def test_all_that_a_simulation_may_do_it_may_do(kinematic):
@@ -79,5 +80,9 @@ def test_motors_without_an_emulator_are_not_emulated(monkeypatch):
     with pytest.raises(BadConfig, match="add --backend graph"):
         RunConfig(hardware="other", backend="sim")
     with pytest.raises(BadConfig, match="add --backend graph"):
-        local_sampler(make_task("valve"), 1, 1, hardware="other").sample(None, 0, [0])
+        list(
+            local_sampler(make_task("valve"), 1, 1, hardware="other").sample(
+                None, EpisodePlan(0, [0])
+            )
+        )
     assert GraphConfig(hardware="other", pace="real", teacher=PERSON).simulated is False

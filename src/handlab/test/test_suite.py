@@ -9,6 +9,7 @@ from handlab import training
 from handlab.demonstrations import demonstrations_of
 from handlab.suite_sampling import CHUNK, SuiteSampler
 from handlab.varying import evaluate_varied
+from handlab_core.episode import EpisodePlan
 from handlab_core.errors import BadConfig, BadDemonstrations, UnknownName
 from handlab_core.policy import GaussianPolicy
 from handlab_core.suite import SUITE, find_task
@@ -27,13 +28,13 @@ def test_episodes_do_not_depend_on_the_number_of_processes():
         np.ones(39), 1,
     )  # fmt: skip
     vary = parse_variations(["object.scale=0.8:1.2"])
-    numbers, told = range(2 * CHUNK + 1), []
-    alone = SuiteSampler(task, 1, vary).sample(policy, 3, numbers)
-    many = SuiteSampler(task, 2, vary).sample(policy, 3, numbers, on_episode=told.append)
-    assert [e.episode for e in many] == [e.episode for e in told] == list(numbers)
+    numbers = range(2 * CHUNK + 1)
+    alone = list(SuiteSampler(task, 1, vary).sample(policy, EpisodePlan(3, numbers)))
+    many = list(SuiteSampler(task, 2, vary).sample(policy, EpisodePlan(3, numbers)))
+    assert [e.number for e in many] == list(numbers)
     for a, b in zip(alone, many, strict=True):
         for field in ("observations", "actions", "rewards"):
-            np.testing.assert_array_equal(getattr(a, field), getattr(b, field))
+            np.testing.assert_array_equal(a.arrays[field], b.arrays[field])
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def demonstrated(monkeypatch):
     policy = GaussianPolicy(
         (np.zeros((39, 30)),), (np.full(30, 0.1),), np.zeros(30), np.zeros(39), np.ones(39), 0
     )
-    made = [AdroitWorld(task).episode(policy, 9, number) for number in range(2)]
+    made = list(AdroitWorld(task).sample(policy, EpisodePlan(9, range(2))))
 
     def read(name, wanted):
         assert (name, wanted.name) == ("some/data-v0", "adroit_relocate")

@@ -31,31 +31,33 @@ def episodes(task, manner=None, seed=0, count=8, worlds=8):
 
 def test_a_demonstration_is_an_episode_that_ends_at_the_goal_and_stays(task):
     for episode in episodes(task):
-        assert episode.strict_success and np.abs(episode.errors[-6:]).max() < 0.1
-        assert episode.observations.shape == (task.steps + 1, task.observation_size)
-        assert episode.actions.shape == (task.steps, task.hand.n)
-        assert np.abs(episode.actions).max() <= 1.0
-        np.testing.assert_array_equal(episode.observations[1:, -task.hand.n :], episode.actions)
-        assert not episode.observations[0, -task.hand.n :].any()
+        assert episode.outcome.strict_success and np.abs(episode.trajectory.errors[-6:]).max() < 0.1
+        assert episode.trajectory.observations.shape == (task.steps + 1, task.observation_size)
+        assert episode.trajectory.actions.shape == (task.steps, task.hand.n)
+        assert np.abs(episode.trajectory.actions).max() <= 1.0
+        np.testing.assert_array_equal(
+            episode.trajectory.observations[1:, -task.hand.n :], episode.trajectory.actions
+        )
+        assert not episode.trajectory.observations[0, -task.hand.n :].any()
 
 
 def test_demonstrations_differ_and_repeat(task):
     one, again = episodes(task, count=2), episodes(task, count=2, worlds=1)
-    assert np.abs(one[0].actions - one[1].actions).max() > 0.01
-    np.testing.assert_array_equal(one[0].observations, again[0].observations)
+    assert np.abs(one[0].trajectory.actions - one[1].trajectory.actions).max() > 0.01
+    np.testing.assert_array_equal(one[0].trajectory.observations, again[0].trajectory.observations)
     other = episodes(task, seed=1, count=1)
-    assert np.abs(one[0].actions - other[0].actions).max() > 0.01
+    assert np.abs(one[0].trajectory.actions - other[0].trajectory.actions).max() > 0.01
 
 
 def test_a_teacher_can_be_slow_and_break_off(task):
     def moving(demonstrations):
-        return np.mean([(np.abs(e.errors) > 0.1).sum() for e in demonstrations])
+        return np.mean([(np.abs(e.trajectory.errors) > 0.1).sum() for e in demonstrations])
 
     less = 2 if task.name == "pose" else 3  # a pose is not far
     slow, usual = episodes(task, Manner(speed=0.7), count=3), episodes(task, count=3)
     assert moving(slow) > moving(usual) + less
     broken = episodes(task, Manner(failures=0.5), count=16)
-    verdicts = [e.strict_success if task.name == "pose" else e.success for e in broken]
+    verdicts = [e.outcome.strict_success if task.name == "pose" else e.success for e in broken]
     assert 3 <= verdicts.count(False) <= 13
 
 

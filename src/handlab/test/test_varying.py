@@ -9,6 +9,7 @@ import pytest
 from handlab import evaluation, sampling, training, varying
 from handlab.benches import estimators
 from handlab.graph import GraphConfig, build_graph
+from handlab_core.episode import EpisodePlan
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.policy import GaussianPolicy
 from handlab_core.tasks import make_task
@@ -49,19 +50,21 @@ def small_run(root, **changes):
 def test_an_episode_is_the_same_beside_others_and_after_others():
     variations = parse_variations(VARY)
     many = sampling.local_sampler(TASK, 5, 2, variations=variations)
-    whole = many.sample(policy(), 3, range(6))
+    whole = list(many.sample(policy(), EpisodePlan(3, range(6))))
     one = sampling.local_sampler(TASK, 1, 1, variations=variations)
-    [last] = one.sample(policy(), 3, [5])
+    [last] = one.sample(policy(), EpisodePlan(3, [5]))
     for name in ("observations", "actions", "rewards", "errors"):
-        np.testing.assert_array_equal(getattr(last, name), getattr(whole[5], name))
-    assert [e.episode for e in whole] == list(range(6))
-    goals = [e.goal_angle.item() for e in whole]
+        np.testing.assert_array_equal(last.arrays[name], whole[5].arrays[name])
+    assert [e.number for e in whole] == list(range(6))
+    goals = [e.trajectory.goal_angle.item() for e in whole]
     assert len(set(goals)) == 6 and all(2 <= goal <= 3 for goal in goals)
 
 
 def test_placing_another_object_is_paid_for():
     varied = sampling.local_sampler(TASK, 2, 1, variations=parse_variations(["object.mass=2"]))
-    assert [e.reset_s for e in varied.sample(policy(), 0, [0, 1])] == [PLACING_TIME] * 2
+    assert [e.time.reset_s for e in varied.sample(policy(), EpisodePlan(0, [0, 1]))] == [
+        PLACING_TIME
+    ] * 2
 
 
 def test_each_episode_has_an_object_of_its_own():
@@ -73,8 +76,10 @@ def test_each_episode_has_an_object_of_its_own():
 
 def test_start_and_goal_alone_need_no_other_object():
     sampler = sampling.local_sampler(TASK, 2, 1, variations=parse_variations(["goal.angle=1"]))
-    episodes = sampler.sample(policy(), 0, [0, 1])
-    assert all(e.goal_angle.item() == 1.0 and e.reset_s < PLACING_TIME for e in episodes)
+    episodes = list(sampler.sample(policy(), EpisodePlan(0, [0, 1])))
+    assert all(
+        e.trajectory.goal_angle.item() == 1.0 and e.time.reset_s < PLACING_TIME for e in episodes
+    )
 
 
 def test_a_run_with_variations_is_a_function_of_its_seed_and_says_what_varied(run, tmp_path):

@@ -1,56 +1,116 @@
-"""One finished episode, as the learner gets it."""
+"""Episodes: the plan of the episodes to run, and one finished episode as the learner gets it."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
 
 from handlab_core.types import Array
 
-ARRAYS = (
-    "observations",
-    "actions",
-    "rewards",
-    "reward_terms",
-    "errors",
-    "goal_angle",
-    "temperatures",
-)
-"""The fields of an episode that are arrays."""
+
+@dataclass(frozen=True, slots=True)
+class EpisodePlan:
+    """Episodes that a sampler runs; with a policy they fix all that happens in a simulation."""
+
+    seed: int  # seed of the run
+    numbers: Sequence[int]  # number of each episode, in the order in which they are returned
+    deterministic: bool = False  # act with the policy's mean, without noise
+
+    def batches(self, size: int) -> Iterator["EpisodePlan"]:
+        """Return plans of at most `size` episodes each, in order."""
+        for first in range(0, len(self.numbers), size):
+            yield replace(self, numbers=self.numbers[first : first + size])
+
+    def key(self, number: int, policy_version: int) -> "EpisodeKey":
+        """Return the key of one episode of the plan."""
+        return EpisodeKey(int(number), self.seed, policy_version, self.deterministic)
 
 
 @dataclass(frozen=True, slots=True)
-class Episode:
+class EpisodeKey:
+    """Identity of an episode: start, goal and noise follow from it."""
+
+    number: int
+    seed: int
+    policy_version: int
+    deterministic: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
     """T steps of one robot."""
 
-    episode: int
-    policy_version: int
-    seed: int
-    deterministic: bool
     observations: Array  # (T + 1, O); the last row is the state after the last step
     actions: Array  # (T, A), as the policy gave them
     rewards: Array  # (T,)
     reward_terms: Array  # (T, terms), weighted
-    errors: Array  # (T,) rad
-    terminated: bool  # the task ended it; False: the time was over
+    errors: Array  # (T,) rad; distance from the goal, m or rad in the Adroit suite
+    goal_angle: Array  # (g,) rad; goal at the start of the episode
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Result of an episode."""
+
     success: bool
     strict_success: bool
-    goal_angle: Array  # (g,) rad, when the episode began
-    experience_s: float
-    reset_s: float
-    cooling_s: float
-    reset_attempts: int
-    temperatures: Array  # (n,) degrees Celsius, of the joints at the end; NaN where unknown
-    breaks: int = 0  # attempts before this one that were broken off; their time is in reset_s
+    terminated: bool = False  # the task ended the episode; False: its time was over
+
+
+@dataclass(frozen=True, slots=True)
+class RobotTime:
+    """Time that an episode took on the robot."""
+
+    experience_s: float  # s; control steps times the control period
+    reset_s: float = 0.0  # s; the reset before the episode, and attempts that were broken off
+    cooling_s: float = 0.0  # s; waiting for warm motors
+    reset_attempts: int = 0
+    breaks: int = 0  # attempts before this one that were broken off
+
+    @property
+    def robot_s(self) -> float:
+        """Sum of all parts; s."""
+        return self.experience_s + self.reset_s + self.cooling_s
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One finished episode of one robot."""
+
+    key: EpisodeKey
+    trajectory: Trajectory
+    outcome: Outcome
+    time: RobotTime
+    temperatures: Array  # (n,) degrees Celsius; joints at the end of the episode, NaN: unknown
+
+    @property
+    def number(self) -> int:
+        """Number of the episode in its run."""
+        return self.key.number
+
+    @property
+    def success(self) -> bool:
+        """Whether the episode met the task's criterion."""
+        return self.outcome.success
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """All arrays of the episode by name."""
+        names = (field.name for field in fields(Trajectory))
+        named = {name: getattr(self.trajectory, name) for name in names}
+        return {**named, "temperatures": self.temperatures}
 
     @property
     def steps(self) -> int:
-        """T."""
-        return len(self.rewards)
+        """Number of steps, T."""
+        return len(self.trajectory.rewards)
 
     @property
     def episode_return(self) -> float:
         """Undiscounted sum of rewards."""
-        return float(self.rewards.sum())
+        return float(self.trajectory.rewards.sum())
 
-    @property
-    def robot_s(self) -> float:
-        """Robot time in s: the steps, the reset before them, and waiting for warm servos."""
-        return self.experience_s + self.reset_s + self.cooling_s
+
+def unknown_temperatures(joints: int) -> Array:
+    """Return the temperatures of joints without a sensor, (joints,) NaN."""
+    return np.full(joints, np.nan)

@@ -2,30 +2,40 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from handlab_core.env import Env
-from handlab_core.episode import Episode
+from handlab_core.episode import Episode, EpisodePlan, Outcome, RobotTime, Trajectory
 from handlab_core.errors import HandWarm, RewardLost
 from handlab_core.policy import GaussianPolicy
 from handlab_core.station import ResetResult
 from handlab_core.tasks.task import NOISE_STREAM, episode_rng
-from handlab_core.types import Array, BoolArray, IntArray, Reward
+from handlab_core.types import Array, BoolArray, Reward
 
 MAX_BREAKS = 10
-"""Attempts at one episode that may lose a reward. A busy machine loses one now and then; a node
-that is missing loses one in every attempt."""
+"""Maximum number of attempts at one episode that lose a reward. A busy machine loses one now and
+then; a missing node loses one in every attempt."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Recording:
+    """Steps of one attempt, N robots; each list has one item per step."""
+
+    start: ResetResult
+    observations: list[Array]
+    actions: list[Array]
+    rewards: list[Reward]
+    terminated: BoolArray
 
 
 def rollout(
     env: Env,
     policy: GaussianPolicy,
-    seed: int,
-    episodes: IntArray,
-    deterministic: bool = False,
+    plan: EpisodePlan,
     on_step: Callable[[int], None] | None = None,
 ) -> list[Episode]:
     """Run one episode on each robot.
@@ -36,32 +46,31 @@ def rollout(
 
     Args:
         env: N robots.
-        policy: acts.
-        seed: of the run; with an episode's number it fixes start, goal and noise.
-        episodes: numbers of the episodes, (N,).
-        deterministic: act with the mean.
+        policy: computes the actions.
+        plan: N episodes, one for each robot.
         on_step: called after each step with the number of steps done; may raise to stop.
 
     Returns:
-        One episode per robot, in the order of `episodes`.
+        One episode per robot, in the order of the plan.
 
     Raises:
         RewardLost: rewards were lost in MAX_BREAKS attempts in a row.
     """
     steps, n = env.task.steps, env.hand.n
-    streams = [episode_rng(seed, int(episode), NOISE_STREAM) for episode in episodes]
+    numbers = np.asarray(plan.numbers)
+    streams = [episode_rng(plan.seed, int(number), NOISE_STREAM) for number in numbers]
     noise = np.stack([stream.standard_normal((steps, n)) for stream in streams], axis=1)
     cooling = lost = 0.0
     breaks = 0
     while True:
         spent = 0.0
         try:
-            observation, start = env.reset(seed, episodes)
+            observation, start = env.reset(plan.seed, numbers)
             spent = float(start.duration.max())
             observations, actions, rewards = [observation], [], []
             before = None
             for t in range(steps):
-                action = policy.act(observation, None if deterministic else noise[t])
+                action = policy.act(observation, None if plan.deterministic else noise[t])
                 spent += env.task.period
                 step = env.step(action)
                 observation = step.observation
@@ -81,54 +90,35 @@ def rollout(
             if breaks == MAX_BREAKS:
                 raise RewardLost(f"{error}; so it was in {breaks} attempts in a row") from None
             lost += spent
-            log.warning("episode %d is broken off and repeated: %s", episodes[0], error)
+            log.warning("episode %d is broken off and repeated: %s", numbers[0], error)
             continue
-        made = observations, actions, rewards, step.terminated
-        extra = start, cooling, lost, breaks
-        return _episodes(env, policy, seed, episodes, deterministic, *made, *extra)
-
-
-def _episodes(
-    env: Env,
-    policy: GaussianPolicy,
-    seed: int,
-    episodes: IntArray,
-    deterministic: bool,
-    observations: list[Array],
-    actions: list[Array],
-    results: list[Reward],
-    terminated: BoolArray,
-    start: ResetResult,
-    cooling: float,
-    lost: float,
-    breaks: int,
-) -> list[Episode]:
-    errors = np.stack([reward.error for reward in results])
-    rewards = np.stack([reward.total for reward in results])
-    terms = np.stack([reward.terms for reward in results])
+        recording = _Recording(start, observations, actions, rewards, step.terminated)
+        break
     temperatures = env.station.temperatures()
-    verdicts = [env.task.succeeded(errors[:, i]) for i in range(env.worlds)]
-    return [
-        Episode(
-            episode=int(episode),
-            policy_version=policy.version,
-            seed=seed,
-            deterministic=deterministic,
-            observations=np.stack([row[i] for row in observations]),
-            actions=np.stack([row[i] for row in actions]),
-            rewards=rewards[:, i].copy(),
-            reward_terms=terms[:, i].copy(),
-            errors=errors[:, i].copy(),
-            terminated=bool(terminated[i]),
-            success=verdicts[i][0],
-            strict_success=verdicts[i][1],
-            goal_angle=start.goal.angle[i].copy(),
-            experience_s=len(results) * env.task.period,
+    episodes = []
+    for i, number in enumerate(numbers):
+        trajectory = _trajectory(recording, i)
+        success, strict = env.task.succeeded(trajectory.errors)
+        time = RobotTime(
+            experience_s=len(trajectory.rewards) * env.task.period,
             reset_s=float(start.duration[i]) + lost,
             cooling_s=cooling,
             reset_attempts=int(start.attempts[i]),
             breaks=breaks,
-            temperatures=temperatures[i].copy(),
         )
-        for i, episode in enumerate(episodes)
-    ]
+        key = plan.key(number, policy.version)
+        outcome = Outcome(success, strict, bool(recording.terminated[i]))
+        episodes.append(Episode(key, trajectory, outcome, time, temperatures[i].copy()))
+    return episodes
+
+
+def _trajectory(recording: _Recording, robot: int) -> Trajectory:
+    """Return the trajectory of one robot."""
+    return Trajectory(
+        observations=np.stack([row[robot] for row in recording.observations]),
+        actions=np.stack([row[robot] for row in recording.actions]),
+        rewards=np.array([reward.total[robot] for reward in recording.rewards]),
+        reward_terms=np.stack([reward.terms[robot] for reward in recording.rewards]),
+        errors=np.array([reward.error[robot] for reward in recording.rewards]),
+        goal_angle=recording.start.goal.angle[robot].copy(),
+    )

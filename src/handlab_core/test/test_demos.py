@@ -40,16 +40,18 @@ def recorded(rate=0.01, seconds=1.0, **changes):
 
 def test_states_are_taken_one_control_period_apart():
     episode = to_episode(recorded(), TASK)
-    assert episode.steps == 10 and episode.experience_s == pytest.approx(1.0)
-    np.testing.assert_allclose(episode.errors, 0.05 * np.arange(1, 11) - np.pi)
+    assert episode.steps == 10 and episode.time.experience_s == pytest.approx(1.0)
+    np.testing.assert_allclose(episode.trajectory.errors, 0.05 * np.arange(1, 11) - np.pi)
     joints = HAND.normalise(HAND.nominal + 0.01 * np.arange(11)[:, None])
-    np.testing.assert_allclose(episode.observations[:, :N], joints, atol=1e-12)
-    assert (episode.episode, episode.seed, episode.reset_s) == (3, 7, 2.0)
+    np.testing.assert_allclose(episode.trajectory.observations[:, :N], joints, atol=1e-12)
+    assert (episode.number, episode.key.seed, episode.time.reset_s) == (3, 7, 2.0)
 
 
 def test_faster_readings_show_the_same_episode():
     fast, slow = to_episode(recorded(0.01), TASK), to_episode(recorded(0.1), TASK)
-    np.testing.assert_allclose(fast.observations, slow.observations, atol=1e-12)
+    np.testing.assert_allclose(
+        fast.trajectory.observations, slow.trajectory.observations, atol=1e-12
+    )
 
 
 def test_a_stream_that_was_silent_shows_nothing():

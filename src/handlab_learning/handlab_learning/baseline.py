@@ -52,7 +52,7 @@ class Baseline:
     def values(self, episode: Episode) -> Array:
         """Values of all states of an episode, (T + 1,), in the unit of the returns."""
         with torch.no_grad():
-            output = self.net(self._features(episode.observations)).squeeze(-1)
+            output = self.net(self._features(episode.trajectory.observations)).squeeze(-1)
         values: Array = output.numpy() * self.scale + self.shift
         return values
 
@@ -66,7 +66,7 @@ class Baseline:
         Returns:
             `value_explained`: the explained part of the returns' variance before the fit.
         """
-        features = torch.cat([self._features(e.observations[:-1]) for e in episodes])
+        features = torch.cat([self._features(e.trajectory.observations[:-1]) for e in episodes])
         self._memory.append((features, np.concatenate(returns)))
         target = np.concatenate([values for _, values in self._memory])
         self._rescale(float(target.mean()), float(target.std()) + 1e-6)

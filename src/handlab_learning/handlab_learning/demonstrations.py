@@ -22,13 +22,13 @@ def check_demonstrations(demonstrations: Sequence[Episode], spaces: Spaces) -> N
         raise BadDemonstrations("there are no demonstrations to learn from: name some with --demos")
     for number, episode in enumerate(demonstrations, 1):
         where = f"demonstration {number} of {len(demonstrations)}"
-        steps = len(episode.actions)
+        steps = len(episode.trajectory.actions)
         wanted = {
             "observations": (steps + 1, spaces.observation),
             "actions": (steps, spaces.action),
         }
         for name, shape in wanted.items():
-            array = getattr(episode, name)
+            array = getattr(episode.trajectory, name)
             if array.shape != shape or not steps:
                 raise BadDemonstrations(
                     f"{where} has {name} of shape {array.shape}; this task needs {shape}"
@@ -43,5 +43,5 @@ def check_demonstrations(demonstrations: Sequence[Episode], spaces: Spaces) -> N
 
 def joined(demonstrations: Sequence[Episode]) -> tuple[Array, Array]:
     """All steps one after the other: observations acted in, (B, O), and actions, (B, A)."""
-    observations = np.concatenate([e.observations[:-1] for e in demonstrations])
-    return observations, np.concatenate([e.actions for e in demonstrations])
+    observations = np.concatenate([e.trajectory.observations[:-1] for e in demonstrations])
+    return observations, np.concatenate([e.trajectory.actions for e in demonstrations])

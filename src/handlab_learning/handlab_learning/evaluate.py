@@ -38,10 +38,10 @@ def judge(episodes: Sequence[Episode]) -> dict[str, Any]:
         raise BadConfig(
             "an evaluation needs at least 1 episode, not 0; choose --episodes 1 or more"
         )
-    tail = [np.abs(e.errors[-max(e.steps // 5, 1) :]).mean() for e in episodes]
+    tail = [np.abs(e.trajectory.errors[-max(e.steps // 5, 1) :]).mean() for e in episodes]
     wins = {
         "success_rate": sum(e.success for e in episodes),
-        "strict_success_rate": sum(e.strict_success for e in episodes),
+        "strict_success_rate": sum(e.outcome.strict_success for e in episodes),
     }
     verdict: dict[str, Any] = {}
     for name, count in wins.items():
@@ -52,7 +52,7 @@ def judge(episodes: Sequence[Episode]) -> dict[str, Any]:
         "episodes": len(episodes),
         "mean_return": float(np.mean([e.episode_return for e in episodes])),
         "mean_final_error": float(np.mean(tail)),
-        "robot_s": float(sum(e.robot_s for e in episodes)),
+        "robot_s": float(sum(e.time.robot_s for e in episodes)),
     }
 
 

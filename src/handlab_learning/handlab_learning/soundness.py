@@ -33,12 +33,12 @@ def defect(episode: Episode, terms: Sequence[str] = ()) -> str:
         terms: names of the reward's terms; empty: they have numbers only.
     """
     for part in PARTS:
-        array = np.asarray(getattr(episode, part))
+        array = np.asarray(getattr(episode.trajectory, part))
         wrong = np.argwhere(~(np.abs(array) <= LARGEST))  # NaN, too
         if len(wrong):
             step, *column = (int(i) for i in wrong[0])
             where = _named(part, column[0] if column else None, terms)
-            return f"episode {episode.episode}, step {step}: {where} is {array[tuple(wrong[0])]:g}"
+            return f"episode {episode.number}, step {step}: {where} is {array[tuple(wrong[0])]:g}"
     return ""
 
 

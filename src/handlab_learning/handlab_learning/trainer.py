@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
-from handlab_core.episode import Episode
+from handlab_core.episode import Episode, EpisodePlan
 from handlab_core.errors import BadRun
 from handlab_core.files import writing
 from handlab_core.policy import GaussianPolicy
@@ -100,7 +100,6 @@ class Trainer:
         on_row: called with each row of metrics.
         first_sampler: for the evaluation before the first update; None: `sampler`. Worlds of its
             own leave those that are learned from as they were; one robot has but one.
-        on_episode: called with each finished episode.
         recording: context of the final evaluation.
         stop: asked between iterations; True ends the run as it is.
 
@@ -119,13 +118,12 @@ class Trainer:
         *,
         demonstrations: Sequence[Episode] = (),
         first_sampler: Sampler | None = None,
-        on_episode: Callable[[Episode], None] | None = None,
         recording: AbstractContextManager[Any] | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self.folder, self.sampler = folder, sampler
         self._first_sampler = first_sampler or sampler
-        self._on_row, self._on_episode, self._stop = on_row, on_episode, stop
+        self._on_row, self._stop = on_row, stop
         self._recording = recording or nullcontext()
         with ExitStack() as leave:
             leave.enter_context(folder.locked())
@@ -171,11 +169,10 @@ class Trainer:
         began = time.monotonic()
         n = self.algorithm.episodes_per_iteration
         first = self.progress.iteration * n
-        policy, seed = self.algorithm.policy(), self.config.seed
-        numbers = range(first, first + n)
         episodes: list[Episode] = []
         if n:
-            episodes = self.sampler.sample(policy, seed, numbers, on_episode=self._on_episode)
+            plan = EpisodePlan(self.config.seed, range(first, first + n))
+            episodes += self.sampler.sample(self.algorithm.policy(), plan)
         sampled = time.monotonic()
         row = self._learn(episodes)
         row["learn_s"] = time.monotonic() - sampled
@@ -194,9 +191,9 @@ class Trainer:
         self.progress = replace(
             self.progress,
             iteration=self.progress.iteration + 1,
-            experience_s=self.progress.experience_s + sum(e.experience_s for e in episodes),
-            reset_s=self.progress.reset_s + sum(e.reset_s for e in episodes),
-            cooling_s=self.progress.cooling_s + sum(e.cooling_s for e in episodes),
+            experience_s=self.progress.experience_s + sum(e.time.experience_s for e in episodes),
+            reset_s=self.progress.reset_s + sum(e.time.reset_s for e in episodes),
+            cooling_s=self.progress.cooling_s + sum(e.time.cooling_s for e in episodes),
         )
         sampled = _sampled(sound, left_out) if sound else {}
         return self._spent() | {"learner": metrics} | sampled
@@ -252,14 +249,9 @@ class Trainer:
         batch = count if spare is None else spare + 1
         while len(episodes) < count:
             begin = first + len(episodes)
-            end = min(begin + batch, first + count)
-            episodes += sampler.sample(
-                policy,
-                self.config.seed,
-                range(begin, end),
-                deterministic=True,
-                on_episode=self._on_episode,
-            )
+            numbers = range(begin, min(begin + batch, first + count))
+            plan = EpisodePlan(self.config.seed, numbers, deterministic=True)
+            episodes += sampler.sample(policy, plan)
             if spare is not None and _failures(episodes) > spare:
                 break
             batch *= 2
@@ -457,7 +449,7 @@ def _sampled(episodes: list[Episode], left_out: list[str]) -> Row:
     return {
         "mean_return": float(np.mean([e.episode_return for e in episodes])),
         "training_success_rate": float(np.mean([e.success for e in episodes])),
-        "reset_attempts": int(sum(e.reset_attempts for e in episodes)),
+        "reset_attempts": int(sum(e.time.reset_attempts for e in episodes)),
         "episodes_left_out": len(left_out),
         **({"left_out": left_out} if left_out else {}),
     } | _temperatures(episodes)

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from handlab_core.episode import Episode
+from handlab_core.episode import (
+    Episode,
+    EpisodeKey,
+    Outcome,
+    RobotTime,
+    Trajectory,
+    unknown_temperatures,
+)
 
 
 def _episodes_of(task, policy, rng, reward, count=10, steps=12, by_observation=False):
@@ -15,24 +22,18 @@ def _episodes_of(task, policy, rng, reward, count=10, steps=12, by_observation=F
         rewards = observations[:-1, 0] if by_observation else reward(actions)
         made.append(
             Episode(
-                episode=number,
-                policy_version=policy.version,
-                seed=0,
-                deterministic=False,
-                observations=observations,
-                actions=actions,
-                rewards=rewards,
-                reward_terms=rewards[:, None],
-                errors=np.full(steps, 0.01),
-                terminated=False,
-                success=True,
-                strict_success=True,
-                goal_angle=np.zeros(1),
-                experience_s=steps * task.period,
-                reset_s=1.0,
-                cooling_s=0.0,
-                reset_attempts=1,
-                temperatures=np.full(task.hand.n, np.nan),
+                EpisodeKey(number, 0, policy.version, deterministic=False),
+                Trajectory(
+                    observations=observations,
+                    actions=actions,
+                    rewards=rewards,
+                    reward_terms=rewards[:, None],
+                    errors=np.full(steps, 0.01),
+                    goal_angle=np.zeros(1),
+                ),
+                Outcome(success=True, strict_success=True),
+                RobotTime(steps * task.period, reset_s=1.0, reset_attempts=1),
+                unknown_temperatures(task.hand.n),
             )
         )
     return made

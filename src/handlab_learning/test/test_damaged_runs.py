@@ -24,10 +24,10 @@ class Sampler:
     def __init__(self, episodes_of, task):
         self.episodes_of, self.task = episodes_of, task
 
-    def sample(self, policy, seed, episodes, deterministic=False, on_episode=None):
-        rng = np.random.default_rng((seed, episodes[0], policy.version))
+    def sample(self, policy, plan):
+        rng = np.random.default_rng((plan.seed, plan.numbers[0], policy.version))
         return self.episodes_of(
-            self.task, policy, rng, lambda a: -np.square(a).sum(-1), count=len(episodes)
+            self.task, policy, rng, lambda a: -np.square(a).sum(-1), count=len(plan.numbers)
         )
 
 

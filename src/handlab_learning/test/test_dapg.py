@@ -19,20 +19,24 @@ TASK = make_task("valve")
 SMALL = NpgConfig(hidden=(6,))
 
 
+def with_trajectory(episode, **arrays):
+    return replace(episode, trajectory=replace(episode.trajectory, **arrays))
+
+
 @pytest.fixture
 def demonstrations(episodes_of):
     """Ten episodes of a policy that is a linear function of the observation, in their units."""
     rng = np.random.default_rng(0)
     gain = rng.normal(size=(TASK.observation_size, TASK.hand.n)) / 5
     made = episodes_of(TASK, Npg(TASK.spaces, SMALL, 0).policy(), rng, lambda a: a.sum(-1))
-    return [replace(e, actions=e.observations[:-1] @ gain + 0.3) for e in made]
+    return [with_trajectory(e, actions=e.trajectory.observations[:-1] @ gain + 0.3) for e in made]
 
 
 def one_step(episodes_of, observation, action):
     """A demonstration of one number in, one number out."""
     rng = np.random.default_rng(0)
     [episode] = episodes_of(TASK, Npg(TASK.spaces, SMALL, 0).policy(), rng, lambda a: a.sum(-1), 1)
-    return replace(
+    return with_trajectory(
         episode, observations=np.array([[observation], [0.0]]), actions=np.array([[action]])
     )
 
@@ -98,7 +102,7 @@ def test_without_weight_it_is_the_natural_gradient(demonstrations, episodes_of):
     )
     for one in (learner, alone):
         one.update(batch)
-    x = batch[0].observations
+    x = batch[0].trajectory.observations
     np.testing.assert_array_equal(learner.policy().act(x), alone.policy().act(x))
 
 
@@ -110,8 +114,8 @@ def test_the_demonstrations_become_more_likely(demonstrations, episodes_of):
     before = float(learner.npg.net.log_prob(observations, actions).detach().mean())
     batch = episodes_of(TASK, learner.policy(), np.random.default_rng(1), lambda a: 0 * a.sum(-1))
     learner.npg.update_policy(
-        torch.from_numpy(np.concatenate([e.observations[:-1] for e in batch])),
-        torch.from_numpy(np.concatenate([e.actions for e in batch])),
+        torch.from_numpy(np.concatenate([e.trajectory.observations[:-1] for e in batch])),
+        torch.from_numpy(np.concatenate([e.trajectory.actions for e in batch])),
         torch.zeros(sum(e.steps for e in batch), dtype=torch.float64),
         learner.augmentation,
     )
@@ -141,7 +145,7 @@ def test_jitter_is_ridge_regression_where_the_network_is_linear(demonstrations):
     cloning = Cloning(net, demonstrations, config, 0)
     while not cloning.finished:
         cloning.epoch()
-    observations = np.concatenate([e.observations[:-1] for e in demonstrations])
+    observations = np.concatenate([e.trajectory.observations[:-1] for e in demonstrations])
     covariance = np.cov(observations.T)
     gain = np.random.default_rng(0).normal(size=(TASK.observation_size, TASK.hand.n)) / 5
     ridge = covariance + jitter**2 * np.diag(np.diag(covariance))
@@ -156,7 +160,7 @@ def test_cloning_speaks_in_the_units_of_the_demonstrations(demonstrations):
     """Before the first epoch the mean action is theirs, but for the small last layer."""
     net = PolicyNet(TASK.spaces, (8,), 0.0)
     Cloning(net, demonstrations, CloningConfig(units=True, noise=0.5), 0)
-    actions = np.concatenate([e.actions for e in demonstrations])
+    actions = np.concatenate([e.trajectory.actions for e in demonstrations])
     mean = net.to_numpy(0).act(np.zeros((1, TASK.observation_size)))[0]
     np.testing.assert_allclose(mean, actions.mean(axis=0), atol=0.05)
     np.testing.assert_allclose(net.log_std.detach().exp(), 0.5 * actions.std(axis=0))
@@ -178,7 +182,7 @@ def test_a_resumed_cloning_is_uninterrupted(demonstrations):
     three.load_state_dict({k: v.clone() for k, v in two.state_dict().items()})
     while not three.finished:
         three.update([])
-    x = demonstrations[0].observations
+    x = demonstrations[0].trajectory.observations
     np.testing.assert_array_equal(one.policy().act(x), three.policy().act(x))
     assert one.policy().version == three.policy().version == config.cloning.epochs
 
@@ -195,7 +199,7 @@ def test_a_resumed_dapg_is_uninterrupted(demonstrations, episodes_of):
     three = Dapg(TASK.spaces, config, 99, demonstrations)
     three.load_state_dict({k: v.clone() for k, v in two.state_dict().items()})
     metrics = [three.update(batch) for batch in batches[2:]]
-    x = batches[0][0].observations
+    x = batches[0][0].trajectory.observations
     np.testing.assert_array_equal(one.policy().act(x), three.policy().act(x))
     assert metrics[-1]["demonstration_weight"] == pytest.approx(0.1 * 0.95**3)
 
@@ -205,7 +209,7 @@ def test_at_first_only_the_baseline_learns(demonstrations, episodes_of):
     config = DapgConfig(watched=2, npg=SMALL)
     learner = Dapg(TASK.spaces, config, 0, demonstrations)
     cloned, rng = learner.policy(), np.random.default_rng(0)
-    x = demonstrations[0].observations
+    x = demonstrations[0].trajectory.observations
     explained = []
     for k in range(3):
         batch = episodes_of(TASK, learner.policy(), rng, lambda a: a.sum(-1))
@@ -216,13 +220,16 @@ def test_at_first_only_the_baseline_learns(demonstrations, episodes_of):
 
 
 def test_demonstrations_that_cannot_be_learned_from_are_refused(demonstrations):
-    broken = replace(demonstrations[0], actions=demonstrations[0].actions[:, :4])
-    lost = demonstrations[0].observations.copy()
+    broken = with_trajectory(demonstrations[0], actions=demonstrations[0].trajectory.actions[:, :4])
+    lost = demonstrations[0].trajectory.observations.copy()
     lost[3, 2] = np.nan
     for bad, message in (
         ([], "no demonstrations .* --demos"),
         ([demonstrations[1], broken], r"demonstration 2 of 2 has actions of shape \(12, 4\)"),
-        ([replace(demonstrations[0], observations=lost)], "observations that are not finite"),
+        (
+            [with_trajectory(demonstrations[0], observations=lost)],
+            "observations that are not finite",
+        ),
     ):
         with pytest.raises(BadDemonstrations, match=message):
             make_algorithm("bc", TASK.spaces, BcConfig(), 0, bad)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
+from handlab_core.episode import Outcome
 from handlab_core.errors import BadConfig, BadRun, LayoutMismatch, UnknownName
 from handlab_core.tasks import make_task
 from handlab_learning import checkpoint, evaluate
@@ -26,18 +27,18 @@ class Sampler:
         self.episodes_of, self.task, self.left = episodes_of, task, dies_after
         self.asked = []
 
-    def sample(self, policy, seed, episodes, deterministic=False, on_episode=None):
+    def sample(self, policy, plan):
         if self.left is not None:
             if self.left == 0:
                 raise RuntimeError("killed")
             self.left -= 1
-        self.asked.append(list(episodes))
-        rng = np.random.default_rng((seed, episodes[0], policy.version))
+        self.asked.append(list(plan.numbers))
+        rng = np.random.default_rng((plan.seed, plan.numbers[0], policy.version))
 
         def reward(action):
             return -np.square(action - 0.3).sum(-1)
 
-        return self.episodes_of(self.task, policy, rng, reward, count=len(episodes))
+        return self.episodes_of(self.task, policy, rng, reward, count=len(plan.numbers))
 
 
 @pytest.fixture
@@ -136,12 +137,11 @@ class Judged(Sampler):
         super().__init__(episodes_of, task)
         self.succeeds = succeeds
 
-    def sample(self, policy, seed, episodes, **kwargs):
-        done = super().sample(policy, seed, episodes, **kwargs)
-        verdicts = [self.succeeds(policy.version, number) for number in episodes]
+    def sample(self, policy, plan):
+        done = super().sample(policy, plan)
+        verdicts = [self.succeeds(policy.version, number) for number in plan.numbers]
         return [
-            replace(e, success=good, strict_success=good)
-            for e, good in zip(done, verdicts, strict=True)
+            replace(e, outcome=Outcome(good, good)) for e, good in zip(done, verdicts, strict=True)
         ]
 
 
@@ -372,10 +372,12 @@ def test_an_evaluation_ends_when_it_cannot_be_good_any_more(
     trainer = Trainer(folder, sampler)
     give = sampler.sample
 
-    def sample(policy, seed, episodes, **kwargs):
-        done = give(policy, seed, episodes, **kwargs)
-        numbers = [number - 1_000_000 for number in episodes]
-        return [replace(e, success=n not in failing) for n, e in zip(numbers, done, strict=True)]
+    def sample(policy, plan):
+        successes = [number - 1_000_000 not in failing for number in plan.numbers]
+        return [
+            replace(e, outcome=Outcome(good, True))
+            for e, good in zip(give(policy, plan), successes, strict=True)
+        ]
 
     sampler.sample = sample
     verdict = trainer._evaluate()

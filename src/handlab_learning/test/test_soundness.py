@@ -25,21 +25,27 @@ class Sampler:
     def __init__(self, episodes_of, spoil, spoilt):
         self.episodes_of, self.spoil, self.spoilt, self.iteration = episodes_of, spoil, spoilt, 0
 
-    def sample(self, policy, seed, episodes, deterministic=False, on_episode=None):
-        rng = np.random.default_rng((seed, episodes[0]))
-        made = self.episodes_of(TASK, policy, rng, lambda a: -(a**2).sum(-1), count=len(episodes))
-        if deterministic:
+    def sample(self, policy, plan):
+        rng = np.random.default_rng((plan.seed, plan.numbers[0]))
+        made = self.episodes_of(
+            TASK, policy, rng, lambda a: -(a**2).sum(-1), count=len(plan.numbers)
+        )
+        if plan.deterministic:
             return made
         self.iteration += 1
         count = self.spoilt.get(self.iteration, 0)
         return [self.spoil(e) if i < count else e for i, e in enumerate(made)]
 
 
+def with_trajectory(episode, **arrays):
+    return replace(episode, trajectory=replace(episode.trajectory, **arrays))
+
+
 def spoil(part, value, place=(3, 1)):
     def spoilt(episode):
-        array = getattr(episode, part).copy()
+        array = episode.arrays[part].copy()
         array[place[: array.ndim]] = value
-        return replace(episode, **{part: array})
+        return with_trajectory(episode, **{part: array})
 
     return spoilt
 
@@ -62,7 +68,8 @@ def episode(episodes_of):
     learner = make_algorithm("npg", TASK.spaces, config.algorithm_config(), 0, ())
     rng = np.random.default_rng(0)
     [made] = episodes_of(TASK, learner.policy(), rng, lambda a: -(a**2).sum(-1), count=1)
-    return replace(made, reward_terms=np.zeros((made.steps, len(TERMS))), episode=17)
+    made = replace(made, key=replace(made.key, number=17))
+    return with_trajectory(made, reward_terms=np.zeros((made.steps, len(TERMS))))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300, -1e12])

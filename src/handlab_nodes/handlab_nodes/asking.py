@@ -8,7 +8,8 @@ for it sees at once that it was replaced, and asks anew.
 import re
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from action_msgs.msg import GoalStatus, GoalStatusArray
@@ -236,6 +237,20 @@ class Asker:
             StationFault: the server refused for BUSY.
             StationTimeout: it took too long.
         """
+        with self.sent(goal) as pending:
+            pending.wait(timeout)
+            return pending.result()
+
+    @contextmanager
+    def sent(self, goal: Any) -> "Iterator[Pending]":
+        """Send a goal; cancel it where the context ends before the goal does.
+
+        Args:
+            goal: of the action.
+
+        Raises:
+            StationFault: the server refused for BUSY.
+        """
         spinner, topic = self._spinner, self._topic
         spinner.wait(lambda: self._server != "", f"a node that serves {topic}", PATIENCE)
         spinner.wait(self._client.server_is_ready, f"the action server of {topic}", PATIENCE)
@@ -245,15 +260,14 @@ class Asker:
             return self._server != asked
 
         handle = self._send(goal, replaced)
-        if handle is None:
-            return None
-        ending = handle.get_result_async()
+        ending = None if handle is None else handle.get_result_async()
+        pending = Pending(spinner, topic, ending, replaced)
         try:
-            spinner.wait(lambda: ending.done() or replaced(), f"the result of {topic}", timeout)
-        except HandlabError:
-            handle.cancel_goal_async()  # nothing here wants its result any more
+            yield pending
+        except (HandlabError, GeneratorExit):
+            if handle is not None:
+                handle.cancel_goal_async()  # nothing here wants its result any more
             raise
-        return None if replaced() else ending.result().result
 
     def _send(self, goal: Any, replaced: Callable[[], bool]) -> Any:
         """Send a goal until it is accepted; return its handle, or None if the server changed."""
@@ -288,6 +302,47 @@ class Asker:
 
     def _on_started(self, server: str) -> None:
         self._server = server
+
+
+class Pending:
+    """A goal that was sent.
+
+    Args:
+        spinner: of the node that sent it.
+        topic: name of the action.
+        ending: future of the result; None if the server was replaced before it accepted the goal.
+        replaced: whether another process serves the action since.
+    """
+
+    def __init__(
+        self, spinner: Spinner, topic: str, ending: Future | None, replaced: Callable[[], bool]
+    ) -> None:
+        self._spinner, self._topic, self._ending = spinner, topic, ending
+        self._replaced = replaced
+
+    @property
+    def ended(self) -> bool:
+        """Whether the goal has a result, or will never have one."""
+        return self._ending is None or self._ending.done() or self._replaced()
+
+    def wait(self, timeout: float, until: Callable[[], bool] = lambda: False) -> None:
+        """Handle events until the goal has ended.
+
+        Args:
+            timeout: s of wall time.
+            until: ends the wait earlier.
+
+        Raises:
+            StationTimeout: it took too long.
+        """
+        what = f"the result of {self._topic}"
+        self._spinner.wait(lambda: self.ended or until(), what, timeout)
+
+    def result(self) -> Any:
+        """Return the result of a goal that has ended; None if the server was replaced."""
+        if self._ending is None or self._replaced():
+            return None
+        return self._ending.result().result
 
 
 def _cancel(sending: Any) -> None:

@@ -1,7 +1,8 @@
 """Values to messages and back; the only place that knows both. One robot: N = 1."""
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 from sensor_msgs.msg import JointState as JointStateMsg
 
-from handlab_core.episode import ARRAYS, Episode
+from handlab_core.episode import Episode, EpisodeKey, Outcome, RobotTime, Trajectory
 from handlab_core.estimation.detection import UNIT, Detection
 from handlab_core.policy import GaussianPolicy, check_layout, layout_json
 from handlab_core.tasks import Task
@@ -195,30 +196,24 @@ def temperatures(message: wire.HandStatus, joints: int) -> Array:
     return np.array(message.temperature)
 
 
-_EPISODE_SCALARS = (
-    "episode",
-    "policy_version",
-    "seed",
-    "deterministic",
-    "terminated",
-    "success",
-    "strict_success",
-    "experience_s",
-    "reset_s",
-    "cooling_s",
-    "reset_attempts",
-    "breaks",
-)
+_EPISODE_SCALARS: Mapping[str, tuple[str, ...]] = {
+    "key": ("seed", "policy_version", "deterministic"),
+    "outcome": ("success", "strict_success", "terminated"),
+    "time": ("experience_s", "reset_s", "cooling_s", "reset_attempts", "breaks"),
+}
+"""Groups of an episode; the names of their fields are those of the message, but `key.number`."""
 
 
 def episode_msg(value: Episode, stamp: float) -> wire.Episode:
     """An episode as a message."""
     message = wire.Episode(steps=value.steps)
     message.header.stamp = to_stamp(stamp)
-    for name in _EPISODE_SCALARS:
-        setattr(message, name, getattr(value, name))
-    for name in ARRAYS:
-        setattr(message, name, _sequence(getattr(value, name)))
+    message.episode = value.key.number
+    for group, names in _EPISODE_SCALARS.items():
+        for name in names:
+            setattr(message, name, getattr(getattr(value, group), name))
+    for name, values in value.arrays.items():
+        setattr(message, name, _sequence(values))
     return message
 
 
@@ -232,8 +227,12 @@ def episode(message: wire.Episode, task: Task | None = None) -> Episode:
     Raises:
         ValueError: an array has not the size that the task and the steps ask for.
     """
-    scalars = {name: getattr(message, name) for name in _EPISODE_SCALARS}
-    flat: dict[str, Array] = {name: np.frombuffer(getattr(message, name)) for name in ARRAYS}
+    scalars = {
+        group: {name: getattr(message, name) for name in names}
+        for group, names in _EPISODE_SCALARS.items()
+    }
+    names = (*(field.name for field in fields(Trajectory)), "temperatures")
+    flat: dict[str, Array] = {name: np.frombuffer(getattr(message, name)) for name in names}
     steps = message.steps
     rows = {"observations": steps + 1, "actions": steps, "reward_terms": steps}
     columns = {"rewards": steps, "errors": steps}
@@ -250,7 +249,10 @@ def episode(message: wire.Episode, task: Task | None = None) -> Episode:
             raise ValueError(f"it has {len(values)} {name}; {steps} steps have {count} x {width}")
         if name in rows:
             flat[name] = values.reshape(count, width)
-    return Episode(**scalars, **flat)
+    temperatures = flat.pop("temperatures")
+    key = EpisodeKey(number=message.episode, **scalars["key"])
+    outcome, time = Outcome(**scalars["outcome"]), RobotTime(**scalars["time"])
+    return Episode(key, Trajectory(**flat), outcome, time, temperatures)
 
 
 def goal_decoder(task: Task) -> Callable[[bytes], Goal]:

@@ -191,11 +191,19 @@ class DemonstratorNode(Node):
 
     def _verdict(self, handle: ServerGoalHandle, episode: Episode, spinner: Spinner) -> str:
         goal = handle.request
-        left = f"it ended {np.rad2deg(abs(episode.errors[-1])):.1f} degrees from the goal"
+        left = (
+            f"it ended {np.rad2deg(abs(episode.trajectory.errors[-1])):.1f} degrees from the goal"
+        )
         if not goal.ask:
             return "" if episode.success or goal.keep else left
         self._word = None
-        self._tell(handle, episode.episode, "verdict", episode.experience_s, episode.errors[-1])
+        self._tell(
+            handle,
+            episode.number,
+            "verdict",
+            episode.time.experience_s,
+            episode.trajectory.errors[-1],
+        )
 
         spinner.wait(lambda: self._word is not None, "a verdict: accept or drop", VERDICT_TIMEOUT)
         return "" if self._word is Word.ACCEPT else f"it was dropped; {left}"

@@ -1,18 +1,19 @@
 """Episodes from a runner somewhere in the graph, for whoever has a policy."""
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Iterator
 
 from rclpy.node import Node
 
 from handlab_core import safety
-from handlab_core.episode import Episode
+from handlab_core.episode import Episode, EpisodePlan
 from handlab_core.errors import StationFault
 from handlab_core.policy import GaussianPolicy
 from handlab_core.tasks import Task
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Rollout
 from handlab_nodes import convert, qos, topics
-from handlab_nodes.asking import Asker
+from handlab_nodes.asking import Asker, Pending
 from handlab_nodes.goal_checks import MOST_EPISODES
 from handlab_nodes.inbox import Inbox
 from handlab_nodes.spinner import Spinner
@@ -32,45 +33,55 @@ class GraphSampler:
         self._spinner, self._task = spinner, task
         self._arrived: dict[int, Episode] = {}
         self._wanted: tuple[int, int, bool] | None = None
-        self._tell: Callable[[Episode], None] | None = None
         self._policies = node.create_publisher(wire.Policy, topics.POLICY, qos.LATCHED)
         read = convert.decoder(wire.Episode, lambda message: convert.episode(message, task))
         hear = Inbox.of(node).subscribe
         hear(wire.Episode, topics.EPISODE, read, self._on_episode, qos.EPISODES)
         self._rollout = Asker(node, spinner, Rollout, topics.ROLLOUT)
 
-    def sample(
-        self,
-        policy: GaussianPolicy,
-        seed: int,
-        episodes: Sequence[int],
-        deterministic: bool = False,
-        on_episode: Callable[[Episode], None] | None = None,
-    ) -> list[Episode]:
-        """Run episodes of a policy and return them in the order asked for."""
+    def sample(self, policy: GaussianPolicy, plan: EpisodePlan) -> Iterator[Episode]:
+        """See `Sampler.sample`."""
         self._policies.publish(convert.policy_msg(policy, self._task))
         self._arrived.clear()
-        self._wanted, self._tell = (policy.version, seed, deterministic), on_episode
-        while missing := [number for number in episodes if number not in self._arrived]:
-            self._ask(missing[:MOST_EPISODES], policy.version, seed, deterministic)
-        return [self._arrived[number] for number in episodes]
+        self._wanted = policy.version, plan.seed, plan.deterministic
+        left = deque(plan.numbers)
+        while left:
+            if left[0] not in self._arrived:
+                yield from self._ask(left, policy.version, plan)
+            else:  # it came while the runner was replaced
+                yield self._arrived[left.popleft()]
 
-    def _ask(self, missing: list[int], version: int, seed: int, deterministic: bool) -> None:
-        """Ask the present runner for episodes; return when it is done or was replaced."""
+    def _ask(self, left: deque[int], version: int, plan: EpisodePlan) -> Iterator[Episode]:
+        """Have the present runner run the next episodes, and take from `left` those that come."""
+        missing = [number for number in left if number not in self._arrived][:MOST_EPISODES]
         goal = Rollout.Goal(
-            episodes=missing, seed=seed, policy_version=version, deterministic=deterministic
+            episodes=missing,
+            seed=plan.seed,
+            policy_version=version,
+            deterministic=plan.deterministic,
         )
-        result = self._rollout.ask(goal, EPISODE_PATIENCE * len(missing))
-        if result is None:
-            return
-        if result.message:
+
+        def here() -> bool:
+            return left[0] in self._arrived
+
+        with self._rollout.sent(goal) as pending:
+            for _ in missing:
+                pending.wait(EPISODE_PATIENCE, here)
+                if not here() and not self._completed(pending):
+                    return
+                self._spinner.wait(here, "the last episode's data")
+                yield self._arrived[left.popleft()]
+            pending.wait(EPISODE_PATIENCE)
+            self._completed(pending)
+
+    def _completed(self, pending: Pending) -> bool:
+        """Return whether the runner ran all episodes; False if it was replaced."""
+        result = pending.result()
+        if result is not None and result.message:
             raise StationFault(f"the runner stopped: {result.message}")
-        have = self._arrived
-        self._spinner.wait(lambda: all(n in have for n in missing), "the last episode's data")
+        return result is not None
 
     def _on_episode(self, episode: Episode) -> None:
-        key = episode.policy_version, episode.seed, episode.deterministic
-        if key == self._wanted and episode.episode not in self._arrived:
-            self._arrived[episode.episode] = episode
-            if self._tell is not None:
-                self._tell(episode)
+        key = episode.key.policy_version, episode.key.seed, episode.key.deterministic
+        if key == self._wanted:
+            self._arrived.setdefault(episode.number, episode)

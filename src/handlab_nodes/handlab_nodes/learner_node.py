@@ -11,7 +11,7 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 from std_srvs.srv import SetBool
 
-from handlab_core.episode import Episode
+from handlab_core.episode import Episode, EpisodePlan
 from handlab_core.errors import StationFault
 from handlab_core.validation import Flag, checked
 from handlab_interfaces.action import Evaluate, Train
@@ -113,17 +113,16 @@ class LearnerNode(Node):
         goal = handle.request
         task = self._params.make_task()
         policy = checkpoint.load(Path(goal.checkpoint)).policy(task)
-        done = []
-
-        def on_episode(episode: Any) -> None:
-            done.append(episode)
-            rate = sum(e.success for e in done) / len(done)
-            handle.publish_feedback(Evaluate.Feedback(completed=len(done), success_rate=rate))
-
         assert self._sampler is not None
         numbers = range(goal.first_episode, goal.first_episode + goal.episodes)
+        plan = EpisodePlan(goal.seed, numbers, deterministic=True)
+        done = []
         with self._recording(spinner):
-            return judge(self._sampler.sample(policy, goal.seed, numbers, True, on_episode))
+            for episode in self._sampler.sample(policy, plan):
+                done.append(episode)
+                rate = sum(e.success for e in done) / len(done)
+                handle.publish_feedback(Evaluate.Feedback(completed=len(done), success_rate=rate))
+        return judge(done)
 
     @contextmanager
     def _recording(self, spinner: Spinner) -> Iterator[None]:

@@ -114,14 +114,14 @@ class ReplayNode(Node):
         start = station.reset(request) if handle.request.reset else station.begin(request)
         check_start(task, motion, start.hand, start.object)
         obj = start.object
-        for t, action in enumerate(episode.actions):
+        for t, action in enumerate(episode.trajectory.actions):
             sample = station.step(task.hand.target(action[None, :]))
             obj = sample.object
             feedback = ReplayDemonstration.Feedback(episode=motion.episode, step=t + 1)
             error = task.aim.error(sample.hand, sample.object, start.goal)[0]
-            feedback.object_error = float(error - episode.errors[t])
+            feedback.object_error = float(error - episode.trajectory.errors[t])
             seen = task.hand.normalise(sample.hand.q[0])
-            off = (seen - episode.observations[t + 1, : task.hand.n]) / 2
+            off = (seen - episode.trajectory.observations[t + 1, : task.hand.n]) / 2
             feedback.hand_error = float(np.abs(off * (task.hand.upper - task.hand.lower)).max())
             handle.publish_feedback(feedback)
         return float(abs(obj.angle[0] - motion.object.angle[-1]))

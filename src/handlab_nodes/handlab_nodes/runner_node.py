@@ -3,12 +3,12 @@
 import time
 from typing import Annotated
 
-import numpy as np
 from pydantic import Field
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 
 from handlab_core.env import Env
+from handlab_core.episode import EpisodePlan
 from handlab_core.errors import HandlabError
 from handlab_core.policy import GaussianPolicy
 from handlab_core.rollout import rollout
@@ -99,10 +99,10 @@ class RunnerNode(Node):
         goal = handle.request
         env.teleport = goal.teleport_reset
         policy = self._await_policy(goal.policy_version, spinner)
-        [episode] = rollout(env, policy, goal.seed, np.array([number]), goal.deterministic)
+        [episode] = rollout(env, policy, EpisodePlan(goal.seed, [number], goal.deterministic))
         self._episodes.publish(convert.episode_msg(episode, time.time()))
         self._episodes_run += 1
-        self._breaks += episode.breaks
+        self._breaks += episode.time.breaks
         feedback = Rollout.Feedback(episode=number, success=episode.success)
         feedback.episode_return = episode.episode_return
         handle.publish_feedback(feedback)

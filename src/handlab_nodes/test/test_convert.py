@@ -5,7 +5,7 @@ import pytest
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import JointState as JointStateMsg
 
-from handlab_core.episode import Episode
+from handlab_core.episode import Episode, EpisodeKey, Outcome, RobotTime, Trajectory
 from handlab_core.errors import LayoutMismatch
 from handlab_core.estimation.angle import AngleEstimate
 from handlab_core.estimation.detection import Detection
@@ -66,16 +66,16 @@ def test_an_episode_survives():
         "errors": rng.normal(size=4), "temperatures": np.array([40.0, np.nan]),
         "goal_angle": rng.normal(size=2),
     }  # fmt: skip
+    temperatures = arrays.pop("temperatures")
     before = Episode(
-        episode=3, policy_version=2, seed=2**63, deterministic=True, terminated=False, success=True,
-        strict_success=False, experience_s=0.4, reset_s=1.1, cooling_s=0.0,
-        reset_attempts=2, **arrays,
+        EpisodeKey(3, seed=2**63, policy_version=2, deterministic=True), Trajectory(**arrays),
+        Outcome(success=True, strict_success=False, terminated=True),
+        RobotTime(0.4, reset_s=1.1, cooling_s=0.5, reset_attempts=2, breaks=1), temperatures,
     )  # fmt: skip
     after = convert.episode(through_the_wire(convert.episode_msg(before, 9.0)))
-    for name, array in arrays.items():
-        np.testing.assert_array_equal(getattr(after, name), array)
-    for name in ("episode", "seed", "deterministic", "success", "strict_success", "reset_attempts"):
-        assert getattr(after, name) == getattr(before, name)
+    for name, array in before.arrays.items():
+        np.testing.assert_array_equal(after.arrays[name], array)
+    assert (after.key, after.outcome, after.time) == (before.key, before.outcome, before.time)
 
 
 def test_a_policy_survives_and_one_of_another_layout_is_refused():

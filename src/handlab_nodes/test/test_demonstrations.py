@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,6 @@ from handlab.teaching import Classroom, demonstrate
 from handlab_core.demos.motion import to_episode
 from handlab_core.demos.teacher import Manner
 from handlab_core.demos.watch import Word
-from handlab_core.episode import Episode
 from handlab_core.errors import BadDemonstrations
 from handlab_core.paths import share
 from handlab_core.tasks import TASKS, make_task
@@ -96,9 +95,9 @@ def record(node, spinner, count, **goal):
 
 
 def assert_same(one, other):
-    for field in fields(Episode):
-        a, b = getattr(one, field.name), getattr(other, field.name)
-        np.testing.assert_array_equal(a, b, err_msg=field.name)
+    assert (one.key, one.outcome, one.time) == (other.key, other.outcome, other.time)
+    for name, array in one.arrays.items():
+        np.testing.assert_array_equal(array, other.arrays[name], err_msg=name)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +128,7 @@ def test_the_graph_shows_the_demonstrations_of_the_process(recorded):
     _, live = recorded
     motions = demonstrate(TASK, Manner(noise=NOISE), 0, range(3), worlds=1)
     here = [to_episode(motion, TASK) for motion in motions]
-    np.testing.assert_array_equal(live[0].observations, here[0].observations)
+    np.testing.assert_array_equal(live[0].trajectory.observations, here[0].trajectory.observations)
 
 
 # The bag.
@@ -449,7 +448,10 @@ def test_a_person_begins_ends_and_judges(tmp_path):
     assert [answer.success for answer in told] == [False] + [True] * 7
     assert told[0].message == "now is the time for BEGIN, DROP (waiting)"
     [episode] = read_demonstrations(tmp_path / "bag", TASK)
-    assert 15 <= episode.steps <= 40 and np.abs(np.diff(episode.observations[:, 0])).max() > 0.01
+    assert (
+        15 <= episode.steps <= 40
+        and np.abs(np.diff(episode.trajectory.observations[:, 0])).max() > 0.01
+    )
     assert len(read_recording(tmp_path / "bag").motions[0].hand.stamp) > 5 * episode.steps
 
 
@@ -468,7 +470,7 @@ def test_a_hand_repeats_a_demonstration_from_where_it_began_and_only_from_there(
     """Through driver and clamp; afterwards the valve is turned, and a second start is refused."""
     bag, live = recorded
     room = Classroom(TASK, 1)
-    here = room.replay(live[0].actions[:, None, :], 0, [0])[0, -1]
+    here = room.replay(live[0].trajectory.actions[:, None, :], 0, [0])[0, -1]
     with processes(REPLAYING) as (_, node, spinner):
         done = replayed(node, spinner, bag, episodes=[0], reset=True)
         assert done.success and done.replayed == 1
@@ -508,7 +510,7 @@ def test_looking_shows_what_was_recorded_and_needs_no_driver(recorded):
         assert not node.count_publishers(topics.HAND_COMMANDS)
     assert done.success and done.replayed == 1
     np.testing.assert_array_equal([m.position for m in hands], motion.hand.q)
-    assert errors[-1].error == live[1].errors[-1]
+    assert errors[-1].error == live[1].trajectory.errors[-1]
 
 
 # What comes along.
@@ -523,6 +525,8 @@ def test_every_claw_task_has_a_reference_bag_of_successes(name):
     task = make_task(name)
     episodes = read_demonstrations(share() / "demos" / name, task)
     assert len(episodes) >= 10 and all(episode.success for episode in episodes)
-    assert {episode.observations.shape[1] for episode in episodes} == {task.observation_size}
+    assert {episode.trajectory.observations.shape[1] for episode in episodes} == {
+        task.observation_size
+    }
     if name in ("valve", "flip"):
-        assert len(episodes) == 20 and all(episode.strict_success for episode in episodes)
+        assert len(episodes) == 20 and all(episode.outcome.strict_success for episode in episodes)

@@ -8,6 +8,7 @@ import pytest
 from action_msgs.msg import GoalStatus
 from rclpy.action import ActionClient
 
+from handlab_core.episode import EpisodePlan
 from handlab_core.policy import GaussianPolicy
 from handlab_core.tasks import make_task
 from handlab_interfaces import action
@@ -184,7 +185,7 @@ def test_while_a_rollout_is_under_way_a_strangers_reset_is_refused(client):
             pending.append(reset.send_goal_async(action.Reset.Goal(object_angle=3.0)))
 
     with client.spinner.interrupted_by(disturb):
-        sampler.sample(policy(version=9), 7, range(COUNT), on_episode=episodes.append)
+        episodes.extend(sampler.sample(policy(version=9), EpisodePlan(7, range(COUNT))))
         client.spinner.rest(0.5)
     refused = [a.message for a in answers if hasattr(a, "message")]
     *during, _ = refused  # the last one may come when all episodes are over

@@ -19,6 +19,7 @@ from sensor_msgs.msg import JointState
 
 from handlab_core import quaternions
 from handlab_core.env import Env
+from handlab_core.episode import EpisodePlan
 from handlab_core.estimation.detection import AxisView, Detection
 from handlab_core.policy import GaussianPolicy
 from handlab_core.rollout import rollout
@@ -92,9 +93,13 @@ def local_env(task=TASK, estimator="encoder"):
 
 
 def assert_same(a, b):
-    for name in ("observations", "actions", "rewards", "reward_terms", "errors", "goal_angle"):
-        np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
-    assert (a.episode, a.success, a.reset_attempts) == (b.episode, b.success, b.reset_attempts)
+    for name, array in a.arrays.items():
+        np.testing.assert_array_equal(array, b.arrays[name], err_msg=name)
+    assert (a.number, a.success, a.time.reset_attempts) == (
+        b.number,
+        b.success,
+        b.time.reset_attempts,
+    )
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
@@ -102,19 +107,24 @@ def test_the_graph_gives_the_episodes_of_the_process_bit_for_bit(name):
     task = make_task(name)
     parameters = {node: {"task": name} for node in (*RING, "runner")}
     with graph(*parameters, **parameters) as (_, node, spinner):
-        got = GraphSampler(node, spinner, task).sample(policy(task=task), 7, range(3))
+        got = list(
+            GraphSampler(node, spinner, task).sample(policy(task=task), EpisodePlan(7, range(3)))
+        )
     env = local_env(task)
     for number, episode in enumerate(got):
-        assert_same(episode, rollout(env, policy(task=task), 7, np.array([number]))[0])
+        assert_same(episode, rollout(env, policy(task=task), EpisodePlan(7, [number]))[0])
 
 
 def test_with_a_camera_too_the_graph_gives_the_episodes_of_the_process():
     with graph(*RING, "camera", "runner", estimator={"estimator": "camera"}) as (_, node, spinner):
-        got = GraphSampler(node, spinner, TASK).sample(policy(), 7, range(3))
+        got = list(GraphSampler(node, spinner, TASK).sample(policy(), EpisodePlan(7, range(3))))
     env, sharp = local_env(estimator="camera"), local_env()
     for number, episode in enumerate(got):
-        assert_same(episode, rollout(env, policy(), 7, np.array([number]))[0])
-        assert (episode.errors != rollout(sharp, policy(), 7, np.array([number]))[0].errors).any()
+        assert_same(episode, rollout(env, policy(), EpisodePlan(7, [number]))[0])
+        assert (
+            episode.trajectory.errors
+            != rollout(sharp, policy(), EpisodePlan(7, [number]))[0].trajectory.errors
+        ).any()
 
 
 def test_in_real_pace_a_detector_that_is_not_ours_is_followed_in_its_cameras_frame():
@@ -149,34 +159,29 @@ def test_a_camera_or_its_estimator_may_be_started_again(victim):
     with graph(*RING, "camera", "runner", **parameters) as (nodes, node, spinner):
         done = []
 
-        def on_episode(episode):
-            done.append(episode.episode)
+        sampler = GraphSampler(node, spinner, TASK)
+        for episode in sampler.sample(policy(), EpisodePlan(7, range(4))):
+            done.append(episode.number)
             if len(done) == 1:
                 nodes.kill(victim)
                 nodes.start(victim, **parameters.get(victim, {}))
-
-        sampler = GraphSampler(node, spinner, TASK)
-        assert len(sampler.sample(policy(), 7, range(4), on_episode=on_episode)) == 4
-    assert sorted(done) == list(range(4))
+    assert done == list(range(4))
 
 
 @pytest.mark.parametrize("victim", ["runner", "estimator", "reward", "reset"])
 def test_a_node_that_is_killed_and_started_again_does_not_end_the_run(victim):
     """The world waits; the episodes asked for come, each once."""
     with graph(*RING, "runner") as (nodes, node, spinner):
-        done = []
-
-        def on_episode(episode):
-            done.append(episode.episode)
-            if len(done) == 2:
+        episodes = []
+        for episode in GraphSampler(node, spinner, TASK).sample(policy(), EpisodePlan(7, range(6))):
+            episodes.append(episode)
+            if len(episodes) == 2:
                 nodes.kill(victim)
                 nodes.start(victim)
-
-        sampler = GraphSampler(node, spinner, TASK)
-        episodes = sampler.sample(policy(), 7, range(6), on_episode=on_episode)
-    assert [e.episode for e in episodes] == list(range(6))
-    assert sorted(done) == list(range(6))
-    assert all(e.steps == TASK.steps and np.isfinite(e.observations).all() for e in episodes)
+    assert [e.number for e in episodes] == list(range(6))
+    assert all(
+        e.steps == TASK.steps and np.isfinite(e.trajectory.observations).all() for e in episodes
+    )
 
 
 def test_a_policy_of_another_layout_ends_the_rollout_with_both_layouts():
@@ -187,7 +192,7 @@ def test_a_policy_of_another_layout_ends_the_rollout_with_both_layouts():
         sampler._policies.publish(message)
         sampler._policies.publish = lambda _: None
         with pytest.raises(Exception, match=r'\[\["x", 1\]\].*joints'):
-            sampler.sample(policy(), 0, [0])
+            list(sampler.sample(policy(), EpisodePlan(0, [0])))
 
 
 def test_the_reset_tells_its_stages_and_ends_within_tolerance():
@@ -334,10 +339,10 @@ def test_an_episode_with_a_lost_reward_is_broken_off_and_repeated_at_once():
                     threading.Timer(seconds, reward.send_signal, [number]).start()
 
         node.create_subscription(EpisodeGoal, topics.GOAL, on_goal, qos.LATCHED)
-        [episode] = sampler.sample(policy(), 7, [0])
-    assert goals == [0] * (episode.breaks + 1)
-    assert episode.breaks >= 1 and episode.steps == TASK.steps
-    assert episode.reset_s > 1.0  # with the time of the attempt that was broken off
+        [episode] = sampler.sample(policy(), EpisodePlan(7, [0]))
+    assert goals == [0] * (episode.time.breaks + 1)
+    assert episode.time.breaks >= 1 and episode.steps == TASK.steps
+    assert episode.time.reset_s > 1.0  # with the time of the attempt that was broken off
 
 
 def test_a_closed_spinner_leaves_no_participant_behind():
@@ -349,7 +354,7 @@ def test_a_closed_spinner_leaves_no_participant_behind():
 
     def sample():
         with graph(*RING, "runner") as (_, node, spinner):
-            GraphSampler(node, spinner, TASK).sample(policy(), 0, [0])
+            list(GraphSampler(node, spinner, TASK).sample(policy(), EpisodePlan(0, [0])))
 
     sample()
     before = threads()

@@ -17,6 +17,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from handlab_core.env import Env
+from handlab_core.episode import EpisodePlan
 from handlab_core.policy import GaussianPolicy
 from handlab_core.rollout import rollout
 from handlab_core.station import LocalStation
@@ -171,19 +172,19 @@ def test_in_lockstep_a_stranger_changes_no_number(graph, domain, told):
     with graph(*NODES) as (_, node, spinner):
         listen(node, told)
         sampler = GraphSampler(node, spinner, TASK)
-        quiet = sampler.sample(policy(3), 7, range(2))
+        quiet = list(sampler.sample(policy(3), EpisodePlan(7, range(2))))
         with Stranger(domain) as stranger:
             spinner.wait(lambda: stranger.rounds > 20, "the stranger")
-            disturbed = sampler.sample(policy(3), 7, range(2, 8))
+            disturbed = list(sampler.sample(policy(3), EpisodePlan(7, range(2, 8))))
             spinner.wait(
                 lambda: all(dropped(told, name).get(topic) for name, topic in DROPPED.items()),
                 "every node's report of what it dropped",
             )
     env = Env(TASK, LocalStation(TASK, Worlds(TASK.hand, TASK.fixture)))
     for number, episode in enumerate([*quiet, *disturbed]):
-        alone = rollout(env, policy(3), 7, np.array([number]))[0]
+        alone = rollout(env, policy(3), EpisodePlan(7, [number]))[0]
         for name in ("observations", "actions", "rewards", "errors"):
-            np.testing.assert_array_equal(getattr(episode, name), getattr(alone, name))
+            np.testing.assert_array_equal(episode.arrays[name], alone.arrays[name])
     for name, topic in DROPPED.items():
         assert "stranger" in told[name][f"dropped on {topic}, last"]
 
@@ -193,9 +194,14 @@ def test_in_real_pace_a_stranger_costs_no_episode(graph, domain, told):
         listen(node, told)
         with Stranger(domain) as stranger:
             spinner.wait(lambda: stranger.rounds > 5, "the stranger")
-            episodes = GraphSampler(node, spinner, TASK).sample(policy(3), 7, [0, 1])
+            episodes = list(
+                GraphSampler(node, spinner, TASK).sample(policy(3), EpisodePlan(7, [0, 1]))
+            )
             spinner.rest(1.5)
     assert [e.steps for e in episodes] == [TASK.steps] * 2
-    assert all(np.isfinite(e.observations).all() and np.isfinite(e.rewards).all() for e in episodes)
-    assert all(abs(e.experience_s - TASK.steps * TASK.period) < 1e-9 for e in episodes)
+    assert all(
+        np.isfinite(e.trajectory.observations).all() and np.isfinite(e.trajectory.rewards).all()
+        for e in episodes
+    )
+    assert all(abs(e.time.experience_s - TASK.steps * TASK.period) < 1e-9 for e in episodes)
     assert dropped(told, "driver")[topics.HAND_COMMANDS] > 10

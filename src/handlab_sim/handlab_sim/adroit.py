@@ -4,7 +4,7 @@ An episode is a function of policy, seed and number alone: a reset clears MuJoCo
 what is drawn at random comes from seed and number.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr
 from io import StringIO
 from typing import Any
@@ -17,7 +17,15 @@ with redirect_stderr(StringIO()):  # Farama's notice about rewards, once for eac
     from gymnasium_robotics.envs.adroit_hand.adroit_pen import AdroitHandPenEnv
     from gymnasium_robotics.envs.adroit_hand.adroit_relocate import AdroitHandRelocateEnv
 
-from handlab_core.episode import Episode
+from handlab_core.episode import (
+    Episode,
+    EpisodeKey,
+    EpisodePlan,
+    Outcome,
+    RobotTime,
+    Trajectory,
+    unknown_temperatures,
+)
 from handlab_core.policy import GaussianPolicy
 from handlab_core.suite import SuiteTask
 from handlab_core.tasks.task import NOISE_STREAM, START_STREAM, episode_rng
@@ -102,44 +110,39 @@ class AdroitWorld:
         self._object = AdroitObject(task, self.env.model, self.env.data)
         self._palm, self._error = PALM_DISTANCE[task.environment], ERROR[task.environment]
 
+    def sample(self, policy: GaussianPolicy, plan: EpisodePlan) -> Iterator[Episode]:
+        """Run episodes; see `handlab_learning.sampler.Sampler.sample`."""
+        for number in plan.numbers:
+            yield self.episode(policy, plan.key(number, policy.version))
+
     def episode(
-        self,
-        policy: GaussianPolicy,
-        seed: int,
-        number: int,
-        deterministic: bool = False,
-        on_step: Callable[[], None] = lambda: None,
+        self, policy: GaussianPolicy, key: EpisodeKey, on_step: Callable[[], None] = lambda: None
     ) -> Episode:
         """Run one episode.
 
         Args:
-            policy: acts.
-            seed: of the run.
-            number: of the episode.
-            deterministic: act with the mean.
+            policy: computes the actions.
+            key: identity of the episode.
             on_step: called after each step.
         """
         task = self.task
-        noise = episode_rng(seed, number, NOISE_STREAM).standard_normal(
+        noise = episode_rng(key.seed, key.number, NOISE_STREAM).standard_normal(
             (task.steps, task.action_size)
         )
         observations = np.empty((task.steps + 1, task.observation_size))
         actions = np.empty((task.steps, task.action_size))
         rewards, errors = np.empty(task.steps), np.empty(task.steps)
         reached = 0
-        observations[0] = self._reset(seed, number)
+        observations[0] = self._reset(key.seed, key.number)
         for t in range(task.steps):
-            one = None if deterministic else noise[t : t + 1]
+            one = None if key.deterministic else noise[t : t + 1]
             actions[t] = policy.act(observations[t : t + 1], one)[0]
             observations[t + 1], rewards[t], _, _, info = self.env.step(actions[t])
             rewards[t] -= self._correction()
             errors[t] = self._error(self.env)
             reached += bool(info["success"])
             on_step()
-        return episode_of(
-            task, (observations, actions, rewards, errors), reached,
-            (number, policy.version, seed, deterministic),
-        )  # fmt: skip
+        return episode_of(task, key, (observations, actions, rewards, errors), reached)
 
     def _reset(self, seed: int, number: int) -> Array:
         """Draw the object and place everything."""
@@ -155,39 +158,21 @@ class AdroitWorld:
 
 
 def episode_of(
-    task: SuiteTask,
-    arrays: tuple[Array, Array, Array, Array],
-    reached: int,
-    key: tuple[int, int, int, bool],
+    task: SuiteTask, key: EpisodeKey, arrays: tuple[Array, Array, Array, Array], reached: int
 ) -> Episode:
-    """An episode as the learner gets it.
+    """Build an episode of the suite, which has no goal angle and no reset time.
 
     Args:
         task: of the suite.
+        key: identity of the episode.
         arrays: observations (T + 1, O), actions (T, A), rewards (T,), errors (T,).
         reached: number of successful steps.
-        key: number of the episode, version of the policy, seed, whether it acted with the mean.
     """
     observations, actions, rewards, errors = arrays
-    number, version, seed, deterministic = key
-    success = task.success.met(reached)
-    return Episode(
-        episode=number,
-        policy_version=version,
-        seed=seed,
-        deterministic=deterministic,
-        observations=observations,
-        actions=actions,
-        rewards=rewards,
-        reward_terms=rewards[:, None].copy(),
-        errors=errors,
-        terminated=False,
-        success=success,
-        strict_success=success,
-        goal_angle=np.zeros(0),
-        experience_s=len(rewards) * task.period,
-        reset_s=0.0,
-        cooling_s=0.0,
-        reset_attempts=0,
-        temperatures=np.full(task.action_size, np.nan),
+    trajectory = Trajectory(
+        observations, actions, rewards, rewards[:, None].copy(), errors, goal_angle=np.zeros(0)
     )
+    success = task.success.met(reached)
+    time = RobotTime(len(rewards) * task.period)
+    temperatures = unknown_temperatures(task.action_size)
+    return Episode(key, trajectory, Outcome(success, success), time, temperatures)

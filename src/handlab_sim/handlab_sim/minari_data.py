@@ -6,7 +6,7 @@ from typing import Any
 import minari
 import numpy as np
 
-from handlab_core.episode import Episode
+from handlab_core.episode import Episode, EpisodeKey
 from handlab_core.errors import BadDemonstrations, shown
 from handlab_core.suite import SuiteTask
 from handlab_core.types import Array
@@ -104,7 +104,8 @@ def _episode(number: int, data: Any, task: SuiteTask) -> tuple[Episode, int]:
         np.zeros(steps),
     )
     reached = _successes(data.infos, count)[:steps]
-    return episode_of(task, arrays, int(reached.sum()), (number, -1, -1, False)), outside
+    key = EpisodeKey(number, seed=-1, policy_version=-1, deterministic=False)
+    return episode_of(task, key, arrays, int(reached.sum())), outside
 
 
 def _numbers(name: str, given: Any, shape: tuple[int, ...]) -> Array:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from minari.data_collector import EpisodeBuffer
 
+from handlab_core.episode import EpisodePlan
 from handlab_core.errors import BadConfig, BadDemonstrations
 from handlab_core.policy import GaussianPolicy
 from handlab_core.suite import SUITE, Held, find_task
@@ -43,6 +44,11 @@ def policy():
     return policy_of
 
 
+def run(world, policy, seed, number, deterministic=False):
+    [episode] = world.sample(policy, EpisodePlan(seed, [number], deterministic))
+    return episode
+
+
 @pytest.mark.parametrize("name", list(SUITE))
 def test_sizes_are_those_of_the_environment(name):
     task, world = find_task(name), AdroitWorld(find_task(name))
@@ -59,14 +65,18 @@ def test_an_episode_is_a_function_of_policy_seed_and_number(name, policy):
     acts = policy(task, np.random.default_rng(0))
     fresh, used = AdroitWorld(task, vary), AdroitWorld(task, vary)
     for number in (3, 9):
-        used.episode(acts, 1, number)
-    a, b = fresh.episode(acts, 1, 5), used.episode(acts, 1, 5)
+        run(used, acts, 1, number)
+    a, b = run(fresh, acts, 1, 5), run(used, acts, 1, 5)
     for field in ("observations", "actions", "rewards", "errors"):
-        np.testing.assert_array_equal(getattr(a, field), getattr(b, field))
-    assert a.episode == 5 and a.policy_version == 4 and a.experience_s == SHORT * task.period
-    other = fresh.episode(acts, 1, 6)
-    assert not np.array_equal(a.observations[0], other.observations[0]) or name == "adroit_pen"
-    assert not np.array_equal(a.actions, other.actions)
+        np.testing.assert_array_equal(a.arrays[field], b.arrays[field])
+    assert a.number == 5 and a.key.policy_version == 4
+    assert a.time.experience_s == SHORT * task.period
+    other = run(fresh, acts, 1, 6)
+    assert (
+        not np.array_equal(a.trajectory.observations[0], other.trajectory.observations[0])
+        or name == "adroit_pen"
+    )
+    assert not np.array_equal(a.trajectory.actions, other.trajectory.actions)
 
 
 @pytest.mark.parametrize(
@@ -82,8 +92,8 @@ def test_the_published_reward_takes_the_palms_distance_off(name, palm_to_object,
     """gymnasium-robotics adds 0.1 of it instead: the two differ by 0.2 of it."""
     task = short(name)
     acts = policy(task, np.random.default_rng(0))
-    ours = AdroitWorld(task).episode(acts, 0, 0)
-    theirs = AdroitWorld(task.with_reward("gymnasium")).episode(acts, 0, 0)
+    ours = run(AdroitWorld(task), acts, 0, 0).trajectory
+    theirs = run(AdroitWorld(task.with_reward("gymnasium")), acts, 0, 0).trajectory
     distance = np.linalg.norm(palm_to_object(ours.observations[1:]), axis=1)
     np.testing.assert_allclose(theirs.rewards - ours.rewards, 0.2 * distance, atol=1e-9)
 
@@ -95,19 +105,19 @@ def test_success_is_more_steps_than_asked_for(policy, reached, success):
     world = AdroitWorld(task)
     step, told = world.env.step, iter([True] * reached + [False] * (SHORT - reached))
     world.env.step = lambda action: (*step(action)[:4], {"success": next(told)})
-    assert world.episode(policy(task, np.random.default_rng(0)), 0, 0).success is success
+    assert run(world, policy(task, np.random.default_rng(0)), 0, 0).success is success
 
 
 def test_errors_are_of_what_success_is_about(policy):
     """An untouched door is a quarter turn from open; the others begin where the ball lies."""
     door = short("adroit_door")
     still = policy(door, np.random.default_rng(0), scale=0.0)
-    errors = AdroitWorld(door).episode(still, 0, 0, deterministic=True).errors
+    errors = run(AdroitWorld(door), still, 0, 0, deterministic=True).trajectory.errors
     np.testing.assert_allclose(errors, np.pi / 2, atol=0.05)
     ball = short("adroit_relocate")
-    episode = AdroitWorld(ball).episode(policy(ball, np.random.default_rng(0)), 0, 0)
-    to_goal = np.linalg.norm(episode.observations[1:, -3:], axis=1)
-    np.testing.assert_allclose(episode.errors, to_goal, atol=1e-12)
+    episode = run(AdroitWorld(ball), policy(ball, np.random.default_rng(0)), 0, 0)
+    to_goal = np.linalg.norm(episode.trajectory.observations[1:, -3:], axis=1)
+    np.testing.assert_allclose(episode.trajectory.errors, to_goal, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["adroit_relocate", "adroit_hammer", "adroit_pen"])
@@ -145,12 +155,14 @@ def test_an_object_comes_back_to_what_it_was(policy):
     task = short("adroit_relocate")
     world = AdroitWorld(task)
     acts = policy(task, np.random.default_rng(0))
-    before = world.episode(acts, 0, 0)
+    before = run(world, acts, 0, 0)
     thing = AdroitObject(task, world.env.model, world.env.data)
     thing.become(ObjectVariation(scale=1.5, mass=3.0, friction=0.3, damping=2.0))
     assert world.env.model.body("Object").mass[0] == pytest.approx(0.179594 * 3 * 1.5**3)
     thing.become(ObjectVariation())
-    np.testing.assert_array_equal(world.episode(acts, 0, 0).observations, before.observations)
+    np.testing.assert_array_equal(
+        run(world, acts, 0, 0).trajectory.observations, before.trajectory.observations
+    )
 
 
 @pytest.mark.parametrize(
@@ -223,7 +235,7 @@ def test_an_episode_that_cannot_be_used_is_left_out_by_name(tmp_path, monkeypatc
     task = make_dataset(monkeypatch, tmp_path, buffer(0), buffer(1, **changed))
     with caplog.at_level(logging.WARNING):
         [episode] = read_dataset("test/door-v0", task)
-    assert episode.episode == 0
+    assert episode.number == 0
     assert re.search(f"test/door-v0: episode 1 is left out: .*{words}", caplog.text)
 
 
@@ -235,12 +247,12 @@ def test_an_empty_episode_and_one_that_is_missing_are_left_out_by_name(datasets,
             del file["episode_1"][name]
             file["episode_1"][name] = kept
     with caplog.at_level(logging.WARNING):
-        assert [episode.episode for episode in read_dataset("test/door-v0", datasets)] == [0]
+        assert [episode.number for episode in read_dataset("test/door-v0", datasets)] == [0]
     assert "episode 1 is left out: it has 1 observations, 0 actions and 0 rew" in caplog.text
     with h5py.File(data, "a") as file:
         del file["episode_1"]
     with caplog.at_level(logging.WARNING):
-        assert [episode.episode for episode in read_dataset("test/door-v0", datasets)] == [0]
+        assert [episode.number for episode in read_dataset("test/door-v0", datasets)] == [0]
     assert "episode 1 is left out: it cannot be read" in caplog.text
 
 
@@ -257,7 +269,10 @@ def test_actions_outside_of_the_range_are_clipped_and_counted(tmp_path, monkeypa
     with caplog.at_level(logging.WARNING):
         _, episode = read_dataset("test/door-v0", task)
     assert "2 actions outside of [-1, 1] are clipped" in caplog.text
-    assert episode.actions[3, 0] == -1.0 and episode.actions[3, 1] == episode.actions[9, 5] == 1.0
+    assert (
+        episode.trajectory.actions[3, 0] == -1.0
+        and episode.trajectory.actions[3, 1] == episode.trajectory.actions[9, 5] == 1.0
+    )
 
 
 @pytest.mark.parametrize("extra", [0, 1])
@@ -299,9 +314,12 @@ def test_a_dataset_whose_files_are_missing_or_damaged_is_refused(datasets, tmp_p
 
 def test_a_dataset_becomes_episodes(datasets):
     one, two = read_dataset("test/door-v0", datasets)
-    assert one.observations.shape == (41, 39) and one.actions.shape == (40, 28)
+    assert one.trajectory.observations.shape == (41, 39) and one.trajectory.actions.shape == (
+        40,
+        28,
+    )
     assert one.success and not two.success
-    np.testing.assert_array_equal(two.rewards, np.arange(30.0))
+    np.testing.assert_array_equal(two.trajectory.rewards, np.arange(30.0))
 
 
 def test_a_dataset_of_another_task_is_refused(datasets):

@@ -8,6 +8,7 @@ import pytest
 from handlab_core.backend import make_backend
 from handlab_core.backend_table import BACKENDS
 from handlab_core.env import Env
+from handlab_core.episode import EpisodePlan
 from handlab_core.errors import BadConfig, ResetFailed, UnknownName
 from handlab_core.guard import GuardedBackend
 from handlab_core.policy import GaussianPolicy
@@ -125,20 +126,21 @@ def test_a_guarded_backend_counts_what_it_had_to_change(task):
 def test_the_same_seed_gives_the_same_episodes(task):
     numbers = [np.array([i]) for i in range(3)]
     runs = [
-        [rollout(e, random_policy(task), 7, n)[0] for n in numbers] for e in (env(task), env(task))
+        [rollout(e, random_policy(task), EpisodePlan(7, n))[0] for n in numbers]
+        for e in (env(task), env(task))
     ]
     for a, b in zip(*runs, strict=True):
         for name in ("observations", "actions", "rewards", "errors"):
-            np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
-        assert (a.reset_s, a.success) == (b.reset_s, b.success)
-    assert (runs[0][0].actions != runs[0][1].actions).any()
+            np.testing.assert_array_equal(a.arrays[name], b.arrays[name])
+        assert (a.time, a.success) == (b.time, b.success)
+    assert (runs[0][0].trajectory.actions != runs[0][1].trajectory.actions).any()
 
 
 def test_observations_are_as_the_layout_says_and_none_is_constant(task):
-    episode = rollout(env(task), random_policy(task), 0, np.array([0]))[0]
-    assert episode.observations.shape == (task.steps + 1, task.observation_size)
-    assert np.isfinite(episode.observations).all()
-    assert (episode.observations.std(axis=0) > 0).all()
+    episode = rollout(env(task), random_policy(task), EpisodePlan(0, [0]))[0]
+    assert episode.trajectory.observations.shape == (task.steps + 1, task.observation_size)
+    assert np.isfinite(episode.trajectory.observations).all()
+    assert (episode.trajectory.observations.std(axis=0) > 0).all()
 
 
 def test_nothing_that_was_returned_changes_later(task):
@@ -181,7 +183,7 @@ def test_resets_by_motor_succeed_from_wherever_episodes_end(task):
     wild = random_policy(task, seed=3)
     for first in (0, 20):
         numbers = np.arange(first, first + 20)
-        assert max(ep.reset_attempts for ep in rollout(e, wild, 1, numbers)) <= 2
+        assert max(ep.time.reset_attempts for ep in rollout(e, wild, EpisodePlan(1, numbers))) <= 2
         _, start = e.reset(1, numbers)
         wanted = [task.start(1, int(number)).object_angle for number in numbers]
         assert np.abs(start.object.angle - wanted).max() <= np.deg2rad(5.5)  # turns count

@@ -188,8 +188,8 @@ def _learn(root: str, name: str, variant_name: str, seed: int) -> dict[str, Any]
     sampler, first = (local_sampler(config.make_task(), WORLDS, 1) for _ in range(2))
     summary = Trainer(folder, sampler, demonstrations=demonstrations, first_sampler=first).run()
     summary["curve"] = Curve.of_rows(folder.metrics(), "strict_success_rate").pairs()
-    summary["demonstrated_s"] = sum(e.robot_s for e in demonstrations)
-    strict = [e.strict_success for e in demonstrations]
+    summary["demonstrated_s"] = sum(e.time.robot_s for e in demonstrations)
+    strict = [e.outcome.strict_success for e in demonstrations]
     summary["demonstrated_success_rate"] = sum(strict) / len(strict) if strict else None
     keys = ("task", "seed", "robot_hours_to_strict_success", "strict_success_rate", "wall_s")
     told = {"variant": variant_name} | {key: summary[key] for key in keys}

@@ -19,6 +19,7 @@ import numpy as np
 from handlab import training
 from handlab.benches.result import Result
 from handlab_core.env import Env
+from handlab_core.episode import EpisodePlan
 from handlab_core.estimation.angle import AngleEstimate, predict, wrapped
 from handlab_core.estimation.camera import CameraEstimator
 from handlab_core.estimation.detection import AxisView
@@ -105,14 +106,14 @@ def _act(
     told, true = [], []
     for first in range(ON_REQUEST, ON_REQUEST + WORLDS * ROUNDS, WORLDS):
         angles: list[Array] = []
-        numbers = np.arange(first, first + WORLDS)
+        plan = EpisodePlan(seed, range(first, first + WORLDS), deterministic=True)
         done = rollout(
-            env, policy, seed, numbers, True,
+            env, policy, plan,
             on_step=lambda _, kept=angles: kept.append(worlds.read().fixture.q[:, 0]),
         )  # fmt: skip
         for i, episode in enumerate(done):
             told.append(episode.success)
-            errors = np.array([row[i] for row in angles]) - episode.goal_angle
+            errors = np.array([row[i] for row in angles]) - episode.trajectory.goal_angle
             true.append(task.succeeded(errors)[0])
     rates = {"success_rate": float(np.mean(told)), "true_success_rate": float(np.mean(true))}
     return rates, worlds.tracks

@@ -14,6 +14,7 @@ from handlab.benches.result import Result
 from handlab.domain import Domain
 from handlab.graph import GraphConfig, build_graph
 from handlab.up import BackgroundGraph
+from handlab_core.episode import EpisodePlan
 from handlab_core.errors import StationFault
 from handlab_core.tasks import Task, make_task
 from handlab_learning.algorithms.npg import Npg, NpgConfig
@@ -63,10 +64,10 @@ def _speed(sampler: GraphSampler, task: Task, seed: int, episodes: Sequence[int]
     """Return control steps per second of wall time."""
     policy = Npg(task.spaces, NpgConfig(), seed).policy()
     began = time.perf_counter()
-    done = sampler.sample(policy, seed, episodes)
+    done = list(sampler.sample(policy, EpisodePlan(seed, episodes)))
     elapsed = time.perf_counter() - began
     # In lockstep robot time is made of control steps, in an episode and in a reset alike.
-    return sum((e.experience_s + e.reset_s) / task.period for e in done) / elapsed
+    return sum((e.time.experience_s + e.time.reset_s) / task.period for e in done) / elapsed
 
 
 @contextmanager

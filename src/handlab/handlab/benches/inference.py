@@ -32,7 +32,7 @@ def _replayed(task: Task, seed: int) -> dict[str, dict[str, float]]:
     room, found = Classroom(task, COUNT), {}
     motions = room.demonstrate(lesson(task), Manner(noise=NOISE), seed, range(COUNT))
     for name in INFERENCES:
-        actions = np.stack([to_episode(m, task, name).actions for m in motions], axis=1)
+        actions = np.stack([to_episode(m, task, name).trajectory.actions for m in motions], axis=1)
         angles = room.replay(actions, seed, range(COUNT))
         goals = np.array([motion.goal.angle[0, 0] for motion in motions])
         shown = np.stack([motion.object.angle for motion in motions])

@@ -14,6 +14,7 @@ from handlab.benches.result import Result
 from handlab.emulation import emulated_graph
 from handlab.graph import GraphConfig
 from handlab.sampling import local_sampler
+from handlab_core.episode import EpisodePlan
 from handlab_core.priority import hurry
 from handlab_core.tasks import make_task
 from handlab_learning.algorithms.npg import Npg, NpgConfig
@@ -89,6 +90,7 @@ def _learn(stop: Event, seed: int) -> None:
     """Keep one core busy with the learner's own work."""
     task = make_task("valve")
     learner = Npg(task.spaces, NpgConfig(), seed)
-    episodes = local_sampler(task, 1, 1).sample(learner.policy(), seed, range(20))
+    plan = EpisodePlan(seed, range(20))
+    episodes = list(local_sampler(task, 1, 1).sample(learner.policy(), plan))
     while not stop.is_set():
         learner.update(episodes)

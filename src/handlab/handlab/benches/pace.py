@@ -14,6 +14,7 @@ from handlab.benches.result import Result
 from handlab.graph import GraphConfig, on_machine
 from handlab.up import BackgroundGraph
 from handlab_core.backend_table import DEFAULT
+from handlab_core.episode import EpisodePlan
 from handlab_core.errors import HandlabError
 from handlab_core.tasks import Task, make_task
 from handlab_interfaces import msg as wire
@@ -103,14 +104,14 @@ def run(seconds: float, seed: int, hardware: str = DEFAULT, port: str = "") -> d
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             try:
-                [episode] = sampler.sample(policy, seed, [episodes])
+                [episode] = sampler.sample(policy, EpisodePlan(seed, [episodes]))
             except HandlabError as error:
                 stops.append(str(error))
                 if len(stops) == MAX_STOPS:
                     raise
                 continue
             episodes += 1
-            breaks += episode.breaks
+            breaks += episode.time.breaks
         settled = time.monotonic() + SETTLE
         while time.monotonic() < settled:
             spinner.once(0.1)

@@ -5,7 +5,7 @@ import numpy as np
 from handlab.benches.graph import running_sampler
 from handlab.benches.result import Result
 from handlab_core.env import Env
-from handlab_core.episode import ARRAYS
+from handlab_core.episode import EpisodePlan
 from handlab_core.rollout import rollout
 from handlab_core.station import LocalStation
 from handlab_core.tasks import make_task
@@ -20,14 +20,14 @@ def measure(seed: int, compose: bool = False) -> Result:
     task = make_task("valve")
     policy = Npg(task.spaces, NpgConfig(), seed).policy()
     with running_sampler(task, compose=compose) as sampler:
-        far = sampler.sample(policy, seed, range(EPISODES))
+        far = list(sampler.sample(policy, EpisodePlan(seed, range(EPISODES))))
     env = Env(task, LocalStation(task, Worlds(task.hand, task.fixture)))
-    near = [rollout(env, policy, seed, np.array([i]))[0] for i in range(EPISODES)]
+    near = [rollout(env, policy, EpisodePlan(seed, [i]))[0] for i in range(EPISODES)]
     mismatches = compared = 0
     for a, b in zip(far, near, strict=True):
-        for name in ARRAYS:
-            bits = (np.ascontiguousarray(getattr(e, name)).view(np.int64) for e in (a, b))
+        for name, array in a.arrays.items():
+            bits = (np.ascontiguousarray(x).view(np.int64) for x in (array, b.arrays[name]))
             mismatches += int(np.count_nonzero(np.not_equal(*bits)))
-            compared += getattr(a, name).size
+            compared += array.size
     details = {"episodes": EPISODES, "compared": compared, "compose": compose, "seed": seed}
     return Result(mismatches, 0, "numbers that differ", details)

@@ -7,8 +7,15 @@ import numpy as np
 
 from handlab_core import rows
 from handlab_core.demos.inference import INFERENCES, Travel
-from handlab_core.episode import Episode
-from handlab_core.errors import BadConfig, BadDemonstrations
+from handlab_core.episode import (
+    Episode,
+    EpisodeKey,
+    Outcome,
+    RobotTime,
+    Trajectory,
+    unknown_temperatures,
+)
+from handlab_core.errors import BadDemonstrations
 from handlab_core.hands import Hand
 from handlab_core.tasks import Task
 from handlab_core.types import (
@@ -180,27 +187,20 @@ def to_episode(motion: Motion, task: Task, inference: str = DEFAULT_INFERENCE) -
     after = np.arange(1, steps + 1)
     seen, there = rows.take(hand, after), rows.take(obj, after)
     reward = task.reward_computer().compute(seen, there, rows.take(goal, after))
-    success, strict = task.succeeded(reward.error)
-    return Episode(
-        episode=motion.episode,
-        policy_version=TEACHER,
-        seed=motion.seed,
-        deterministic=False,
+    trajectory = Trajectory(
         observations=task.observe(task.hand, hand, obj, goal, before),
         actions=actions,
         rewards=reward.total,
         reward_terms=reward.terms,
         errors=reward.error,
-        terminated=False,
-        success=success,
-        strict_success=strict,
         goal_angle=motion.goal.angle[0].copy(),
-        experience_s=steps * task.period,
-        reset_s=motion.reset_s,
-        cooling_s=0.0,
-        reset_attempts=motion.reset_attempts,
-        temperatures=np.full(task.hand.n, np.nan),
     )
+    key = EpisodeKey(motion.episode, motion.seed, TEACHER, deterministic=False)
+    time = RobotTime(
+        steps * task.period, reset_s=motion.reset_s, reset_attempts=motion.reset_attempts
+    )
+    outcome = Outcome(*task.succeeded(reward.error))
+    return Episode(key, trajectory, outcome, time, unknown_temperatures(task.hand.n))
 
 
 def control_stamps(motion: Motion, task: Task) -> Array:
@@ -230,10 +230,3 @@ def _nearest(stamps: Array, times: Array, patience: float, name: str) -> IntArra
         when = times[gap.argmax()]
         raise BadDemonstrations(f"the {name} was silent for {gap.max():.2f} s at {when:.2f} s")
     return at
-
-
-def check_inference(name: str) -> str:
-    """The name, if there is such an inference; else raises BadConfig."""
-    if name not in INFERENCES:
-        raise BadConfig(f"inference is {name!r}; it can be {', '.join(sorted(INFERENCES))}")
-    return name

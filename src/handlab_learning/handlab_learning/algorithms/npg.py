@@ -25,6 +25,7 @@ from handlab_core.types import Array
 from handlab_core.validation import Count, Fraction, NotNegative, Positive, checked
 from handlab_learning.algorithms.algorithm import Method, algorithm
 from handlab_learning.baseline import Baseline, BaselineConfig
+from handlab_learning.demonstrations import joined
 from handlab_learning.networks import LogStd, PolicyNet, Widths, aligned, part
 from handlab_learning.returns import discounted, gae
 
@@ -88,8 +89,7 @@ class Npg:
         self, episodes: Sequence[Episode], augmentation: Augmentation | None = None
     ) -> dict[str, float]:
         """One step of the natural gradient, then one fit of the baseline."""
-        observation = aligned(np.concatenate([e.observations[:-1] for e in episodes]))
-        action = aligned(np.concatenate([e.actions for e in episodes]))
+        observation, action = (aligned(array) for array in joined(episodes))
         advantage, returns = self._judge(episodes)
         metrics = self.update_policy(observation, action, advantage, augmentation)
         metrics |= self.baseline.fit(episodes, returns)
@@ -171,10 +171,10 @@ class Npg:
         advantages, returns = [], []
         for episode in episodes:
             values = self.baseline.values(episode)
-            last = 0.0 if episode.terminated else float(values[-1])
-            gamma = self.config.gamma
-            advantages.append(gae(episode.rewards, values[:-1], last, gamma, self.config.lam))
-            returns.append(discounted(episode.rewards, last, gamma))
+            last = 0.0 if episode.outcome.terminated else float(values[-1])
+            rewards, gamma = episode.trajectory.rewards, self.config.gamma
+            advantages.append(gae(rewards, values[:-1], last, gamma, self.config.lam))
+            returns.append(discounted(rewards, last, gamma))
         advantage = np.concatenate(advantages)
         whitened = (advantage - advantage.mean()) / (advantage.std() + 1e-6)
         return aligned(whitened), returns
