@@ -287,7 +287,7 @@ def test_a_v5_hand_that_gives_no_information_is_opened(emulate, opened):
     emulated, channel = emulate(version=make_version("v5"))
     emulated.faults.no_info = True
     backend = opened(channel, version="v5")
-    assert backend.info is None and backend.serial.side == "right"
+    assert backend._driver.info is None and backend._driver.serial.side == "right"
     backend.activate()
     wait_for(lambda: backend.health.hand.torque.all())
     emulated.faults.motor_errors = {3: 1 << 5}

@@ -57,7 +57,7 @@ def test_opening_sets_every_servo_up_and_moves_nothing(make_rig):
         assert get("operating_mode") == (4 if servo.id == 50 else 3), (
             "the valve turns more than once"
         )
-    assert not station.health.problems and not any(station.engaged.values())
+    assert not station.health.problems and not station.health.hand.torque.any()
     assert np.isfinite(station.read().hand.q).all() and np.isfinite(station.read().fixture.q).all()
     np.testing.assert_allclose(station.health.hand.temperature, 25, atol=2)
     np.testing.assert_allclose(station.health.hand.voltage, 12, atol=0.5)
@@ -254,7 +254,7 @@ def test_no_effort_releases_a_joint_and_effort_engages_it_where_it_is(live):
     effort = np.full(9, 3.0)
     effort[2] = 0.0
     live.step(effort=effort)
-    assert 12 not in torque(live) and not live.station.engaged["FFJ12"]
+    assert 12 not in torque(live) and not live.station.health.hand.torque[2]
     live.put(12, "goal_position", 1000)
     here = live.station.read().hand.q[0, 2]
     live.step(q=np.where(np.arange(9) == 2, here, 0.0))
@@ -489,7 +489,7 @@ def test_an_unplugged_adapter_is_announced_and_taken_back(live):
     live.fault("unplug", seconds=0.3)
     live.until(lambda: live.station.health.problems)
     assert "is gone: plug it in" in said(live)
-    assert live.station.health.hand.silent.all() and not any(live.station.engaged.values())
+    assert live.station.health.hand.silent.all() and not live.station.health.hand.torque.any()
     assert live.station.read().hand.stamp[0] < live.clock.now
     assert live.station.read().hand.stamp[0] >= last.hand.stamp[0]
     time.sleep(0.5)

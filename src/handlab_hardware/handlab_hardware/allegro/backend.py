@@ -193,16 +193,6 @@ class AllegroHand:
             counts = {**driver.counts, **self._wire.counts, **self.counts}
         return StationHealth(group, GroupHealth.unknown(1), problems, (), counts)
 
-    @property
-    def info(self) -> HandInfo | None:
-        """What the hand last said of itself."""
-        return self._driver.info
-
-    @property
-    def serial(self) -> Serial | None:
-        """The hand's serial number."""
-        return self._driver.serial
-
     def reboot(self, joint: str) -> None:
         """Raise StationFault: the protocol has no such message."""
         self._hand.index(joint)

@@ -81,11 +81,6 @@ class Mounting:
         q: Array = (self._signs * angle - self._zeros)[self._wire_at]
         return q
 
-    def q_to_wire(self, q: Array) -> Array:
-        """The inverse of `q_from_wire`."""
-        angle: Array = self._signs * (q[self._hand_at] + self._zeros)
-        return angle
-
     def torque_from_wire(self, torque: Array) -> Array:
         """Torques [N m] in the hand's order, (16,), of the wire's."""
         in_order: Array = (self._signs * torque)[self._wire_at]

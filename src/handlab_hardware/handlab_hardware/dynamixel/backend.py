@@ -273,11 +273,6 @@ class DynamixelStation:
                 self._guard()
 
     @property
-    def engaged(self) -> dict[str, bool]:
-        """Joint to whether its torque is on."""
-        return {servo.joint: on for servo, on in self._each(self._servos.engaged)}
-
-    @property
     def health(self) -> StationHealth:
         """How the servos are now."""
         servos, layout, bus = self._servos, self._layout, self._bus

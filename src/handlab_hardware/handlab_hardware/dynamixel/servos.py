@@ -231,6 +231,7 @@ class Servos:
     def engage(self, bus: ServoBus, which: BoolArray, effort: Array) -> None:
         """Turn torque on, each joint held where it is now."""
         self.read(bus)
+        effort = np.minimum(effort, self.max_effort)
         for i in _places(which & self.fresh):
             self._attempt(i, self._engage, bus, i, float(effort[i]))
 
@@ -270,8 +271,7 @@ class Servos:
                 self.engaged[i] = False
 
     def _current(self, i: int, effort: float) -> int:
-        limit = self._facts[i].current_limit
-        return round(min(effort / float(self._per_count[i]), limit))
+        return round(effort / float(self._per_count[i]))
 
     @property
     def notes(self) -> list[str]:

@@ -36,11 +36,6 @@ def counts_to_velocity(counts: ArrayLike, direction: ArrayLike) -> Array:
     return _real(counts) * RAD_S_PER_COUNT * _real(direction)
 
 
-def velocity_to_counts(qd: ArrayLike, direction: ArrayLike) -> IntArray:
-    """Servo velocity [counts] of a joint velocity [rad/s]."""
-    return _whole(_real(qd) / RAD_S_PER_COUNT * _real(direction))
-
-
 def torque_per_ampere(model: ServoModel) -> float:
     """Torque constant [N m/A], from torque and current at stall."""
     return model.stall_torque / model.stall_current
@@ -53,29 +48,14 @@ def torque_per_count(model: ServoModel) -> float:
     return torque_per_ampere(model) * model.current_unit
 
 
-def counts_to_current(counts: ArrayLike, model: ServoModel) -> Array:
-    """Current [A] of a count; NaN for a model that does not measure it."""
-    return _real(counts) * (np.nan if model.current_unit is None else model.current_unit)
-
-
 def counts_to_torque(counts: ArrayLike, per_count: ArrayLike, direction: ArrayLike) -> Array:
     """Joint torque [N m] of a current or load; `per_count` is what `torque_per_count` gives."""
     return _real(counts) * _real(per_count) * _real(direction)
 
 
-def torque_to_counts(torque: ArrayLike, per_count: ArrayLike, direction: ArrayLike) -> IntArray:
-    """Current [counts] that gives a joint torque [N m]."""
-    return _whole(_real(torque) / _real(per_count) * _real(direction))
-
-
 def counts_to_volts(counts: ArrayLike) -> Array:
     """Supply [V] of `present_input_voltage`."""
     return _real(counts) * VOLT_PER_COUNT
-
-
-def volts_to_counts(volts: ArrayLike) -> IntArray:
-    """Counts of 0.1 V."""
-    return _whole(_real(volts) / VOLT_PER_COUNT)
 
 
 def to_bytes(value: int, register: Register) -> bytes:
