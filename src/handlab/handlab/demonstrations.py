@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from handlab.task_kinds import kind_of
 from handlab_core.episode import Episode
 from handlab_core.errors import BadDemonstrations
 from handlab_core.paths import share
-from handlab_core.suite import SUITE, SuiteTask
+from handlab_core.suite import find_task
 from handlab_learning.algorithms import ALGORITHMS
 from handlab_learning.run_config import RunConfig
 
@@ -29,7 +30,7 @@ def source(task: str, algorithm: str, given: str) -> str:
     """
     method = ALGORITHMS.get(algorithm)
     if given or method is None or not method.demonstrations:
-        return given if task in SUITE or not given else str(Path(given).resolve())
+        return kind_of(find_task(task)).resolve(given) if given else ""
     reference = share() / REFERENCE / task
     if not reference.exists():
         there = sorted(path.name for path in reference.parent.glob("*"))
@@ -49,10 +50,4 @@ def demonstrations_of(config: RunConfig) -> list[Episode]:
     if not config.demos:
         return []
     task = config.make_task()
-    if isinstance(task, SuiteTask):
-        from handlab_sim.minari_data import read_dataset
-
-        return read_dataset(config.demos, task)
-    from handlab_nodes.demonstration_bag import read_demonstrations
-
-    return read_demonstrations(Path(config.demos), task)
+    return kind_of(task).read(config.demos, task)

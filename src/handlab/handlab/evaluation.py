@@ -9,14 +9,13 @@ from rich.progress import Progress
 
 from handlab.graph import GraphConfig
 from handlab.graph_client import GraphClient
-from handlab.sampling import local_sampler
+from handlab.task_kinds import local_sampler
 from handlab.terminal import console
 from handlab.up import BackgroundGraph
 from handlab_core.backend_table import DEFAULT
 from handlab_core.episode import EpisodePlan
 from handlab_core.errors import BadConfig
 from handlab_core.estimation.follower import ENCODER
-from handlab_core.suite import SuiteTask
 from handlab_learning import checkpoint as checkpoints
 from handlab_learning.evaluate import ON_REQUEST, judge
 
@@ -57,7 +56,7 @@ def evaluate(
     saved = checkpoints.load(path, policy)
     task = saved.task()
     acting = saved.policy(task)
-    if graph is not None and isinstance(task, SuiteTask):
+    if graph is not None and not task.has_graph:
         raise BadConfig(f"{task.name} has no graph: leave --backend and --hardware")
     if graph is None:
         plan = EpisodePlan(seed, range(ON_REQUEST, ON_REQUEST + episodes), deterministic=True)

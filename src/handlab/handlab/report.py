@@ -18,7 +18,7 @@ from handlab.curves import save_figure
 from handlab.progress import learned_text
 from handlab_core.errors import BadRun
 from handlab_core.files import read_text, write_atomically
-from handlab_core.suite import SuiteTask, find_task
+from handlab_core.suite import find_task
 from handlab_learning.checkpoint import BEST, LAST
 from handlab_learning.evaluate import INTERVAL
 from handlab_learning.run_folder import RunFolder
@@ -96,10 +96,10 @@ def plot(rows: list[dict[str, Any]], summary: dict[str, Any], path: Path) -> Non
     returns = [(row["robot_hours"], row["mean_return"]) for row in rows if "mean_return" in row]
     bottom.plot([h for h, _ in returns], [value for _, value in returns], color=INK, lw=1)
     bottom.set(ylabel="mean return")
-    if warmth and not isinstance(task, SuiteTask):
-        if any(len(t) != task.hand.n for _, t in warmth):
-            raise BadRun(f"a row of metrics has not {task.hand.n} temperatures, one for each joint")
-        _plot_temperatures(axes_of[2], warmth, task.hand.joints)
+    if warmth and (joints := task.thermometers):
+        if any(len(t) != len(joints) for _, t in warmth):
+            raise BadRun(f"a row of metrics has not {len(joints)} temperatures, one for each joint")
+        _plot_temperatures(axes_of[2], warmth, joints)
     axes_of[-1].set(xlabel="robot-hours, resets counted")
     for axes in axes_of:
         axes.spines[["top", "right"]].set_visible(False)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from handlab.suite_sampling import SuiteSampler
 from handlab_core.backend import Backend, make_backend
 from handlab_core.backend_table import DEFAULT, backend_spec
 from handlab_core.env import Env
@@ -13,43 +12,14 @@ from handlab_core.estimation.follower import ENCODER
 from handlab_core.policy import GaussianPolicy
 from handlab_core.rollout import rollout
 from handlab_core.station import LocalStation
-from handlab_core.suite import AnyTask, SuiteTask
 from handlab_core.tasks import Task
 from handlab_core.variation import (
     ObjectVariation,
     Variation,
     draw_all,
     object_of,
-    of_object,
-    vary_task,
 )
-from handlab_learning.sampler import LocalSampler, Sampler
-
-
-def local_sampler(
-    task: AnyTask,
-    worlds: int,
-    threads: int,
-    estimator: str = ENCODER,
-    variations: Sequence[Variation] = (),
-    hardware: str = DEFAULT,
-) -> Sampler:
-    """Episodes from simulated worlds.
-
-    Args:
-        task: what is to be done.
-        worlds: side by side, at most.
-        threads: to simulate them on. A task of the suite is run by processes on all cores instead.
-        estimator: what follows the objects.
-        variations: drawn for every episode.
-        hardware: name of a simulated backend.
-    """
-    if isinstance(task, SuiteTask):
-        return SuiteSampler(task, variations=variations)
-    task = vary_task(task, variations)
-    if objects := of_object(variations):
-        return VariedSampler(task, worlds, threads, estimator, objects, hardware)
-    return fixed_sampler(task, worlds, threads, estimator, hardware=hardware)
+from handlab_learning.sampler import LocalSampler
 
 
 def fixed_sampler(
@@ -60,7 +30,16 @@ def fixed_sampler(
     variation: ObjectVariation | None = None,
     hardware: str = DEFAULT,
 ) -> LocalSampler:
-    """As `local_sampler`, with one object in all worlds: the task's own, or a varied one."""
+    """Build a sampler of simulated episodes with the same object in all of them.
+
+    Args:
+        task: with its ranges of start and goal.
+        worlds: maximum number of robots that act side by side.
+        threads: threads that simulate them.
+        estimator: name of the estimator that follows the object.
+        variation: changes of the object; None: the task's own object.
+        hardware: name of a simulated backend.
+    """
 
     def make_env(count: int) -> Env:
         objects = None if variation is None else [variation] * count

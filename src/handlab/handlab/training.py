@@ -9,7 +9,7 @@ from handlab.demonstrations import demonstrations_of
 from handlab.graph import GraphConfig, on_machine
 from handlab.graph_client import GraphClient
 from handlab.progress import TrainingDisplay
-from handlab.sampling import local_sampler
+from handlab.task_kinds import local_sampler
 from handlab.up import BackgroundGraph
 from handlab_core.backend_table import backend_spec
 from handlab_core.bag_folder import check_bag_folder

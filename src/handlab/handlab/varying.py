@@ -10,15 +10,12 @@ matplotlib.use("Agg")  # no screen needed
 import matplotlib.pyplot as plt
 
 from handlab.curves import save_figure
-from handlab.sampling import fixed_sampler
-from handlab.suite_sampling import SuiteSampler
+from handlab.task_kinds import Simulation, kind_of
 from handlab_core.backend_table import DEFAULT
 from handlab_core.episode import Episode, EpisodePlan
 from handlab_core.errors import BadConfig
 from handlab_core.estimation.follower import ENCODER
-from handlab_core.policy import GaussianPolicy
-from handlab_core.suite import AnyTask, SuiteTask
-from handlab_core.variation import QUANTITIES, Variation, object_of, of_object, vary_task
+from handlab_core.variation import QUANTITIES, Variation
 from handlab_learning import checkpoint as checkpoints
 from handlab_learning.evaluate import ON_REQUEST, judge, rate_text
 
@@ -62,45 +59,23 @@ def evaluate_varied(
         raise BadConfig(f"an evaluation needs at least 1 episode, not {episodes}: --episodes 30")
     saved = checkpoints.load(path, policy)
     task = saved.task()
-    acting = saved.policy(task)
+    acting, kind = saved.policy(task), kind_of(task)
+    plan = EpisodePlan(seed, range(ON_REQUEST, ON_REQUEST + episodes), deterministic=True)
+    simulation = Simulation(worlds, threads, estimator, hardware)
     every: list[Episode] = []
     table: dict[str, list[dict[str, Any]]] = {}
     plots = {}
     for variation in variations:
         rows = table[variation.name] = []
         for value in variation.points(points):
-            one = variation.fixed(value)
-            done = _episodes(
-                task, acting, one, episodes, seed, estimator, worlds, threads, hardware
-            )
+            sampler = kind.sampler_at(task, simulation, variation.fixed(value))
+            done = list(sampler.sample(acting, plan))
             rows.append({"value": value} | judge(done))
             every += done
         plots[variation.name] = _run_folder(saved.manifest_path) / f"vary-{variation.name}.png"
         plot(variation.name, rows, plots[variation.name])
     varied = {"vary": table, "plots": {n: str(p) for n, p in plots.items()}}
     return judge(every) | saved.named() | varied
-
-
-def _episodes(
-    task: AnyTask,
-    policy: GaussianPolicy,
-    variation: Variation,
-    episodes: int,
-    seed: int,
-    estimator: str,
-    worlds: int,
-    threads: int,
-    hardware: str,
-) -> list[Episode]:
-    plan = EpisodePlan(seed, range(ON_REQUEST, ON_REQUEST + episodes), deterministic=True)
-    if isinstance(task, SuiteTask):
-        return list(SuiteSampler(task, variations=[variation]).sample(policy, plan))
-    [value] = variation.values
-    chosen = object_of({variation.name: value}) if of_object([variation]) else None
-    sampler = fixed_sampler(
-        vary_task(task, [variation]), worlds, threads, estimator, chosen, hardware
-    )
-    return list(sampler.sample(policy, plan))
 
 
 def _run_folder(manifest: Path) -> Path:

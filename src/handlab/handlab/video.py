@@ -8,36 +8,15 @@ import os
 import subprocess
 import sys
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
-from handlab_core.env import Env
-from handlab_core.episode import EpisodeKey, EpisodePlan
 from handlab_core.errors import RenderingUnavailable
 from handlab_core.files import check_writable, produce_atomically
-from handlab_core.rollout import rollout
-from handlab_core.station import LocalStation
-from handlab_core.suite import SuiteTask
-from handlab_core.tasks import Task
-from handlab_core.types import Array, JointState, Reading
-from handlab_learning.evaluate import AFTER_TRAINING
 from handlab_sim import offscreen
-
-FRAMES_PER_STEP = 2
-"""Between two control steps positions are interpolated."""
-
-EPISODES = 2
-SUITE_EPISODES, SUITE_STEPS = 3, 4
-"""Of a task of the suite, whose episodes are short and have 100 steps a second: so many, and a
-picture after so many steps."""
-
-STILL = 0.5
-"""s, the last picture of an episode stays so long."""
 
 TIMEOUT = 120.0
 """s."""
@@ -90,76 +69,16 @@ def _encode(scratch: Path, frames: list[NDArray[np.uint8]], rate: float) -> None
         container.mux(stream.encode())
 
 
-def _between(a: JointState, b: JointState, share: float) -> JointState:
-    return JointState(a.stamp, a.q + share * (b.q - a.q), a.qd, a.effort)
-
-
-def _film_suite(saved: Any, task: SuiteTask, seed: int) -> list[NDArray[np.uint8]]:
-    """Film a task of the suite through the environment's own camera."""
-    from handlab_sim.adroit import AdroitWorld
-
-    world = AdroitWorld(task, render_mode="rgb_array")
-    frames: list[NDArray[np.uint8]] = []
-    steps = 0
-
-    def watch() -> None:
-        nonlocal steps
-        if steps % SUITE_STEPS == 0:
-            frames.append(world.env.render())
-        steps += 1
-
-    for number in range(AFTER_TRAINING, AFTER_TRAINING + SUITE_EPISODES):
-        key = EpisodeKey(number, seed, saved.manifest["version"], deterministic=True)
-        world.episode(saved.policy(), key, on_step=watch)
-    world.env.close()
-    return frames
-
-
-def _film_station(saved: Any, task: Task, seed: int) -> list[NDArray[np.uint8]]:
-    """Film a station, with the goal where the task has one to show."""
-    from handlab_sim.rendering import StationRenderer
-    from handlab_sim.worlds import Worlds
-
-    worlds = Worlds(task.hand, task.fixture)
-    env = Env(task, LocalStation(task, worlds))
-    renderer = StationRenderer(task.hand, task.fixture)
-    frames: list[NDArray[np.uint8]] = []
-    readings: list[Reading] = []
-    bent: list[Array] = []
-
-    def watch(_: int) -> None:
-        readings.append(worlds.read())
-        bent.append(worlds.sprung[0].copy())
-
-    for number in range(AFTER_TRAINING, AFTER_TRAINING + EPISODES):
-        readings.clear()
-        bent.clear()
-        rollout(env, saved.policy(), EpisodePlan(seed, [number], deterministic=True), watch)
-        start = task.start(seed, number)
-        for step, (a, b) in enumerate(pairwise(readings), 1):
-            for i in range(FRAMES_PER_STEP):
-                share = i / FRAMES_PER_STEP
-                hand = _between(a.hand, b.hand, share)
-                renderer.bend(bent[step - 1] + share * (bent[step] - bent[step - 1]))
-                goal = task.mark(start, (step + share) * task.period)
-                frames.append(renderer.frame(hand, _between(a.fixture, b.fixture, share), goal))
-        frames += [frames[-1]] * round(STILL * FRAMES_PER_STEP / task.period)
-    renderer.close()
-    return frames
-
-
 def main() -> None:
     """Run episodes of a checkpoint's policy and film them: CHECKPOINT OUTPUT SEED."""
+    from handlab.task_kinds import kind_of
     from handlab_learning import checkpoint
 
     source, output, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     saved = checkpoint.load(source)
     task = saved.task()
-    if isinstance(task, SuiteTask):
-        frames, rate = _film_suite(saved, task, seed), 1 / (SUITE_STEPS * task.period)
-    else:
-        frames, rate = _film_station(saved, task, seed), FRAMES_PER_STEP / task.period
-    _write(output, frames, rate)
+    film = kind_of(task).film(task, saved.policy(task), seed)
+    _write(output, film.frames, film.rate)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from viser.extras import ViserUrdf
 
-from handlab_core.aim import ObjectAim
 from handlab_core.types import Array, Goal
 from handlab_core.types import JointState as JointReading
 from handlab_core.validation import Index, Name, checked
@@ -69,7 +68,7 @@ class ViewerNode(Node):
         hear(wire.Reward, topics.REWARD, rewards, self._on_reward, qos.STREAM)
         self._newest: tuple[float, float, float] | None = None
         self._wanted: Goal | None = None
-        self._marked = isinstance(task.aim, ObjectAim)
+        self._marked = task.aim.of_object
         self._due = time.monotonic()
         self.get_logger().info(f"open http://{params.host}:{self._server.get_port()}")
 

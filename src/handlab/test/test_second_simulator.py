@@ -8,7 +8,7 @@ import pytest
 
 from handlab.calibration import calibration_of
 from handlab.graph import EMULATED, PERSON, SCRIPT, GraphConfig, build_graph, on_machine
-from handlab.sampling import local_sampler
+from handlab.task_kinds import local_sampler
 from handlab.up import BackgroundGraph
 from handlab_core.backend_table import BACKENDS, BackendSpec
 from handlab_core.episode import EpisodePlan

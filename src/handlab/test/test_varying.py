@@ -6,9 +6,10 @@ import math
 import numpy as np
 import pytest
 
-from handlab import evaluation, sampling, training, varying
+from handlab import evaluation, training, varying
 from handlab.benches import estimators
 from handlab.graph import GraphConfig, build_graph
+from handlab.task_kinds import local_sampler
 from handlab_core.episode import EpisodePlan
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.policy import GaussianPolicy
@@ -49,9 +50,9 @@ def small_run(root, **changes):
 
 def test_an_episode_is_the_same_beside_others_and_after_others():
     variations = parse_variations(VARY)
-    many = sampling.local_sampler(TASK, 5, 2, variations=variations)
+    many = local_sampler(TASK, 5, 2, variations=variations)
     whole = list(many.sample(policy(), EpisodePlan(3, range(6))))
-    one = sampling.local_sampler(TASK, 1, 1, variations=variations)
+    one = local_sampler(TASK, 1, 1, variations=variations)
     [last] = one.sample(policy(), EpisodePlan(3, [5]))
     for name in ("observations", "actions", "rewards", "errors"):
         np.testing.assert_array_equal(last.arrays[name], whole[5].arrays[name])
@@ -61,21 +62,21 @@ def test_an_episode_is_the_same_beside_others_and_after_others():
 
 
 def test_placing_another_object_is_paid_for():
-    varied = sampling.local_sampler(TASK, 2, 1, variations=parse_variations(["object.mass=2"]))
+    varied = local_sampler(TASK, 2, 1, variations=parse_variations(["object.mass=2"]))
     assert [e.time.reset_s for e in varied.sample(policy(), EpisodePlan(0, [0, 1]))] == [
         PLACING_TIME
     ] * 2
 
 
 def test_each_episode_has_an_object_of_its_own():
-    sampler = sampling.local_sampler(TASK, 5, 1, variations=parse_variations(VARY))
+    sampler = local_sampler(TASK, 5, 1, variations=parse_variations(VARY))
     objects = [sampler.object_in(3, i) for i in range(20)]
     assert len(set(objects)) == 20 and {o.lobes for o in objects} == {3, 4}
     assert objects == [sampler.object_in(3, i) for i in range(20)]
 
 
 def test_start_and_goal_alone_need_no_other_object():
-    sampler = sampling.local_sampler(TASK, 2, 1, variations=parse_variations(["goal.angle=1"]))
+    sampler = local_sampler(TASK, 2, 1, variations=parse_variations(["goal.angle=1"]))
     episodes = list(sampler.sample(policy(), EpisodePlan(0, [0, 1])))
     assert all(
         e.trajectory.goal_angle.item() == 1.0 and e.time.reset_s < PLACING_TIME for e in episodes

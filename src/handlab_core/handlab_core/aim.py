@@ -4,7 +4,7 @@ An aim says how many angles a goal has, what of it a policy sees, and how far of
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -13,6 +13,11 @@ from handlab_core.types import Array, Goal, JointState, ObjectEstimate
 
 class Aim(Protocol):
     """What comes to the goal; N robots at once."""
+
+    @property
+    def of_object(self) -> bool:
+        """Whether the goal is an angle of the object; False: a pose of the hand."""
+        ...
 
     def layout(self, joints: int) -> tuple[tuple[str, int], ...]:
         """Name and size of the parts of the observation that `parts` gives."""
@@ -40,6 +45,7 @@ class ObjectAim:
     error tells how near it is, and a tenth of a radian is lost among several whole ones."""
     moving: bool = False
     """The policy sees how fast the goal turns: which way it must be ready to follow."""
+    of_object: ClassVar[bool] = True
 
     def layout(self, joints: int) -> tuple[tuple[str, int], ...]:
         """See `Aim.layout`."""
@@ -62,6 +68,8 @@ class ObjectAim:
 @dataclass(frozen=True)
 class PoseAim:
     """The hand's joints shall come to a pose; the error is the mean of theirs, without sign."""
+
+    of_object: ClassVar[bool] = False
 
     def layout(self, joints: int) -> tuple[tuple[str, int], ...]:
         """See `Aim.layout`."""

@@ -8,10 +8,8 @@ import numpy as np
 
 from handlab_core.errors import BadRun, LayoutMismatch, shown
 from handlab_core.spaces import Spaces
-from handlab_core.suite import AnyTask
+from handlab_core.tasks.learnable import Layout, LearnableTask
 from handlab_core.types import Array
-
-Layout = tuple[tuple[str, int], ...]
 
 LARGEST, LEAST_SCALE = 1e9, 1e-9
 """Largest weight and least unit of an observation that a trained policy may have; beyond them its
@@ -126,7 +124,7 @@ def layout_json(layout: Layout) -> str:
     return json.dumps([list(part) for part in layout])
 
 
-def check_layout(task: AnyTask, layout: str, where: str) -> None:
+def check_layout(task: LearnableTask, layout: str, where: str) -> None:
     """Refuse a policy that reads another observation than the task gives.
 
     Raises:

@@ -15,12 +15,13 @@ paper.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from handlab_core.errors import UnknownName
 from handlab_core.registry import Registry
 from handlab_core.spaces import Spaces
-from handlab_core.tasks import TASKS, Task
+from handlab_core.tasks import TASKS
+from handlab_core.tasks.learnable import LearnableTask
 
 REWARDS = ("published", "gymnasium")
 """gymnasium-robotics before 1.4.3 rewards a palm that is far from the object in door, hammer and
@@ -105,6 +106,12 @@ class SuiteTask:
     """Of each algorithm, where they are not its defaults."""
     hand_name: str = "adroit"
 
+    kind: ClassVar[str] = "adroit"
+    has_graph: ClassVar[bool] = False
+    only_object_varies: ClassVar[bool] = True
+    thermometers: ClassVar[tuple[str, ...]] = ()
+    reward_terms: ClassVar[tuple[str, ...]] = ()
+
     @property
     def strict(self) -> Held:
         """The suite has one criterion only."""
@@ -172,11 +179,7 @@ def adroit_relocate() -> SuiteTask:
     )
 
 
-AnyTask = Task | SuiteTask
-"""What can be learned."""
-
-
-def find_task(name: str) -> AnyTask:
+def find_task(name: str) -> LearnableTask:
     """Build the task called `name`, of a robot of ours or of the suite.
 
     Raises:

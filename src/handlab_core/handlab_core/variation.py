@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from handlab_core.errors import BadConfig, UnknownName
+from handlab_core.tasks.learnable import LearnableTask
 from handlab_core.tasks.task import Range, Task, episode_rng
 
 VARIATION_STREAM = 16
@@ -167,6 +168,19 @@ def object_of(values: Mapping[str, float]) -> ObjectVariation:
     return ObjectVariation(**chosen)
 
 
+def check_variations(task: LearnableTask, variations: Sequence[Variation]) -> None:
+    """Refuse variations that the task does not have.
+
+    Raises:
+        BadConfig: only the object of the task varies, or a start or goal has a list of values.
+    """
+    others = [v for v in variations if not v.name.startswith(OBJECT)]
+    if others and task.only_object_varies:
+        raise BadConfig(f"of {task.name} only the object varies: object.mass and its kin")
+    for variation in others:
+        _range(variation)
+
+
 def vary_task(task: Task, variations: Sequence[Variation]) -> Task:
     """The task with other ranges of start and goal.
 
@@ -177,11 +191,16 @@ def vary_task(task: Task, variations: Sequence[Variation]) -> Task:
     for variation in variations:
         if variation.name.startswith(OBJECT):
             continue
-        if not variation.span and len(variation.values) > 1:
-            raise BadConfig(f"{variation.name} needs one value or a range, not a list")
         field = variation.name.replace(".", "_")  # as goal_angle
-        ranges[field] = Range(variation.values[0], variation.values[-1])
+        ranges[field] = _range(variation)
     return replace(task, **ranges)
+
+
+def _range(variation: Variation) -> Range:
+    """Return the range of a start or goal; BadConfig if there is a list of values."""
+    if not variation.span and len(variation.values) > 1:
+        raise BadConfig(f"{variation.name} needs one value or a range, not a list")
+    return Range(variation.values[0], variation.values[-1])
 
 
 def of_object(variations: Sequence[Variation]) -> tuple[Variation, ...]:

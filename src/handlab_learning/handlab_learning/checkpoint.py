@@ -19,7 +19,8 @@ from typing_extensions import TypedDict
 from handlab_core.errors import BadConfig, BadRun, HandlabError, UnknownName
 from handlab_core.files import read_json, shown_path, write_atomically
 from handlab_core.policy import GaussianPolicy, check_layout, layout_json
-from handlab_core.suite import AnyTask, find_task
+from handlab_core.suite import find_task
+from handlab_core.tasks.learnable import LearnableTask
 from handlab_core.validation import Index, Text, build
 
 FORMAT = 1
@@ -81,14 +82,14 @@ class Checkpoint:
         path = str(self.manifest_path)
         return {"policy": kind, "iteration": self.manifest["iteration"], "checkpoint": path}
 
-    def task(self) -> AnyTask:
+    def task(self) -> LearnableTask:
         """The task it was learned for, with the reward it was learned from; BadRun if unknown."""
         try:
             return find_task(self.manifest["task"]).with_reward(self.manifest["reward"])
         except HandlabError as error:
             raise BadRun(f"{self.manifest_path}: {error}") from None
 
-    def policy(self, task: AnyTask | None = None) -> GaussianPolicy:
+    def policy(self, task: LearnableTask | None = None) -> GaussianPolicy:
         """The policy, for a task that gives the observation it reads (None: its own task).
 
         Raises:
@@ -153,7 +154,7 @@ def _form(tensor: Tensor) -> str:
 def save(
     folder: Path,
     iteration: int,
-    task: AnyTask,
+    task: LearnableTask,
     policy: GaussianPolicy,
     state: Mapping[str, Tensor],
     progress: Mapping[str, Any],

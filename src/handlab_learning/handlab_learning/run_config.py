@@ -11,9 +11,10 @@ from handlab_core.backend_table import DEFAULT
 from handlab_core.errors import BadConfig, UnknownName, shown
 from handlab_core.estimation.follower import ENCODER, check_estimator
 from handlab_core.files import parse_yaml
-from handlab_core.suite import AnyTask, SuiteTask, find_task
+from handlab_core.suite import find_task
+from handlab_core.tasks.learnable import LearnableTask
 from handlab_core.validation import Count, Fraction, Positive, Seed, Text, checked
-from handlab_core.variation import of_object, parse_variations, vary_task
+from handlab_core.variation import check_variations, parse_variations
 from handlab_learning.algorithms import ALGORITHMS
 from handlab_learning.algorithms.algorithm import known_algorithm
 
@@ -74,11 +75,11 @@ class RunConfig:
             raise BadConfig(f"hardware {self.hardware} is moved by the graph: add --backend graph")
         if self.vary and self.backend != "sim":
             raise BadConfig("what varies is simulated in this process: add --backend sim")
-        variations = parse_variations(self.vary)
-        if isinstance(task, SuiteTask):
-            self._check_suite(len(of_object(variations)) == len(variations))
-        else:
-            vary_task(task, variations)
+        if not task.has_graph and (self.backend != "sim" or self.estimator != ENCODER):
+            raise BadConfig(
+                f"{self.task} has no graph and no camera: add --backend sim, leave --estimator"
+            )
+        check_variations(task, parse_variations(self.vary))
         needs = ALGORITHMS[self.algorithm].demonstrations
         if needs and not self.demos:
             raise BadConfig(f"{self.algorithm} learns from demonstrations: name some with --demos")
@@ -86,15 +87,7 @@ class RunConfig:
             raise BadConfig(f"{self.algorithm} learns without demonstrations: leave --demos")
         self.algorithm_config()
 
-    def _check_suite(self, only_objects: bool) -> None:
-        if self.backend != "sim" or self.estimator != ENCODER:
-            raise BadConfig(
-                f"{self.task} has no graph and no camera: add --backend sim, leave --estimator"
-            )
-        if not only_objects:
-            raise BadConfig(f"of {self.task} only the object varies: object.mass and its kin")
-
-    def make_task(self) -> AnyTask:
+    def make_task(self) -> LearnableTask:
         """The task with the chosen reward."""
         task = find_task(self.task)
         return task.with_reward(self.reward or task.reward)
@@ -102,7 +95,7 @@ class RunConfig:
     def algorithm_config(self) -> Any:
         """The algorithm's configuration with this run's settings."""
         config, task = ALGORITHMS[self.algorithm].config(), find_task(self.task)
-        own = task.settings.get(self.algorithm, {}) if isinstance(task, SuiteTask) else {}
+        own = task.settings.get(self.algorithm, {})
         for name, value in {**own, **self.settings}.items():
             config = with_setting(config, name, value)
         return config

@@ -19,8 +19,6 @@ from handlab_core.episode import Episode, EpisodePlan
 from handlab_core.errors import BadRun
 from handlab_core.files import writing
 from handlab_core.policy import GaussianPolicy
-from handlab_core.suite import AnyTask
-from handlab_core.tasks import Task
 from handlab_core.validation import Index, NotNegative, build, checked
 from handlab_learning import checkpoint
 from handlab_learning.algorithms import make_algorithm
@@ -134,7 +132,7 @@ class Trainer:
                 self.config.algorithm, self.task.spaces, settings, seed, demonstrations
             )
             self.progress = Progress()
-            self._sieve = Sieve(_terms(self.task))
+            self._sieve = Sieve(self.task.reward_terms)
             self._begun = resume and not folder.is_new()
             if self._begun:
                 self._resume()
@@ -426,11 +424,6 @@ def _tensorboard(folder: Path, iteration: int) -> Iterator[SummaryWriter]:
 
 def _failures(episodes: Sequence[Episode]) -> int:
     return sum(not e.success for e in episodes)
-
-
-def _terms(task: AnyTask) -> list[str]:
-    """Return the names of the terms of a task's reward, as far as they are known."""
-    return [term.name for term in task.rewards[task.reward]] if isinstance(task, Task) else []
 
 
 def _flat(row: Row, prefix: str = "") -> list[tuple[str, float]]:

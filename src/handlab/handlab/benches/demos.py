@@ -21,8 +21,8 @@ from handlab.benches.result import Result, origin
 from handlab.compare import median_or_never
 from handlab.cores import processes
 from handlab.curves import Curve, ways
-from handlab.sampling import local_sampler
 from handlab.tables import WAYS
+from handlab.task_kinds import local_sampler
 from handlab.teaching import demonstrate
 from handlab_core.demos.motion import to_episode
 from handlab_core.demos.teacher import Manner

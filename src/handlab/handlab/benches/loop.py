@@ -13,7 +13,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from handlab.benches.result import Result
 from handlab.emulation import emulated_graph
 from handlab.graph import GraphConfig
-from handlab.sampling import local_sampler
+from handlab.task_kinds import local_sampler
 from handlab_core.episode import EpisodePlan
 from handlab_core.priority import hurry
 from handlab_core.tasks import make_task

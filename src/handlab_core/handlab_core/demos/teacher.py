@@ -12,7 +12,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from handlab_core.aim import Aim, PoseAim
+from handlab_core.aim import Aim
 from handlab_core.demos.gait import Gait, load_gait
 from handlab_core.tasks.task import Task, episode_rng
 from handlab_core.types import Array, BoolArray, Goal, JointState, ObjectEstimate
@@ -182,6 +182,6 @@ def lesson(task: Task) -> Lesson:
         UnknownName: it needs a gait and has none; the message lists for which it has one.
         BadConfig: the gait's file is not one of the task's hand.
     """
-    if isinstance(task.aim, PoseAim):
-        return partial(PoseTeacher, task.aim)
-    return gait_lesson(task, load_gait(task))
+    if task.aim.of_object:
+        return gait_lesson(task, load_gait(task))
+    return partial(PoseTeacher, task.aim)

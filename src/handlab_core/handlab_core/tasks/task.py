@@ -1,7 +1,8 @@
 """What a task is: a hand, an object, where it starts, where it shall go, what is rewarded."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -93,6 +94,12 @@ class Task:
     in front of the joints."""
     success: Criterion = NEAR
     strict: Criterion = STRICTLY_NEAR
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Settings by algorithm that differ from the algorithm's defaults."""
+
+    kind: ClassVar[str] = "station"
+    has_graph: ClassVar[bool] = True
+    only_object_varies: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Check that the task can be."""
@@ -125,6 +132,16 @@ class Task:
         return sum(size for _, size in self.layout)
 
     @property
+    def thermometers(self) -> tuple[str, ...]:
+        """See `LearnableTask.thermometers`."""
+        return self.hand.joints
+
+    @property
+    def reward_terms(self) -> tuple[str, ...]:
+        """Names of the terms of the reward in use."""
+        return tuple(term.name for term in self.rewards[self.reward])
+
+    @property
     def spaces(self) -> Spaces:
         """The sizes that learning needs."""
         return Spaces(self.observation_size, self.hand.n, self.steps)
@@ -144,7 +161,7 @@ class Task:
 
     def mark(self, start: Start, time: float) -> float | None:
         """Where the object shall be [rad] so long after the start [s]; None if it need not be."""
-        if not isinstance(self.aim, ObjectAim):
+        if not self.aim.of_object:
             return None
         return start.goal_angle[0] + start.goal_velocity[0] * time
 

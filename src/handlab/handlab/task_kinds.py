@@ -1,0 +1,164 @@
+"""Kinds of tasks: how a task of each kind is simulated, filmed and demonstrated.
+
+A new kind of task is one object here; `LearnableTask.kind` names it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from handlab.sampling import VariedSampler, fixed_sampler
+from handlab.suite_sampling import SuiteSampler
+from handlab_core.backend_table import DEFAULT
+from handlab_core.episode import Episode
+from handlab_core.estimation.follower import ENCODER
+from handlab_core.policy import GaussianPolicy
+from handlab_core.suite import SuiteTask
+from handlab_core.tasks import Task
+from handlab_core.tasks.learnable import LearnableTask
+from handlab_core.variation import Variation, object_of, of_object, vary_task
+from handlab_learning.sampler import Sampler
+
+if TYPE_CHECKING:
+    from handlab.filming import Film
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """How episodes are simulated in this process."""
+
+    num_envs: int  # maximum number of robots that act side by side
+    threads: int  # threads that simulate them; tasks of the Adroit suite use all cores instead
+    estimator: str = ENCODER
+    hardware: str = DEFAULT  # name of a simulated backend
+
+
+class TaskKind(Protocol):
+    """Runs all tasks of one kind."""
+
+    def sampler(
+        self, task: Any, simulation: Simulation, variations: Sequence[Variation] = ()
+    ) -> Sampler:
+        """Build a sampler of simulated episodes.
+
+        Args:
+            task: of this kind.
+            simulation: settings of the simulation.
+            variations: drawn for every episode.
+        """
+        ...
+
+    def sampler_at(self, task: Any, simulation: Simulation, point: Variation) -> Sampler:
+        """Build a sampler in which one quantity has one other value in all episodes.
+
+        Args:
+            task: of this kind.
+            simulation: settings of the simulation.
+            point: the quantity and its value.
+        """
+        ...
+
+    def film(self, task: Any, policy: GaussianPolicy, seed: int) -> "Film":
+        """Film episodes of a policy."""
+        ...
+
+    def resolve(self, demonstrations: str) -> str:
+        """Return the name of demonstrations so that it holds in every working directory."""
+        ...
+
+    def read(self, demonstrations: str, task: Any) -> list[Episode]:
+        """Read demonstrations of a task.
+
+        Raises:
+            BadDemonstrations: they are missing, or of another task.
+        """
+        ...
+
+
+class StationTasks:
+    """Tasks of a station of ours, which a backend simulates; demonstrations are bags."""
+
+    def sampler(
+        self, task: Task, simulation: Simulation, variations: Sequence[Variation] = ()
+    ) -> Sampler:
+        """See `TaskKind.sampler`."""
+        s, task = simulation, vary_task(task, variations)
+        if objects := of_object(variations):
+            return VariedSampler(task, s.num_envs, s.threads, s.estimator, objects, s.hardware)
+        return fixed_sampler(task, s.num_envs, s.threads, s.estimator, hardware=s.hardware)
+
+    def sampler_at(self, task: Task, simulation: Simulation, point: Variation) -> Sampler:
+        """See `TaskKind.sampler_at`."""
+        s, [value] = simulation, point.values
+        chosen = object_of({point.name: value}) if of_object([point]) else None
+        task = vary_task(task, [point])
+        return fixed_sampler(task, s.num_envs, s.threads, s.estimator, chosen, s.hardware)
+
+    def film(self, task: Task, policy: GaussianPolicy, seed: int) -> "Film":
+        """See `TaskKind.film`."""
+        from handlab.filming import film_station
+
+        return film_station(task, policy, seed)
+
+    def resolve(self, demonstrations: str) -> str:
+        """Return the absolute path of a bag."""
+        return str(Path(demonstrations).resolve())
+
+    def read(self, demonstrations: str, task: Task) -> list[Episode]:
+        """Read a bag; see `TaskKind.read`."""
+        from handlab_nodes.demonstration_bag import read_demonstrations
+
+        return read_demonstrations(Path(demonstrations), task)
+
+
+class AdroitTasks:
+    """Tasks of the Adroit suite, run by processes on all cores; demonstrations are datasets."""
+
+    def sampler(
+        self, task: SuiteTask, simulation: Simulation, variations: Sequence[Variation] = ()
+    ) -> Sampler:
+        """See `TaskKind.sampler`."""
+        return SuiteSampler(task, variations=variations)
+
+    def sampler_at(self, task: SuiteTask, simulation: Simulation, point: Variation) -> Sampler:
+        """See `TaskKind.sampler_at`."""
+        return SuiteSampler(task, variations=[point])
+
+    def film(self, task: SuiteTask, policy: GaussianPolicy, seed: int) -> "Film":
+        """See `TaskKind.film`."""
+        from handlab.filming import film_adroit
+
+        return film_adroit(task, policy, seed)
+
+    def resolve(self, demonstrations: str) -> str:
+        """Return the name of a Minari dataset as it is."""
+        return demonstrations
+
+    def read(self, demonstrations: str, task: SuiteTask) -> list[Episode]:
+        """Read a Minari dataset; see `TaskKind.read`."""
+        from handlab_sim.minari_data import read_dataset
+
+        return read_dataset(demonstrations, task)
+
+
+KINDS: Mapping[str, TaskKind] = {Task.kind: StationTasks(), SuiteTask.kind: AdroitTasks()}
+"""Kinds of tasks by name."""
+
+
+def kind_of(task: LearnableTask) -> TaskKind:
+    """Return the kind of a task."""
+    return KINDS[task.kind]
+
+
+def local_sampler(
+    task: LearnableTask,
+    num_envs: int,
+    threads: int,
+    estimator: str = ENCODER,
+    variations: Sequence[Variation] = (),
+    hardware: str = DEFAULT,
+) -> Sampler:
+    """Build a sampler of simulated episodes of any task; see `Simulation` and `TaskKind`."""
+    simulation = Simulation(num_envs, threads, estimator, hardware)
+    return kind_of(task).sampler(task, simulation, variations)
