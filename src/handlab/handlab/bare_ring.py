@@ -1,4 +1,7 @@
-"""A bare ring of rclpy processes that pass one message on: PROCESSES SECONDS INDEX [take_turns]."""
+"""A bare ring of rclpy processes that pass one message on.
+
+Arguments: PROCESSES SECONDS INDEX [use_batch_scheduling].
+"""
 
 import sys
 import time
@@ -8,7 +11,7 @@ from rclpy.experimental import EventsExecutor
 from sensor_msgs.msg import JointState
 
 from handlab_core.hands import make_hand
-from handlab_core.priority import take_turns
+from handlab_core.priority import use_batch_scheduling
 
 
 def main() -> None:
@@ -30,8 +33,8 @@ def main() -> None:
     node.create_subscription(JointState, f"ring_{index}", pass_on, 10)
     executor = EventsExecutor()
     executor.add_node(node)
-    if sys.argv[4:] == ["take_turns"]:
-        take_turns()
+    if sys.argv[4:] == ["use_batch_scheduling"]:
+        use_batch_scheduling()
     if index > 0:
         while rclpy.ok():
             executor.spin_once(timeout_sec=0.2)

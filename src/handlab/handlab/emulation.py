@@ -16,7 +16,7 @@ from handlab_core.backend_table import emulator_spec, load
 from handlab_core.errors import BadConfig, StationFault
 from handlab_core.fixtures import FIXTURES
 from handlab_core.hands import make_hand
-from handlab_core.priority import hurry
+from handlab_core.priority import use_realtime_priority
 from handlab_core.tasks import make_task
 from handlab_hardware.allegro.config import AllegroConfig
 from handlab_hardware.allegro.emulator import DEFAULT_BUS, EmulatedHand, check_free
@@ -35,7 +35,7 @@ from handlab_hardware.station_file import (
 )
 from handlab_sim.scene import SceneConfig
 from handlab_sim.torque_world import TorqueWorld
-from handlab_sim.worlds import Worlds
+from handlab_sim.worlds import MujocoBackend
 
 BUS_BACKEND = "dynamixel"
 """Backend of the servos that `emulated_graph` serves."""
@@ -83,7 +83,7 @@ def emulate_dynamixel(
         for servo in section.servos
     ]
     models = [servo.model for servo in section.servos]
-    physics = StationPhysics(Worlds(hand, fixture), joints, models)
+    physics = StationPhysics(MujocoBackend(hand, fixture), joints, models)
     return _emulate_servos(section, Path(port), physics, seed, loop)
 
 
@@ -266,7 +266,7 @@ def serve(emulated: Emulated) -> None:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    hurry()
+    use_realtime_priority()
     emulated.start()
     try:
         ended.wait()

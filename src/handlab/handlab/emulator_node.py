@@ -12,7 +12,7 @@ from rclpy.node import Node
 from handlab.emulation import BUS_BACKEND, make_emulated
 from handlab_core.backend_table import BACKENDS
 from handlab_core.errors import BadConfig
-from handlab_core.priority import hurry
+from handlab_core.priority import use_realtime_priority
 from handlab_core.validation import OneOf, Seed, Text, checked
 from handlab_hardware.station_file import station_path
 from handlab_nodes.diagnostics import OK, Diagnostics
@@ -64,7 +64,7 @@ class EmulatorNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node: what is emulated does not wait for other programs."""
-    hurry()
+    use_realtime_priority()
     run(EmulatorNode, args=args)
 
 

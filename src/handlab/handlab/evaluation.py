@@ -25,7 +25,7 @@ def evaluate(
     episodes: int,
     seed: int,
     graph: GraphConfig | None = None,
-    worlds: int = 20,
+    num_envs: int = 20,
     threads: int = 2,
     estimator: str = ENCODER,
     policy: str = "",
@@ -39,7 +39,7 @@ def evaluate(
         seed: of the episodes' starts and goals.
         graph: to start for it; task and reward become those of the checkpoint. None: simulate in
             this process.
-        worlds: simulated side by side in this process.
+        num_envs: robots simulated side by side in this process.
         threads: to simulate them on.
         estimator: what follows the objects in this process; a graph's configuration names its own.
         policy: of a run, `best` or `last`; empty: the best, if the run keeps one.
@@ -60,7 +60,7 @@ def evaluate(
         raise BadConfig(f"{task.name} has no graph: leave --backend and --hardware")
     if graph is None:
         plan = EpisodePlan(seed, range(ON_REQUEST, ON_REQUEST + episodes), deterministic=True)
-        sampler = local_sampler(task, worlds, threads, estimator, hardware=hardware)
+        sampler = local_sampler(task, num_envs, threads, estimator, hardware=hardware)
         return judge(list(sampler.sample(acting, plan))) | saved.named()
     config = replace(graph, task=task.name, reward=task.reward)
     with tempfile.TemporaryDirectory() as scratch, Progress(console=console) as bar:

@@ -60,18 +60,18 @@ def film_adroit(task: SuiteTask, policy: GaussianPolicy, seed: int) -> Film:
 def film_station(task: Task, policy: GaussianPolicy, seed: int) -> Film:
     """Film a simulated station, with a mark at the goal where the goal is an angle."""
     from handlab_sim.rendering import StationRenderer
-    from handlab_sim.worlds import Worlds
+    from handlab_sim.worlds import MujocoBackend
 
-    worlds = Worlds(task.hand, task.fixture)
-    env = Env(task, LocalStation(task, worlds))
+    backend = MujocoBackend(task.hand, task.fixture)
+    env = Env(task, LocalStation(task, backend))
     renderer = StationRenderer(task.hand, task.fixture)
     frames: list[NDArray[np.uint8]] = []
     readings: list[Reading] = []
     bent: list[Array] = []
 
     def on_step(_: int) -> None:
-        readings.append(worlds.read())
-        bent.append(worlds.sprung[0].copy())
+        readings.append(backend.read())
+        bent.append(backend.sprung[0].copy())
 
     for number in range(AFTER_TRAINING, AFTER_TRAINING + EPISODES):
         readings.clear()

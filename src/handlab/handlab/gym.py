@@ -29,7 +29,7 @@ from handlab_core.types import Array, BoolArray, IntArray, JointState, Reward
 from handlab_learning.run_config import BACKENDS
 
 if TYPE_CHECKING:
-    from handlab_sim.worlds import Worlds
+    from handlab_sim.worlds import MujocoBackend
 
 RENDER_MODES = ["rgb_array"]
 
@@ -117,7 +117,7 @@ class HandlabEnv(gymnasium.Env[Array, Array]):
         self.observation_space, self.action_space = _spaces(self._task)
         self._can_place = pace != "real"
         self._graph: _Graph | None = None
-        self._worlds: Worlds | None = None
+        self._backend: MujocoBackend | None = None
         self._painter: _Painter | None = None
         self._env = self._local() if backend == "sim" else self._remote(domain, pace or "lockstep")
         self._seed, self._episode = _random_seed(), -1
@@ -175,7 +175,7 @@ class HandlabEnv(gymnasium.Env[Array, Array]):
         if self._shown is None:
             raise ResetNeeded("there is nothing to draw yet; call reset() before render()")
         self._painter = self._painter or _Painter(self._task)
-        sprung = None if self._worlds is None else self._worlds.sprung
+        sprung = None if self._backend is None else self._backend.sprung
         return self._painter.frame(*self._shown, sprung, 0)
 
     def close(self) -> None:
@@ -194,10 +194,10 @@ class HandlabEnv(gymnasium.Env[Array, Array]):
             raise EnvironmentClosed("the environment is closed; make another")
 
     def _local(self) -> Env:
-        from handlab_sim.worlds import Worlds
+        from handlab_sim.worlds import MujocoBackend
 
-        self._worlds = Worlds(self._task.hand, self._task.fixture)
-        return Env(self._task, LocalStation(self._task, self._worlds))
+        self._backend = MujocoBackend(self._task.hand, self._task.fixture)
+        return Env(self._task, LocalStation(self._task, self._backend))
 
     def _remote(self, domain: int | None, pace: str) -> Env:
         self._graph = _Graph(self._task, domain, pace)
@@ -290,11 +290,11 @@ class HandlabVectorEnv(VectorEnv[Array, Array, Array]):
         self.single_observation_space, self.single_action_space = _spaces(self._task)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        from handlab_sim.worlds import Worlds
+        from handlab_sim.worlds import MujocoBackend
 
         threads = _count("threads", threads)
-        self._worlds = Worlds(self._task.hand, self._task.fixture, self.num_envs, threads)
-        self._station = LocalStation(self._task, self._worlds)
+        self._backend = MujocoBackend(self._task.hand, self._task.fixture, self.num_envs, threads)
+        self._station = LocalStation(self._task, self._backend)
         self._env = Env(self._task, self._station)
         self._painter: _Painter | None = None
         self._seeds = [_random_seed() for _ in range(self.num_envs)]
@@ -389,12 +389,12 @@ class HandlabVectorEnv(VectorEnv[Array, Array, Array]):
         if self._over is None:
             raise ResetNeeded("there is nothing to draw yet; call reset() before render()")
         painter = self._painter = self._painter or _Painter(self._task)
-        reading, sprung = self._station.backend.read(), self._worlds.sprung
+        reading, sprung = self._station.backend.read(), self._backend.sprung
         shown = reading.hand, reading.fixture.q[:, 0]
         return tuple(painter.frame(*shown, sprung, i) for i in range(self.num_envs))
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Close the worlds."""
+        """Close the simulation."""
         self._env.close()
         if self._painter is not None:
             self._painter.close()

@@ -1,4 +1,4 @@
-"""Episodes from simulated worlds in this process, with the task's own object or varied ones."""
+"""Episodes from robots simulated in this process, with the task's own object or varied ones."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -24,7 +24,7 @@ from handlab_learning.sampler import LocalSampler
 
 def fixed_sampler(
     task: Task,
-    worlds: int,
+    num_envs: int,
     threads: int,
     estimator: str = ENCODER,
     variation: ObjectVariation | None = None,
@@ -34,7 +34,7 @@ def fixed_sampler(
 
     Args:
         task: with its ranges of start and goal.
-        worlds: maximum number of robots that act side by side.
+        num_envs: largest number of robots simulated side by side.
         threads: threads that simulate them.
         estimator: name of the estimator that follows the object.
         variation: changes of the object; None: the task's own object.
@@ -46,7 +46,7 @@ def fixed_sampler(
         simulated = _simulated(hardware, task, count, threads, objects)
         return Env(task, LocalStation(task, simulated, estimator))
 
-    return LocalSampler(make_env, worlds)
+    return LocalSampler(make_env, num_envs)
 
 
 def _simulated(
@@ -60,7 +60,7 @@ def _simulated(
     if not backend_spec(hardware).simulated:
         raise BadConfig(f"hardware {hardware} is moved by the graph: add --backend graph")
     return make_backend(
-        hardware, hand=task.hand_name, fixture=task.fixture_name, worlds=count, threads=threads,
+        hardware, hand=task.hand_name, fixture=task.fixture_name, num_envs=count, threads=threads,
         objects=objects,
     )  # fmt: skip
 
@@ -70,12 +70,12 @@ class VariedSampler:
 
     The object depends on the run's seed and the episode's number alone. Each episode is begun by
     placing it, in a world that nothing happened in before, and takes the robot time that a person
-    needs for that (`handlab_sim.worlds.PLACING_TIME`); so neither the number of worlds nor the
+    needs for that (`handlab_sim.worlds.PLACING_TIME`); so neither the number of robots nor the
     episodes before change it.
 
     Args:
         task: what is to be done.
-        worlds: side by side, at most.
+        num_envs: largest number of robots simulated side by side.
         threads: to simulate them on.
         estimator: what follows the objects.
         variations: of the object.
@@ -85,13 +85,13 @@ class VariedSampler:
     def __init__(
         self,
         task: Task,
-        worlds: int,
+        num_envs: int,
         threads: int,
         estimator: str,
         variations: Sequence[Variation],
         hardware: str = DEFAULT,
     ) -> None:
-        self._task, self._worlds, self._threads = task, worlds, threads
+        self._task, self._num_envs, self._threads = task, num_envs, threads
         self._hardware = hardware
         self._estimator, self._variations = estimator, variations
 
@@ -101,7 +101,7 @@ class VariedSampler:
 
     def sample(self, policy: GaussianPolicy, plan: EpisodePlan) -> Iterator[Episode]:
         """See `Sampler.sample`."""
-        for batch in plan.batches(self._worlds):
+        for batch in plan.batches(self._num_envs):
             done: dict[int, Episode] = {}
             for objects in self._groups(batch):
                 env = self._env(list(objects.values()))

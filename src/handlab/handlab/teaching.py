@@ -10,7 +10,7 @@ from handlab_core.demos.teacher import GRIP, Lesson, Manner, lesson, teacher_rng
 from handlab_core.station import LocalStation, ResetResult, start_request
 from handlab_core.tasks import Task
 from handlab_core.types import Array, Goal, JointState, ObjectEstimate
-from handlab_sim.worlds import Worlds
+from handlab_sim.worlds import MujocoBackend
 
 
 class Classroom:
@@ -18,14 +18,14 @@ class Classroom:
 
     Args:
         task: what is taught.
-        worlds: so many hands.
+        num_envs: number of hands.
         threads: to simulate them on.
     """
 
-    def __init__(self, task: Task, worlds: int, threads: int = 1) -> None:
-        self.task, self.count = task, worlds
-        self._worlds = Worlds(task.hand, task.fixture, worlds, threads)
-        self._station = LocalStation(task, self._worlds)
+    def __init__(self, task: Task, num_envs: int, threads: int = 1) -> None:
+        self.task, self.count = task, num_envs
+        self._backend = MujocoBackend(task.hand, task.fixture, num_envs, threads)
+        self._station = LocalStation(task, self._backend)
 
     def demonstrate(
         self, lesson: Lesson, manner: Manner, seed: int, episodes: Sequence[int]
@@ -40,11 +40,11 @@ class Classroom:
         for _ in range(self.task.steps):
             hand, obj = hands[-1], objects[-1]
             rest = teacher.tick(hand, obj, start.goal, self.task.period)
-            self._worlds.guide(rest, stiffness)
+            self._backend.guide(rest, stiffness)
             sample = self._station.let_go()
             hands.append(sample.hand)
             objects.append(sample.object)
-        self._worlds.guide(hands[-1].q, np.zeros_like(stiffness))
+        self._backend.guide(hands[-1].q, np.zeros_like(stiffness))
         return [_motion(hands, objects, start, seed, i) for i in range(self.count)]
 
     def replay(self, actions: Array, seed: int, episodes: Sequence[int]) -> Array:
@@ -79,12 +79,12 @@ def _motion(
 
 
 def demonstrate(
-    task: Task, manner: Manner, seed: int, episodes: Sequence[int], worlds: int = 20
+    task: Task, manner: Manner, seed: int, episodes: Sequence[int], num_envs: int = 20
 ) -> list[Motion]:
     """Demonstrations with these numbers, so many side by side at most, each like one alone."""
     motions: list[Motion] = []
     teaching = lesson(task)
-    for first in range(0, len(episodes), worlds):
-        part = episodes[first : first + worlds]
+    for first in range(0, len(episodes), num_envs):
+        part = episodes[first : first + num_envs]
         motions += Classroom(task, len(part)).demonstrate(teaching, manner, seed, part)
     return motions

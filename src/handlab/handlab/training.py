@@ -51,7 +51,7 @@ def graph_of(config: RunConfig) -> GraphConfig:
 def train(
     folder: RunFolder,
     resume: bool,
-    worlds: int = 20,
+    num_envs: int = 20,
     threads: int = 2,
     viewer: bool = False,
     compose: bool = False,
@@ -61,7 +61,7 @@ def train(
     Args:
         folder: of the run.
         resume: go on from its newest checkpoint.
-        worlds: simulated side by side (backend `sim` only).
+        num_envs: robots simulated side by side (backend `sim` only).
         threads: to simulate them on (backend `sim` only).
         viewer: serve the browser viewer (backend `graph` only).
         compose: run the nodes of every step in one process (backend `graph` only).
@@ -74,7 +74,7 @@ def train(
             varied, demonstrations = parse_variations(config.vary), demonstrations_of(config)
             task = config.make_task()
             sampler, first = (
-                local_sampler(task, worlds, threads, config.estimator, varied, config.hardware)
+                local_sampler(task, num_envs, threads, config.estimator, varied, config.hardware)
                 for _ in range(2)
             )
             return Trainer(
@@ -83,7 +83,7 @@ def train(
                 resume,
                 display.update,
                 demonstrations=demonstrations,
-                first_sampler=first if worlds > 1 else None,  # one world stands for one robot
+                first_sampler=first if num_envs > 1 else None,  # one world stands for one robot
             ).run()
         check_bag_folder(folder.bag)
         graph = replace(graph_of(config), bag=str(folder.bag), viewer=viewer, compose=compose)

@@ -29,7 +29,7 @@ def evaluate_varied(
     episodes: int,
     seed: int,
     estimator: str = ENCODER,
-    worlds: int = 20,
+    num_envs: int = 20,
     threads: int = 2,
     policy: str = "",
     hardware: str = DEFAULT,
@@ -43,7 +43,7 @@ def evaluate_varied(
         episodes: at each point, the same starts and goals at all.
         seed: of the episodes' starts and goals.
         estimator: what follows the objects.
-        worlds: simulated side by side.
+        num_envs: robots simulated side by side.
         threads: to simulate them on.
         policy: of a run, `best` or `last`; empty: the best, if the run keeps one.
         hardware: name of a simulated backend.
@@ -61,7 +61,7 @@ def evaluate_varied(
     task = saved.task()
     acting, kind = saved.policy(task), kind_of(task)
     plan = EpisodePlan(seed, range(ON_REQUEST, ON_REQUEST + episodes), deterministic=True)
-    simulation = Simulation(worlds, threads, estimator, hardware)
+    simulation = Simulation(num_envs, threads, estimator, hardware)
     every: list[Episode] = []
     table: dict[str, list[dict[str, Any]]] = {}
     plots = {}

@@ -10,21 +10,21 @@ from handlab_core.types import NS_PER_S, JointState, Reading
 class KinematicBackend:
     """Implements `handlab_core.backend.Backend` without dynamics."""
 
-    def __init__(self, hand, fixture, worlds, begin):
-        self.worlds = worlds
+    def __init__(self, hand, fixture, num_envs, begin):
+        self.num_envs = num_envs
         self._nominal = hand.nominal
-        self._q = np.tile(hand.nominal, (worlds, 1))
-        self._object = np.zeros((worlds, len([fixture.joint])))
-        self._time_ns = np.full(worlds, round(begin * NS_PER_S), dtype=np.int64)
+        self._q = np.tile(hand.nominal, (num_envs, 1))
+        self._object = np.zeros((num_envs, len([fixture.joint])))
+        self._time_ns = np.full(num_envs, round(begin * NS_PER_S), dtype=np.int64)
 
-    def reset(self, worlds=None, object_angle=0.0):
-        rows = slice(None) if worlds is None else worlds
+    def reset(self, robots=None, object_angle=0.0):
+        rows = slice(None) if robots is None else robots
         self._q[rows], self._object[rows, 0] = self._nominal, object_angle
         self._time_ns[rows] += NS_PER_S
         return self._reading(rows)
 
-    def step(self, hand, fixture, period, worlds=None):
-        rows = slice(None) if worlds is None else worlds
+    def step(self, hand, fixture, period, robots=None):
+        rows = slice(None) if robots is None else robots
         self._q[rows] = np.where(hand.effort > 0, hand.q, self._q[rows])
         if fixture is not None:
             self._object[rows] = np.where(fixture.effort > 0, fixture.q, self._object[rows])
@@ -46,5 +46,5 @@ class KinematicBackend:
         return Reading(*states)
 
 
-def make_backend(hand, fixture, worlds=1, threads=1, objects=None, after=None):
-    return KinematicBackend(make_hand(hand), FIXTURES.make(fixture), worlds, after or 0.0)
+def make_backend(hand, fixture, num_envs=1, threads=1, objects=None, after=None):
+    return KinematicBackend(make_hand(hand), FIXTURES.make(fixture), num_envs, after or 0.0)

@@ -106,7 +106,7 @@ def test_the_evaluation_is_an_ordinary_bag(graph_run):
 def test_graph_and_process_learn_the_same_bit_for_bit(graph_run, tmp_path):
     folder, summary = graph_run
     other = small_run(tmp_path, backend="sim")
-    again = training.train(other, resume=False, worlds=1, threads=1)
+    again = training.train(other, resume=False, num_envs=1, threads=1)
     a, b = (checkpoint.load(f.path).policy().tensors() for f in (folder, other))
     for name, tensor in a.items():
         np.testing.assert_array_equal(tensor, b[name])
@@ -117,7 +117,7 @@ def test_graph_and_process_learn_the_same_bit_for_bit(graph_run, tmp_path):
 def test_an_evaluation_through_the_graph_is_that_of_the_process(graph_run):
     folder, _ = graph_run
     through = evaluation.evaluate(folder.path, 3, 5, GraphConfig())
-    alone = evaluation.evaluate(folder.path, 3, 5, worlds=1, threads=1)
+    alone = evaluation.evaluate(folder.path, 3, 5, num_envs=1, threads=1)
     assert through == alone and through["episodes"] == 3
 
 

@@ -7,24 +7,24 @@ import pytest
 
 from handlab_core.errors import StationFault
 from handlab_core.fixtures import FIXTURES
-from handlab_core.guard import GuardedBackend
+from handlab_core.guard import ClampedBackend
 from handlab_core.hands import make_hand
 from handlab_core.types import Command
-from handlab_hardware.dynamixel.backend import DynamixelStation
+from handlab_hardware.dynamixel.backend import DynamixelBackend
 from handlab_hardware.dynamixel.emulator import EmulatorConfig, emulate
 from handlab_hardware.station_file import load_station, station_path
-from handlab_sim.worlds import Worlds
+from handlab_sim.worlds import MujocoBackend
 
 HAND, FIXTURE = make_hand("claw"), FIXTURES.make("valve")
 PERIOD = 0.1  # s
 
 
 def mujoco(tmp_path):
-    yield Worlds(HAND, FIXTURE, worlds=1)
+    yield MujocoBackend(HAND, FIXTURE, num_envs=1)
 
 
 def mujoco_batch(tmp_path):
-    yield Worlds(HAND, FIXTURE, worlds=3, threads=2)
+    yield MujocoBackend(HAND, FIXTURE, num_envs=3, threads=2)
 
 
 def dynamixel(tmp_path):
@@ -34,7 +34,7 @@ def dynamixel(tmp_path):
     port.bus.loop.physics.place(np.array([s.zero for s in station.dynamixel.servos]))
     with port:
         section = replace(station.dynamixel, port=port.name)
-        backend = DynamixelStation(HAND, FIXTURE, replace(station, dynamixel=section))
+        backend = DynamixelBackend(HAND, FIXTURE, replace(station, dynamixel=section))
         backend.activate()
         yield backend
         backend.close()
@@ -43,25 +43,25 @@ def dynamixel(tmp_path):
 @pytest.fixture(params=[mujoco, mujoco_batch, dynamixel], ids=lambda make: make.__name__)
 def backend(request, tmp_path):
     for made in request.param(tmp_path):
-        yield GuardedBackend(HAND, FIXTURE, made)
+        yield ClampedBackend(HAND, FIXTURE, made)
 
 
 def hold(backend, q=None, effort=1.0):
     """Where the hand is, or shall be."""
-    q = backend.read().hand.q if q is None else np.full((backend.worlds, HAND.n), q)
+    q = backend.read().hand.q if q is None else np.full((backend.num_envs, HAND.n), q)
     return Command(q, np.full(q.shape, effort))
 
 
 def turn(backend, angle, effort=1.0):
-    return Command(np.full((backend.worlds, 1), angle), np.full((backend.worlds, 1), effort))
+    return Command(np.full((backend.num_envs, 1), angle), np.full((backend.num_envs, 1), effort))
 
 
 def check(backend, reading):
     """Shapes, and stamps that a ROS message can carry."""
     for state, n in ((reading.hand, HAND.n), (reading.fixture, 1)):
-        assert state.stamp.shape == (backend.worlds,)
+        assert state.stamp.shape == (backend.num_envs,)
         for value in (state.q, state.qd, state.effort):
-            assert value.shape == (backend.worlds, n) and value.dtype == np.float64
+            assert value.shape == (backend.num_envs, n) and value.dtype == np.float64
             assert np.isfinite(value).all()
         assert all(round(s * 1e9) / 1e9 == s for s in state.stamp)
 
@@ -102,7 +102,7 @@ def test_commands_are_left_as_they_were(backend):
 
 def test_joints_go_where_they_are_told(backend):
     target = np.tile((0.1, -0.6, 0.6), 3)
-    command = Command(np.tile(target, (backend.worlds, 1)), hold(backend, effort=3.0).effort)
+    command = Command(np.tile(target, (backend.num_envs, 1)), hold(backend, effort=3.0).effort)
     for _ in range(300):
         reading = backend.step(command, None, PERIOD)
         if np.abs(reading.hand.q - target).max() < 0.12:
@@ -125,14 +125,14 @@ def test_the_fixture_turns_when_it_is_told_and_only_then(backend):
 
 def test_behind_the_clamp_commands_go_out_whole_and_within_limits(backend):
     guarded = backend
-    wild = Command(np.full((backend.worlds, HAND.n), 99.0), hold(backend, effort=np.inf).effort)
+    wild = Command(np.full((backend.num_envs, HAND.n), 99.0), hold(backend, effort=np.inf).effort)
     wild.q[:, 0] = np.nan
     check(backend, guarded.step(wild, turn(backend, -99.0, np.inf), PERIOD))
     hand, fixture = guarded.sent
-    assert hand.q.shape == hand.effort.shape == (backend.worlds, HAND.n)
+    assert hand.q.shape == hand.effort.shape == (backend.num_envs, HAND.n)
     assert ((hand.q >= HAND.lower) & (hand.q <= HAND.upper)).all()
     assert (fixture.q >= FIXTURE.lower).all() and (hand.effort <= HAND.max_effort).all()
-    assert guarded.dropped == backend.worlds
+    assert guarded.dropped == backend.num_envs
 
 
 def test_a_placing_is_done_or_refused_with_a_reason(backend):

@@ -34,7 +34,7 @@ from handlab_learning.run_config import RunConfig
 from handlab_learning.run_folder import RunFolder
 from handlab_learning.trainer import Progress, Trainer
 from handlab_sim.torque_world import TorqueWorld
-from handlab_sim.worlds import Worlds
+from handlab_sim.worlds import MujocoBackend
 
 
 class Started(BaseException):
@@ -49,7 +49,7 @@ STARTS = [
     (subprocess.Popen, "__init__"),
     (ProcessPoolExecutor, "__init__"),
     (Trainer, "run"),
-    (Worlds, "__init__"),
+    (MujocoBackend, "__init__"),
     (TorqueWorld, "__init__"),
     (emulation, "serve"),
     (gait_search.GaitSearch, "__init__"),

@@ -15,7 +15,7 @@ from handlab_core.tasks import make_task
 from handlab_nodes.container import NODES, node_class
 from handlab_nodes.graph_sampler import GraphSampler
 from handlab_nodes.spinner import guest
-from handlab_sim.worlds import Worlds
+from handlab_sim.worlds import MujocoBackend
 
 
 def policy(task):
@@ -46,7 +46,7 @@ def test_composed_nodes_give_the_episodes_of_the_process_bit_for_bit(name, estim
     task = make_task(name)
     episodes, names = sample(config, tmp_path, range(2))
     assert {"driver", "estimator", "reward", "reset", "runner"} <= names
-    env = Env(task, LocalStation(task, Worlds(task.hand, task.fixture), estimator))
+    env = Env(task, LocalStation(task, MujocoBackend(task.hand, task.fixture), estimator))
     for number, far in enumerate(episodes):
         [near] = rollout(env, policy(task), EpisodePlan(7, [number]))
         for field in ("observations", "actions", "rewards", "reward_terms", "errors"):

@@ -24,7 +24,7 @@ from handlab_core.hands import make_hand
 from handlab_core.reset.motor import ResetConfig
 from handlab_core.tasks import make_task
 from handlab_core.types import Command
-from handlab_hardware.allegro.backend import AllegroHand, make_backend
+from handlab_hardware.allegro.backend import AllegroBackend, make_backend
 from handlab_hardware.allegro.config import AllegroConfig
 from handlab_hardware.allegro.emulator import EmulatedHand, serve
 from handlab_hardware.allegro.wire import Wire
@@ -34,7 +34,7 @@ from handlab_nodes import qos, topics
 from handlab_nodes.asking import Asker
 from handlab_nodes.spinner import guest
 from handlab_sim.torque_world import TorqueWorld
-from handlab_sim.worlds import Worlds
+from handlab_sim.worlds import MujocoBackend
 
 CHANNEL = "emulated_allegro"
 HAND, VALVE = make_hand("allegro"), FIXTURES.make("valve")
@@ -46,7 +46,7 @@ def backend():
     emulated = EmulatedHand(wire.send, TorqueWorld(HAND, VALVE))
     thread = threading.Thread(target=serve, args=(emulated, wire, stop))
     thread.start()
-    backend = AllegroHand(HAND, AllegroConfig("virtual", CHANNEL))
+    backend = AllegroBackend(HAND, AllegroConfig("virtual", CHANNEL))
     backend.activate()
     yield backend
     backend.close()
@@ -56,12 +56,12 @@ def backend():
 
 
 def test_a_pose_is_held_as_in_the_world_that_policies_learn_in(backend):
-    """Gravity and contacts included, the joints come to stand where those of `Worlds` do."""
+    """Gravity and contacts included, the joints come to stand where those of `MujocoBackend` do."""
     target = np.clip(HAND.nominal + 0.15, HAND.lower, HAND.upper)[None]
     command = Command(target, HAND.max_effort[None])
-    worlds = Worlds(HAND, VALVE)
+    backend = MujocoBackend(HAND, VALVE)
     for _ in range(20):
-        expected = worlds.step(command, None, 0.1).hand
+        expected = backend.step(command, None, 0.1).hand
     deadline, worst = time.monotonic() + 10.0, np.inf
     while worst > np.deg2rad(1.0) and time.monotonic() < deadline:  # a busy machine is late
         measured = backend.step(command, None, 0.01).hand

@@ -44,13 +44,13 @@ def test_a_resumed_run_reads_its_bag_again_and_goes_on(bag, tmp_path):
             evaluate_every=9, evaluation_episodes=1, settings=SMALL | {"cloning.epochs": 1},
         )  # fmt: skip
         folder = training.new_run(config, tmp_path / name)
-        training.train(folder, resume=False, worlds=1, threads=1)
+        training.train(folder, resume=False, num_envs=1, threads=1)
         if len(limits) > 1:
             text = folder.config_path.read_text()
             folder.config_path.write_text(
                 text.replace(f"max_hours: {limits[0]}", f"max_hours: {limits[1]}")
             )
-            training.train(folder, resume=True, worlds=1, threads=1)
+            training.train(folder, resume=True, num_envs=1, threads=1)
         runs.append(folder)
     assert asked == [(path, "valve")] * 5  # a new run reads it before it has a folder
     whole, halves = ([row["learner"] for row in folder.metrics()] for folder in runs)

@@ -10,7 +10,7 @@ from handlab_core.reset.motor import MotorReset, Stage
 from handlab_core.station import LocalStation, start_request
 from handlab_core.tasks import make_task
 from handlab_core.types import Command
-from handlab_sim.worlds import Worlds
+from handlab_sim.worlds import MujocoBackend
 
 
 @pytest.fixture
@@ -20,18 +20,18 @@ def task():
 
 @pytest.fixture
 def station(task):
-    return LocalStation(task, Worlds(task.hand, task.fixture, 3))
+    return LocalStation(task, MujocoBackend(task.hand, task.fixture, 3))
 
 
 def jam(station, world, joint):
     """A joint of one world is jammed, away from home."""
-    worlds = station.backend._backend
+    backend = station.backend._backend
     i = station.hand.index(joint)
-    worlds.batch.expand("dof_damping")[world, worlds._qvel_at[i]] = 1e5
-    q = worlds.batch.bind("qpos")
-    q[world, worlds._qpos_at[i]] = station.hand.nominal[i] - 0.6
-    worlds.step(Command(worlds.read().hand.q, np.zeros((3, 9))), None, 0.1)
-    station.backend._reading = worlds.read()
+    backend.batch.expand("dof_damping")[world, backend._qvel_at[i]] = 1e5
+    q = backend.batch.bind("qpos")
+    q[world, backend._qpos_at[i]] = station.hand.nominal[i] - 0.6
+    backend.step(Command(backend.read().hand.q, np.zeros((3, 9))), None, 0.1)
+    station.backend._reading = backend.read()
 
 
 def test_one_stuck_robot_fails_alone_limp_and_by_name(task, station):
@@ -62,7 +62,7 @@ def test_giving_up_without_a_name_or_with_force_is_unclean(task, station):
 
 
 def test_resets_are_counted_from_every_world_and_round(task, monkeypatch):
-    monkeypatch.setattr(resets, "WORLDS", 4)
+    monkeypatch.setattr(resets, "NUM_ENVS", 4)
     monkeypatch.setattr(resets, "ROUNDS", 3)
     policy = resets.wild(task, np.random.default_rng(1))
     monkeypatch.setattr(resets, "half_trained", lambda *_: policy)

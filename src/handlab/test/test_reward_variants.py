@@ -16,7 +16,7 @@ from handlab_nodes import codec
 from handlab_nodes.graph_sampler import GraphSampler
 from handlab_nodes.graph_station import GraphStation
 from handlab_nodes.spinner import guest
-from handlab_sim.worlds import Worlds
+from handlab_sim.worlds import MujocoBackend
 
 VARIANTS = [(name, reward) for name in sorted(TASKS) for reward in sorted(make_task(name).rewards)]
 HANDS = {"dynamixel": "valve", "allegro": "allegro_valve"}
@@ -40,7 +40,7 @@ def test_the_graph_and_the_process_give_the_rewards_of_the_variant(name, reward,
         guest("learner", graph.domain) as (node, spinner),
     ):
         [far] = GraphSampler(node, spinner, task).sample(still(task), EpisodePlan(3, [0]))
-    env = Env(task, LocalStation(task, Worlds(task.hand, task.fixture)))
+    env = Env(task, LocalStation(task, MujocoBackend(task.hand, task.fixture)))
     [near] = rollout(env, still(task), EpisodePlan(3, [0]))
     assert near.trajectory.reward_terms.shape == (task.steps, len(task.rewards[reward]))
     for field in ("rewards", "reward_terms", "errors", "observations"):

@@ -24,8 +24,8 @@ def task(request):
     return make_task(request.param)
 
 
-def episodes(task, manner=None, seed=0, count=8, worlds=8):
-    motions = demonstrate(task, manner or Manner(noise=0.02), seed, range(count), worlds)
+def episodes(task, manner=None, seed=0, count=8, num_envs=8):
+    motions = demonstrate(task, manner or Manner(noise=0.02), seed, range(count), num_envs)
     return [to_episode(motion, task) for motion in motions]
 
 
@@ -42,7 +42,7 @@ def test_a_demonstration_is_an_episode_that_ends_at_the_goal_and_stays(task):
 
 
 def test_demonstrations_differ_and_repeat(task):
-    one, again = episodes(task, count=2), episodes(task, count=2, worlds=1)
+    one, again = episodes(task, count=2), episodes(task, count=2, num_envs=1)
     assert np.abs(one[0].trajectory.actions - one[1].trajectory.actions).max() > 0.01
     np.testing.assert_array_equal(one[0].trajectory.observations, again[0].trajectory.observations)
     other = episodes(task, seed=1, count=1)

@@ -45,7 +45,7 @@ def small_run(root, **changes):
         settings=SMALL, vary=VARY, **changes,
     )  # fmt: skip
     folder = training.new_run(config, root)
-    return folder, training.train(folder, resume=False, worlds=3, threads=1)
+    return folder, training.train(folder, resume=False, num_envs=3, threads=1)
 
 
 def test_an_episode_is_the_same_beside_others_and_after_others():
@@ -95,12 +95,12 @@ def test_a_run_with_variations_is_a_function_of_its_seed_and_says_what_varied(ru
 def test_success_over_a_range_is_told_and_drawn(run):
     folder, _ = run
     variations = parse_variations([f"goal.angle=1:{math.pi}", "object.lobes=2,3"])
-    told = varying.evaluate_varied(folder.path, variations, 3, 4, 0, worlds=4)
+    told = varying.evaluate_varied(folder.path, variations, 3, 4, 0, num_envs=4)
     assert json.loads(json.dumps(told)) == told and told["episodes"] == 4 * 5
     goals, lobes = told["vary"]["goal.angle"], told["vary"]["object.lobes"]
     assert [row["value"] for row in goals] == pytest.approx([1.0, (1 + math.pi) / 2, math.pi])
     assert [row["value"] for row in lobes] == [2.0, 3.0]
-    plain = evaluation.evaluate(folder.path, 4, 0, worlds=4)
+    plain = evaluation.evaluate(folder.path, 4, 0, num_envs=4)
     named = {key: plain.pop(key) for key in ("policy", "iteration", "checkpoint")}
     assert named.items() <= told.items() and named["policy"] == "best"
     for as_it_is in (goals[2], lobes[1]):
@@ -134,7 +134,7 @@ def test_a_graph_with_a_camera_has_a_camera_only_where_it_is_simulated():
 
 
 def test_the_estimators_figures_are_those_of_a_filter_that_knows_its_error(monkeypatch):
-    monkeypatch.setattr(estimators, "WORLDS", 2)
+    monkeypatch.setattr(estimators, "NUM_ENVS", 2)
     monkeypatch.setattr(estimators, "ROUNDS", 1)
     result = estimators.figures(TASK, policy(), 0)
     encoder, camera = result.details["encoder"], result.details["camera"]

@@ -10,24 +10,24 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from handlab_core.backend_table import backend_spec, load
-from handlab_core.health import StationHealth
+from handlab_core.health import StationStatus
 from handlab_core.types import Array, Command, IntArray, Reading
 
 
 class Backend(Protocol):
     """Four verbs under everything."""
 
-    worlds: int
+    num_envs: int
     """Number of robots, N."""
 
-    def reset(self, worlds: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
+    def reset(self, robots: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
         """Place hand and object at once: the state after power-on, with the object at an angle.
 
         Only a simulation can; hardware raises StationFault.
 
         Args:
-            worlds: which robots; the others stay as they are. None: all.
-            object_angle: rad, one for all or one for each of them, (len(worlds),).
+            robots: indices of the robots to place; the others stay as they are. None: all.
+            object_angle: rad, one for all or one for each of them, (len(robots),).
         """
         ...
 
@@ -36,15 +36,15 @@ class Backend(Protocol):
         hand: Command,
         fixture: Command | None,
         period: float,
-        worlds: IntArray | None = None,
+        robots: IntArray | None = None,
     ) -> Reading:
         """Apply commands for one period and return what is measured at its end.
 
         Args:
-            hand: targets of the hand's joints, one row for each of `worlds`.
+            hand: targets of the hand's joints, one row for each of `robots`.
             fixture: targets of the fixture's motor; None leaves it passive.
             period: s, how long the commands hold.
-            worlds: which robots to advance; the others stand still in time. None: all.
+            robots: indices of the robots to advance; time stands still for the others. None: all.
         """
         ...
 
@@ -61,13 +61,13 @@ class Backend(Protocol):
 class Guidable(Backend, Protocol):
     """A simulated backend whose hand can be led from outside, as a person does."""
 
-    def guide(self, q: Array, stiffness: Array, worlds: IntArray | None = None) -> None:
+    def guide(self, q: Array, stiffness: Array, robots: IntArray | None = None) -> None:
         """Hold the hand's joints by springs, until told otherwise.
 
         Args:
-            q: where the springs rest, one row for each of `worlds`; rad.
+            q: where the springs rest, one row for each of `robots`; rad.
             stiffness: of each spring, of the same shape; N m/rad. 0 lets the joint go.
-            worlds: which robots. None: all.
+            robots: indices of the robots. None: all.
         """
         ...
 
@@ -123,7 +123,7 @@ class Hardware(Backend, Protocol):
         ...
 
     @property
-    def health(self) -> StationHealth:
+    def motor_status(self) -> StationStatus:
         """What is known of the motors."""
         ...
 

@@ -25,7 +25,7 @@ class BackendSpec:
     simulated: bool = False
     """Whether the backend owns its time: it waits for commands and places the object at once.
 
-    Its factory takes `worlds` (number of robots), `threads`, `objects` (one ObjectVariation for
+    Its factory takes `num_envs` (number of robots), `threads`, `objects` (one ObjectVariation for
     each robot, or None) and `after` (s, stamp at which an earlier backend stopped, or None).
     """
     station_file: bool = False

@@ -43,7 +43,7 @@ class Env:
     def __init__(self, task: Task, station: Station, teleport: bool = False) -> None:
         self.task, self.station, self.teleport = task, station, teleport
         self.hand = task.hand
-        self.worlds = station.worlds
+        self.num_envs = station.num_envs
         self._state: _EpisodeState | None = None
 
     def reset(

@@ -1,7 +1,7 @@
 """A backend behind the clamp: nothing reaches a wire but through here.
 
 One place decides what each joint is sent: commands, holding and releasing meet here, the clamp is
-the last step, and the backend sends the result as it is. `GuardedBackend.sent` is that result.
+the last step, and the backend sends the result as it is. `ClampedBackend.sent` is that result.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ HAND, FIXTURE = 0, 1
 """Places of the groups in what is kept for both."""
 
 
-class GuardedBackend:
+class ClampedBackend:
     """Clamp every command, record it as it was sent, count the targets that had to be changed.
 
     Implements `handlab_core.backend.Backend` around another one.
@@ -28,7 +28,7 @@ class GuardedBackend:
     """
 
     def __init__(self, hand: Hand, fixture: Fixture, backend: Backend) -> None:
-        self.worlds, self._backend = backend.worlds, backend
+        self.num_envs, self._backend = backend.num_envs, backend
         self._hardware = backend if isinstance(backend, Hardware) else None
         self._hand, self._fixture = hand, fixture
         self._limits = safety.Limits.of_hand(hand), safety.Limits.of_fixture(fixture)
@@ -39,16 +39,16 @@ class GuardedBackend:
         self._sent: list[Command]
         self._restart(backend.read())
 
-    def reset(self, worlds: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
+    def reset(self, robots: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
         """See `Backend.reset`."""
-        reading = self._backend.reset(worlds, object_angle)
-        if worlds is None or len(worlds) == self.worlds:
+        reading = self._backend.reset(robots, object_angle)
+        if robots is None or len(robots) == self.num_envs:
             self._restart(reading)
         else:
             released = safety.release(reading.hand.q), safety.release(reading.fixture.q)
-            self._reading = rows.put(self._reading, worlds, reading)
+            self._reading = rows.put(self._reading, robots, reading)
             pairs = zip(self._sent, released, strict=True)
-            self._sent = [rows.put(sent, worlds, new) for sent, new in pairs]
+            self._sent = [rows.put(sent, robots, new) for sent, new in pairs]
         return reading
 
     def step(
@@ -56,12 +56,12 @@ class GuardedBackend:
         hand: Command,
         fixture: Command | None,
         period: float,
-        worlds: IntArray | None = None,
+        robots: IntArray | None = None,
     ) -> Reading:
         """See `Backend.step`; `sent` tells what became of the commands."""
         if self._hardware is not None:
             return self._drive(self._hardware, hand, fixture, period)
-        some = None if worlds is None or len(worlds) == self.worlds else worlds
+        some = None if robots is None or len(robots) == self.num_envs else robots
         hand = self._simulate(HAND, hand, self._reading.hand.q, period, some)
         if fixture is None:
             self._sent[FIXTURE] = safety.release(self._reading.fixture.q)
@@ -101,7 +101,7 @@ class GuardedBackend:
         Only a simulation knows them; on hardware they count as at rest.
         """
         count = len(self._fixture.passive)
-        rest = np.zeros((self.worlds, count))
+        rest = np.zeros((self.num_envs, count))
         sprung: Array = getattr(self._backend, "sprung", rest)
         return sprung.copy() if sprung.shape[1] == count else rest
 
@@ -119,17 +119,17 @@ class GuardedBackend:
     # Simulation.
 
     def _simulate(
-        self, group: int, command: Command, q: Array, period: float, worlds: IntArray | None
+        self, group: int, command: Command, q: Array, period: float, robots: IntArray | None
     ) -> Command:
         previous, limits = self._sent[group], self._limits[group]
         command = self._loosened(group, command)
-        if worlds is not None:
-            previous, q = rows.take(previous, worlds), q[worlds]
+        if robots is not None:
+            previous, q = rows.take(previous, robots), q[robots]
         q = np.minimum(np.maximum(q, limits.lower), limits.upper)
         sent = self._counted(safety.clamp(command, previous, q, limits, period))
         whole = sent
-        if worlds is not None:
-            whole = rows.put(self._sent[group], worlds, whole)
+        if robots is not None:
+            whole = rows.put(self._sent[group], robots, whole)
         self._sent[group] = whole
         return sent
 

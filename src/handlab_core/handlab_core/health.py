@@ -9,7 +9,7 @@ from handlab_core.types import Array, BoolArray
 
 
 @dataclass(frozen=True, slots=True)
-class GroupHealth:
+class GroupStatus:
     """One group of joints, in the group's joint order."""
 
     temperature: Array  # (n,) degrees Celsius, NaN: not known
@@ -21,18 +21,18 @@ class GroupHealth:
     pause: bool = False  # a joint is warm: finish the step, then let it cool
 
     @classmethod
-    def unknown(cls, n: int) -> "GroupHealth":
+    def unknown(cls, n: int) -> "GroupStatus":
         """Nothing is known of n joints."""
         silent, torque, hot = np.zeros((3, n), dtype=bool)
         return cls(np.full(n, np.nan), np.full(n, np.nan), (0,) * n, silent, torque, hot)
 
 
 @dataclass(frozen=True, slots=True)
-class StationHealth:
+class StationStatus:
     """Both groups, and what a person should know."""
 
-    hand: GroupHealth
-    fixture: GroupHealth
+    hand: GroupStatus
+    fixture: GroupStatus
     problems: tuple[str, ...] = ()
     """What is wrong now and what to do about it, a sentence each."""
     notes: tuple[str, ...] = ()

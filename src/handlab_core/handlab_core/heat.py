@@ -16,14 +16,14 @@ from handlab_core.types import Array, BoolArray
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class ThermalState:
     """What a group of motors needs now."""
 
     pause: bool
     hot: BoolArray  # (n,) to be released
 
 
-class Heat:
+class ThermalProtection:
     """Follows the temperatures of one group of motors; the thresholds have hysteresis.
 
     Args:
@@ -34,11 +34,11 @@ class Heat:
         self._limit = np.asarray(limit, dtype=np.float64)
         self._warm = self._hot = np.zeros(self._limit.shape, dtype=bool)
 
-    def update(self, temperature: Array) -> Rest:
+    def update(self, temperature: Array) -> ThermalState:
         """Take new temperatures, (n,) degrees Celsius; NaN, not known, changes nothing."""
         margin = self._limit - temperature
         above = margin <= safety.WARM_MARGIN
         below = margin >= safety.COOL_MARGIN
         self._warm = (self._warm | above) & ~below
         self._hot = (self._hot & ~(margin > safety.WARM_MARGIN)) | (margin <= safety.HOT_MARGIN)
-        return Rest(bool(self._warm.any()), self._hot.copy())
+        return ThermalState(bool(self._warm.any()), self._hot.copy())

@@ -11,7 +11,7 @@ PRIORITY = 10
 and more), which bring what comes from the wire."""
 
 
-def hurry() -> None:
+def use_realtime_priority() -> None:
     """Give the calling thread, and threads that it starts from now on, real-time priority.
 
     It takes root, or a line `<user> - rtprio 10` in /etc/security/limits.conf; without permission
@@ -21,7 +21,7 @@ def hurry() -> None:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(PRIORITY))
 
 
-def take_turns() -> None:
+def use_batch_scheduling() -> None:
     """Let no thread of this process that wakes interrupt one that works; for ever.
 
     For processes that wait for each other. Linux runs a thread that wakes at once, even where that

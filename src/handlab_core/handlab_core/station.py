@@ -14,7 +14,7 @@ from handlab_core import rows
 from handlab_core.backend import Backend
 from handlab_core.errors import ResetFailed
 from handlab_core.estimation.follower import ENCODER, ESTIMATORS, check_estimator
-from handlab_core.guard import GuardedBackend
+from handlab_core.guard import ClampedBackend
 from handlab_core.reset.motor import MotorReset, ResetTick, Stage
 from handlab_core.tasks import Task
 from handlab_core.types import (
@@ -55,7 +55,7 @@ class ResetResult:
 class Station(Protocol):
     """N robots that are stepped together, one control period at a time."""
 
-    worlds: int
+    num_envs: int
 
     def reset(self, request: ResetRequest) -> ResetResult:
         """Bring every robot to the start of an episode.
@@ -129,14 +129,14 @@ class LocalStation:
     """
 
     def __init__(self, task: Task, backend: Backend, estimator: str = ENCODER) -> None:
-        self.task, self.worlds = task, backend.worlds
+        self.task, self.num_envs = task, backend.num_envs
         self.hand, self.fixture = task.hand, task.fixture
-        self.backend = GuardedBackend(self.hand, self.fixture, backend)
+        self.backend = ClampedBackend(self.hand, self.fixture, backend)
         self.computer = task.reward_computer()
-        self._full = np.broadcast_to(self.hand.max_effort, (self.worlds, self.hand.n))
+        self._full = np.broadcast_to(self.hand.max_effort, (self.num_envs, self.hand.n))
         make = ESTIMATORS[check_estimator(estimator)]
         self._goal: Goal
-        self._followers = [make(self.fixture, i) for i in range(self.worlds)]
+        self._followers = [make(self.fixture, i) for i in range(self.num_envs)]
         fixture = backend.read().fixture
         readings = zip(
             self._followers, fixture.stamp.tolist(), fixture.q[:, 0].tolist(), strict=True
@@ -150,7 +150,7 @@ class LocalStation:
             request: how episodes begin, one row for each of `robots`.
             robots: which robots; the others stay as they are, in time too. None: all.
         """
-        which = np.arange(self.worlds) if robots is None else robots
+        which = np.arange(self.num_envs) if robots is None else robots
         began = self.backend.read().hand.stamp[which]
         if request.teleport:
             reading = self.backend.reset(robots, request.object_angle)
@@ -187,7 +187,7 @@ class LocalStation:
 
     def temperatures(self) -> Array:
         """See `Station.temperatures`."""
-        return np.full((self.worlds, self.hand.n), np.nan)
+        return np.full((self.num_envs, self.hand.n), np.nan)
 
     def close(self) -> None:
         """Close the backend."""
@@ -209,7 +209,7 @@ class LocalStation:
         Returns:
             The last tick of each.
         """
-        robots = range(self.worlds) if robots is None else robots
+        robots = range(self.num_envs) if robots is None else robots
         of = dict(zip(robots, resets, strict=True))
         ticks: dict[int, ResetTick] = {}
         active = list(robots)
@@ -225,18 +225,18 @@ class LocalStation:
         return [ticks[i] for i in robots]
 
     def _sample(self, command: Command) -> Sample:
-        hand = self._advance(command, None, range(self.worlds)).hand
+        hand = self._advance(command, None, range(self.num_envs)).hand
         return Sample(hand, self._object())
 
-    def _advance(self, hand: Command, fixture: Command | None, worlds: Sequence[int]) -> Reading:
+    def _advance(self, hand: Command, fixture: Command | None, robots: Sequence[int]) -> Reading:
         """Step some robots, whose estimates follow; return the reading of these."""
-        some = None if len(worlds) == self.worlds else np.array(worlds)
+        some = None if len(robots) == self.num_envs else np.array(robots)
         reading = self.backend.step(hand, fixture, self.task.period, some)
-        self._estimate(reading.fixture, worlds)
+        self._estimate(reading.fixture, robots)
         return reading
 
-    def _estimate(self, fixture: JointState, worlds: Sequence[int]) -> None:
-        readings = zip(worlds, fixture.stamp.tolist(), fixture.q[:, 0].tolist(), strict=True)
+    def _estimate(self, fixture: JointState, robots: Sequence[int]) -> None:
+        readings = zip(robots, fixture.stamp.tolist(), fixture.q[:, 0].tolist(), strict=True)
         for i, stamp, angle in readings:
             self._estimates[i] = self._followers[i].follow(stamp, angle)
 

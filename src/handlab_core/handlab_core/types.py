@@ -1,6 +1,6 @@
 """The values that travel between sensor, policy and wire.
 
-Every array has the robots (worlds) of a station on its leading axis, N; one robot is N = 1.
+Every array has the robots of a station on its leading axis, N; one robot is N = 1.
 Stamps are seconds since the station started, each a whole number of nanoseconds divided by 1e9,
 so that they survive the way through a ROS message unchanged.
 """

@@ -197,11 +197,11 @@ def test_a_task_that_cannot_be_is_refused():
 
 TURNS = """
 import os, threading
-from handlab_core.priority import THREADS, take_turns
+from handlab_core.priority import THREADS, use_batch_scheduling
 
 end = threading.Event()
 threading.Thread(target=end.wait).start()
-take_turns()
+use_batch_scheduling()
 threading.Thread(target=end.wait).start()
 print(*(os.sched_getscheduler(int(thread.name)) for thread in THREADS.iterdir()))
 end.set()

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from handlab_core.backend import GoalsInForce, Hardware
 from handlab_core.fixtures import FIXTURES
-from handlab_core.guard import GuardedBackend
+from handlab_core.guard import ClampedBackend
 from handlab_core.hands import make_hand
-from handlab_core.health import GroupHealth, StationHealth
+from handlab_core.health import GroupStatus, StationStatus
 from handlab_core.types import Command, JointState, Reading
 
 HAND, VALVE = make_hand("claw"), FIXTURES.make("valve")
@@ -18,7 +18,7 @@ PERIOD, TICK = 0.01, 2 * np.pi / 4096  # s; rad
 class Motors:
     """Motors that stand where they are told; implements `Hardware` in a time of its own."""
 
-    worlds = 1
+    num_envs = 1
 
     def __init__(self, q):
         self.now, self.delivered, self.lost, self.hold = 0.0, False, False, None
@@ -56,7 +56,7 @@ class Motors:
         self.wire.append((self.now, group, int(place), ticks, engaging))
         self.sent_at[group][0, place] = self.now
 
-    def step(self, hand, fixture, period, worlds=None):
+    def step(self, hand, fixture, period, robots=None):
         self._stop()
         self.delivered = not self.lost
         for group, command in enumerate((hand, fixture)):
@@ -77,9 +77,9 @@ class Motors:
         ]
         return Reading(*states)
 
-    health = StationHealth(GroupHealth.unknown(9), GroupHealth.unknown(1))
+    motor_status = StationStatus(GroupStatus.unknown(9), GroupStatus.unknown(1))
 
-    def reset(self, worlds=None, object_angle=0.0): ...
+    def reset(self, robots=None, object_angle=0.0): ...
     def close(self): ...
     def activate(self): ...
     def deactivate(self): ...
@@ -114,7 +114,7 @@ ANGLES = st.floats(-9.0, 9.0)
 def test_however_the_driver_is_stopped_no_goal_moves_faster_than_its_joint(start, stops, steps):
     motors = Motors(np.full((1, HAND.n), start))
     assert isinstance(motors, Hardware)
-    guard = GuardedBackend(HAND, VALVE, motors)
+    guard = ClampedBackend(HAND, VALVE, motors)
     motors.stops = list(stops)
     for target, effort, held in steps:
         motors.hold = motors.q[0] * 0.5 if held else None
@@ -129,7 +129,7 @@ def test_however_the_driver_is_stopped_no_goal_moves_faster_than_its_joint(start
 @settings(max_examples=100, deadline=None)
 def test_a_joint_outside_of_its_range_comes_back_at_its_rate_and_never_goes_further(start, target):
     motors = Motors(np.full((1, HAND.n), start))
-    guard = GuardedBackend(HAND, VALVE, motors)
+    guard = ClampedBackend(HAND, VALVE, motors)
     outside = np.maximum(start - HAND.upper, HAND.lower - start)
     for _ in range(5):
         guard.step(Command(np.full((1, HAND.n), target), np.ones((1, HAND.n))), None, PERIOD)
@@ -142,7 +142,7 @@ def test_a_joint_outside_of_its_range_comes_back_at_its_rate_and_never_goes_furt
 
 def test_a_joint_that_is_told_to_stay_outside_of_its_range_stays():
     motors = Motors(np.full((1, HAND.n), 1.7))
-    guard = GuardedBackend(HAND, VALVE, motors)
+    guard = ClampedBackend(HAND, VALVE, motors)
     for _ in range(5):
         guard.step(Command(np.full((1, HAND.n), 1.7), np.ones((1, HAND.n))), None, PERIOD)
         motors.now += PERIOD
@@ -151,7 +151,7 @@ def test_a_joint_that_is_told_to_stay_outside_of_its_range_stays():
 
 def test_where_nothing_went_out_nothing_is_recorded():
     motors = Motors(np.zeros((1, HAND.n)))
-    guard = GuardedBackend(HAND, VALVE, motors)
+    guard = ClampedBackend(HAND, VALVE, motors)
     command = Command(np.full((1, HAND.n), 0.1), np.ones((1, HAND.n)))
     guard.step(command, None, PERIOD)
     assert guard.sent[0].effort.all()

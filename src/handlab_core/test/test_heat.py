@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from handlab_core.heat import Heat
+from handlab_core.heat import ThermalProtection
 from handlab_core.safety import COOL_MARGIN, HOT_MARGIN, WARM_MARGIN
 
 LIMITS = np.array([80.0, 72.0])
@@ -17,13 +17,13 @@ def test_an_xm430_is_warm_at_65_hot_at_75_and_cool_at_55():
 
 
 def test_cool_motors_need_nothing():
-    result = rest(Heat(LIMITS), 40, 40)
+    result = rest(ThermalProtection(LIMITS), 40, 40)
     assert not result.pause and not result.hot.any()
 
 
 @pytest.mark.parametrize("joint", [0, 1])
 def test_a_warm_joint_asks_for_a_pause_until_it_is_cool(joint):
-    heat, margins = Heat(LIMITS), [40.0, 40.0]
+    heat, margins = ThermalProtection(LIMITS), [40.0, 40.0]
     for margin, pause in (
         (16, False),
         (15, True),
@@ -38,28 +38,28 @@ def test_a_warm_joint_asks_for_a_pause_until_it_is_cool(joint):
 
 
 def test_the_pause_lasts_until_every_joint_is_cool():
-    heat = Heat(LIMITS)
+    heat = ThermalProtection(LIMITS)
     rest(heat, 10, 10)
     assert rest(heat, 30, 20).pause
     assert not rest(heat, 30, 30).pause
 
 
 def test_a_hot_joint_is_released_until_it_is_no_longer_warm():
-    heat = Heat(LIMITS)
+    heat = ThermalProtection(LIMITS)
     for margin, hot in ((6, False), (5, True), (6, True), (15, True), (15.1, False), (6, False)):
         assert rest(heat, 40, margin).hot.tolist() == [False, hot], margin
 
 
 def test_an_unknown_temperature_changes_nothing():
-    heat = Heat(LIMITS)
+    heat = ThermalProtection(LIMITS)
     rest(heat, 4, 40)
     result = heat.update(np.array([np.nan, np.nan]))
     assert result.pause and result.hot.tolist() == [True, False]
-    assert not Heat(LIMITS).update(np.full(2, np.nan)).pause
+    assert not ThermalProtection(LIMITS).update(np.full(2, np.nan)).pause
 
 
 def test_what_was_returned_does_not_change_later():
-    heat = Heat(LIMITS)
+    heat = ThermalProtection(LIMITS)
     before = rest(heat, 40, 40)
     rest(heat, 1, 1)
     assert not before.hot.any()

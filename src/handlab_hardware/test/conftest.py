@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from handlab_core.fixtures import FIXTURES
-from handlab_core.guard import GuardedBackend
+from handlab_core.guard import ClampedBackend
 from handlab_core.hands import make_hand
 from handlab_core.types import Command
-from handlab_hardware.dynamixel.backend import DynamixelStation
+from handlab_hardware.dynamixel.backend import DynamixelBackend
 from handlab_hardware.dynamixel.emulator import EmulatorConfig, Fault, emulate
 from handlab_hardware.station_file import load_station, station_path
 
@@ -47,8 +47,8 @@ class Rig:
         self.station = self.guard = None
 
     def open(self):
-        self.station = DynamixelStation(self.hand, self.fixture, self.file, self.clock)
-        self.guard = GuardedBackend(self.hand, self.fixture, self.station)
+        self.station = DynamixelBackend(self.hand, self.fixture, self.file, self.clock)
+        self.guard = ClampedBackend(self.hand, self.fixture, self.station)
         return self.station
 
     def fault(self, kind, **values):
@@ -80,7 +80,7 @@ class Rig:
             self.step(**command)
             if reached():
                 return
-        pytest.fail(f"not within {cycles} cycles: {self.station.health}")
+        pytest.fail(f"not within {cycles} cycles: {self.station.motor_status}")
 
 
 @pytest.fixture

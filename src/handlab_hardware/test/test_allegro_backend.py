@@ -13,11 +13,11 @@ import pytest
 from handlab_core.backend import Backend, Hardware
 from handlab_core.errors import BadConfig, StationFault, StationTimeout, UnknownName
 from handlab_core.fixtures import FIXTURES
-from handlab_core.guard import GuardedBackend
+from handlab_core.guard import ClampedBackend
 from handlab_core.hands import make_hand
 from handlab_core.types import Command
 from handlab_hardware.allegro import backend as module
-from handlab_hardware.allegro.backend import AllegroHand, make_backend
+from handlab_hardware.allegro.backend import AllegroBackend, make_backend
 from handlab_hardware.allegro.config import AllegroConfig
 from handlab_hardware.allegro.emulator import EmulatedHand, serve
 from handlab_hardware.allegro.protocol import make_version
@@ -54,7 +54,7 @@ def opened():
     backends = []
 
     def open_(channel, **config):
-        backends.append(AllegroHand(HAND, AllegroConfig("virtual", channel, **config)))
+        backends.append(AllegroBackend(HAND, AllegroConfig("virtual", channel, **config)))
         return backends[-1]
 
     yield open_
@@ -81,7 +81,7 @@ def wait_for(condition, seconds=3.0):
 def test_four_verbs(emulate, opened):
     _, channel = emulate()
     backend: Backend = opened(channel)
-    assert backend.worlds == 1 and isinstance(backend, Hardware)
+    assert backend.num_envs == 1 and isinstance(backend, Hardware)
     reading = backend.read()
     for value in (reading.hand.q, reading.hand.qd, reading.hand.effort):
         assert value.shape == (1, 16) and np.isfinite(value).all()
@@ -105,7 +105,7 @@ def test_a_pose_is_reached_behind_the_guard(emulate, opened):
     emulated, channel = emulate()
     backend = opened(channel)
     backend.activate()
-    guarded = GuardedBackend(HAND, FIXTURES.make("valve"), backend)
+    guarded = ClampedBackend(HAND, FIXTURES.make("valve"), backend)
     target = np.clip(HAND.nominal + 0.2, HAND.lower, HAND.upper)
     readings = drive(guarded, target, 0.6)
     assert np.abs(readings[-1].hand.q - target).max() < 0.01
@@ -143,10 +143,10 @@ def test_torque_is_on_between_activate_and_deactivate(emulate, opened):
     emulated, channel = emulate()
     backend = opened(channel)
     drive(backend, HAND.upper, 0.1)
-    assert not emulated.servo_on and not backend.health.hand.torque.any()
+    assert not emulated.servo_on and not backend.motor_status.hand.torque.any()
     backend.activate()
     wait_for(lambda: emulated.servo_on)
-    assert backend.health.hand.torque.all()
+    assert backend.motor_status.hand.torque.all()
     backend.deactivate()
     wait_for(lambda: not emulated.servo_on)
     stamp = backend.read().hand.stamp[0]
@@ -163,16 +163,16 @@ def test_a_silent_finger_is_reported_and_its_hand_comes_back(emulate, opened):
     wait_for(lambda: emulated.servo_on)
     emulated.faults.silent_fingers = {3}
     wait_for(lambda: not emulated.servo_on)
-    health = backend.health
+    health = backend.motor_status
     assert "thumb" in health.problems[0]
     assert health.hand.silent.nonzero()[0].tolist() == [12, 13, 14, 15]
     stamp = backend.read().hand.stamp[0]
     time.sleep(0.1)
     assert backend.read().hand.stamp[0] == stamp
     emulated.faults.silent_fingers = set()
-    wait_for(lambda: emulated.servo_on and not backend.health.problems)
+    wait_for(lambda: emulated.servo_on and not backend.motor_status.problems)
     assert backend.read().hand.stamp[0] > stamp
-    assert backend.health.counts["lost_fingers"] >= 1
+    assert backend.motor_status.counts["lost_fingers"] >= 1
 
 
 def test_frames_that_waited_are_as_old_as_their_arrival(emulate, opened):
@@ -205,9 +205,9 @@ def test_a_bus_that_fails_is_opened_again(emulate, opened, monkeypatch):
     backend.activate()
     stamp = backend.read().hand.stamp[0]
     backend._wire.close()  # as when the adapter is pulled out
-    wait_for(lambda: backend.health.counts["bus_failures"] == 1)
-    assert "opened again" in backend.health.problems[0]
-    wait_for(lambda: not backend.health.problems and backend.health.hand.torque.all())
+    wait_for(lambda: backend.motor_status.counts["bus_failures"] == 1)
+    assert "opened again" in backend.motor_status.problems[0]
+    wait_for(lambda: not backend.motor_status.problems and backend.motor_status.hand.torque.all())
     assert backend.read().hand.stamp[0] > stamp
     wait_for(lambda: emulated.servo_on)
 
@@ -247,9 +247,9 @@ def test_a_finger_that_is_silent_from_the_start_is_named(emulate, opened):
 def test_a_bus_that_is_not_there_says_how_to_bring_it_up():
     config = AllegroConfig("socketcan", "nocan7")
     with pytest.raises(StationFault, match="sudo ip link set nocan7 up type can bitrate 1000000"):
-        AllegroHand(HAND, config)
+        AllegroBackend(HAND, config)
     with pytest.raises(StationFault, match="nosuchthing"):
-        AllegroHand(HAND, AllegroConfig("nosuchthing", "x"))
+        AllegroBackend(HAND, AllegroConfig("nosuchthing", "x"))
 
 
 def test_a_station_file_of_another_hand_is_refused(tmp_path):
@@ -289,11 +289,11 @@ def test_a_v5_hand_that_gives_no_information_is_opened(emulate, opened):
     backend = opened(channel, version="v5")
     assert backend._driver.info is None and backend._driver.serial.side == "right"
     backend.activate()
-    wait_for(lambda: backend.health.hand.torque.all())
+    wait_for(lambda: backend.motor_status.hand.torque.all())
     emulated.faults.motor_errors = {3: 1 << 5}
-    wait_for(lambda: backend.health.hand.hardware_error[3] == 1 << 5)
-    assert not backend.health.hand.torque[3] and backend.health.hand.torque[:3].all()
-    assert "overload of ffj3" in backend.health.problems[0]
+    wait_for(lambda: backend.motor_status.hand.hardware_error[3] == 1 << 5)
+    assert not backend.motor_status.hand.torque[3] and backend.motor_status.hand.torque[:3].all()
+    assert "overload of ffj3" in backend.motor_status.problems[0]
 
 
 def test_a_v4_hand_that_gives_no_information_is_refused(emulate, opened):

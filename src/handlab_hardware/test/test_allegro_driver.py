@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from handlab_core.backend import GoalsInForce
 from handlab_core.fixtures import FIXTURES
-from handlab_core.guard import GuardedBackend
+from handlab_core.guard import ClampedBackend
 from handlab_core.hands import make_hand
 from handlab_core.types import Command, JointState, Reading
 from handlab_hardware.allegro import driver as ladder
@@ -418,12 +418,12 @@ def test_a_serial_number_out_of_nowhere_does_not_change_the_torques():
 class Behind(Bench):
     """The same behind the guard, which steps it; implements `Hardware`."""
 
-    worlds, delivered, health = 1, True, None
+    num_envs, delivered, motor_status = 1, True, None
 
     def prepare(self, hand, fixture):
         return self.driver.in_force(self.now), GoalsInForce.passive(np.full((1, 1), np.nan))
 
-    def step(self, hand, fixture, period, worlds=None):
+    def step(self, hand, fixture, period, robots=None):
         self.driver.command(hand.q[0], hand.effort[0], self.now, period)
         return self.read()
 
@@ -433,7 +433,7 @@ class Behind(Bench):
         nothing = JointState(np.zeros(1), *np.full((3, 1, 1), np.nan))
         return Reading(JointState(np.array([newest.stamp]), *rows), nothing)
 
-    def reset(self, worlds=None, object_angle=0.0): ...
+    def reset(self, robots=None, object_angle=0.0): ...
     def close(self): ...
     def activate(self): ...
     def deactivate(self): ...
@@ -443,7 +443,7 @@ class Behind(Bench):
 
 def behind_the_guard():
     bench = Behind().engaged()
-    return bench, GuardedBackend(bench.hand, FIXTURES.make("valve"), bench)
+    return bench, ClampedBackend(bench.hand, FIXTURES.make("valve"), bench)
 
 
 def test_the_targets_that_are_recorded_are_those_that_the_driver_follows():

@@ -18,7 +18,7 @@ from handlab_core.errors import StationFault
 from handlab_core.hands import make_hand
 from handlab_core.types import Command
 from handlab_hardware.allegro import wire as module
-from handlab_hardware.allegro.backend import AllegroHand
+from handlab_hardware.allegro.backend import AllegroBackend
 from handlab_hardware.allegro.config import AllegroConfig
 from handlab_hardware.allegro.emulator import EmulatedHand, check_free, serve
 from handlab_hardware.allegro.letting_go import let_go
@@ -69,7 +69,7 @@ def command(backend, q):
 def test_two_hands_on_one_machine_share_no_torque(emulate):
     """Linux would deliver the frames of both groups to all four sockets."""
     hands = [emulate("udp_multicast", group(n))[0] for n in (1, 2)]
-    backends = [AllegroHand(HAND, AllegroConfig("udp_multicast", group(n))) for n in (1, 2)]
+    backends = [AllegroBackend(HAND, AllegroConfig("udp_multicast", group(n))) for n in (1, 2)]
     try:
         for backend in backends:
             backend.activate()
@@ -83,7 +83,7 @@ def test_two_hands_on_one_machine_share_no_torque(emulate):
 
         wait_for(settled)
         for backend in backends:
-            assert backend.health.counts["unknown_frames"] == 0
+            assert backend.motor_status.counts["unknown_frames"] == 0
         backends[0].deactivate()
         wait_for(lambda: not hands[0].servo_on)
         wait_for(lambda: hands[1].servo_on)  # its driver would not notice, and not turn it on
@@ -118,7 +118,7 @@ def test_a_second_hand_on_a_bus_is_refused(emulate):
 def test_garbage_ends_neither_the_emulator_nor_the_driver(emulate):
     """Datagrams of anything, and frames of every id and length, while the hand is driven."""
     hand, thread, wire = emulate("udp_multicast", group(6))
-    backend = AllegroHand(HAND, AllegroConfig("udp_multicast", group(6)))
+    backend = AllegroBackend(HAND, AllegroConfig("udp_multicast", group(6)))
     rng = random.Random(0)
     try:
         backend.activate()
@@ -136,7 +136,7 @@ def test_garbage_ends_neither_the_emulator_nor_the_driver(emulate):
                         data=rng.randbytes(rng.choice((0, 1, 2, 3, 5, 7))),
                     ))  # fmt: skip
                 time.sleep(0.001)
-        wait_for(lambda: backend.health.counts["garbage_frames"] > 100)
+        wait_for(lambda: backend.motor_status.counts["garbage_frames"] > 100)
         assert wire.counts["garbage_frames"] > 100
         target = np.clip(HAND.nominal + 0.2, HAND.lower, HAND.upper)
 
@@ -158,10 +158,10 @@ import numpy as np
 from handlab_core.errors import StationFault
 from handlab_core.hands import make_hand
 from handlab_core.types import Command
-from handlab_hardware.allegro.backend import AllegroHand
+from handlab_hardware.allegro.backend import AllegroBackend
 from handlab_hardware.allegro.config import AllegroConfig
 hand = make_hand("allegro")
-backend = AllegroHand(hand, AllegroConfig("udp_multicast", sys.argv[1]))
+backend = AllegroBackend(hand, AllegroConfig("udp_multicast", sys.argv[1]))
 while True:
     try:
         backend.activate()
@@ -312,7 +312,7 @@ def test_the_driver_goes_through_full_queues_and_a_network_that_goes_down(emulat
     """On the backend's own path: reported, counted, and driven on."""
     channel = "through_faults"
     hand, _, _ = emulate("virtual", channel)
-    backend = AllegroHand(HAND, AllegroConfig("virtual", channel))
+    backend = AllegroBackend(HAND, AllegroConfig("virtual", channel))
     try:
         backend.activate()
         send, faults = type(backend._wire._bus).send, []
@@ -324,18 +324,20 @@ def test_the_driver_goes_through_full_queues_and_a_network_that_goes_down(emulat
 
         monkeypatch.setattr(type(backend._wire._bus), "send", failing)
         faults.append(full())
-        wait_for(lambda: backend.health.counts["unsent_frames"] > 5)
-        assert any("takes no frames" in problem for problem in backend.health.problems)
+        wait_for(lambda: backend.motor_status.counts["unsent_frames"] > 5)
+        assert any("takes no frames" in problem for problem in backend.motor_status.problems)
         faults.clear()
-        wait_for(lambda: not backend.health.problems and backend.health.hand.torque.all())
-        assert backend.health.counts["bus_failures"] == 0
+        wait_for(
+            lambda: not backend.motor_status.problems and backend.motor_status.hand.torque.all()
+        )
+        assert backend.motor_status.counts["bus_failures"] == 0
         faults.append(OSError(errno.ENETDOWN, "Network is down"))
-        wait_for(lambda: backend.health.counts["bus_failures"] == 1)
-        assert "opened again when it is back" in backend.health.problems[0]
+        wait_for(lambda: backend.motor_status.counts["bus_failures"] == 1)
+        assert "opened again when it is back" in backend.motor_status.problems[0]
         time.sleep(0.7)  # it is tried again, and is down still
-        assert backend.health.counts["bus_failures"] <= 2
+        assert backend.motor_status.counts["bus_failures"] <= 2
         faults.clear()
-        wait_for(lambda: backend.health.hand.torque.all() and hand.servo_on)
+        wait_for(lambda: backend.motor_status.hand.torque.all() and hand.servo_on)
     finally:
         monkeypatch.undo()
         backend.close()
@@ -346,7 +348,7 @@ def test_motors_that_could_not_be_turned_off_are_turned_off_when_the_queue_has_r
     emulate, monkeypatch
 ):
     hand, _, _ = emulate("virtual", "off_late")
-    backend = AllegroHand(HAND, AllegroConfig("virtual", "off_late"))
+    backend = AllegroBackend(HAND, AllegroConfig("virtual", "off_late"))
     try:
         backend.activate()
         wait_for(lambda: hand.servo_on)

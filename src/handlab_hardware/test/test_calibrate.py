@@ -36,7 +36,7 @@ def test_the_zeros_are_where_the_joints_are_held(held):
     np.testing.assert_allclose(off[:9], errors, atol=0.01)
     rig.file = load_station(station.path)
     np.testing.assert_allclose(rig.open().read().hand.q, 0.0, atol=0.005)
-    assert not any("calibrated" in note for note in rig.station.health.notes)
+    assert not any("calibrated" in note for note in rig.station.motor_status.notes)
 
 
 def test_it_is_written_once(held):

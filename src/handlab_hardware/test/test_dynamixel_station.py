@@ -40,7 +40,7 @@ def sent(rig):
 
 
 def said(rig):
-    return " ".join(rig.station.health.problems)
+    return " ".join(rig.station.motor_status.problems)
 
 
 # Opening
@@ -57,10 +57,10 @@ def test_opening_sets_every_servo_up_and_moves_nothing(make_rig):
         assert get("operating_mode") == (4 if servo.id == 50 else 3), (
             "the valve turns more than once"
         )
-    assert not station.health.problems and not station.health.hand.torque.any()
+    assert not station.motor_status.problems and not station.motor_status.hand.torque.any()
     assert np.isfinite(station.read().hand.q).all() and np.isfinite(station.read().fixture.q).all()
-    np.testing.assert_allclose(station.health.hand.temperature, 25, atol=2)
-    np.testing.assert_allclose(station.health.hand.voltage, 12, atol=0.5)
+    np.testing.assert_allclose(station.motor_status.hand.temperature, 25, atol=2)
+    np.testing.assert_allclose(station.motor_status.hand.voltage, 12, atol=0.5)
 
 
 def test_the_first_reading_is_as_old_as_its_stamp_says(make_rig, monkeypatch):
@@ -131,7 +131,7 @@ def test_a_servo_that_is_weakened_or_less_protected_is_noted(make_rig):
     rig = make_rig()
     rig.put(10, "pwm_limit", 400)
     rig.put(11, "shutdown", 0)
-    notes = " ".join(rig.open().health.notes)
+    notes = " ".join(rig.open().motor_status.notes)
     assert "servo 10 (FFJ10) is weakened: its PWM limit is 400 of 885" in notes
     assert "servo 11 (FFJ11) does not shut down on overheating, electrical shock" in notes
 
@@ -142,7 +142,7 @@ def test_a_lower_temperature_limit_is_heeded(make_rig):
     rig.open().activate()
     rig.step(cycles=2)
     rig.port.bus.loop.temperature[2] = 50  # 15 K below 80 it would be cool
-    rig.until(lambda: rig.station.health.hand.pause)
+    rig.until(lambda: rig.station.motor_status.hand.pause)
 
 
 def test_nobody_at_all_hints_at_power_and_baud(make_rig):
@@ -174,8 +174,8 @@ def test_old_firmware_is_read_with_plain_sync_reads(make_rig):
     station.activate()
     stamp = rig.step().hand.stamp[0]
     assert rig.step().hand.stamp[0] > stamp
-    assert "plain sync reads" in " ".join(station.health.notes)
-    assert station.health.counts["retries"] == 0
+    assert "plain sync reads" in " ".join(station.motor_status.notes)
+    assert station.motor_status.counts["retries"] == 0
 
 
 def test_a_station_file_for_something_else_is_refused(make_rig):
@@ -203,7 +203,7 @@ def test_a_group_without_servos_reads_nothing_and_its_stamp_stands(make_rig, onl
     assert getattr(after, other).stamp == getattr(before, other).stamp
     assert np.isnan(getattr(after, other).q).all()
     assert getattr(after, other).q.shape == ((1, 1) if only == "hand" else (1, 9))
-    assert np.isnan(getattr(station.health, other).temperature).all()
+    assert np.isnan(getattr(station.motor_status, other).temperature).all()
 
 
 # Moving
@@ -254,7 +254,7 @@ def test_no_effort_releases_a_joint_and_effort_engages_it_where_it_is(live):
     effort = np.full(9, 3.0)
     effort[2] = 0.0
     live.step(effort=effort)
-    assert 12 not in torque(live) and not live.station.health.hand.torque[2]
+    assert 12 not in torque(live) and not live.station.motor_status.hand.torque[2]
     live.put(12, "goal_position", 1000)
     here = live.station.read().hand.q[0, 2]
     live.step(q=np.where(np.arange(9) == 2, here, 0.0))
@@ -357,7 +357,7 @@ def test_every_servo_is_asked_once_in_a_period(live):
     live.step(cycles=cycles)
     assert sent(live) - before == cycles * CYCLE + 10 * READ
     expected = [40 + int(j[3:]) / 10 for j in live.hand.joints]
-    np.testing.assert_allclose(live.station.health.hand.temperature, expected, atol=1.5)
+    np.testing.assert_allclose(live.station.motor_status.hand.temperature, expected, atol=1.5)
 
 
 def test_a_hot_servo_asks_for_a_pause_and_a_hotter_one_lets_go(live):
@@ -365,18 +365,18 @@ def test_a_hot_servo_asks_for_a_pause_and_a_hotter_one_lets_go(live):
     place = [s.id for s in live.port.bus.servos].index(12)
     live.step(cycles=2)
     loop.temperature[place] = 68
-    live.until(lambda: live.station.health.hand.pause)
-    assert 12 in torque(live) and not live.station.health.fixture.pause
+    live.until(lambda: live.station.motor_status.hand.pause)
+    assert 12 in torque(live) and not live.station.motor_status.fixture.pause
     loop.temperature[place] = 77
-    live.until(lambda: live.station.health.hand.hot[2])
+    live.until(lambda: live.station.motor_status.hand.hot[2])
     live.step()
     assert torque(live) == {10, 11, 20, 21, 22, 30, 31, 32}
     assert "servo 12 (FFJ12) is hot, 7" in said(live)
     loop.temperature[place] = 60
     live.until(lambda: 12 in torque(live))
-    assert live.station.health.hand.pause, "until it is cool"
+    assert live.station.motor_status.hand.pause, "until it is cool"
     loop.temperature[place] = 50
-    live.until(lambda: not live.station.health.hand.pause)
+    live.until(lambda: not live.station.motor_status.hand.pause)
     assert not said(live)
 
 
@@ -390,9 +390,9 @@ def test_a_lost_packet_is_retried_within_the_cycle(live, fault):
     stamp = live.clock.now
     reading = live.step()
     assert reading.hand.stamp[0] > stamp and reading.fixture.stamp[0] > stamp
-    counts = live.station.health.counts
+    counts = live.station.motor_status.counts
     assert counts["retries"] >= 1 and counts["stale_cycles"] == 0
-    assert not live.station.health.problems
+    assert not live.station.motor_status.problems
 
 
 def test_a_silent_servo_is_reported_after_some_cycles_and_its_group_holds(live):
@@ -400,33 +400,33 @@ def test_a_silent_servo_is_reported_after_some_cycles_and_its_group_holds(live):
     fresh = live.step()
     live.fault("dead", id=21)
     for _ in range(SILENT_CYCLES):
-        assert not live.station.health.problems
+        assert not live.station.motor_status.problems
         reading = live.step(q=0.4)
         assert reading.hand.stamp == fresh.hand.stamp, "stale data is never given as new"
         np.testing.assert_array_equal(reading.hand.q, fresh.hand.q)
         assert reading.fixture.stamp[0] == live.clock.now, "the other group goes on"
     assert "servo 21 (MFJ21) is silent" in said(live)
-    assert live.station.health.hand.silent.tolist() == [False] * 4 + [True] + [False] * 4
+    assert live.station.motor_status.hand.silent.tolist() == [False] * 4 + [True] + [False] * 4
     held = live.station._servos.q.copy()
     live.step(q=0.4, cycles=60)
     np.testing.assert_allclose(live.station._servos.q[:4], held[:4], atol=0.05)
     assert {10, 11, 12, 20} <= torque(live), "it holds"
     live.fault("clear")
     live.until(lambda: live.station.read().hand.stamp[0] == live.clock.now, q=0.4)
-    assert not live.station.health.problems
+    assert not live.station.motor_status.problems
     live.until(lambda: np.abs(live.station.read().hand.q - 0.4).max() < 0.01, q=0.4)
-    assert live.station.health.counts["silent_servos"] == 1
+    assert live.station.motor_status.counts["silent_servos"] == 1
 
 
 def test_servos_that_fell_silent_together_come_back_together(live):
     """Their answers were lost, they were not: nobody need be set up anew, or waited for."""
     live.step(cycles=3)
     live.fault("drop")
-    live.until(lambda: live.station.health.hand.silent.all(), cycles=3 * SILENT_CYCLES)
+    live.until(lambda: live.station.motor_status.hand.silent.all(), cycles=3 * SILENT_CYCLES)
     live.fault("clear")
     writes, before = sent(live), torque(live)
     period = round(PROBE_PERIOD / PERIOD)
-    live.until(lambda: not live.station.health.problems, cycles=3 * period)
+    live.until(lambda: not live.station.motor_status.problems, cycles=3 * period)
     assert torque(live) == before and len(before) == 9
     assert sent(live) - writes < 3 * period * CYCLE, "no servo is set up anew"
     live.step()
@@ -447,32 +447,32 @@ def test_a_release_reaches_a_hand_that_holds(live):
 def test_a_hardware_error_is_named_at_once(live, fault, name):
     live.step()
     live.fault(fault, id=12)
-    live.until(lambda: live.station.health.problems, cycles=3)
+    live.until(lambda: live.station.motor_status.problems, cycles=3)
     assert f"servo 12 (FFJ12): {name}" in said(live) or name in said(live)
-    assert live.station.health.hand.hardware_error[2] != 0
+    assert live.station.motor_status.hand.hardware_error[2] != 0
     assert live.station.read().hand.stamp[0] == live.clock.now, "its data is still good"
 
 
 def test_one_servo_is_rebooted_alone(live):
     live.until(lambda: np.abs(live.station.read().hand.q).max() < 0.01)
     live.fault("overload", id=12)
-    live.until(lambda: live.station.health.problems, cycles=3)
+    live.until(lambda: live.station.motor_status.problems, cycles=3)
     assert "reports overload and shut down" in said(live)
     live.step(cycles=20)
     assert torque(live) == {10, 11, 20, 21, 22, 30, 31, 32}
-    assert live.station.health.counts.get("refusals", 0) == 0, "it is not asked in vain"
+    assert live.station.motor_status.counts.get("refusals", 0) == 0, "it is not asked in vain"
     live.station.reboot("FFJ12")
     assert "restarts" in said(live)
     deadline = time.monotonic() + 5
-    while live.station.health.problems and time.monotonic() < deadline:
+    while live.station.motor_status.problems and time.monotonic() < deadline:
         live.step()
         time.sleep(0.005)
     live.step(cycles=2)
-    assert not live.station.health.problems
+    assert not live.station.motor_status.problems
     assert torque(live) == {10, 11, 12, 20, 21, 22, 30, 31, 32}
     assert live.get(12, "bus_watchdog") == WATCHDOG_COUNTS
     assert live.get(12, "return_delay_time") == 0
-    assert live.station.health.hand.hardware_error == (0,) * 9
+    assert live.station.motor_status.hand.hardware_error == (0,) * 9
 
 
 def test_an_error_at_activation_refuses_and_leaves_nothing_engaged(rig):
@@ -487,15 +487,18 @@ def test_an_unplugged_adapter_is_announced_and_taken_back(live):
     live.until(lambda: np.abs(live.station.read().hand.q).max() < 0.01)
     last = live.step()
     live.fault("unplug", seconds=0.3)
-    live.until(lambda: live.station.health.problems)
+    live.until(lambda: live.station.motor_status.problems)
     assert "is gone: plug it in" in said(live)
-    assert live.station.health.hand.silent.all() and not live.station.health.hand.torque.any()
+    assert (
+        live.station.motor_status.hand.silent.all()
+        and not live.station.motor_status.hand.torque.any()
+    )
     assert live.station.read().hand.stamp[0] < live.clock.now
     assert live.station.read().hand.stamp[0] >= last.hand.stamp[0]
     time.sleep(0.5)
     live.step(q=0.2, cycles=round(REOPEN_PERIOD / 0.01) + 1)
-    assert not live.station.health.problems
-    assert live.station.health.counts["reopened"] == 1
+    assert not live.station.motor_status.problems
+    assert live.station.motor_status.counts["reopened"] == 1
     assert live.station.read().hand.stamp[0] == live.clock.now
     live.until(lambda: np.abs(live.station.read().hand.q - 0.2).max() < 0.01, q=0.2)
     assert {s.table.get("bus_watchdog") for s in live.port.bus.servos} == {WATCHDOG_COUNTS}
@@ -504,7 +507,7 @@ def test_an_unplugged_adapter_is_announced_and_taken_back(live):
 def test_an_adapter_that_stays_away_is_tried_again_and_never_raises(live):
     live.step()
     live.fault("unplug", seconds=600)
-    live.until(lambda: live.station.health.problems)
+    live.until(lambda: live.station.motor_status.problems)
     stamp = live.station.read().hand.stamp[0]
     assert live.step(cycles=round(3 * REOPEN_PERIOD / 0.01)).hand.stamp[0] == stamp
     assert "there is no" in said(live)
@@ -523,7 +526,7 @@ def test_a_dead_host_stops_the_servos_and_a_returning_one_clears_them(live):
     live.clock.now += WATCHDOG + 0.2
     live.step(q=0.1)
     assert {live.get(i, "bus_watchdog") for i in (10, 21, 32)} == {WATCHDOG_COUNTS}
-    assert live.station.health.counts["watchdogs_tripped"] == 9
+    assert live.station.motor_status.counts["watchdogs_tripped"] == 9
     live.until(lambda: np.abs(live.station.read().hand.q - 0.1).max() < 0.01, q=0.1)
 
 
@@ -532,14 +535,14 @@ def test_after_a_brown_out_every_servo_is_armed_again(live):
     live.fault("brown_out", seconds=0.05, volts=3.0)
     time.sleep(0.1)
     deadline = time.monotonic() + 10
-    while live.station.health.counts.get("servos_restarted", 0) < 1:
+    while live.station.motor_status.counts.get("servos_restarted", 0) < 1:
         live.step()
         time.sleep(0.005)
         assert time.monotonic() < deadline
-    assert "silent" in said(live) or live.station.health.counts["stale_cycles"]
+    assert "silent" in said(live) or live.station.motor_status.counts["stale_cycles"]
     live.until(lambda: np.abs(live.station.read().hand.q - 0.1).max() < 0.01, q=0.1)
     assert {s.table.get("bus_watchdog") for s in live.port.bus.servos} == {WATCHDOG_COUNTS}
-    assert len(torque(live)) == 9 and not live.station.health.problems
+    assert len(torque(live)) == 9 and not live.station.motor_status.problems
 
 
 def test_low_voltage_is_named_and_does_not_stop_the_hand(live):
@@ -562,7 +565,7 @@ def test_a_refusal_is_reported(live, monkeypatch):
 
     monkeypatch.setattr(bus, "write", refuse)
     live.step()
-    assert "servo 20 would not" in said(live) and live.station.health.counts["refusals"] == 1
+    assert "servo 20 would not" in said(live) and live.station.motor_status.counts["refusals"] == 1
     monkeypatch.undo()
     live.step()
     assert not said(live)
@@ -583,4 +586,4 @@ def test_random_faults_never_raise_nor_repeat_a_stamp(live):
             assert new.stamp == live.clock.now or (new.q == old.q).all()
         last = reading
     live.fault("clear")
-    live.until(lambda: not live.station.health.problems)
+    live.until(lambda: not live.station.motor_status.problems)

@@ -314,7 +314,7 @@ def test_time_may_come_in_any_pieces():
 class Frictionless:
     """A backend whose joints are at once where they are told to be, if they have torque."""
 
-    worlds = 1
+    num_envs = 1
 
     def __init__(self):
         self.q = [np.zeros((1, 2)), np.zeros((1, 1))]
@@ -325,7 +325,7 @@ class Frictionless:
             *(JointState(np.zeros(1), q.copy(), np.zeros_like(q), np.zeros_like(q)) for q in self.q)
         )
 
-    def step(self, hand, fixture, period, worlds=None):
+    def step(self, hand, fixture, period, robots=None):
         self.commands.append((hand, fixture, period))
         for i, command in enumerate((hand, fixture)):
             if command is not None:

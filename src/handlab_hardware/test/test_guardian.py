@@ -21,17 +21,17 @@ DRIVER = """
 import select, sys, time
 from handlab_core.backend import make_backend
 from handlab_core.fixtures import FIXTURES
-from handlab_core.guard import GuardedBackend
+from handlab_core.guard import ClampedBackend
 from handlab_core.hands import make_hand
 from handlab_core.types import Command
 backend = make_backend("dynamixel", hand="claw", fixture="valve", port=sys.argv[1])
 hand = make_hand("claw")
-station = GuardedBackend(hand, FIXTURES.make("valve"), backend)
+station = ClampedBackend(hand, FIXTURES.make("valve"), backend)
 backend.activate()
 print("active", flush=True)
 while not select.select([sys.stdin], [], [], 0.01)[0]:
     station.step(Command(hand.nominal[None], hand.max_effort[None]), None, 0.01)
-    if (told := [p for p in backend.health.problems if "stood still" in p]) and told != seen:
+    if (told := [p for p in backend.motor_status.problems if "stood still" in p]) and told != seen:
         print(told[0], flush=True)
     seen = told
 station.close()

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from handlab_core.errors import StationFault
 from handlab_core.fixtures import FIXTURES
-from handlab_core.guard import GuardedBackend
+from handlab_core.guard import ClampedBackend
 from handlab_core.hands import make_hand
 from handlab_core.types import Command
 from handlab_hardware.dynamixel import backend as module
 from handlab_hardware.dynamixel import units
-from handlab_hardware.dynamixel.backend import DynamixelStation
+from handlab_hardware.dynamixel.backend import DynamixelBackend
 from handlab_hardware.dynamixel.bus import Answer, Identity
 from handlab_hardware.dynamixel.emulator import EmulatorConfig, make_bus
 from handlab_hardware.dynamixel.emulator.physics import Motion
@@ -134,8 +134,8 @@ class Rig:
         monkeypatch.setattr(module, "ServoBus", lambda *_: self.wire)
         monkeypatch.setattr(module, "Guardian", lambda *_: None)
         file = replace(STATION, dynamixel=section)
-        self.station = DynamixelStation(CLAW, VALVE, file, lambda: 1000.0 + self.wire.now)
-        self.guard = GuardedBackend(CLAW, VALVE, self.station)
+        self.station = DynamixelBackend(CLAW, VALVE, file, lambda: 1000.0 + self.wire.now)
+        self.guard = ClampedBackend(CLAW, VALVE, self.station)
 
     @property
     def servo(self):
@@ -170,7 +170,7 @@ class Rig:
         return np.array(moved)
 
     def says(self):
-        return " ".join(self.station.health.problems)
+        return " ".join(self.station.motor_status.problems)
 
     def limp(self):
         return not any(servo.torque for servo in self.wire.bus.servos)
@@ -352,7 +352,7 @@ def test_on_the_wire_a_valve_beyond_half_a_turn_keeps_its_turn_through_a_reboot(
     live.until(lambda: live.station.read().fixture.q[0, 0] > 3.95, fixture=turn)
     live.station.reboot("valve")
     deadline = time.monotonic() + 5
-    while live.station.health.problems and time.monotonic() < deadline:
+    while live.station.motor_status.problems and time.monotonic() < deadline:
         live.step()
         time.sleep(0.005)
     live.step(cycles=2)
@@ -363,16 +363,17 @@ def test_on_the_wire_a_valve_that_restarts_while_the_adapter_is_away_keeps_its_t
     turn = Command(np.array([[4.0]]), np.array([[3.0]]))
     live.until(lambda: live.station.read().fixture.q[0, 0] > 3.95, fixture=turn)
     live.fault("unplug", seconds=0.3)
-    live.until(lambda: live.station.health.problems)
+    live.until(lambda: live.station.motor_status.problems)
     live.servo(50).reboot(live.port.bus.loop.time)
     deadline = time.monotonic() + 10
-    while live.station.health.problems and time.monotonic() < deadline:
+    while live.station.motor_status.problems and time.monotonic() < deadline:
         time.sleep(0.1)
         live.station._next_open = live.clock.now  # whenever a busy machine gets round to it
         live.step()
     live.step(cycles=5)
-    assert not live.station.health.problems
+    assert not live.station.motor_status.problems
     assert (
-        live.station.health.counts["servos_restarted"] + live.station.health.counts["turns_found"]
+        live.station.motor_status.counts["servos_restarted"]
+        + live.station.motor_status.counts["turns_found"]
     )
     assert live.station.read().fixture.q[0, 0] == pytest.approx(4.0, abs=0.1)

@@ -55,7 +55,7 @@ def test_also_while_a_servo_is_silent_and_its_group_holds(tapped):
     check(tapped, 30, q=0.3, fixture=FIXTURE)
     tapped.fault("dead", id=21)
     check(tapped, 30, q=-0.4, fixture=FIXTURE)
-    assert "holds" in " ".join(tapped.station.health.problems)
+    assert "holds" in " ".join(tapped.station.motor_status.problems)
     before = tapped.guard.sent[0].q.copy()
     check(tapped, 30, q=-0.4, fixture=FIXTURE)
     np.testing.assert_allclose(tapped.guard.sent[0].q, before, atol=1e-9)
@@ -70,7 +70,7 @@ def test_also_while_a_servo_is_hot(tapped):
     tapped.port.bus.loop.temperature[place] = 77
     for _ in range(200):
         heard = check(tapped, 1, q=0.2)
-        if tapped.station.health.hand.hot[2]:
+        if tapped.station.motor_status.hand.hot[2]:
             break
     assert 12 not in check(tapped, 3, q=0.2) and len(heard) >= 8
     assert tapped.guard.sent[0].effort[0, 2] == 0.0
@@ -84,14 +84,14 @@ def test_also_while_a_servo_restarts(tapped):
     for _ in range(200):
         check(tapped, 1, q=-0.2)
         time.sleep(0.003)
-    assert not tapped.station.health.problems
+    assert not tapped.station.motor_status.problems
     assert len(check(tapped, 1, q=-0.2)) == 9
 
 
 def test_also_when_the_adapter_is_gone_and_after_it_is_back(tapped):
     check(tapped, 20, q=0.2)
     tapped.fault("unplug", seconds=0.3)
-    tapped.until(lambda: tapped.station.health.problems, q=0.2)
+    tapped.until(lambda: tapped.station.motor_status.problems, q=0.2)
     tapped.tap.take()
     tapped.step(q=0.2)
     assert not tapped.guard.sent[0].effort.any() and not tapped.tap.take()

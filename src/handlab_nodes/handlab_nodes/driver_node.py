@@ -23,9 +23,9 @@ from std_srvs.srv import SetBool
 from handlab_core.backend import Hardware, make_backend
 from handlab_core.backend_table import BACKENDS, DEFAULT, backend_spec
 from handlab_core.errors import BadConfig, HandlabError, StationFault, StationTimeout, UnknownName
-from handlab_core.guard import GuardedBackend
+from handlab_core.guard import ClampedBackend
 from handlab_core.lockstep import FIXTURE, GUIDE, HAND
-from handlab_core.priority import hurry
+from handlab_core.priority import use_realtime_priority
 from handlab_core.types import Command, Reading
 from handlab_core.validation import Flag, NotNegative, OneOf, Positive, Text, checked
 from handlab_interfaces.srv import Calibrate, JointTorque, Reboot, Teleport
@@ -100,10 +100,10 @@ class DriverNode(LifecycleNode):
         self.params = params = read_params(self, DriverParams())
         self._spec = backend_spec(params.hardware)
         if not self._spec.simulated:
-            hurry()  # with all threads that it will start: one interpreter runs them all
+            use_realtime_priority()  # inherited by the threads that this process starts
         self._task = params.make_task()
         names = {HAND: list(self._task.hand.joints), FIXTURE: [self._task.fixture.joint]}
-        self._backend: GuardedBackend | None = None
+        self._backend: ClampedBackend | None = None
         self._hardware: Hardware | None = None
         self._pace: Pace | None = None
         self._next_try, self._why_closed = 0.0, ""
@@ -152,7 +152,7 @@ class DriverNode(LifecycleNode):
                 self._unusable = error
             return TransitionCallbackReturn.FAILURE
         self._hardware = backend if isinstance(backend, Hardware) else None
-        self._backend = GuardedBackend(task.hand, task.fixture, backend)
+        self._backend = ClampedBackend(task.hand, task.fixture, backend)
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -280,7 +280,7 @@ class DriverNode(LifecycleNode):
     def _publish(self, reading: Reading) -> None:
         assert self._backend is not None
         self._wire.publish(reading, self._backend)
-        if self._hardware is not None and self._report.has_news(self._hardware.health):
+        if self._hardware is not None and self._report.has_news(self._hardware.motor_status):
             self.report()
 
     # Services.
@@ -377,7 +377,7 @@ class DriverNode(LifecycleNode):
         if self._backend is None or self._pace is None:
             self._report.tell_idle(self._why_closed)
             return
-        health = None if self._hardware is None else self._hardware.health
+        health = None if self._hardware is None else self._hardware.motor_status
         self._report.tell(self._backend, self._pace, health, self._malformed)
         self._wire.publish_status(self._backend.read(), self._backend, health, self._malformed)
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from rclpy.node import Node
 
-from handlab_core.guard import GuardedBackend
-from handlab_core.health import StationHealth
+from handlab_core.guard import ClampedBackend
+from handlab_core.health import StationStatus
 from handlab_nodes import topics
 from handlab_nodes.diagnostics import ERROR, NOT_ACTIVE, OK, WARN, Diagnostics, strangers_among
 from handlab_nodes.pace import Pace, RealPace, percentile_ms
@@ -31,7 +31,7 @@ class DriverReport:
         self._counts: dict[str, int] = {}
         self._told_at = 0.0
 
-    def has_news(self, health: StationHealth) -> bool:
+    def has_news(self, health: StationStatus) -> bool:
         """Whether something happened to the motors that cannot wait for the next second."""
         news = health.problems != self._problems or dict(health.counts) != self._counts
         return news and time.monotonic() - self._told_at >= NEWS_PERIOD
@@ -41,7 +41,7 @@ class DriverReport:
         self._diagnostics.publish(ERROR if why else WARN, why or NOT_ACTIVE, {})
 
     def tell(
-        self, backend: GuardedBackend, pace: Pace, health: StationHealth | None, malformed: int
+        self, backend: ClampedBackend, pace: Pace, health: StationStatus | None, malformed: int
     ) -> None:
         """Tell how the station is, and who else sends commands.
 

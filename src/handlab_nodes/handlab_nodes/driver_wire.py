@@ -8,8 +8,8 @@ from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 
-from handlab_core.guard import GuardedBackend
-from handlab_core.health import GroupHealth, StationHealth
+from handlab_core.guard import ClampedBackend
+from handlab_core.health import GroupStatus, StationStatus
 from handlab_core.lockstep import FIXTURE, HAND
 from handlab_core.types import Array, Reading
 from handlab_interfaces.msg import HandStatus
@@ -77,7 +77,7 @@ class DriverWire:
         """Take the next reading for new, whatever its stamp."""
         self._stamps = dict.fromkeys(self._states, float("-inf"))
 
-    def publish(self, reading: Reading, backend: GuardedBackend) -> None:
+    def publish(self, reading: Reading, backend: ClampedBackend) -> None:
         """Tell what was measured, of each group only if it is new."""
         fresh = False
         for group, state in ((FIXTURE, reading.fixture), (HAND, reading.hand)):
@@ -134,7 +134,7 @@ class DriverWire:
             self._clock.repeat()
 
     def publish_status(
-        self, reading: Reading, backend: GuardedBackend, health: StationHealth | None, refused: int
+        self, reading: Reading, backend: ClampedBackend, health: StationStatus | None, refused: int
     ) -> None:
         """Tell how the motors are; without health, those of a simulation."""
         for group, publisher in self._status.items():
@@ -145,9 +145,9 @@ class DriverWire:
             message.commands_dropped = backend.dropped + refused
             publisher.publish(message)
 
-    def _status_msg(self, names: list[str], health: GroupHealth | None) -> HandStatus:
+    def _status_msg(self, names: list[str], health: GroupStatus | None) -> HandStatus:
         simulated = health is None
-        health = health or GroupHealth.unknown(len(names))
+        health = health or GroupStatus.unknown(len(names))
         return HandStatus(
             name=names,
             temperature=health.temperature.tolist(),

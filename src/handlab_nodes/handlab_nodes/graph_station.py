@@ -58,7 +58,7 @@ class GraphStation:
         BadConfig: lockstep through a controller, whose commands have no stamp to wait for.
     """
 
-    worlds = 1
+    num_envs = 1
 
     def __init__(
         self, node: Node, spinner: Spinner, task: Task, lockstep: bool, output: str = JOINT_STATE

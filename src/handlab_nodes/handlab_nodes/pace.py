@@ -20,7 +20,7 @@ import numpy as np
 from handlab_core import safety
 from handlab_core.errors import StationTimeout
 from handlab_core.fixtures import Fixture
-from handlab_core.guard import GuardedBackend
+from handlab_core.guard import ClampedBackend
 from handlab_core.hands import Hand
 from handlab_core.lockstep import GUIDE, HAND, Lockstep
 from handlab_core.types import Command, Reading
@@ -70,7 +70,7 @@ class Pace(Protocol):
 class LockstepPace:
     """Implements `Pace`: a step is made by the command that completes it."""
 
-    def __init__(self, backend: GuardedBackend, period: float, publish: Publish) -> None:
+    def __init__(self, backend: ClampedBackend, period: float, publish: Publish) -> None:
         self._backend, self._period, self._publish = backend, period, publish
         self._lockstep = Lockstep()
 
@@ -131,7 +131,7 @@ class RealPace:
         self,
         hand: Hand,
         fixture: Fixture,
-        backend: GuardedBackend,
+        backend: ClampedBackend,
         rate: float,
         publish: Publish,
         resting_rate: float,

@@ -26,7 +26,7 @@ from rclpy.task import Future
 
 from handlab_core.errors import HandlabError, StationTimeout
 from handlab_core.lifeline import REFUSED, end_with_supervisors, leave
-from handlab_core.priority import take_turns
+from handlab_core.priority import use_batch_scheduling
 from handlab_nodes.inbox import ANSWER
 
 POLL = 0.2
@@ -289,7 +289,7 @@ def run(*make_nodes: Callable[[], Node], args: list[str] | None = None) -> None:
         nodes = [make_node() for make_node in make_nodes]
         paced = [node.get_parameter("pace") for node in nodes if node.has_parameter("pace")]
         if any(pace.value == "lockstep" for pace in paced):
-            take_turns()
+            use_batch_scheduling()
         gc.freeze()  # what start-up has made stays; looking through it again would stop the world
         with Spinner(*nodes) as spinner, _parting():
             while True:

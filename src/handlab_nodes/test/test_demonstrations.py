@@ -126,7 +126,7 @@ def test_what_is_computed_from_the_bag_is_what_was_computed_live(recorded):
 def test_the_graph_shows_the_demonstrations_of_the_process(recorded):
     """One hand after another in this process, and through all nodes: bit for bit."""
     _, live = recorded
-    motions = demonstrate(TASK, Manner(noise=NOISE), 0, range(3), worlds=1)
+    motions = demonstrate(TASK, Manner(noise=NOISE), 0, range(3), num_envs=1)
     here = [to_episode(motion, TASK) for motion in motions]
     np.testing.assert_array_equal(live[0].trajectory.observations, here[0].trajectory.observations)
 

@@ -32,7 +32,7 @@ from handlab_nodes.graph_sampler import GraphSampler
 from handlab_nodes.graph_station import GraphStation
 from handlab_nodes.listener import Listener
 from handlab_nodes.spinner import Spinner
-from handlab_sim.worlds import Worlds
+from handlab_sim.worlds import MujocoBackend
 
 TASK = make_task("valve")
 RING = ("driver", "estimator", "reward", "reset")
@@ -89,7 +89,7 @@ def policy(version=3, task=TASK):
 
 
 def local_env(task=TASK, estimator="encoder"):
-    return Env(task, LocalStation(task, Worlds(task.hand, task.fixture), estimator))
+    return Env(task, LocalStation(task, MujocoBackend(task.hand, task.fixture), estimator))
 
 
 def assert_same(a, b):

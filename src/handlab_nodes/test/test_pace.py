@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handlab_core import safety
-from handlab_core.guard import GuardedBackend
+from handlab_core.guard import ClampedBackend
 from handlab_core.lockstep import HAND
 from handlab_core.tasks import make_task
 from handlab_nodes.pace import RealPace, next_due
-from handlab_sim.worlds import Worlds
+from handlab_sim.worlds import MujocoBackend
 
 PERIOD = 0.01  # s
 
@@ -37,7 +37,7 @@ def pace(monkeypatch):
     monkeypatch.setattr(safety, "COMMAND_TIMEOUT", 0.05)
     monkeypatch.setattr(safety, "RELEASE_TIMEOUT", 0.1)
     task, times = make_task("valve"), []
-    backend = GuardedBackend(task.hand, task.fixture, Worlds(task.hand, task.fixture))
+    backend = ClampedBackend(task.hand, task.fixture, MujocoBackend(task.hand, task.fixture))
 
     def publish(reading):
         times.append((time.monotonic(), float(reading.hand.stamp[0])))

@@ -25,7 +25,7 @@ from handlab_core.tasks import make_task
 from handlab_interfaces import msg as wire
 from handlab_nodes import convert, qos, topics
 from handlab_nodes.graph_sampler import GraphSampler
-from handlab_sim.worlds import Worlds
+from handlab_sim.worlds import MujocoBackend
 
 TASK = make_task("valve")
 NODES = ("driver", "estimator", "reward", "reset", "runner")
@@ -180,7 +180,7 @@ def test_in_lockstep_a_stranger_changes_no_number(graph, domain, told):
                 lambda: all(dropped(told, name).get(topic) for name, topic in DROPPED.items()),
                 "every node's report of what it dropped",
             )
-    env = Env(TASK, LocalStation(TASK, Worlds(TASK.hand, TASK.fixture)))
+    env = Env(TASK, LocalStation(TASK, MujocoBackend(TASK.hand, TASK.fixture)))
     for number, episode in enumerate([*quiet, *disturbed]):
         alone = rollout(env, policy(3), EpisodePlan(7, [number]))[0]
         for name in ("observations", "actions", "rewards", "errors"):

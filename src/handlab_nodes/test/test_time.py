@@ -30,7 +30,7 @@ from handlab_nodes.graph_station import GraphStation
 from handlab_nodes.spinner import Spinner
 from handlab_nodes.throttle import Throttle
 from handlab_sim.urdf import station_urdf
-from handlab_sim.worlds import Worlds
+from handlab_sim.worlds import MujocoBackend
 
 TASK = make_task("valve")
 CLOSED = GraphConfig(runner=False, learner=False)
@@ -230,7 +230,7 @@ def test_the_passive_joints_are_those_of_the_description_in_the_simulations_orde
     hand, fixture = make_hand("claw"), FIXTURES.make(name)
     known = {*hand.joints, fixture.joint, *fixture.passive}
     assert moving_joints(hand, fixture) == known
-    model = Worlds(hand, fixture).model
+    model = MujocoBackend(hand, fixture).model
     order = [model.joint(i).name for i in range(model.njnt)]
     assert [joint for joint in order if joint in fixture.passive] == list(fixture.passive)
 

@@ -64,7 +64,7 @@ class StationRenderer:
         return picture
 
     def bend(self, sprung: Array) -> None:
-        """Draw soft parts bent so from now on, (s,) rad as of `Worlds.sprung`; first straight."""
+        """Draw soft parts at the angles `MujocoBackend.sprung`, (s,) rad, from now on."""
         self.data.qpos[self._sprung_at] = sprung
 
     def _mark(self, goal: float) -> None:

@@ -1,6 +1,6 @@
 """A world whose hand is driven by torques: what stands behind an emulated hand on its bus.
 
-The same bodies, contacts and limits as `worlds.Worlds`, but the joints' controllers are outside, as
+Bodies, contacts and limits are those of `MujocoBackend`; the joints' controllers are outside, as
 with a hand that takes torques.
 """
 

@@ -30,7 +30,7 @@ UNSTABLE = [
 ]
 
 
-class Worlds:
+class MujocoBackend:
     """N simulated stations; implements `handlab_core.backend.Backend`.
 
     Args:
@@ -48,18 +48,18 @@ class Worlds:
         self,
         hand: Hand,
         fixture: Fixture,
-        worlds: int = 1,
+        num_envs: int = 1,
         threads: int = 1,
         config: SceneConfig | None = None,
         objects: Sequence[ObjectVariation] | None = None,
         after: float | None = None,
     ) -> None:
         config = config or SceneConfig()
-        self.hand, self.fixture, self.worlds = hand, fixture, worlds
+        self.hand, self.fixture, self.num_envs = hand, fixture, num_envs
         chosen = [ObjectVariation()] if objects is None else list(objects)
         models = {o: varied_model(hand, fixture, config, o) for o in dict.fromkeys(chosen)}
         self.model = models[chosen[0]]
-        self.batch = Batch(self.model, worlds, threads)
+        self.batch = Batch(self.model, num_envs, threads)
         if len(models) > 1:
             spread(self.batch, self.model, [models[o] for o in chosen])
         self._qpos, self._qvel = self.batch.bind("qpos"), self.batch.bind("qvel")
@@ -73,16 +73,16 @@ class Worlds:
         self._springs: tuple[Array, Array] | None = None  # of the joints, when somebody guides
         self._sprung_at = np.setdiff1d(np.arange(self.model.nq), self._qpos_at)
         begin = 0.0 if after is None else after + PLACING_TIME
-        self._time_ns = np.full(worlds, round(begin * NS_PER_S), dtype=np.int64)
+        self._time_ns = np.full(num_envs, round(begin * NS_PER_S), dtype=np.int64)
         self._timestep = float(self.model.opt.timestep)
-        self._place(np.arange(worlds), 0.0)
+        self._place(np.arange(num_envs), 0.0)
 
-    def reset(self, worlds: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
+    def reset(self, robots: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
         """Place the hand in its nominal pose and the object at an angle [rad], both at rest.
 
         Time goes on by PLACING_TIME.
         """
-        rows = np.arange(self.worlds) if worlds is None else worlds
+        rows = np.arange(self.num_envs) if robots is None else robots
         self._place(rows, object_angle)
         self._time_ns[rows] += round(PLACING_TIME * NS_PER_S)
         return self._reading(rows)
@@ -99,7 +99,7 @@ class Worlds:
         hand: Command,
         fixture: Command | None,
         period: float,
-        worlds: IntArray | None = None,
+        robots: IntArray | None = None,
     ) -> Reading:
         """Advance worlds by one period; see `Backend.step`.
 
@@ -107,7 +107,7 @@ class Worlds:
             StationFault: the simulation became unstable.
             BadConfig: the period is not a whole number of the simulation's steps.
         """
-        rows = EVERYONE if worlds is None else worlds
+        rows = EVERYONE if robots is None else robots
         substeps = self._substeps(period)
         self._ctrl[rows, :-1] = hand.q
         limit = np.minimum(hand.effort, self._limit[:-1])
@@ -118,7 +118,7 @@ class Worlds:
             self._ctrl[rows, -1] = fixture.q[:, 0]
             push = np.minimum(fixture.effort[:, 0], self._limit[-1])
             self._force_range[rows, -1, 0], self._force_range[rows, -1, 1] = -push, push
-        self.batch.step(ids=worlds, nstep=substeps)
+        self.batch.step(ids=robots, nstep=substeps)
         self._time_ns[rows] += round(period * NS_PER_S)
         if self.batch.warning.any() and self.batch.warning[:, UNSTABLE].any():
             sick = np.flatnonzero(self.batch.warning[:, UNSTABLE].any(axis=1))
@@ -135,15 +135,15 @@ class Worlds:
         sprung: Array = self._qpos[:, self._sprung_at]
         return sprung
 
-    def guide(self, q: Array, stiffness: Array, worlds: IntArray | None = None) -> None:
+    def guide(self, q: Array, stiffness: Array, robots: IntArray | None = None) -> None:
         """See `handlab_core.backend.Guidable`; the springs are the joints' own, in MuJoCo."""
-        rows = EVERYONE if worlds is None else worlds
+        rows = EVERYONE if robots is None else robots
         if self._springs is None:
             self._springs = self.batch.expand("jnt_stiffness"), self.batch.expand("qpos_spring")
         stiffnesses, rest = self._springs
-        joints = np.arange(self.worlds)[rows][:, None], self._joint_at[None, :-1]
+        joints = np.arange(self.num_envs)[rows][:, None], self._joint_at[None, :-1]
         stiffnesses[joints] = stiffness
-        rest[np.arange(self.worlds)[rows][:, None], self._qpos_at[None, :-1]] = q
+        rest[np.arange(self.num_envs)[rows][:, None], self._qpos_at[None, :-1]] = q
 
     def close(self) -> None:
         """Nothing to release."""
@@ -170,12 +170,12 @@ class Worlds:
 def make_backend(
     hand: str,
     fixture: str,
-    worlds: int = 1,
+    num_envs: int = 1,
     threads: int = 1,
     objects: Sequence[ObjectVariation] | None = None,
     after: float | None = None,
-) -> Worlds:
-    """Build simulated stations by name of hand and object; see `Worlds` for the arguments."""
-    return Worlds(
-        make_hand(hand), FIXTURES.make(fixture), worlds, threads, objects=objects, after=after
+) -> MujocoBackend:
+    """Build a backend by the names of hand and object; see `MujocoBackend` for the arguments."""
+    return MujocoBackend(
+        make_hand(hand), FIXTURES.make(fixture), num_envs, threads, objects=objects, after=after
     )

@@ -14,7 +14,7 @@ from handlab_core.types import Command
 from handlab_sim import pushing
 from handlab_sim.decor import goal_position
 from handlab_sim.scene import SceneConfig, build_spec
-from handlab_sim.worlds import Worlds
+from handlab_sim.worlds import MujocoBackend
 
 PERIOD = 0.1
 HUB = 0.02  # m, where the foam begins
@@ -80,17 +80,17 @@ def test_the_fixture_says_of_its_joint_what_the_urdf_says(hand, fixture):
 
 def test_a_world_stays_sane_under_random_commands(hand, fixture):
     """200 steps, each with new targets for all joints; at times the object's motor pulls, too."""
-    worlds, rng = Worlds(hand, fixture, 2), np.random.default_rng(0)
+    backend, rng = MujocoBackend(hand, fixture, 2), np.random.default_rng(0)
     reach = bent = 0.0
     for t in range(200):
         q = hand.target(rng.uniform(-1, 1, (2, hand.n)))
         pull = Command(rng.uniform(-3, 3, (2, 1)), np.full((2, 1), fixture.max_effort))
         motor = pull if t % 40 < 10 else None
-        reading = worlds.step(Command(q, np.full((2, hand.n), np.inf)), motor, PERIOD)
+        reading = backend.step(Command(q, np.full((2, hand.n), np.inf)), motor, PERIOD)
         assert np.isfinite(reading.hand.q).all() and np.isfinite(reading.fixture.q).all()
         assert np.abs(reading.hand.qd).max() < 100 and np.abs(reading.fixture.qd).max() < 100
         reach = max(reach, np.abs(reading.fixture.q).max())
-        bent = max(bent, np.abs(worlds.sprung).max(initial=0.0))
+        bent = max(bent, np.abs(backend.sprung).max(initial=0.0))
     assert 0.1 < reach < fixture.upper + 0.1
     if fixture.softness is not None:
         assert 0.05 < bent < 1.2
@@ -141,12 +141,12 @@ def test_a_dent_in_foam_is_as_deep_as_hertz_says(foam):
 
 
 def test_foam_straightens_when_it_is_let_go(hand, foam):
-    worlds = Worlds(hand, foam)
-    worlds.batch.bind("qpos")[0, worlds._sprung_at] = 0.5
-    np.testing.assert_array_equal(worlds.sprung, np.full((1, 6), 0.5))
+    backend = MujocoBackend(hand, foam)
+    backend.batch.bind("qpos")[0, backend._sprung_at] = 0.5
+    np.testing.assert_array_equal(backend.sprung, np.full((1, 6), 0.5))
     for _ in range(5):
-        worlds.step(Command(hand.nominal[None], hand.max_effort[None]), None, PERIOD)
-    assert np.abs(worlds.sprung).max() < 0.01
+        backend.step(Command(hand.nominal[None], hand.max_effort[None]), None, PERIOD)
+    assert np.abs(backend.sprung).max() < 0.01
 
 
 def test_a_spring_without_a_joint_is_refused(hand, foam):
@@ -157,10 +157,10 @@ def test_a_spring_without_a_joint_is_refused(hand, foam):
 
 @pytest.mark.parametrize("angle", np.linspace(-4.0, 4.0, 9))
 def test_the_block_stays_at_any_angle(hand, angle):
-    worlds = Worlds(hand, FIXTURES.make("flip"))
-    worlds.reset(None, angle)
+    backend = MujocoBackend(hand, FIXTURES.make("flip"))
+    backend.reset(None, angle)
     for _ in range(20):
-        reading = worlds.step(Command(hand.nominal[None], hand.max_effort[None]), None, PERIOD)
+        reading = backend.step(Command(hand.nominal[None], hand.max_effort[None]), None, PERIOD)
     assert reading.fixture.q[0, 0] == pytest.approx(angle, abs=1e-4)
 
 

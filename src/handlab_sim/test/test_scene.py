@@ -15,7 +15,7 @@ from handlab_core.hands import HANDS, make_hand
 from handlab_core.types import Command
 from handlab_sim.scene import SceneConfig, build_spec
 from handlab_sim.urdf import station_urdf
-from handlab_sim.worlds import Worlds
+from handlab_sim.worlds import MujocoBackend
 
 
 @pytest.fixture(params=product(sorted(HANDS), sorted(FIXTURES)), ids="-".join)
@@ -140,15 +140,15 @@ def test_every_contact_the_allegro_hand_has_is_looked_for(allegro):
 
 def test_fingers_of_the_claw_do_collide(claw):
     """Two fingers told to meet in the middle are stopped by each other, not by their targets."""
-    worlds = Worlds(*claw)
-    data = worlds.batch.bind("ncon")
+    backend = MujocoBackend(*claw)
+    data = backend.batch.bind("ncon")
     target = np.tile([0.0, np.pi / 3, np.pi / 2], 3)[None]
     touched = False
     for _ in range(30):
-        worlds.step(Command(target, np.full((1, 9), np.inf)), None, 0.1)
+        backend.step(Command(target, np.full((1, 9), np.inf)), None, 0.1)
         touched |= bool(data[0] > 0)
     assert touched
-    assert np.abs(worlds.read().hand.q - target).max() > 0.1
+    assert np.abs(backend.read().hand.q - target).max() > 0.1
 
 
 def test_the_allegro_hand_rests_free_of_the_object_and_reaches_every_side_of_it(allegro):
@@ -175,9 +175,9 @@ def test_the_allegro_hand_rests_free_of_the_object_and_reaches_every_side_of_it(
 
 def test_the_allegro_hand_holds_still_against_gravity(allegro):
     hand, fixture = allegro
-    worlds = Worlds(hand, fixture)
+    backend = MujocoBackend(hand, fixture)
     for _ in range(20):
-        reading = worlds.step(Command(hand.nominal[None], hand.max_effort[None]), None, 0.1)
+        reading = backend.step(Command(hand.nominal[None], hand.max_effort[None]), None, 0.1)
     assert np.abs(reading.hand.q - hand.nominal).max() < np.deg2rad(3.0)
     assert np.abs(reading.hand.qd).max() < 1e-3
     assert reading.fixture.q[0, 0] == pytest.approx(0.0, abs=1e-6)

@@ -9,7 +9,7 @@ from handlab_core.hands import HANDS, make_hand
 from handlab_core.types import Command
 from handlab_sim.scene import SceneConfig
 from handlab_sim.torque_world import TIMESTEP, TorqueWorld
-from handlab_sim.worlds import Worlds
+from handlab_sim.worlds import MujocoBackend
 
 
 @pytest.fixture(params=sorted(HANDS))
@@ -18,9 +18,9 @@ def hand(request):
 
 
 def test_the_hands_own_controller_outside_moves_it_as_inside(hand):
-    """PD on this world's readings follows the targets as the position servos of `Worlds` do."""
+    """PD control outside the world follows targets as the actuators of `MujocoBackend` do."""
     valve, target = FIXTURES.make("valve"), 0.8 * hand.nominal + 0.2 * hand.target(np.zeros(hand.n))
-    inside = Worlds(hand, valve, config=SceneConfig(timestep=TIMESTEP))
+    inside = MujocoBackend(hand, valve, config=SceneConfig(timestep=TIMESTEP))
     outside = TorqueWorld(hand, valve)
     q, qd = hand.nominal, np.zeros(hand.n)
     for _ in range(20):

@@ -12,7 +12,7 @@ from handlab_core.types import Command
 from handlab_core.variation import ObjectVariation
 from handlab_sim.scene import SceneConfig, build_spec
 from handlab_sim.varied import varied_model
-from handlab_sim.worlds import Worlds
+from handlab_sim.worlds import MujocoBackend
 
 TASK = make_task("valve")
 PERIOD = 0.1
@@ -95,15 +95,15 @@ def test_what_an_object_does_not_have_cannot_be_varied():
         varied_model(TASK.hand, bare, SceneConfig(), ObjectVariation(lobes=4))
 
 
-def moved(worlds, steps=15):
+def moved(backend, steps=15):
     """Push the object by hand and motor and tell how it went, every world alike."""
     rng, n = np.random.default_rng(0), TASK.hand.n
     readings = []
     for _ in range(steps):
-        q = np.repeat(TASK.hand.target(rng.uniform(-1, 1, (1, n))), worlds.worlds, axis=0)
+        q = np.repeat(TASK.hand.target(rng.uniform(-1, 1, (1, n))), backend.num_envs, axis=0)
         hand = Command(q, np.full(q.shape, np.inf))
         fixture = Command(np.full((len(q), 1), 2.0), np.full((len(q), 1), 0.3))
-        readings.append(worlds.step(hand, fixture, PERIOD).fixture.q[:, 0])
+        readings.append(backend.step(hand, fixture, PERIOD).fixture.q[:, 0])
     return np.array(readings)
 
 
@@ -115,16 +115,18 @@ def test_objects_side_by_side_move_as_each_does_alone():
         ObjectVariation(scale=0.7, friction=0.4),
         ObjectVariation(damping=3.0),
     ]
-    many = moved(Worlds(TASK.hand, TASK.fixture, 4, 2, objects=objects))
-    alone = [moved(Worlds(TASK.hand, TASK.fixture, objects=[o])) for o in objects]
+    many = moved(MujocoBackend(TASK.hand, TASK.fixture, 4, 2, objects=objects))
+    alone = [moved(MujocoBackend(TASK.hand, TASK.fixture, objects=[o])) for o in objects]
     np.testing.assert_array_equal(many, np.concatenate(alone, axis=1))
     assert len(np.unique(many[-1])) == 4
-    np.testing.assert_array_equal(many[:, :1], moved(Worlds(TASK.hand, TASK.fixture)))
+    np.testing.assert_array_equal(many[:, :1], moved(MujocoBackend(TASK.hand, TASK.fixture)))
 
 
 def test_other_numbers_of_lobes_do_not_go_side_by_side():
     with pytest.raises(BadConfig, match="the same number of lobes"):
-        Worlds(TASK.hand, TASK.fixture, 2, objects=[ObjectVariation(), ObjectVariation(lobes=4)])
+        MujocoBackend(
+            TASK.hand, TASK.fixture, 2, objects=[ObjectVariation(), ObjectVariation(lobes=4)]
+        )
 
 
 @pytest.mark.parametrize("name", sorted(FIXTURES))

@@ -10,13 +10,13 @@ from handlab_core.backend_table import BACKENDS
 from handlab_core.env import Env
 from handlab_core.episode import EpisodePlan
 from handlab_core.errors import BadConfig, ResetFailed, UnknownName
-from handlab_core.guard import GuardedBackend
+from handlab_core.guard import ClampedBackend
 from handlab_core.policy import GaussianPolicy
 from handlab_core.rollout import rollout
 from handlab_core.station import LocalStation
 from handlab_core.tasks import TASKS, make_task
 from handlab_core.types import Command
-from handlab_sim.worlds import PLACING_TIME, Worlds
+from handlab_sim.worlds import PLACING_TIME, MujocoBackend
 
 PERIOD = 0.1
 
@@ -26,12 +26,12 @@ def task(request):
     return make_task(request.param)
 
 
-def worlds(task, count=1, threads=1):
-    return Worlds(task.hand, task.fixture, count, threads)
+def backend(task, count=1, threads=1):
+    return MujocoBackend(task.hand, task.fixture, count, threads)
 
 
 def env(task, count=1, teleport=False):
-    return Env(task, LocalStation(task, worlds(task, count)), teleport)
+    return Env(task, LocalStation(task, backend(task, count)), teleport)
 
 
 def push(task, q, effort=np.inf):
@@ -49,13 +49,13 @@ def random_policy(task, seed=0):
 
 def test_a_backend_is_made_by_name(task):
     made = make_backend("mujoco", hand=task.hand_name, fixture=task.fixture_name)
-    assert made.worlds == 1
+    assert made.num_envs == 1
     with pytest.raises(UnknownName, match=", ".join(sorted(BACKENDS))):
         make_backend("nothing")
 
 
 def test_time_goes_on_by_the_period_and_exactly_so(task):
-    w = worlds(task, 2)
+    w = backend(task, 2)
     for _ in range(30):
         reading = w.step(push(task, [task.hand.nominal] * 2), None, PERIOD)
     np.testing.assert_array_equal(reading.hand.stamp, [3.0, 3.0])
@@ -65,7 +65,7 @@ def test_time_goes_on_by_the_period_and_exactly_so(task):
 
 
 def test_worlds_that_are_not_stepped_stand_still(task):
-    w = worlds(task, 3)
+    w = backend(task, 3)
     rng = np.random.default_rng(0)
     before = w.read()
     some = np.array([0, 2])
@@ -78,7 +78,7 @@ def test_worlds_that_are_not_stepped_stand_still(task):
 
 def test_a_world_does_not_depend_on_its_neighbours(task):
     """World 3 of 5 moves as the only world does, bit for bit."""
-    many, one, rng = worlds(task, 5, threads=2), worlds(task), np.random.default_rng(1)
+    many, one, rng = backend(task, 5, threads=2), backend(task), np.random.default_rng(1)
     for _ in range(20):
         q = task.hand.target(rng.uniform(-1, 1, (5, task.hand.n)))
         a, b = many.step(push(task, q), None, PERIOD), one.step(push(task, q[3:4]), None, PERIOD)
@@ -87,7 +87,7 @@ def test_a_world_does_not_depend_on_its_neighbours(task):
 
 
 def test_a_released_joint_is_limp_and_a_weak_one_gives_way(task):
-    w = worlds(task)
+    w = backend(task)
     target = task.hand.nominal[None] + 0.4 * np.where(task.hand.nominal > 0, -1, 1)
     reading = w.step(push(task, target, effort=0.0), None, PERIOD)
     assert np.abs(reading.hand.effort).max() == 0
@@ -96,7 +96,7 @@ def test_a_released_joint_is_limp_and_a_weak_one_gives_way(task):
 
 
 def test_the_fixtures_motor_turns_the_object_only_when_engaged(task):
-    w, home = worlds(task), push(task, task.hand.nominal[None])
+    w, home = backend(task), push(task, task.hand.nominal[None])
     goal = Command(np.array([[0.5]]), np.array([[np.inf]]))
     for _ in range(10):
         w.step(home, None, PERIOD)
@@ -107,14 +107,14 @@ def test_the_fixtures_motor_turns_the_object_only_when_engaged(task):
 
 
 def test_placing_takes_the_time_a_person_needs(task):
-    w = worlds(task, 2)
+    w = backend(task, 2)
     reading = w.reset(None, np.array([0.3, -0.2]))
     np.testing.assert_array_equal(reading.fixture.q[:, 0], [0.3, -0.2])
     np.testing.assert_array_equal(reading.hand.stamp, [PLACING_TIME] * 2)
 
 
 def test_a_guarded_backend_counts_what_it_had_to_change(task):
-    guarded = GuardedBackend(task.hand, task.fixture, worlds(task))
+    guarded = ClampedBackend(task.hand, task.fixture, backend(task))
     wild = np.full((1, task.hand.n), 99.0)
     wild[0, 0] = np.nan
     reading = guarded.step(push(task, wild), None, PERIOD)
@@ -192,7 +192,7 @@ def test_resets_by_motor_succeed_from_wherever_episodes_end(task):
 
 def test_a_blocked_hand_fails_its_reset_with_a_name(task):
     """A joint whose servo has no strength never arrives."""
-    w = worlds(task)
+    w = backend(task)
     e = Env(task, LocalStation(task, w))
     e.reset(0, np.array([0]))
     e.step(np.ones((1, task.hand.n)))
@@ -205,7 +205,7 @@ def test_a_blocked_hand_fails_its_reset_with_a_name(task):
 
 def test_a_smooth_action_is_half_the_last_and_half_the_new():
     task = replace(make_task("valve"), smoothing=0.5)
-    env = Env(task, LocalStation(task, Worlds(task.hand, task.fixture)), teleport=True)
+    env = Env(task, LocalStation(task, MujocoBackend(task.hand, task.fixture)), teleport=True)
     env.reset(0, np.array([0]))
     expected = task.hand.normalise(task.hand.nominal)
     for asked in (1.0, -0.4):

@@ -48,7 +48,7 @@ RATIO = 8.0
 
 MAIN, SCRATCH = "dapg", "scratch"
 
-WORLDS = 5
+NUM_ENVS = 5
 """Side by side: as many as an iteration of DAPG has episodes."""
 
 TEACHER = Manner(noise=0.02)
@@ -185,7 +185,7 @@ def _learn(root: str, name: str, variant_name: str, seed: int) -> dict[str, Any]
         demos="shown by the scripted teacher" if demonstrations else "",
     )  # fmt: skip
     folder = RunFolder.create(Path(root, variant_name), config, datetime.now())
-    sampler, first = (local_sampler(config.make_task(), WORLDS, 1) for _ in range(2))
+    sampler, first = (local_sampler(config.make_task(), NUM_ENVS, 1) for _ in range(2))
     summary = Trainer(folder, sampler, demonstrations=demonstrations, first_sampler=first).run()
     summary["curve"] = Curve.of_rows(folder.metrics(), "strict_success_rate").pairs()
     summary["demonstrated_s"] = sum(e.time.robot_s for e in demonstrations)

@@ -34,12 +34,12 @@ from handlab_core.types import Array, Command, IntArray, Reading
 from handlab_learning import checkpoint
 from handlab_learning.evaluate import ON_REQUEST
 from handlab_learning.run_config import RunConfig
-from handlab_sim.worlds import Worlds
+from handlab_sim.worlds import MujocoBackend
 
 LIMIT = 0.1
 """rad, ROBEL's strict tolerance: what is to be told apart by the camera."""
 
-WORLDS, ROUNDS = 10, 5
+NUM_ENVS, ROUNDS = 10, 5
 """Episodes are their product, with either estimator."""
 
 TWO_SIDED_95 = 1.96
@@ -63,7 +63,7 @@ def measure(seed: int) -> Result:
 
 def figures(task: Task, policy: GaussianPolicy, seed: int) -> Result:
     """The same for a policy that is there already."""
-    details: dict[str, Any] = {"episodes": WORLDS * ROUNDS}
+    details: dict[str, Any] = {"episodes": NUM_ENVS * ROUNDS}
     tracks: list[Track] = []
     for name in sorted(ESTIMATORS):
         success, made = _act(task, policy, seed, name)
@@ -75,22 +75,22 @@ def figures(task: Task, policy: GaussianPolicy, seed: int) -> Result:
     return Result(details["camera"]["rms_error"], LIMIT, "rad", details)
 
 
-class _Watched(Worlds):
+class _Watched(MujocoBackend):
     """Worlds that remember where their objects truly were."""
 
     def __init__(self, task: Task) -> None:
-        super().__init__(task.hand, task.fixture, WORLDS, threads=2)
-        self.tracks: list[Track] = [[(0.0, 0.0)] for _ in range(WORLDS)]
+        super().__init__(task.hand, task.fixture, NUM_ENVS, threads=2)
+        self.tracks: list[Track] = [[(0.0, 0.0)] for _ in range(NUM_ENVS)]
 
     def step(
         self,
         hand: Command,
         fixture: Command | None,
         period: float,
-        worlds: IntArray | None = None,
+        robots: IntArray | None = None,
     ) -> Reading:
-        reading = super().step(hand, fixture, period, worlds)
-        rows = range(self.worlds) if worlds is None else worlds.tolist()
+        reading = super().step(hand, fixture, period, robots)
+        rows = range(self.num_envs) if robots is None else robots.tolist()
         stamps, angles = reading.fixture.stamp.tolist(), reading.fixture.q[:, 0].tolist()
         for row, stamp, angle in zip(rows, stamps, angles, strict=True):
             self.tracks[row].append((stamp, angle))
@@ -101,22 +101,22 @@ def _act(
     task: Task, policy: GaussianPolicy, seed: int, estimator: str
 ) -> tuple[dict[str, Any], list[Track]]:
     """Success, as it is told by the estimator and as it truly is, and the tracks of the objects."""
-    worlds = _Watched(task)
-    env = Env(task, LocalStation(task, worlds, estimator))
+    backend = _Watched(task)
+    env = Env(task, LocalStation(task, backend, estimator))
     told, true = [], []
-    for first in range(ON_REQUEST, ON_REQUEST + WORLDS * ROUNDS, WORLDS):
+    for first in range(ON_REQUEST, ON_REQUEST + NUM_ENVS * ROUNDS, NUM_ENVS):
         angles: list[Array] = []
-        plan = EpisodePlan(seed, range(first, first + WORLDS), deterministic=True)
+        plan = EpisodePlan(seed, range(first, first + NUM_ENVS), deterministic=True)
         done = rollout(
             env, policy, plan,
-            on_step=lambda _, kept=angles: kept.append(worlds.read().fixture.q[:, 0]),
+            on_step=lambda _, kept=angles: kept.append(backend.read().fixture.q[:, 0]),
         )  # fmt: skip
         for i, episode in enumerate(done):
             told.append(episode.success)
             errors = np.array([row[i] for row in angles]) - episode.trajectory.goal_angle
             true.append(task.succeeded(errors)[0])
     rates = {"success_rate": float(np.mean(told)), "true_success_rate": float(np.mean(true))}
-    return rates, worlds.tracks
+    return rates, backend.tracks
 
 
 @dataclass

@@ -43,7 +43,7 @@ def measure(seed: int) -> Result:
         with running_sampler(task, learner=True, compose=True) as composed:
             _speed(composed, task, seed, range(1))
             for i in range(ROUNDS):
-                ring, polite = _ring(), _ring("take_turns")
+                ring, polite = _ring(), _ring("use_batch_scheduling")
                 episodes = range(1 + i * EPISODES, 1 + (i + 1) * EPISODES)
                 speeds = [_speed(sampler, task, seed, episodes) for sampler in (apart, composed)]
                 rounds.append((*speeds, ring, polite))

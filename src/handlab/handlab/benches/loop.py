@@ -15,7 +15,7 @@ from handlab.emulation import emulated_graph
 from handlab.graph import GraphConfig
 from handlab.task_kinds import local_sampler
 from handlab_core.episode import EpisodePlan
-from handlab_core.priority import hurry
+from handlab_core.priority import use_realtime_priority
 from handlab_core.tasks import make_task
 from handlab_learning.algorithms.npg import Npg, NpgConfig
 from handlab_nodes.pace import REMEMBERED, percentile_ms
@@ -66,7 +66,9 @@ def _rounds() -> list[Pair]:
 
 
 def _round(spinner: Spinner, told: dict[str, float]) -> Pair:
-    with ThreadPoolExecutor(1, initializer=hurry) as own:  # of the driver's priority
+    with ThreadPoolExecutor(
+        1, initializer=use_realtime_priority
+    ) as own:  # of the driver's priority
         bare = percentile_ms(own.submit(_sleep_in_a_loop).result(), PERCENT)
     told.clear()
     spinner.wait(lambda: KEY in told, "the driver's report")

@@ -10,7 +10,7 @@ from handlab_core.rollout import rollout
 from handlab_core.station import LocalStation
 from handlab_core.tasks import make_task
 from handlab_learning.algorithms.npg import Npg, NpgConfig
-from handlab_sim.worlds import Worlds
+from handlab_sim.worlds import MujocoBackend
 
 EPISODES = 20
 
@@ -21,7 +21,7 @@ def measure(seed: int, compose: bool = False) -> Result:
     policy = Npg(task.spaces, NpgConfig(), seed).policy()
     with running_sampler(task, compose=compose) as sampler:
         far = list(sampler.sample(policy, EpisodePlan(seed, range(EPISODES))))
-    env = Env(task, LocalStation(task, Worlds(task.hand, task.fixture)))
+    env = Env(task, LocalStation(task, MujocoBackend(task.hand, task.fixture)))
     near = [rollout(env, policy, EpisodePlan(seed, [i]))[0] for i in range(EPISODES)]
     mismatches = compared = 0
     for a, b in zip(far, near, strict=True):

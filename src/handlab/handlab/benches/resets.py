@@ -23,9 +23,9 @@ from handlab_core.tasks import TASKS, Task, make_task
 from handlab_core.types import Array, Command
 from handlab_learning import checkpoint
 from handlab_learning.run_config import RunConfig
-from handlab_sim.worlds import Worlds
+from handlab_sim.worlds import MujocoBackend
 
-WORLDS, ROUNDS = 50, 21
+NUM_ENVS, ROUNDS = 50, 21
 """Of each task: their product is the number of resets, a third of each kind."""
 
 LIMIT = 0.995
@@ -95,16 +95,16 @@ def measure(seed: int) -> Result:
 def count_resets(task: Task, seed: int) -> Count:
     """Leave hands in every kind of trouble and reset them."""
     learned = half_trained(task, seed)
-    station = LocalStation(task, Worlds(task.hand, task.fixture, WORLDS, threads=2))
+    station = LocalStation(task, MujocoBackend(task.hand, task.fixture, NUM_ENVS, threads=2))
     env, count, rng = Env(task, station, teleport=True), Count(), np.random.default_rng(seed)
     for i in range(ROUNDS):
-        episodes = np.arange(i * WORLDS, (i + 1) * WORLDS)
+        episodes = np.arange(i * NUM_ENVS, (i + 1) * NUM_ENVS)
         observation, _ = env.reset(seed, episodes)
         if i % 3 == 0:
             tangle(station, rng)
         else:
             play(env, observation, learned if i % 3 == 1 else wild(task, rng), rng)
-        angles = [task.start(seed, int(n) + WORLDS).object_angle for n in episodes]
+        angles = [task.start(seed, int(n) + NUM_ENVS).object_angle for n in episodes]
         resets = [MotorReset(task.hand, task.fixture, angle) for angle in angles]
         for reset, tick in zip(resets, station.drive(resets), strict=True):
             count.add(reset, tick)
@@ -114,13 +114,13 @@ def count_resets(task: Task, seed: int) -> Count:
 def play(env: Env, observation: Array, policy: GaussianPolicy, rng: np.random.Generator) -> None:
     """Let a policy act until a random time."""
     for _ in range(int(rng.integers(1, env.task.steps + 1))):
-        noise = rng.standard_normal((env.worlds, env.hand.n))
+        noise = rng.standard_normal((env.num_envs, env.hand.n))
         observation = env.step(policy.act(observation, noise)).observation
 
 
 def tangle(station: LocalStation, rng: np.random.Generator) -> None:
     """Send fingers to random places, at every other one with the object dragged elsewhere."""
-    hand, fixture, n = station.hand, station.fixture, station.worlds
+    hand, fixture, n = station.hand, station.fixture, station.num_envs
     full = np.broadcast_to(hand.max_effort, (n, hand.n))
     for place in range(PLACES):
         q = hand.target(rng.uniform(-1.0, 1.0, (n, hand.n)))
@@ -153,5 +153,5 @@ def half_trained(task: Task, seed: int) -> GaussianPolicy:
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="handlab-") as scratch:
         folder = training.new_run(config, Path(scratch))
-        training.train(folder, resume=False, worlds=20)
+        training.train(folder, resume=False, num_envs=20)
         return checkpoint.load(folder.path).policy()

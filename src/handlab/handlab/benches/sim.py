@@ -9,9 +9,9 @@ from handlab.benches.result import Result
 from handlab_core.env import Env
 from handlab_core.station import LocalStation
 from handlab_core.tasks import Task, make_task
-from handlab_sim.worlds import Worlds
+from handlab_sim.worlds import MujocoBackend
 
-WORLDS, THREADS = 64, 2
+NUM_ENVS, THREADS = 64, 2
 ROUNDS = 5
 
 
@@ -26,7 +26,7 @@ def measure(seed: int) -> Result:
     value = statistics.median(whole for whole, _ in pairs)
     ratio = statistics.median(whole / bare for whole, bare in pairs)
     details = {
-        "worlds": WORLDS,
+        "worlds": NUM_ENVS,
         "threads": THREADS,
         "rounds": [list(p) for p in pairs],
         "seed": seed,
@@ -35,13 +35,13 @@ def measure(seed: int) -> Result:
 
 
 def _pair(task: Task, seed: int) -> tuple[float, float]:
-    worlds = Worlds(task.hand, task.fixture, WORLDS, THREADS)
-    batch, substeps = worlds.batch, round(task.period / worlds.model.opt.timestep)
-    env = Env(task, LocalStation(task, worlds))
-    env.reset(seed, np.arange(WORLDS))
+    backend = MujocoBackend(task.hand, task.fixture, NUM_ENVS, THREADS)
+    batch, substeps = backend.batch, round(task.period / backend.model.opt.timestep)
+    env = Env(task, LocalStation(task, backend))
+    env.reset(seed, np.arange(NUM_ENVS))
     start, controls = batch.state.copy(), []
     rng = np.random.default_rng(seed)
-    actions = rng.uniform(-1, 1, (task.steps, WORLDS, task.hand.n))
+    actions = rng.uniform(-1, 1, (task.steps, NUM_ENVS, task.hand.n))
     ctrl = batch.bind("ctrl")
     began = time.perf_counter()
     for action in actions:
@@ -54,5 +54,5 @@ def _pair(task: Task, seed: int) -> tuple[float, float]:
         ctrl[:] = control
         batch.step(nstep=substeps)
     bare = time.perf_counter() - began
-    steps = WORLDS * task.steps
+    steps = NUM_ENVS * task.steps
     return steps / whole, steps / bare

@@ -125,7 +125,7 @@ def _learn(root: str, name: str, seed: int) -> tuple[dict[str, Any], Curve]:
     hours = ASKED.get(name, Asked()).give_up
     config = RunConfig(name, backend="sim", seed=seed, until="strict", max_hours=hours)
     folder: RunFolder = training.new_run(config, Path(root))
-    summary = training.train(folder, resume=False, worlds=1, threads=1)
+    summary = training.train(folder, resume=False, num_envs=1, threads=1)
     keys = ("task", "seed", "robot_hours_to_success", "robot_hours_to_strict_success", "wall_s")
     print(json.dumps({key: summary[key] for key in keys}), file=sys.stderr, flush=True)
     return summary, Curve.of_rows(folder.metrics())

@@ -66,7 +66,7 @@ def _learn_all(root: str, seeds: list[int], backend: str, until: str) -> list[di
 def _learn(root: str, seed: int, backend: str, until: str) -> dict[str, Any]:
     config = RunConfig(backend=backend, seed=seed, until=until)
     folder = training.new_run(config, Path(root, backend))
-    summary = training.train(folder, resume=False, worlds=1, threads=1)
+    summary = training.train(folder, resume=False, num_envs=1, threads=1)
     keys = ("seed", "backend", "robot_hours_to_success", "robot_hours_to_strict_success", "wall_s")
     print(json.dumps({key: summary[key] for key in keys}), file=sys.stderr, flush=True)
     return summary

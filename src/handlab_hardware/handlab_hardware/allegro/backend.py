@@ -23,7 +23,7 @@ from handlab_core.errors import BadConfig, StationFault, StationTimeout
 from handlab_core.fixtures import FIXTURES
 from handlab_core.hands import Hand, make_hand
 from handlab_core.hands.allegro import SIDE
-from handlab_core.health import GroupHealth, StationHealth
+from handlab_core.health import GroupStatus, StationStatus
 from handlab_core.types import Array, Command, IntArray, JointState, Reading
 from handlab_hardware.allegro.config import HAND, AllegroConfig
 from handlab_hardware.allegro.driver import HandDriver, Measurement
@@ -58,7 +58,7 @@ Clock = Callable[[], float]
 log = logging.getLogger(__name__)
 
 
-class AllegroHand:
+class AllegroBackend:
     """One Allegro hand; implements `handlab_core.backend.Hardware`.
 
     The fixture is another driver's: its reading here is NaN and its stamp never advances.
@@ -73,7 +73,7 @@ class AllegroHand:
         StationTimeout: the hand, or a finger of it, does not answer.
     """
 
-    worlds = 1
+    num_envs = 1
     delivered = False
 
     def __init__(self, hand: Hand, config: AllegroConfig, clock: Clock = time.monotonic) -> None:
@@ -102,7 +102,7 @@ class AllegroHand:
 
     # Four verbs.
 
-    def reset(self, worlds: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
+    def reset(self, robots: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
         """Raise StationFault: no hardware can be placed at once."""
         raise StationFault("a real hand cannot be placed; use the reset that moves it")
 
@@ -111,7 +111,7 @@ class AllegroHand:
         hand: Command,
         fixture: Command | None,
         period: float,
-        worlds: IntArray | None = None,
+        robots: IntArray | None = None,
     ) -> Reading:
         """Hand targets to the driver's thread and return the newest reading, without waiting.
 
@@ -158,7 +158,7 @@ class AllegroHand:
         with self._lock:
             self._driver.engage(True)
         if not self._wait_for(lambda: self._driver.engaged, ENGAGE_TIMEOUT):
-            why = "; ".join(self.health.problems) or "no whole sets of finger frames come"
+            why = "; ".join(self.motor_status.problems) or "no whole sets of finger frames come"
             self.deactivate()
             raise StationFault(f"the hand on {self._config.channel} does not engage: {why}")
 
@@ -170,7 +170,7 @@ class AllegroHand:
             self._dismiss()  # else the hand may hold a torque that nobody takes back
 
     @property
-    def health(self) -> StationHealth:
+    def motor_status(self) -> StationStatus:
         """What is known of the hand; nothing is known of the fixture."""
         with self._lock:
             now, driver = self._now(), self._driver
@@ -181,7 +181,7 @@ class AllegroHand:
             n = self._hand.n
             status = 0 if driver.info is None else int(driver.info.status) & ~1
             errors = driver.errors
-            group = GroupHealth(
+            group = GroupStatus(
                 temperature=driver.temperature.copy(),
                 voltage=np.full(n, np.nan),
                 hardware_error=tuple(int(bits) or status for bits in errors),
@@ -191,7 +191,7 @@ class AllegroHand:
                 pause=driver.pause,
             )
             counts = {**driver.counts, **self._wire.counts, **self.counts}
-        return StationHealth(group, GroupHealth.unknown(1), problems, (), counts)
+        return StationStatus(group, GroupStatus.unknown(1), problems, (), counts)
 
     def reboot(self, joint: str) -> None:
         """Raise StationFault: the protocol has no such message."""
@@ -367,7 +367,9 @@ def _nothing_of_the_fixture() -> JointState:
     return JointState(np.zeros(1), *(np.full((1, 1), np.nan) for _ in range(3)))
 
 
-def make_backend(hand: str, fixture: str, station: str | Path = "", port: str = "") -> AllegroHand:
+def make_backend(
+    hand: str, fixture: str, station: str | Path = "", port: str = ""
+) -> AllegroBackend:
     """Open the Allegro hand of a station file; stamps are the time of day.
 
     Args:
@@ -379,7 +381,7 @@ def make_backend(hand: str, fixture: str, station: str | Path = "", port: str = 
 
     Raises:
         BadConfig: the file is not of an Allegro hand, or has values that cannot be.
-        StationFault, StationTimeout: see AllegroHand.
+        StationFault, StationTimeout: see AllegroBackend.
     """
     path = Path(station or station_path(HAND))
     facts = load_station(path)
@@ -393,4 +395,4 @@ def make_backend(hand: str, fixture: str, station: str | Path = "", port: str = 
     if port:
         interface, _, channel = port.rpartition(":")
         config = replace(config, interface=interface or config.interface, channel=channel)
-    return AllegroHand(make_hand(hand), config, time_of_day())
+    return AllegroBackend(make_hand(hand), config, time_of_day())

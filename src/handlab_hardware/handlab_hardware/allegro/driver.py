@@ -27,7 +27,7 @@ import numpy as np
 
 from handlab_core.backend import GoalsInForce
 from handlab_core.hands import Hand
-from handlab_core.heat import Heat
+from handlab_core.heat import ThermalProtection
 from handlab_core.types import Array, BoolArray, Command, IntArray
 from handlab_hardware.allegro.config import AllegroConfig, Mounting
 from handlab_hardware.allegro.control import Interpolator, VelocityEstimate, pd_torque
@@ -122,7 +122,7 @@ class HandDriver:
         self._wire_temperature = np.full(JOINTS, np.nan)
         self._errors = np.zeros(JOINTS, dtype=np.int64)  # bits, of the wire's motors
         self._serial_due = True
-        self._heat = Heat(np.full(JOINTS, TEMPERATURE_LIMIT))
+        self._heat = ThermalProtection(np.full(JOINTS, TEMPERATURE_LIMIT))
         self._rest = self._heat.update(self.temperature)
         self._angle = np.zeros(JOINTS)  # of the wire
         self._seen = np.full(FINGERS, -np.inf)  # s

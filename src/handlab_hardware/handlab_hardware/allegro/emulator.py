@@ -23,7 +23,7 @@ import numpy as np
 
 from handlab_core.errors import StationFault
 from handlab_core.hands import make_hand
-from handlab_core.priority import hurry
+from handlab_core.priority import use_realtime_priority
 from handlab_hardware.allegro.physics import MotorHeat, SecondOrder, TorquePhysics
 from handlab_hardware.allegro.protocol import (
     DEVICES,
@@ -256,7 +256,7 @@ def serve(
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Run a hand at real time until `stop` is set; open the bus again when it is lost."""
-    hurry()
+    use_realtime_priority()
     while not stop.is_set():
         try:
             _serve(hand, wire, stop, clock)

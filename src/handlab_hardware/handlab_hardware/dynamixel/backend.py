@@ -12,8 +12,8 @@ from handlab_core.backend import GoalsInForce
 from handlab_core.errors import StationFault
 from handlab_core.fixtures import FIXTURES, Fixture
 from handlab_core.hands import Hand, make_hand
-from handlab_core.health import StationHealth
-from handlab_core.heat import Heat, Rest
+from handlab_core.health import StationStatus
+from handlab_core.heat import ThermalProtection, ThermalState
 from handlab_core.lockstep import FIXTURE, HAND
 from handlab_core.types import Array, BoolArray, Command, IntArray, JointState, Reading
 from handlab_hardware.calibrate import calibrate
@@ -40,7 +40,7 @@ TELL_STANDSTILL = 5.0
 """Seconds for which a standstill is reported after it."""
 
 
-class DynamixelStation:
+class DynamixelBackend:
     """One robot on one servo bus; implements `handlab_core.backend.Backend` with N = 1.
 
     Opening it finds and checks every servo and leaves all torque off. `step` moves nothing until
@@ -59,7 +59,7 @@ class DynamixelStation:
         BadConfig: the station file is for another hand or fixture, or names no servos.
     """
 
-    worlds = 1
+    num_envs = 1
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class DynamixelStation:
         self._layout = layout = Layout(hand, fixture, station)
         self._clock, self._sysfs = clock, sysfs
         self._servos = Servos(layout.plans, clock)
-        self._rest: dict[str, Rest] = {}
+        self._rest: dict[str, ThermalState] = {}
         self._held: dict[str, Array] = {}
         self._counts = Counter(retries=0, lost_packets=0, stale_cycles=0, reopened=0)
         self._active = self._closed = self.delivered = False
@@ -84,7 +84,7 @@ class DynamixelStation:
         self._last_cycle = self._next_open = 0.0
         began = self._open()
         limit = self._servos.temperature_limit
-        self._heat = {group: Heat(limit[layout.places[group]]) for group in GROUPS}
+        self._heat = {group: ThermalProtection(limit[layout.places[group]]) for group in GROUPS}
         heard = self._servos.fresh | self._servos.lost
         silent = [str(servo) for servo, ok in self._each(heard) if not ok]
         if silent:
@@ -96,7 +96,7 @@ class DynamixelStation:
 
     # The backend's verbs.
 
-    def reset(self, worlds: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
+    def reset(self, robots: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
         """Refuse, by StationFault: hardware cannot be placed."""
         raise StationFault("a real station cannot be placed at once; reset it with its motors")
 
@@ -105,7 +105,7 @@ class DynamixelStation:
         hand: Command,
         fixture: Command | None,
         period: float,
-        worlds: IntArray | None = None,
+        robots: IntArray | None = None,
     ) -> Reading:
         """Send goals as they are, then read; does not wait. See `Backend.step` and `prepare`.
 
@@ -273,22 +273,22 @@ class DynamixelStation:
                 self._guard()
 
     @property
-    def health(self) -> StationHealth:
+    def motor_status(self) -> StationStatus:
         """How the servos are now."""
         servos, layout, bus = self._servos, self._layout, self._bus
         hand, fixture = (
-            report.group_health(servos, layout, group, self._rest[group], bus is None)
+            report.group_status(servos, layout, group, self._rest[group], bus is None)
             for group in GROUPS
         )
         counts = self._counts.copy()
         counts.update(servos.counts)
         if bus is None:
-            return StationHealth(hand, fixture, (self._fault,), (), counts)
+            return StationStatus(hand, fixture, (self._fault,), (), counts)
         counts.update(bus.counts)
         problems = report.problems(servos, layout, self._rest)
         if self._clock() - self._stood_still < TELL_STANDSTILL:
             problems = (STANDSTILL, *problems)
-        return StationHealth(
+        return StationStatus(
             hand, fixture, problems, report.notes(bus, servos, layout.section), counts
         )
 
@@ -418,7 +418,7 @@ class DynamixelStation:
 
 def make_backend(
     hand: str, fixture: str, station: str | Path = "", port: str = ""
-) -> DynamixelStation:
+) -> DynamixelBackend:
     """Open a station by the names of hand and object; stamps are the time of day.
 
     Args:
@@ -428,4 +428,4 @@ def make_backend(
         port: in the place of the station file's; empty: that one.
     """
     facts = load_station(station or station_path(hand), port=port)
-    return DynamixelStation(make_hand(hand), FIXTURES.make(fixture), facts, time_of_day())
+    return DynamixelBackend(make_hand(hand), FIXTURES.make(fixture), facts, time_of_day())

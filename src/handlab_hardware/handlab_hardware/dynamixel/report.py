@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from handlab_core.health import GroupHealth
-from handlab_core.heat import Rest
+from handlab_core.health import GroupStatus
+from handlab_core.heat import ThermalState
 from handlab_hardware.dynamixel import units
 from handlab_hardware.dynamixel.bus import ServoBus
 from handlab_hardware.dynamixel.failures import error_names
@@ -12,7 +12,7 @@ from handlab_hardware.dynamixel.servos import Servos
 from handlab_hardware.station_file import DynamixelSection, is_emulated
 
 
-def problems(servos: Servos, layout: Layout, rest: dict[str, Rest]) -> tuple[str, ...]:
+def problems(servos: Servos, layout: Layout, rest: dict[str, ThermalState]) -> tuple[str, ...]:
     """What is wrong with which servo, and what to do: a sentence for each that has something."""
     hot = [bool(h) for group in layout.places for h in rest[group].hot]
     found = (_problem(servos, i, layout.group_of(i), hot[i]) for i in range(layout.n))
@@ -68,12 +68,14 @@ def notes(bus: ServoBus, servos: Servos, section: DynamixelSection) -> tuple[str
     return tuple(found)
 
 
-def group_health(servos: Servos, layout: Layout, group: str, rest: Rest, gone: bool) -> GroupHealth:
+def group_status(
+    servos: Servos, layout: Layout, group: str, rest: ThermalState, gone: bool
+) -> GroupStatus:
     """The health of one group; unknown if it has no servos. Without an adapter all are silent."""
     if group not in layout.served:
-        return GroupHealth.unknown(len(layout.joints[group]))
+        return GroupStatus.unknown(len(layout.joints[group]))
     places = layout.places[group]
-    return GroupHealth(
+    return GroupStatus(
         temperature=servos.temperature[places].copy(),
         voltage=servos.voltage[places].copy(),
         hardware_error=tuple(servos.errors[places].tolist()),

@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Self
 
 from handlab_core.errors import BadConfig, HandlabError, StationFault
-from handlab_core.priority import hurry
+from handlab_core.priority import use_realtime_priority
 from handlab_hardware.dynamixel.emulator.bus import Bus
 from handlab_hardware.dynamixel.emulator.control import ControlChannel
 from handlab_hardware.dynamixel.emulator.faults import Fault
@@ -135,7 +135,7 @@ class EmulatedPort:
 
     def serve(self) -> None:
         """Answer until `stop`."""
-        hurry()
+        use_realtime_priority()
         while self._running:
             if self._release():
                 self.bus.advance(self._keep_up())  # while the client thinks

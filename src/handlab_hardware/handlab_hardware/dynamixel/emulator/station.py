@@ -55,8 +55,10 @@ class StationPhysics:
         models: Sequence[ServoModel],
         period: float = STEP,
     ) -> None:
-        if backend.worlds != 1:
-            raise BadConfig(f"a bus drives one robot, not {backend.worlds}; give one world")
+        if backend.num_envs != 1:
+            raise BadConfig(
+                f"a bus drives one robot, not {backend.num_envs}; give a backend of one"
+            )
         if len(joints) != len(models):
             raise BadConfig(f"{len(joints)} joints for {len(models)} servos; give one for each")
         self.period, self._backend = period, backend
