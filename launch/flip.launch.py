@@ -5,7 +5,7 @@ ros2 launch launch/flip.launch.py hardware:=mujoco pace:=real rviz:=true
 
 from launch import LaunchDescription
 
-from handlab.launching import task_launch
+from handlab.graph.ros_launch import task_launch
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -7,7 +7,7 @@ with a GOAL such as "{episodes: [0, 1, 2], at_once: true}"
 
 from launch import LaunchDescription
 
-from handlab.launching import record_launch
+from handlab.graph.ros_launch import record_launch
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -7,7 +7,7 @@ with a GOAL such as "{bag: $PWD/demos/valve}"
 
 from launch import LaunchDescription
 
-from handlab.launching import replay_launch
+from handlab.graph.ros_launch import replay_launch
 
 
 def generate_launch_description() -> LaunchDescription:

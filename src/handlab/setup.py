@@ -26,8 +26,8 @@ setup(
     entry_points={
         "console_scripts": [
             "handlab = handlab.cli:main",
-            "emulator_node = handlab.emulator_node:main",
-            "viewer = handlab.viewer:main",
+            "emulator_node = handlab.emulation.emulator_node:main",
+            "viewer = handlab.graph.viewer_node:main",
         ],
     },
 )

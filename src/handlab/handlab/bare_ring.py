@@ -11,7 +11,7 @@ from rclpy.experimental import EventsExecutor
 from sensor_msgs.msg import JointState
 
 from handlab_core.hands import make_hand
-from handlab_core.priority import use_batch_scheduling
+from handlab_core.system.scheduling import use_batch_scheduling
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ os.environ["MPLBACKEND"] = "agg"  # figures are files; matplotlib fails at unkno
 
 import typer
 
-from handlab import ros_environment
+from handlab.graph import ros_environment
 from handlab.options import (
     Episodes,
     Minutes,
@@ -31,14 +31,14 @@ from handlab.options import (
     path_argument,
     path_option,
 )
-from handlab.terminal import PROGRAM, command, console, show
-from handlab_core import validation
+from handlab.reporting.terminal import PROGRAM, command, console, show
 from handlab_core.backend_table import DEFAULT
 from handlab_core.errors import BadConfig, CannotWrite, HandlabError
-from handlab_core.files import shown_path
-from handlab_core.lifeline import leave
-from handlab_core.paths import share
-from handlab_core.validation import Count, Fraction, Index, NotNegative, Positive, Text
+from handlab_core.system import validation
+from handlab_core.system.files import shown_path
+from handlab_core.system.lifeline import leave
+from handlab_core.system.paths import share
+from handlab_core.system.validation import Count, Fraction, Index, NotNegative, Positive, Text
 
 app = typer.Typer(
     add_completion=False,
@@ -113,7 +113,7 @@ def demo(
     network: Network = False,
 ) -> None:
     """Learn to turn the valve through the ROS graph on MuJoCo, evaluate, write the report."""
-    from handlab_learning.run_config import RunConfig
+    from handlab_learning.runs.config import RunConfig
 
     config = RunConfig(task="valve", backend="graph", seed=seed, until="success")
     _train(config, as_json, viewer=viewer, compose=compose)
@@ -149,8 +149,8 @@ def train(
     network: Network = False,
 ) -> None:
     """Learn a task, from nothing or from demonstrations."""
-    from handlab.demonstrations import source
-    from handlab_learning.run_config import RunConfig, parse_settings
+    from handlab.experiments.demonstrations import source
+    from handlab_learning.runs.config import RunConfig, parse_settings
 
     if resume is not None:
         _train(None, as_json, resume, worlds, viewer, compose)
@@ -174,10 +174,11 @@ def _train(
     viewer: bool = False,
     compose: bool = False,
 ) -> None:
-    from handlab import report, training
-    from handlab.progress import learned_text
-    from handlab_learning.evaluate import rate_text
-    from handlab_learning.run_folder import RunFolder
+    from handlab.experiments import training
+    from handlab.reporting import run_report
+    from handlab.reporting.progress import learned_text
+    from handlab_learning.runs.directory import RunFolder
+    from handlab_learning.runs.evaluation import rate_text
 
     folder = RunFolder(resume) if resume is not None else training.new_run(config)
     show(f"run folder: {folder.path}")
@@ -188,7 +189,7 @@ def _train(
             show(f"go on with: {command('train', '--resume', folder.path)}")
         raise
     try:
-        page = report.write(folder)
+        page = run_report.write(folder)
     except CannotWrite:
         show(f"the run has ended; write its report with: {command('report', folder.path)}")
         raise
@@ -226,13 +227,13 @@ def evaluate(
     network: Network = False,
 ) -> None:
     """Run a policy without noise and print how often it succeeds."""
-    from handlab import evaluation, varying
-    from handlab.graph import GraphConfig, on_machine
+    from handlab.experiments import evaluation, robustness
+    from handlab.graph.config import GraphConfig, on_machine
     from handlab_core.backend_table import backend_spec
     from handlab_core.errors import UnknownName
-    from handlab_core.variation import parse_variations
-    from handlab_learning.evaluate import rate_text
-    from handlab_learning.run_config import BACKENDS
+    from handlab_core.tasks.variation import parse_variations
+    from handlab_learning.runs.config import BACKENDS
+    from handlab_learning.runs.evaluation import rate_text
 
     if backend not in BACKENDS:
         raise UnknownName("backend", backend, BACKENDS)
@@ -243,12 +244,12 @@ def evaluate(
         raise BadConfig("what varies is simulated in this process: leave --backend and --hardware")
     if vary:
         variations = parse_variations(vary)
-        verdict = varying.evaluate_varied(
+        verdict = robustness.evaluate_varied(
             checkpoint, variations, points, episodes, seed, estimator, policy=policy,
             hardware=hardware,
         )  # fmt: skip
         for name, rows in verdict["vary"].items():
-            print("\n".join(varying.table_lines(name, rows)))
+            print("\n".join(robustness.table_lines(name, rows)))
             print(f"plot: {verdict['plots'][name]}")
     else:
         verdict = evaluation.evaluate(
@@ -282,10 +283,10 @@ def up(
     network: Network = False,
 ) -> None:
     """Start a task's graph of nodes and show what they say; Ctrl-C stops it."""
-    from handlab.domain import Domain
-    from handlab.graph import GraphConfig, build_graph, on_machine
-    from handlab.up import Graph
-    from handlab_core.bag_folder import check_bag_folder
+    from handlab.graph.config import GraphConfig, build_graph, on_machine
+    from handlab.graph.processes import Graph
+    from handlab.graph.ros_domain import Domain
+    from handlab_data.bag_folder import check_bag_folder
 
     if bag:
         check_bag_folder(Path(bag))
@@ -297,7 +298,7 @@ def up(
     nodes = build_graph(on_machine(config, hardware, station, port))
     with suppress(KeyboardInterrupt), Graph(nodes, sys.stdout, Domain()) as graph:
         console.print(f"ROS_DOMAIN_ID={graph.domain}: {', '.join(graph.names)}")
-        from handlab.watch import follow  # while the nodes start
+        from handlab.graph.live_diagnostics import follow  # while the nodes start
 
         follow(graph, show)
 
@@ -312,8 +313,8 @@ def emulate(
     seed: Seed = 0,
 ) -> None:
     """Emulate a hand's motors down to the wire, with MuJoCo behind them, until Ctrl-C."""
-    from handlab.emulation import can_port, make_emulated, serve
-    from handlab.graph import EMULATED, GraphConfig, on_machine
+    from handlab.emulation.emulated_hands import can_port, make_emulated, serve
+    from handlab.graph.config import EMULATED, GraphConfig, on_machine
     from handlab_core.backend_table import emulator_spec
     from handlab_core.errors import BadConfig
     from handlab_hardware.station_file import station_path
@@ -353,20 +354,20 @@ def record(
     network: Network = False,
 ) -> None:
     """Record demonstrations: the hand is let go, and a person or the script guides it."""
-    from handlab import recording
-    from handlab.graph import PERSON, SCRIPT, GraphConfig, on_machine
+    from handlab.graph.config import PERSON, SCRIPT, GraphConfig, on_machine
+    from handlab.teaching import record_and_replay
     from handlab_core.backend_table import backend_spec
 
     spec = backend_spec(hardware)
     teacher = teacher or (SCRIPT if spec.simulated else PERSON)
     pace = pace or (spec.learning_pace if teacher == SCRIPT else "real")
     manner = {"speed": speed, "noise": noise, "failures": failures} if teacher == SCRIPT else {}
-    folder = bag or recording.new_bag(task)
+    folder = bag or record_and_replay.new_bag(task)
     config = GraphConfig(
         task, pace=pace, bag=str(folder), viewer=viewer, estimator=estimator, teacher=teacher,
         manner=manner,
     )  # fmt: skip
-    figures = recording.record(
+    figures = record_and_replay.record(
         on_machine(config, hardware, station, port), episodes, seed, keep, hold
     )
     print(f"{figures['episodes']} of {episodes} demonstrations accepted: {figures['bag']}")
@@ -391,17 +392,17 @@ def replay(
     network: Network = False,
 ) -> None:
     """Repeat the demonstrations of a bag: in the viewer, on a hand, or as data."""
-    from handlab import recording
-    from handlab.graph import LOOK, REPLAYS, GraphConfig, on_machine
+    from handlab.graph.config import LOOK, REPLAYS, GraphConfig, on_machine
+    from handlab.teaching import record_and_replay
     from handlab_core.errors import UnknownName
-    from handlab_nodes.demonstration_bag import read_recording
+    from handlab_data.demonstration_reader import read_recording
 
     if way not in (*REPLAYS, "data"):
         raise UnknownName("way to replay", way, (*REPLAYS, "data"))
     recorded = read_recording(bag)
     task, numbers = recorded.session.task, recorded.choose(episode or [])
     if way == "data":
-        figures = recording.as_data(recorded, episode or [])
+        figures = record_and_replay.as_data(recorded, episode or [])
         for line in figures["episodes"]:
             print("  ".join(f"{name} {value}" for name, value in line.items()))
         _finish(figures, as_json)
@@ -410,7 +411,7 @@ def replay(
         task, pace="real" if way == LOOK else pace, viewer=viewer, estimator=estimator, replay=way
     )
     chosen = config if way == LOOK else on_machine(config, hardware, station, port)
-    figures = recording.replay(chosen, bag, numbers, reset)
+    figures = record_and_replay.replay(chosen, bag, numbers, reset)
     ends = ", ".join(f"{error:.2f}" for error in figures["object_errors"])
     print(
         f"{figures['episodes']} demonstrations replayed"
@@ -439,8 +440,8 @@ def gait(
     """Search a gait for the scripted teacher of a task; the task's own stays as it is."""
     from rich.progress import Progress
 
-    from handlab.gait_search import SearchConfig, default_output, search_gait
-    from handlab_core.demos.gait import load_gait
+    from handlab.teaching.gait_search import SearchConfig, default_output, search_gait
+    from handlab_core.demonstrations.gait import load_gait
     from handlab_core.tasks import make_task
 
     chosen = make_task(task)
@@ -495,8 +496,8 @@ def bench(
 @app.command()
 def report(run: Annotated[Path, path_argument("Folder of a finished run")]) -> None:
     """Write the report of a finished run again."""
-    from handlab import report as reports
-    from handlab_learning.run_folder import RunFolder
+    from handlab.reporting import run_report as reports
+    from handlab_learning.runs.directory import RunFolder
 
     print(reports.write(RunFolder(run)))
 
@@ -510,8 +511,8 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare the learning curves of runs; runs that differ in the seed alone become one."""
-    from handlab import compare as comparison
-    from handlab.progress import learned_text
+    from handlab.reporting import compare as comparison
+    from handlab.reporting.progress import learned_text
 
     figures = comparison.compare(runs, output)
     for name, group in figures["groups"].items():
@@ -529,19 +530,19 @@ def compare(
 @app.command()
 def view(task: TaskName = "valve", network: Network = False) -> None:
     """Serve the browser viewer for a graph that is already up."""
-    from handlab import viewer
+    from handlab.graph import viewer_node
     from handlab_core.tasks import make_task
 
     make_task(task)
     ros_environment.prepare()
-    viewer.main(["--ros-args", "-p", f"task:={task}"])
+    viewer_node.main(["--ros-args", "-p", f"task:={task}"])
 
 
 @app.command()
 def tasks() -> None:
     """List the tasks."""
-    from handlab_core.suite import SUITE, find_task
     from handlab_core.tasks import TASKS
+    from handlab_core.tasks.adroit import SUITE, find_task
 
     for name in [*sorted(TASKS), *SUITE]:
         task = find_task(name)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from handlab import ros_environment
+from handlab.graph import ros_environment
 from handlab_core.errors import BadConfig, RenderingUnavailable
 
 MEMORY_NEEDED = 2.0

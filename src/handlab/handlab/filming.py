@@ -6,15 +6,15 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from handlab_core.env import Env
-from handlab_core.episode import EpisodeKey, EpisodePlan
-from handlab_core.policy import GaussianPolicy
-from handlab_core.rollout import rollout
-from handlab_core.station import LocalStation
-from handlab_core.suite import SuiteTask
+from handlab_core.environment.env import Env
+from handlab_core.environment.episode import EpisodeKey, EpisodePlan
+from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.rollout import rollout
+from handlab_core.environment.station import LocalStation
 from handlab_core.tasks import Task
+from handlab_core.tasks.adroit import SuiteTask
 from handlab_core.types import Array, JointState, Reading
-from handlab_learning.evaluate import AFTER_TRAINING
+from handlab_learning.runs.evaluation import AFTER_TRAINING
 
 FRAMES_PER_STEP = 2
 """Pictures per control step; positions between two steps are interpolated."""
@@ -38,7 +38,7 @@ class Film:
 
 def film_adroit(task: SuiteTask, policy: GaussianPolicy, seed: int) -> Film:
     """Film a task of the Adroit suite through the environment's own camera."""
-    from handlab_sim.adroit import AdroitWorld
+    from handlab_sim.adroit.environment import AdroitWorld
 
     world = AdroitWorld(task, render_mode="rgb_array")
     frames: list[NDArray[np.uint8]] = []

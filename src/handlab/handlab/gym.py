@@ -19,14 +19,14 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 # ruff: noqa: N818  (errors are named as Gymnasium names its own)
-from handlab_core import rows
-from handlab_core.env import Env
+from handlab_core import batch
+from handlab_core.environment.env import Env
+from handlab_core.environment.station import LocalStation, ResetResult
 from handlab_core.errors import BadConfig, HandlabError, UnknownName
-from handlab_core.lockstep import PACES
-from handlab_core.station import LocalStation, ResetResult
+from handlab_core.hardware.lockstep import PACES
 from handlab_core.tasks import TASKS, Task, make_task
 from handlab_core.types import Array, BoolArray, IntArray, JointState, Reward
-from handlab_learning.run_config import BACKENDS
+from handlab_learning.runs.config import BACKENDS
 
 if TYPE_CHECKING:
     from handlab_sim.worlds import MujocoBackend
@@ -208,13 +208,13 @@ class _Graph:
     """A station in a graph, with the node that talks to it, and perhaps the graph itself."""
 
     def __init__(self, task: Task, domain: int | None, pace: str) -> None:
-        from handlab import ros_environment
+        from handlab.graph import ros_environment
 
         ros_environment.prepare()  # before rclpy is imported
-        from handlab.graph import GraphConfig
-        from handlab.up import BackgroundGraph
-        from handlab_nodes.graph_station import GraphStation
-        from handlab_nodes.spinner import guest
+        from handlab.graph.config import GraphConfig
+        from handlab.graph.processes import BackgroundGraph
+        from handlab_nodes.clients.graph_station import GraphStation
+        from handlab_nodes.runtime.event_loop import guest
 
         with ExitStack() as stack:
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="handlab-"))
@@ -449,7 +449,7 @@ class _Painter:
         if sprung is not None and sprung.shape[1]:
             self._renderer.bend(sprung[row])
         one = np.array([[angle[row]]])
-        shown = rows.take(hand, [row])
+        shown = batch.take(hand, [row])
         frame: NDArray[np.uint8] = self._renderer.frame(
             shown, JointState(shown.stamp, one, one, one)
         )

@@ -1,4 +1,4 @@
-"""Values of command-line options: each is checked by a type of `handlab_core.validation`.
+"""Values of command-line options: each is checked by a type of `handlab_core.system.validation`.
 
 The same types stand in the dataclasses that files, launch arguments and parameters fill, so that a
 value is refused for the same reason wherever it comes from.
@@ -13,7 +13,7 @@ import typer
 from pydantic import Field
 
 from handlab_core.errors import BadConfig, shown
-from handlab_core.validation import Count, Number, Positive, Text, build
+from handlab_core.system.validation import Count, Number, Positive, Text, build
 
 LONGEST_NAME, LONGEST_PATH = 255, 4095
 """Bytes of one part of a path and of a whole path; Linux, limits.h."""

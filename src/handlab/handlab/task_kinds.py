@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from handlab.sampling import VariedSampler, fixed_sampler
-from handlab.suite_sampling import SuiteSampler
+from handlab.experiments.adroit_samplers import SuiteSampler
+from handlab.experiments.samplers import VariedSampler, fixed_sampler
 from handlab_core.backend_table import DEFAULT
-from handlab_core.episode import Episode
+from handlab_core.environment.episode import Episode
+from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.estimation.follower import ENCODER
-from handlab_core.policy import GaussianPolicy
-from handlab_core.suite import SuiteTask
 from handlab_core.tasks import Task
+from handlab_core.tasks.adroit import SuiteTask
 from handlab_core.tasks.learnable import LearnableTask
-from handlab_core.variation import Variation, object_of, of_object, vary_task
-from handlab_learning.sampler import Sampler
+from handlab_core.tasks.variation import Variation, object_of, of_object, vary_task
+from handlab_learning.runs.sampler import Sampler
 
 if TYPE_CHECKING:
     from handlab.filming import Film
@@ -107,7 +107,7 @@ class StationTasks:
 
     def read(self, demonstrations: str, task: Task) -> list[Episode]:
         """Read a bag; see `TaskKind.read`."""
-        from handlab_nodes.demonstration_bag import read_demonstrations
+        from handlab_data.demonstration_reader import read_demonstrations
 
         return read_demonstrations(Path(demonstrations), task)
 
@@ -137,7 +137,7 @@ class AdroitTasks:
 
     def read(self, demonstrations: str, task: SuiteTask) -> list[Episode]:
         """Read a Minari dataset; see `TaskKind.read`."""
-        from handlab_sim.minari_data import read_dataset
+        from handlab_sim.adroit.minari_dataset import read_dataset
 
         return read_dataset(demonstrations, task)
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from handlab_core.fixtures import FIXTURES
 from handlab_core.hands import make_hand
+from handlab_core.objects.fixture import FIXTURES
 from handlab_core.types import NS_PER_S, JointState, Reading
 
 
 class KinematicBackend:
-    """Implements `handlab_core.backend.Backend` without dynamics."""
+    """Implements `handlab_core.hardware.backend.Backend` without dynamics."""
 
     def __init__(self, hand, fixture, num_envs, begin):
         self.num_envs = num_envs

@@ -15,15 +15,16 @@ from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 from rosbags.highlevel import AnyReader
 
-from handlab import evaluation, report, tables, training
-from handlab.domain import Domain
-from handlab.graph import EMULATED, GraphConfig, build_graph
+from handlab.experiments import evaluation, training
+from handlab.graph.config import EMULATED, GraphConfig, build_graph
+from handlab.graph.ros_domain import Domain
+from handlab.reporting import generated_tables, run_report
 from handlab_core.errors import UnknownName
-from handlab_core.paths import share
+from handlab_core.system.paths import share
 from handlab_hardware.station_file import station_path
-from handlab_learning import checkpoint
-from handlab_learning.run_config import RunConfig
-from handlab_learning.run_folder import RunFolder
+from handlab_learning.runs import checkpoint
+from handlab_learning.runs.config import RunConfig
+from handlab_learning.runs.directory import RunFolder
 
 SMALL = {"hidden": [8], "episodes_per_iteration": 2, "baseline.hidden": [8]}
 
@@ -72,7 +73,7 @@ def graph_run(tmp_path_factory):
 def test_a_run_through_the_graph_leaves_everything_behind(graph_run):
     folder, summary = graph_run
     assert summary["backend"] == "graph" and summary["evaluation_episodes"] == 2
-    page = report.write(folder).read_text()
+    page = run_report.write(folder).read_text()
     for name in ("config.yaml", "metrics.jsonl", "summary.json", "learning_curve.png", "nodes.log"):
         assert (folder.path / name).stat().st_size > 0 or name == "nodes.log"
     assert list(folder.path.glob("events.out.tfevents*"))
@@ -130,7 +131,7 @@ def test_a_run_on_motors_goes_by_the_clock_and_its_report_plots_their_heat(tmp_p
     assert time.monotonic() - began > summary["experience_s"]
     for row in folder.metrics()[1:]:  # the first evaluation comes before any training
         assert np.shape(row["temperatures"]) == (9,) and min(row["temperatures"]) > 20.0
-    report.plot(folder.metrics(), summary, tmp_path / "curve.png")
+    run_report.plot(folder.metrics(), summary, tmp_path / "curve.png")
     height, width = imread(tmp_path / "curve.png").shape[:2]
     assert height > 0.8 * width  # a third plot below the two of every run
 
@@ -255,10 +256,13 @@ def test_a_graph_that_cannot_be_is_refused():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("page", list(tables.PAGES))
+@pytest.mark.parametrize("page", list(generated_tables.PAGES))
 def test_the_figures_of_a_page_are_those_of_the_results(page):
     text = (share() / page).read_text()
-    assert tables.PAGES[page](text, tables.read_results(share() / "results")) == text
+    assert (
+        generated_tables.PAGES[page](text, generated_tables.read_results(share() / "results"))
+        == text
+    )
 
 
 @pytest.mark.timeout(300)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from handlab_core.errors import StationFault
-from handlab_core.fixtures import FIXTURES
-from handlab_core.guard import ClampedBackend
 from handlab_core.hands import make_hand
+from handlab_core.objects.fixture import FIXTURES
+from handlab_core.safety.clamped_backend import ClampedBackend
 from handlab_core.types import Command
 from handlab_hardware.dynamixel.backend import DynamixelBackend
 from handlab_hardware.dynamixel.emulator import EmulatorConfig, emulate

@@ -24,15 +24,17 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from handlab import benches, cli, emulation, gait_search
+from handlab import benches, cli
+from handlab.emulation import emulated_hands
+from handlab.teaching import gait_search
 from handlab_core.errors import HandlabError
-from handlab_core.paths import share
+from handlab_core.system.paths import share
 from handlab_hardware.station_file import load_station, station_path
-from handlab_learning import checkpoint
 from handlab_learning.algorithms import make_algorithm
-from handlab_learning.run_config import RunConfig
-from handlab_learning.run_folder import RunFolder
-from handlab_learning.trainer import Progress, Trainer
+from handlab_learning.runs import checkpoint
+from handlab_learning.runs.config import RunConfig
+from handlab_learning.runs.directory import RunFolder
+from handlab_learning.runs.trainer import Progress, Trainer
 from handlab_sim.torque_world import TorqueWorld
 from handlab_sim.worlds import MujocoBackend
 
@@ -51,7 +53,7 @@ STARTS = [
     (Trainer, "run"),
     (MujocoBackend, "__init__"),
     (TorqueWorld, "__init__"),
-    (emulation, "serve"),
+    (emulated_hands, "serve"),
     (gait_search.GaitSearch, "__init__"),
     (benches, "run_bench"),
     (rclpy, "init"),

@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 
-from handlab.graph import EMULATED, GraphConfig, build_graph, on_machine
-from handlab.up import BackgroundGraph, command
-from handlab_core.env import Env
-from handlab_core.episode import EpisodePlan
+from handlab.graph.config import EMULATED, GraphConfig, build_graph, on_machine
+from handlab.graph.processes import BackgroundGraph, command
+from handlab_core.environment.env import Env
+from handlab_core.environment.episode import EpisodePlan
+from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.rollout import rollout
+from handlab_core.environment.station import LocalStation
 from handlab_core.errors import UnknownName
-from handlab_core.policy import GaussianPolicy
-from handlab_core.rollout import rollout
-from handlab_core.station import LocalStation
 from handlab_core.tasks import make_task
-from handlab_nodes.container import NODES, node_class
-from handlab_nodes.graph_sampler import GraphSampler
-from handlab_nodes.spinner import guest
+from handlab_nodes.clients.graph_sampler import GraphSampler
+from handlab_nodes.runtime.container import NODES, node_class
+from handlab_nodes.runtime.event_loop import guest
 from handlab_sim.worlds import MujocoBackend
 
 
@@ -69,7 +69,7 @@ def test_a_driver_of_hardware_keeps_a_process_of_its_own():
 def test_every_composed_node_is_given_its_parameters():
     [container] = build_graph(GraphConfig("flip", reward="post", learner=False, compose=True))
     words = command(container)
-    place = words.index("handlab_nodes.container")
+    place = words.index("handlab_nodes.runtime.container")
     assert words[place + 1 : place + 6] == container.names
     assert "driver:task:=flip" in words and "runner:reward:=post" in words
     assert not any("__node" in word for word in words)

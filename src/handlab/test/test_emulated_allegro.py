@@ -16,11 +16,11 @@ from sensor_msgs.msg import JointState
 from typer.testing import CliRunner
 
 from handlab.cli import app
-from handlab.graph import EMULATED, GraphConfig, on_machine
-from handlab.up import BackgroundGraph
+from handlab.graph.config import EMULATED, GraphConfig, on_machine
+from handlab.graph.processes import BackgroundGraph
 from handlab_core.errors import BadConfig
-from handlab_core.fixtures import FIXTURES
 from handlab_core.hands import make_hand
+from handlab_core.objects.fixture import FIXTURES
 from handlab_core.reset.motor import ResetConfig
 from handlab_core.tasks import make_task
 from handlab_core.types import Command
@@ -30,9 +30,9 @@ from handlab_hardware.allegro.emulator import EmulatedHand, serve
 from handlab_hardware.allegro.wire import Wire
 from handlab_hardware.station_file import station_path
 from handlab_interfaces.action import Reset
-from handlab_nodes import qos, topics
-from handlab_nodes.asking import Asker
-from handlab_nodes.spinner import guest
+from handlab_nodes.messages import qos, topics
+from handlab_nodes.runtime.actions import Asker
+from handlab_nodes.runtime.event_loop import guest
 from handlab_sim.torque_world import TorqueWorld
 from handlab_sim.worlds import MujocoBackend
 

@@ -12,23 +12,23 @@ from lifecycle_msgs.srv import ChangeState
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 
-from handlab.emulation import emulated_graph
-from handlab.graph import GraphConfig
-from handlab_core.episode import EpisodePlan
-from handlab_core.policy import GaussianPolicy
+from handlab.emulation.emulated_hands import emulated_graph
+from handlab.graph.config import GraphConfig
+from handlab_core.environment.episode import EpisodePlan
+from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.tasks import make_task
-from handlab_core.thermal import ThermalModel
 from handlab_hardware.dynamixel import units
 from handlab_hardware.dynamixel.emulator.faults import Fault
 from handlab_hardware.dynamixel.emulator.loop import LoopConfig
 from handlab_hardware.dynamixel.emulator.tap import GoalTap
+from handlab_hardware.dynamixel.emulator.thermal import ThermalModel
 from handlab_hardware.dynamixel.registers import RAD_PER_TICK
 from handlab_hardware.station_file import load_station, station_path
 from handlab_interfaces.srv import Calibrate, JointTorque, Reboot
-from handlab_nodes import qos, topics
-from handlab_nodes.convert import from_stamp
-from handlab_nodes.graph_sampler import GraphSampler
-from handlab_nodes.spinner import guest
+from handlab_nodes.clients.graph_sampler import GraphSampler
+from handlab_nodes.messages import qos, topics
+from handlab_nodes.messages.convert import from_stamp
+from handlab_nodes.runtime.event_loop import guest
 
 TASK = make_task("valve")
 QUICK_HEAT = LoopConfig(thermal=ThermalModel(rise=0.0, time_constant=10.0))

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from handlab_core.paths import share
-from handlab_learning.run_folder import RunFolder
+from handlab_core.system.paths import share
+from handlab_learning.runs.directory import RunFolder
 
 SMALL = ("train", "pose", "--backend", "sim", "--max-hours", "0.01", "--until", "hours",
          "--set", "hidden=[8]", "--set", "baseline.hidden=[8]",

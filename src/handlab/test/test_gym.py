@@ -16,7 +16,7 @@ from gymnasium.wrappers import vector as vector_wrappers
 import handlab.gym
 from handlab.stable_baselines import BatchVecEnv
 from handlab_core.errors import BadConfig, HandlabError, RenderingUnavailable, UnknownName
-from handlab_core.paths import share
+from handlab_core.system.paths import share
 from handlab_core.tasks import TASKS
 from handlab_sim import offscreen
 

@@ -5,13 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from handlab import demonstrations, training
-from handlab.teaching import demonstrate
-from handlab_core.demos.motion import to_episode
-from handlab_core.demos.teacher import Manner
+from handlab.experiments import demonstrations, training
+from handlab.teaching.scripted import demonstrate
+from handlab_core.demonstrations.recording import to_episode
+from handlab_core.demonstrations.scripted_teacher import Manner
 from handlab_core.errors import BadConfig, BadDemonstrations
 from handlab_core.tasks import make_task
-from handlab_learning.run_config import RunConfig
+from handlab_learning.runs.config import RunConfig
 
 SMALL = {"npg.hidden": [8], "npg.baseline.hidden": [8], "npg.episodes_per_iteration": 2}
 
@@ -27,7 +27,7 @@ def bag(tmp_path, monkeypatch):
         return [to_episode(motion, task) for motion in motions]
 
     reader = SimpleNamespace(read_demonstrations=read)
-    monkeypatch.setitem(sys.modules, "handlab_nodes.demonstration_bag", reader)
+    monkeypatch.setitem(sys.modules, "handlab_data.demonstration_reader", reader)
     path = tmp_path / "bag"
     path.mkdir()
     return path, asked

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from handlab_core.paths import share
+from handlab_core.system.paths import share
 
 SOURCE = share() / "src"
 PACKAGES = sorted(path.parent.name for path in SOURCE.glob("*/package.xml"))

@@ -10,12 +10,12 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from handlab.graph import GraphConfig, build_graph
+from handlab.graph.config import GraphConfig, build_graph
 from handlab_core.backend_table import BACKENDS, load
-from handlab_core.demos.gait import load_gait
+from handlab_core.demonstrations.gait import load_gait
 from handlab_core.estimation.follower import ESTIMATORS
 from handlab_core.hands import HANDS
-from handlab_core.paths import share, urdf
+from handlab_core.system.paths import share, urdf
 from handlab_core.tasks import TASKS, make_task
 from handlab_hardware.allegro.config import AllegroConfig
 from handlab_hardware.station_file import load_station
@@ -192,7 +192,7 @@ def test_launch_files_describe_the_graph(path):
             n for n in ast.walk(tree)
             if isinstance(n, ast.Call) and getattr(n.func, "id", "").endswith("_launch")
         ]  # fmt: skip
-        source = ast.parse((ROOT / "src/handlab/handlab/launching.py").read_text())
+        source = ast.parse((ROOT / "src/handlab/handlab/graph/ros_launch.py").read_text())
         assert call.func.id in {n.name for n in source.body if isinstance(n, ast.FunctionDef)}
         named = [argument.value for argument in call.args]
         assert named == ([] if path.name in DEMONSTRATING else [path.name.split(".")[0]])

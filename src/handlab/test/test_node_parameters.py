@@ -6,9 +6,9 @@ from itertools import chain
 
 import pytest
 
-from handlab.graph import GraphConfig, build_graph
-from handlab_core.validation import field_schemas
-from handlab_nodes.params import descriptor
+from handlab.graph.config import GraphConfig, build_graph
+from handlab_core.system.validation import field_schemas
+from handlab_nodes.runtime.parameters import descriptor
 
 GRAPHS = [
     GraphConfig(viewer=True, bag="bag", estimator="camera"),

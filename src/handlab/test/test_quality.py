@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from handlab_core.paths import share
+from handlab_core.system.paths import share
 
 
 @pytest.mark.parametrize(

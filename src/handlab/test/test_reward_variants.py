@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 
-from handlab.graph import EMULATED, GraphConfig, build_graph, on_machine
-from handlab.up import BackgroundGraph
-from handlab_core.env import Env
-from handlab_core.episode import EpisodePlan
-from handlab_core.policy import GaussianPolicy
-from handlab_core.rollout import rollout
-from handlab_core.station import LocalStation
+from handlab.graph.config import EMULATED, GraphConfig, build_graph, on_machine
+from handlab.graph.processes import BackgroundGraph
+from handlab_core.environment.env import Env
+from handlab_core.environment.episode import EpisodePlan
+from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.rollout import rollout
+from handlab_core.environment.station import LocalStation
 from handlab_core.tasks import TASKS, make_task
 from handlab_core.types import Reward
-from handlab_nodes import codec
-from handlab_nodes.graph_sampler import GraphSampler
-from handlab_nodes.graph_station import GraphStation
-from handlab_nodes.spinner import guest
+from handlab_nodes.clients.graph_sampler import GraphSampler
+from handlab_nodes.clients.graph_station import GraphStation
+from handlab_nodes.messages import cdr_codec
+from handlab_nodes.runtime.event_loop import guest
 from handlab_sim.worlds import MujocoBackend
 
 VARIANTS = [(name, reward) for name in sorted(TASKS) for reward in sorted(make_task(name).rewards)]
@@ -91,10 +91,10 @@ def test_a_reward_of_another_variant_is_refused(name):
     own = len(task.rewards[task.reward])
     for count in counts - {own}:
         zero = np.zeros(1)
-        foreign = codec.Rewards(count).pack(
+        foreign = cdr_codec.Rewards(count).pack(
             Reward(zero, np.zeros((1, count)), zero, np.array([True])), 0, zero
         )
         with pytest.raises(ValueError, match="a Reward of"):
-            codec.Rewards(own).unpack(foreign)
+            cdr_codec.Rewards(own).unpack(foreign)
         with pytest.raises(ValueError, match="a Reward of"):
-            codec.Rewards(own).key(foreign)
+            cdr_codec.Rewards(own).key(foreign)

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import JointState
 
-from handlab.emulation import emulated_graph
-from handlab.graph import GraphConfig
+from handlab.emulation.emulated_hands import emulated_graph
+from handlab.graph.config import GraphConfig
 from handlab_core.tasks import make_task
 from handlab_hardware.dynamixel.emulator.tap import GoalTap
 from handlab_hardware.dynamixel.registers import RAD_PER_TICK
-from handlab_nodes import qos, topics
-from handlab_nodes.spinner import guest
+from handlab_nodes.messages import qos, topics
+from handlab_nodes.runtime.event_loop import guest
 
 HAND = make_task("valve").hand
 JITTER = 0.02  # s, by which this process may be late to see a packet

@@ -5,17 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from handlab import training
-from handlab.demonstrations import demonstrations_of
-from handlab.suite_sampling import CHUNK, SuiteSampler
-from handlab.varying import evaluate_varied
-from handlab_core.episode import EpisodePlan
+from handlab.experiments import training
+from handlab.experiments.adroit_samplers import CHUNK, SuiteSampler
+from handlab.experiments.demonstrations import demonstrations_of
+from handlab.experiments.robustness import evaluate_varied
+from handlab_core.environment.episode import EpisodePlan
+from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.errors import BadConfig, BadDemonstrations, UnknownName
-from handlab_core.policy import GaussianPolicy
-from handlab_core.suite import SUITE, find_task
-from handlab_core.variation import parse_variations
-from handlab_learning.run_config import RunConfig
-from handlab_sim.adroit import AdroitWorld
+from handlab_core.tasks.adroit import SUITE, find_task
+from handlab_core.tasks.variation import parse_variations
+from handlab_learning.runs.config import RunConfig
+from handlab_sim.adroit.environment import AdroitWorld
 
 SMALL = {"npg.hidden": [8], "npg.episodes_per_iteration": 3, "npg.baseline.hidden": [8]}
 
@@ -50,7 +50,7 @@ def demonstrated(monkeypatch):
         assert (name, wanted.name) == ("some/data-v0", "adroit_relocate")
         return made
 
-    monkeypatch.setattr("handlab_sim.minari_data.read_dataset", read)
+    monkeypatch.setattr("handlab_sim.adroit.minari_dataset.read_dataset", read)
     monkeypatch.setenv("HANDLAB_PROCESSES", "1")
 
 

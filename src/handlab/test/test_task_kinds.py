@@ -5,15 +5,15 @@ import re
 import numpy as np
 import pytest
 
-from handlab.demonstrations import source
+from handlab.experiments.demonstrations import source
 from handlab.task_kinds import KINDS, Simulation, kind_of
-from handlab_core.episode import EpisodePlan
-from handlab_core.paths import share
-from handlab_core.suite import SUITE, find_task
+from handlab_core.environment.episode import EpisodePlan
+from handlab_core.system.paths import share
 from handlab_core.tasks import TASKS
-from handlab_core.variation import parse_variations
+from handlab_core.tasks.adroit import SUITE, find_task
+from handlab_core.tasks.variation import parse_variations
 from handlab_learning.algorithms import make_algorithm
-from handlab_learning.run_config import RunConfig
+from handlab_learning.runs.config import RunConfig
 
 
 @pytest.mark.parametrize("name", sorted([*TASKS, *SUITE]))

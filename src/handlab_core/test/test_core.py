@@ -7,17 +7,17 @@ import sys
 import numpy as np
 import pytest
 
-from handlab_core import safety
+from handlab_core.batch import put, stack, take
+from handlab_core.environment.policy import GaussianPolicy, check_layout, layout_json
 from handlab_core.errors import BadConfig, BadRun, LayoutMismatch, UnknownName
-from handlab_core.fixtures import valve
 from handlab_core.hands import HANDS, make_hand
-from handlab_core.lockstep import FIXTURE, HAND, Lockstep
-from handlab_core.policy import GaussianPolicy, check_layout, layout_json
+from handlab_core.hardware.lockstep import FIXTURE, HAND, Lockstep
+from handlab_core.objects.fixture import valve
 from handlab_core.registry import Registry
-from handlab_core.rows import put, stack, take
+from handlab_core.safety import limits
+from handlab_core.safety.command_watchdog import Watchdog
 from handlab_core.tasks import TASKS, make_task
 from handlab_core.types import Command, JointState, Reading
-from handlab_core.watchdog import Watchdog
 
 
 def command(value, n=9):
@@ -91,11 +91,11 @@ def test_old_commands_are_held_and_then_let_go():
 
     assert (dog.commands(reading(0.1), now)[0].effort == 0).all()  # nothing was ever asked for
     dog.feed(HAND, command(0.2), now)
-    assert dog.commands(reading(0.1), now + safety.COMMAND_TIMEOUT)[0].q[0, 0] == 0.2
-    old = now + safety.COMMAND_TIMEOUT + 0.01
+    assert dog.commands(reading(0.1), now + limits.COMMAND_TIMEOUT)[0].q[0, 0] == 0.2
+    old = now + limits.COMMAND_TIMEOUT + 0.01
     assert dog.commands(reading(0.15), old)[0].q[0, 0] == 0.15
     assert dog.commands(reading(0.05), old + 0.5)[0].q[0, 0] == 0.15  # held where it grew old
-    gone = dog.commands(reading(0.05), now + safety.RELEASE_TIMEOUT + 0.01)[0]
+    gone = dog.commands(reading(0.05), now + limits.RELEASE_TIMEOUT + 0.01)[0]
     assert (gone.effort == 0).all()
     dog.feed(HAND, command(0.2), now + 10)
     assert (dog.commands(reading(0.1), now + 10)[0].effort == 1).all()
@@ -114,9 +114,9 @@ def test_controllers_are_not_heard_while_our_own_nodes_command():
     dog.feed(HAND, theirs, now)
     assert target(now) == 0.3
     dog.feed(HAND, command(0.1), now)
-    dog.feed(HAND, theirs, now + safety.COMMAND_TIMEOUT)
+    dog.feed(HAND, theirs, now + limits.COMMAND_TIMEOUT)
     assert target(now) == 0.1 and dog.overruled == 1
-    later = now + safety.COMMAND_TIMEOUT + 0.01
+    later = now + limits.COMMAND_TIMEOUT + 0.01
     dog.feed(HAND, theirs, later)
     assert target(later) == 0.3 and dog.overruled == 1
     dog.feed(HAND, command(0.1), later)
@@ -130,7 +130,7 @@ def test_only_controllers_are_expected_to_go_on_commanding():
     theirs = Command(np.full((1, 9), 0.3), np.full((1, 9), np.inf))
     assert dog.silence(now) == 0.0
     dog.feed(HAND, theirs, now)
-    assert dog.silence(now + safety.COMMAND_TIMEOUT) == 0.0
+    assert dog.silence(now + limits.COMMAND_TIMEOUT) == 0.0
     assert dog.silence(now + 1.0) == 1.0
     dog.feed(HAND, command(0.1), now + 1.0)
     assert dog.silence(now + 9.0) == 0.0

@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from handlab_core import rows
-from handlab_core.aim import ObjectAim, PoseAim
-from handlab_core.demos.gait import Gait
-from handlab_core.demos.inference import Travel, loaded_servo, next_position, servo
-from handlab_core.demos.motion import Motion, to_episode
-from handlab_core.demos.place import ELSEWHERE, check_start
-from handlab_core.demos.teacher import GaitTeacher, Manner, PoseTeacher
-from handlab_core.demos.watch import Phase, Watch, WatchConfig, Word
+from handlab_core import batch
+from handlab_core.demonstrations.action_inference import Travel, loaded_servo, next_position, servo
+from handlab_core.demonstrations.gait import Gait
+from handlab_core.demonstrations.recording import Motion, to_episode
+from handlab_core.demonstrations.scripted_teacher import GaitTeacher, Manner, PoseTeacher
+from handlab_core.demonstrations.segmentation import Phase, Watch, WatchConfig, Word
+from handlab_core.demonstrations.start_check import ELSEWHERE, check_start
 from handlab_core.errors import BadConfig, BadDemonstrations
+from handlab_core.rewards.goal import ObjectAim, PoseAim
 from handlab_core.tasks import make_task
 from handlab_core.types import Goal, JointState, ObjectEstimate
 
@@ -216,7 +216,7 @@ def test_at_once_there_is_nothing_to_detect():
 
 def test_a_hand_that_is_elsewhere_is_told_both_poses():
     motion = recorded()
-    hand = rows.take(motion.hand, [0])
+    hand = batch.take(motion.hand, [0])
     obj = ObjectEstimate(*(np.array([x]) for x in (5.0, 0.0, 0.0)))
     check_start(TASK, motion, replace(hand, q=hand.q + 0.9 * ELSEWHERE), obj)
     q = hand.q.copy()

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from handlab_core.errors import BadConfig, StationFault
-from handlab_core.files import write_atomically
+from handlab_core.system.files import write_atomically
 from handlab_hardware.dynamixel.bus import ServoBus
 from handlab_hardware.dynamixel.failures import PacketLost
 from handlab_hardware.dynamixel.registers import RAD_PER_TICK, TICKS_PER_TURN

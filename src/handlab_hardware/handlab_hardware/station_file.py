@@ -24,11 +24,11 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field
 
 from handlab_core.errors import BadConfig, UnknownName
-from handlab_core.files import read_yaml
-from handlab_core.fixtures import FIXTURES
 from handlab_core.hands import make_hand
-from handlab_core.paths import share
-from handlab_core.validation import Count, Index, Name, Number, Sign, build, checked
+from handlab_core.objects.fixture import FIXTURES
+from handlab_core.system.files import read_yaml
+from handlab_core.system.paths import share
+from handlab_core.system.validation import Count, Index, Name, Number, Sign, build, checked
 from handlab_hardware.allegro.config import AllegroConfig
 from handlab_hardware.dynamixel.models import ServoModel, make_model
 

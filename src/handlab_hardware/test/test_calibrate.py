@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from handlab_core.errors import BadConfig, StationFault
-from handlab_core.paths import share
+from handlab_core.system.paths import share
 from handlab_hardware.calibrate import FAR, calibrate, measure_zeros, write_calibration
 from handlab_hardware.station_file import load_station, station_path
 

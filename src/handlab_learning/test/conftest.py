@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from handlab_core.episode import (
+from handlab_core.environment.episode import (
     Episode,
     EpisodeKey,
     Outcome,

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from handlab_core.policy import GaussianPolicy
-from handlab_learning import checkpoint
-from handlab_learning.run_folder import RunFolder
-from handlab_learning.trainer import Trainer
+from handlab_core.environment.policy import GaussianPolicy
+from handlab_learning.runs import checkpoint
+from handlab_learning.runs.directory import RunFolder
+from handlab_learning.runs.trainer import Trainer
 
 RUNS = Path(__file__).parent / "data" / "runs"
 CLOCKS = ("wall_s", "learn_s", "steps_per_s")

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import pytest
 import rclpy
 
-from handlab.domain import Domain
-from handlab_nodes.spinner import Spinner
+from handlab.graph.ros_domain import Domain
+from handlab_nodes.runtime.event_loop import Spinner
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -25,22 +25,22 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
-from handlab.teaching import Classroom, demonstrate
-from handlab_core.demos.motion import to_episode
-from handlab_core.demos.teacher import Manner
-from handlab_core.demos.watch import Word
+from handlab.teaching.scripted import Classroom, demonstrate
+from handlab_core.demonstrations.recording import to_episode
+from handlab_core.demonstrations.scripted_teacher import Manner
+from handlab_core.demonstrations.segmentation import Word
 from handlab_core.errors import BadDemonstrations
-from handlab_core.paths import share
+from handlab_core.system.paths import share
 from handlab_core.tasks import TASKS, make_task
 from handlab_core.types import NS_PER_S
+from handlab_data.demonstration_reader import read_demonstrations, read_recording
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import RecordDemonstration, ReplayDemonstration
 from handlab_interfaces.srv import TellDemonstration
-from handlab_nodes import convert, qos, topics
-from handlab_nodes.asking import Asker
-from handlab_nodes.demonstration_bag import read_demonstrations, read_recording
-from handlab_nodes.recorder_node import LogTime, Tape
-from handlab_nodes.spinner import Spinner
+from handlab_nodes.messages import convert, qos, topics
+from handlab_nodes.nodes.recorder_node import LogTime, Tape
+from handlab_nodes.runtime.actions import Asker
+from handlab_nodes.runtime.event_loop import Spinner
 
 Mark = wire.DemonstrationMark
 TASK = make_task("valve")

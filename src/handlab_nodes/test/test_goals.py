@@ -8,16 +8,17 @@ import pytest
 from action_msgs.msg import GoalStatus
 from rclpy.action import ActionClient
 
-from handlab_core.episode import EpisodePlan
-from handlab_core.policy import GaussianPolicy
+from handlab_core.environment.episode import EpisodePlan
+from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.tasks import make_task
 from handlab_interfaces import action
 from handlab_interfaces.srv import Teleport
-from handlab_learning.run_config import RunConfig
-from handlab_learning.run_folder import RunFolder
-from handlab_nodes import convert, goal_checks, qos, topics
-from handlab_nodes.asking import Asker
-from handlab_nodes.graph_sampler import GraphSampler
+from handlab_learning.runs.config import RunConfig
+from handlab_learning.runs.directory import RunFolder
+from handlab_nodes.clients.graph_sampler import GraphSampler
+from handlab_nodes.messages import convert, qos, topics
+from handlab_nodes.runtime import goal_checks
+from handlab_nodes.runtime.actions import Asker
 
 TASK = make_task("valve")
 FULL = ("driver", "estimator", "reward", "reset", "runner", "learner")

@@ -17,21 +17,21 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.action import ActionClient
 from sensor_msgs.msg import JointState
 
-from handlab_core import quaternions
-from handlab_core.env import Env
-from handlab_core.episode import EpisodePlan
+from handlab_core.environment.env import Env
+from handlab_core.environment.episode import EpisodePlan
+from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.rollout import rollout
+from handlab_core.environment.station import LocalStation, start_request
+from handlab_core.estimation import quaternions
 from handlab_core.estimation.detection import AxisView, Detection
-from handlab_core.policy import GaussianPolicy
-from handlab_core.rollout import rollout
-from handlab_core.station import LocalStation, start_request
 from handlab_core.tasks import TASKS, make_task
 from handlab_interfaces.action import Reset
 from handlab_interfaces.msg import EpisodeGoal, HandStatus, ObjectState
-from handlab_nodes import convert, qos, topics
-from handlab_nodes.graph_sampler import GraphSampler
-from handlab_nodes.graph_station import GraphStation
-from handlab_nodes.listener import Listener
-from handlab_nodes.spinner import Spinner
+from handlab_nodes.clients.graph_sampler import GraphSampler
+from handlab_nodes.clients.graph_station import GraphStation
+from handlab_nodes.messages import convert, qos, topics
+from handlab_nodes.runtime.event_loop import Spinner
+from handlab_nodes.runtime.polled_subscriptions import Listener
 from handlab_sim.worlds import MujocoBackend
 
 TASK = make_task("valve")

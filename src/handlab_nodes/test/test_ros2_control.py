@@ -20,17 +20,17 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool
 
-from handlab.graph import GraphConfig, build_graph, system_name
-from handlab.up import command
-from handlab_core import safety
-from handlab_core.env import Env
+from handlab.graph.config import GraphConfig, build_graph, system_name
+from handlab.graph.processes import command
+from handlab_core.environment.env import Env
 from handlab_core.errors import BadConfig, UnknownName
+from handlab_core.safety import limits
 from handlab_core.tasks import make_task
 from handlab_interfaces.action import Reset
-from handlab_nodes import convert, qos, topics
-from handlab_nodes.diagnostics import strangers_among
-from handlab_nodes.graph_station import GraphStation
-from handlab_nodes.spinner import Spinner
+from handlab_nodes.clients.graph_station import GraphStation
+from handlab_nodes.messages import convert, qos, topics
+from handlab_nodes.runtime.diagnostics import strangers_among
+from handlab_nodes.runtime.event_loop import Spinner
 
 TASK = make_task("valve")
 HAND = TASK.hand
@@ -179,7 +179,7 @@ def test_a_reset_that_ended_early_leaves_the_hand_limp_until_the_next():
         made.cycles(30)
         made.spinner.result(handle.cancel_goal_async(), "the cancellation")
         assert not made.spinner.result(handle.get_result_async(), "the end").result.success
-        made.cycles(int(safety.COMMAND_TIMEOUT * 100) + 20)  # the controllers have not stopped
+        made.cycles(int(limits.COMMAND_TIMEOUT * 100) + 20)  # the controllers have not stopped
         assert not np.array(made.sent.effort).any() and not made.plugin.effort().any()
         again = made.spinner.result(reset(made).get_result_async(), "the next", 40)
         assert again.result.success

@@ -16,15 +16,15 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
-from handlab_core.env import Env
-from handlab_core.episode import EpisodePlan
-from handlab_core.policy import GaussianPolicy
-from handlab_core.rollout import rollout
-from handlab_core.station import LocalStation
+from handlab_core.environment.env import Env
+from handlab_core.environment.episode import EpisodePlan
+from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.rollout import rollout
+from handlab_core.environment.station import LocalStation
 from handlab_core.tasks import make_task
 from handlab_interfaces import msg as wire
-from handlab_nodes import convert, qos, topics
-from handlab_nodes.graph_sampler import GraphSampler
+from handlab_nodes.clients.graph_sampler import GraphSampler
+from handlab_nodes.messages import convert, qos, topics
 from handlab_sim.worlds import MujocoBackend
 
 TASK = make_task("valve")

@@ -17,18 +17,18 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
-from handlab.graph import GraphConfig, build_graph
-from handlab.up import command
-from handlab_core.fixtures import FIXTURES
+from handlab.graph.config import GraphConfig, build_graph
+from handlab.graph.processes import command
+from handlab_core.environment.station import start_request
 from handlab_core.hands import make_hand
-from handlab_core.station import start_request
+from handlab_core.objects.fixture import FIXTURES
 from handlab_core.tasks import make_task
 from handlab_interfaces.srv import Teleport
-from handlab_nodes import convert, qos, topics
-from handlab_nodes.driver_wire import CLOCK_RATE
-from handlab_nodes.graph_station import GraphStation
-from handlab_nodes.spinner import Spinner
-from handlab_nodes.throttle import Throttle
+from handlab_nodes.clients.graph_station import GraphStation
+from handlab_nodes.driver.publishers import CLOCK_RATE
+from handlab_nodes.messages import convert, qos, topics
+from handlab_nodes.runtime.event_loop import Spinner
+from handlab_nodes.runtime.throttle import Throttle
 from handlab_sim.urdf import station_urdf
 from handlab_sim.worlds import MujocoBackend
 

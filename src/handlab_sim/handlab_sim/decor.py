@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
-from handlab_core.fixtures import Fixture
+from handlab_core.objects.fixture import Fixture
 
 CAMERA = "front"
 EYE, TARGET = (0.46, -0.40, 0.33), (0.0, 0.0, 0.17)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
-from handlab_core.fixtures import Fixture
 from handlab_core.hands import make_hand
+from handlab_core.objects.fixture import Fixture
 from handlab_core.types import Array
 from handlab_sim.scene import SceneConfig, build_spec
 

@@ -5,8 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handlab_core.errors import RenderingUnavailable
-from handlab_core.fixtures import Fixture
 from handlab_core.hands import Hand
+from handlab_core.objects.fixture import Fixture
 from handlab_core.types import Array, JointState
 from handlab_sim.decor import CAMERA, GOAL_SIZE, goal_position
 from handlab_sim.offscreen import REMEDY, use_working_backend

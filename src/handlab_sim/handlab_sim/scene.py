@@ -11,8 +11,8 @@ from fnmatch import fnmatchcase
 import mujoco
 
 from handlab_core.errors import BadConfig
-from handlab_core.fixtures import Fixture, Softness
 from handlab_core.hands import Hand
+from handlab_core.objects.fixture import Fixture, Softness
 from handlab_sim.decor import decorate
 from handlab_sim.urdf import station_urdf
 

@@ -10,8 +10,8 @@ import mujoco
 import numpy as np
 
 from handlab_core.errors import BadConfig
-from handlab_core.fixtures import Fixture
 from handlab_core.hands import Hand
+from handlab_core.objects.fixture import Fixture
 from handlab_core.types import Array
 from handlab_sim.scene import SceneConfig, build_spec
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import xacro
 
-from handlab_core import paths
-from handlab_core.fixtures import Fixture
 from handlab_core.hands import Hand
+from handlab_core.objects.fixture import Fixture
+from handlab_core.system import paths
 
 
 def urdf_string(name: str, arguments: Mapping[str, str] | None = None) -> str:

@@ -8,11 +8,11 @@ import mujoco
 import numpy as np
 from mujoco.batch import MODEL_FIELDS, Batch
 
-from handlab_core import paths
 from handlab_core.errors import BadConfig
-from handlab_core.fixtures import Fixture
 from handlab_core.hands import Hand
-from handlab_core.variation import ObjectVariation
+from handlab_core.objects.fixture import Fixture
+from handlab_core.system import paths
+from handlab_core.tasks.variation import ObjectVariation
 from handlab_sim.scene import SceneConfig, build_spec
 
 OPTIONS = "opt."

@@ -7,10 +7,10 @@ import numpy as np
 from mujoco.batch import Batch
 
 from handlab_core.errors import BadConfig, StationFault
-from handlab_core.fixtures import FIXTURES, Fixture
 from handlab_core.hands import Hand, make_hand
+from handlab_core.objects.fixture import FIXTURES, Fixture
+from handlab_core.tasks.variation import ObjectVariation
 from handlab_core.types import NS_PER_S, Array, Command, IntArray, JointState, Reading
-from handlab_core.variation import ObjectVariation
 from handlab_sim.scene import SceneConfig
 from handlab_sim.varied import spread, varied_model
 
@@ -31,7 +31,7 @@ UNSTABLE = [
 
 
 class MujocoBackend:
-    """N simulated stations; implements `handlab_core.backend.Backend`.
+    """N simulated stations; implements `handlab_core.hardware.backend.Backend`.
 
     Args:
         hand: the hand, hanging above the table.
@@ -136,7 +136,7 @@ class MujocoBackend:
         return sprung
 
     def guide(self, q: Array, stiffness: Array, robots: IntArray | None = None) -> None:
-        """See `handlab_core.backend.Guidable`; the springs are the joints' own, in MuJoCo."""
+        """See `handlab_core.hardware.backend.Guidable`; the springs are the joints' own, in MuJoCo."""
         rows = EVERYONE if robots is None else robots
         if self._springs is None:
             self._springs = self.batch.expand("jnt_stiffness"), self.batch.expand("qpos_spring")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from handlab_core.errors import BadConfig
-from handlab_core.fixtures import FIXTURES, FOAM_LOBE
 from handlab_core.hands import make_hand
+from handlab_core.objects.fixture import FIXTURES, FOAM_LOBE
 from handlab_core.types import Command
 from handlab_sim import pushing
 from handlab_sim.decor import goal_position

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import yourdfpy
 
-from handlab_core.fixtures import FIXTURES
 from handlab_core.hands import HANDS, make_hand
+from handlab_core.objects.fixture import FIXTURES
 from handlab_core.types import Command
 from handlab_sim.scene import SceneConfig, build_spec
 from handlab_sim.urdf import station_urdf

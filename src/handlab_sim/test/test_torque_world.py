@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from handlab_core.errors import BadConfig
-from handlab_core.fixtures import FIXTURES
 from handlab_core.hands import HANDS, make_hand
+from handlab_core.objects.fixture import FIXTURES
 from handlab_core.types import Command
 from handlab_sim.scene import SceneConfig
 from handlab_sim.torque_world import TIMESTEP, TorqueWorld

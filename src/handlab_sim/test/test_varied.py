@@ -6,10 +6,10 @@ import pytest
 from mujoco.batch import MODEL_FIELDS
 
 from handlab_core.errors import BadConfig
-from handlab_core.fixtures import FIXTURES
+from handlab_core.objects.fixture import FIXTURES
 from handlab_core.tasks import make_task
+from handlab_core.tasks.variation import ObjectVariation
 from handlab_core.types import Command
-from handlab_core.variation import ObjectVariation
 from handlab_sim.scene import SceneConfig, build_spec
 from handlab_sim.varied import varied_model
 from handlab_sim.worlds import MujocoBackend

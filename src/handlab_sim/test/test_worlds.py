@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from handlab_core.backend import make_backend
 from handlab_core.backend_table import BACKENDS
-from handlab_core.env import Env
-from handlab_core.episode import EpisodePlan
+from handlab_core.environment.env import Env
+from handlab_core.environment.episode import EpisodePlan
+from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.rollout import rollout
+from handlab_core.environment.station import LocalStation
 from handlab_core.errors import BadConfig, ResetFailed, UnknownName
-from handlab_core.guard import ClampedBackend
-from handlab_core.policy import GaussianPolicy
-from handlab_core.rollout import rollout
-from handlab_core.station import LocalStation
+from handlab_core.hardware.backend import make_backend
+from handlab_core.safety.clamped_backend import ClampedBackend
 from handlab_core.tasks import TASKS, make_task
 from handlab_core.types import Command
 from handlab_sim.worlds import PLACING_TIME, MujocoBackend

@@ -5,7 +5,7 @@ policies are judged over the range.
 
 A run has 60 iterations of 200 trajectories, or fewer: it ends when two evaluations of 100 episodes
 in a row are as good as is asked. What counts is another 100 episodes, without noise, by the
-published rule (`handlab_core.suite`).
+published rule (`handlab_core.tasks.adroit`).
 """
 
 import json
@@ -19,16 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from handlab import training
 from handlab.benches.kept import chosen, kept
 from handlab.benches.result import Result, origin
-from handlab.curves import Curve, ways
-from handlab.varying import evaluate_varied
+from handlab.experiments import training
+from handlab.experiments.robustness import evaluate_varied
+from handlab.reporting.learning_curves import Curve, ways
 from handlab_core.errors import BadConfig
-from handlab_core.paths import share
-from handlab_core.suite import NPG, SUITE
-from handlab_core.variation import parse_variations
-from handlab_learning.run_config import RunConfig
+from handlab_core.system.paths import share
+from handlab_core.tasks.adroit import NPG, SUITE
+from handlab_core.tasks.variation import parse_variations
+from handlab_learning.runs.config import RunConfig
 
 ITERATIONS, VARIED_ITERATIONS = 60, 120
 """At most; many objects are more to learn than one."""

@@ -18,20 +18,20 @@ from typing import Any
 
 from handlab.benches.kept import chosen, kept
 from handlab.benches.result import Result, origin
-from handlab.compare import median_or_never
-from handlab.cores import processes
-from handlab.curves import Curve, ways
-from handlab.tables import WAYS
+from handlab.experiments.parallelism import processes
+from handlab.reporting.compare import median_or_never
+from handlab.reporting.generated_tables import WAYS
+from handlab.reporting.learning_curves import Curve, ways
 from handlab.task_kinds import local_sampler
-from handlab.teaching import demonstrate
-from handlab_core.demos.motion import to_episode
-from handlab_core.demos.teacher import Manner
-from handlab_core.episode import Episode
-from handlab_core.paths import share
+from handlab.teaching.scripted import demonstrate
+from handlab_core.demonstrations.recording import to_episode
+from handlab_core.demonstrations.scripted_teacher import Manner
+from handlab_core.environment.episode import Episode
+from handlab_core.system.paths import share
 from handlab_core.tasks import make_task
-from handlab_learning.run_config import RunConfig
-from handlab_learning.run_folder import RunFolder
-from handlab_learning.trainer import Trainer
+from handlab_learning.runs.config import RunConfig
+from handlab_learning.runs.directory import RunFolder
+from handlab_learning.runs.trainer import Trainer
 
 SEEDS = 5
 
@@ -81,7 +81,7 @@ VARIANTS = {
     "failing": Variant(manner=Manner(noise=0.02, failures=0.3)),
     SCRATCH: Variant("npg", demonstrations=0, give_up=9.0, evaluate_every=5),
 }
-"""By name; what they are called in tables stands in `handlab.tables`."""
+"""By name; what they are called in tables stands in `handlab.reporting.generated_tables`."""
 
 DRAWN = (MAIN, "bc_npg", "dapg_1", SCRATCH)
 

@@ -8,11 +8,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from handlab import training
 from handlab.benches.result import Result
-from handlab.evaluation import evaluate
-from handlab.graph import EMULATED, GraphConfig, on_machine
-from handlab_learning.run_config import RunConfig
+from handlab.experiments import training
+from handlab.experiments.evaluation import evaluate
+from handlab.graph.config import EMULATED, GraphConfig, on_machine
+from handlab_learning.runs.config import RunConfig
 
 EPISODES = 30
 HOURS = 4.0

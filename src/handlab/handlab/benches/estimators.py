@@ -16,24 +16,24 @@ from typing import Any
 
 import numpy as np
 
-from handlab import training
 from handlab.benches.result import Result
-from handlab_core.env import Env
-from handlab_core.episode import EpisodePlan
+from handlab.experiments import training
+from handlab_core.environment.env import Env
+from handlab_core.environment.episode import EpisodePlan
+from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.rollout import rollout
+from handlab_core.environment.station import LocalStation
 from handlab_core.estimation.angle import AngleEstimate, predict, wrapped
 from handlab_core.estimation.camera import CameraEstimator
 from handlab_core.estimation.detection import AxisView
 from handlab_core.estimation.encoder import EncoderEstimator
 from handlab_core.estimation.follower import ESTIMATORS
 from handlab_core.estimation.simulated_camera import SimulatedCamera
-from handlab_core.policy import GaussianPolicy
-from handlab_core.rollout import rollout
-from handlab_core.station import LocalStation
 from handlab_core.tasks import Task
 from handlab_core.types import Array, Command, IntArray, Reading
-from handlab_learning import checkpoint
-from handlab_learning.evaluate import ON_REQUEST
-from handlab_learning.run_config import RunConfig
+from handlab_learning.runs import checkpoint
+from handlab_learning.runs.config import RunConfig
+from handlab_learning.runs.evaluation import ON_REQUEST
 from handlab_sim.worlds import MujocoBackend
 
 LIMIT = 0.1

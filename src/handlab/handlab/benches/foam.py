@@ -11,8 +11,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from handlab.benches.result import Result
-from handlab_core.fixtures import FIXTURES, FOAM_LOBE
-from handlab_core.paths import share
+from handlab_core.objects.fixture import FIXTURES, FOAM_LOBE
+from handlab_core.system.paths import share
 from handlab_sim import pushing
 
 FORCES = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0)

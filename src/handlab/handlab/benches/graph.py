@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from handlab.benches.result import Result
-from handlab.domain import Domain
-from handlab.graph import GraphConfig, build_graph
-from handlab.up import BackgroundGraph
-from handlab_core.episode import EpisodePlan
+from handlab.graph.config import GraphConfig, build_graph
+from handlab.graph.processes import BackgroundGraph
+from handlab.graph.ros_domain import Domain
+from handlab_core.environment.episode import EpisodePlan
 from handlab_core.errors import StationFault
 from handlab_core.tasks import Task, make_task
 from handlab_learning.algorithms.npg import Npg, NpgConfig
-from handlab_nodes.graph_sampler import GraphSampler
-from handlab_nodes.spinner import guest
+from handlab_nodes.clients.graph_sampler import GraphSampler
+from handlab_nodes.runtime.event_loop import guest
 
 PROCESSES = 4
 """Every step passes four processes: runner, driver, estimator, reward computer. The reset mechanism

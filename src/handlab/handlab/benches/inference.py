@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from handlab.benches.result import Result
-from handlab.teaching import Classroom
-from handlab_core.demos.inference import INFERENCES
-from handlab_core.demos.motion import DEFAULT_INFERENCE, to_episode
-from handlab_core.demos.teacher import Manner, lesson
+from handlab.teaching.scripted import Classroom
+from handlab_core.demonstrations.action_inference import INFERENCES
+from handlab_core.demonstrations.recording import DEFAULT_INFERENCE, to_episode
+from handlab_core.demonstrations.scripted_teacher import Manner, lesson
 from handlab_core.tasks import Task, make_task
 
 TASKS = ("valve", "flip")

@@ -6,7 +6,7 @@ from typing import Any
 
 from handlab.benches.result import results
 from handlab_core.errors import UnknownName
-from handlab_core.files import read_json
+from handlab_core.system.files import read_json
 
 
 def chosen(variable: str, known: Collection[str]) -> list[str]:

@@ -26,11 +26,11 @@ from pathlib import Path
 import psutil
 
 from handlab.benches.result import Result
-from handlab.emulation import emulate_dynamixel
+from handlab.emulation.emulated_hands import emulate_dynamixel
 from handlab_core.errors import StationTimeout
 from handlab_hardware.dynamixel.emulator import EmulatedPort
 from handlab_hardware.station_file import station_path
-from handlab_learning.run_folder import RunFolder
+from handlab_learning.runs.directory import RunFolder
 
 SUPERVISOR = "supervisor"
 IN_EACH_STEP = ("driver", "estimator", "reward", "runner")

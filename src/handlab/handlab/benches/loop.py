@@ -11,15 +11,15 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 
 from handlab.benches.result import Result
-from handlab.emulation import emulated_graph
-from handlab.graph import GraphConfig
+from handlab.emulation.emulated_hands import emulated_graph
+from handlab.graph.config import GraphConfig
 from handlab.task_kinds import local_sampler
-from handlab_core.episode import EpisodePlan
-from handlab_core.priority import use_realtime_priority
+from handlab_core.environment.episode import EpisodePlan
+from handlab_core.system.scheduling import use_realtime_priority
 from handlab_core.tasks import make_task
 from handlab_learning.algorithms.npg import Npg, NpgConfig
-from handlab_nodes.pace import REMEMBERED, percentile_ms
-from handlab_nodes.spinner import Spinner, guest
+from handlab_nodes.driver.step_loop import REMEMBERED, percentile_ms
+from handlab_nodes.runtime.event_loop import Spinner, guest
 
 RATE = 100.0  # Hz
 ROUNDS = 3

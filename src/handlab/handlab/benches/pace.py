@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from handlab.benches.result import Result
-from handlab.graph import GraphConfig, on_machine
-from handlab.up import BackgroundGraph
+from handlab.graph.config import GraphConfig, on_machine
+from handlab.graph.processes import BackgroundGraph
 from handlab_core.backend_table import DEFAULT
-from handlab_core.episode import EpisodePlan
+from handlab_core.environment.episode import EpisodePlan
 from handlab_core.errors import HandlabError
 from handlab_core.tasks import Task, make_task
 from handlab_interfaces import msg as wire
 from handlab_learning.algorithms.npg import Npg, NpgConfig
-from handlab_nodes import codec, qos, topics
-from handlab_nodes.graph_sampler import GraphSampler
-from handlab_nodes.spinner import Spinner, guest
+from handlab_nodes.clients.graph_sampler import GraphSampler
+from handlab_nodes.messages import cdr_codec, qos, topics
+from handlab_nodes.runtime.event_loop import Spinner, guest
 
 TASK = "valve"
 
@@ -50,8 +50,8 @@ class Witness:
 
     def __init__(self, spinner: Spinner, task: Task) -> None:
         node = spinner.nodes[0]
-        self._objects, terms = codec.ObjectStates(), len(task.reward_computer().terms)
-        self._rewards = codec.Rewards(terms)
+        self._objects, terms = cdr_codec.ObjectStates(), len(task.reward_computer().terms)
+        self._rewards = cdr_codec.Rewards(terms)
         self._states: list[float] = []
         self._rewarded: set[float] = set()
         hear = node.create_subscription
@@ -79,7 +79,7 @@ def run(seconds: float, seed: int, hardware: str = DEFAULT, port: str = "") -> d
     Args:
         seconds: wall time; the episode under way is finished.
         seed: of the policy's weights, of starts and goals.
-        hardware: see `handlab_core.backend`.
+        hardware: see `handlab_core.hardware.backend`.
         port: of the hardware; `emulated` needs no hand.
 
     Returns:

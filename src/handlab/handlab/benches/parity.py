@@ -4,10 +4,10 @@ import numpy as np
 
 from handlab.benches.graph import running_sampler
 from handlab.benches.result import Result
-from handlab_core.env import Env
-from handlab_core.episode import EpisodePlan
-from handlab_core.rollout import rollout
-from handlab_core.station import LocalStation
+from handlab_core.environment.env import Env
+from handlab_core.environment.episode import EpisodePlan
+from handlab_core.environment.rollout import rollout
+from handlab_core.environment.station import LocalStation
 from handlab_core.tasks import make_task
 from handlab_learning.algorithms.npg import Npg, NpgConfig
 from handlab_sim.worlds import MujocoBackend

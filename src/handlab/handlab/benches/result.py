@@ -14,10 +14,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from handlab.tables import rewrite_pages
+from handlab.reporting.generated_tables import rewrite_pages
 from handlab_core.errors import BadConfig, UnknownName
-from handlab_core.files import check_writable, write_atomically
-from handlab_core.paths import share
+from handlab_core.system.files import check_writable, write_atomically
+from handlab_core.system.paths import share
 
 
 @dataclass(frozen=True)

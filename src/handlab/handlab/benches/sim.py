@@ -6,8 +6,8 @@ import time
 import numpy as np
 
 from handlab.benches.result import Result
-from handlab_core.env import Env
-from handlab_core.station import LocalStation
+from handlab_core.environment.env import Env
+from handlab_core.environment.station import LocalStation
 from handlab_core.tasks import Task, make_task
 from handlab_sim.worlds import MujocoBackend
 

@@ -18,23 +18,23 @@ from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import JointState
 
 from handlab.benches.result import Result
-from handlab.emulation import emulated_graph
-from handlab.graph import GraphConfig
-from handlab.up import BackgroundGraph
+from handlab.emulation.emulated_hands import emulated_graph
+from handlab.graph.config import GraphConfig
+from handlab.graph.processes import BackgroundGraph
 from handlab_core.errors import StationFault, StationTimeout
 from handlab_core.tasks import make_task
-from handlab_core.thermal import ThermalModel
 from handlab_core.types import Array
 from handlab_hardware.clock import time_of_day
 from handlab_hardware.dynamixel.emulator import EmulatedPort, Fault
 from handlab_hardware.dynamixel.emulator.loop import LoopConfig
 from handlab_hardware.dynamixel.emulator.physics import Goals, Motion, Physics
+from handlab_hardware.dynamixel.emulator.thermal import ThermalModel
 from handlab_hardware.dynamixel.registers import RAD_PER_TICK
 from handlab_hardware.station_file import load_station, station_path
 from handlab_interfaces.srv import Reboot
-from handlab_nodes import qos, topics
-from handlab_nodes.convert import from_stamp
-from handlab_nodes.spinner import Spinner, guest
+from handlab_nodes.messages import qos, topics
+from handlab_nodes.messages.convert import from_stamp
+from handlab_nodes.runtime.event_loop import Spinner, guest
 
 PAUSE = (2.0, 6.0)  # s, from one fault's end to the next
 REPORT_LIMIT = 1.0  # s, from a fault to its report

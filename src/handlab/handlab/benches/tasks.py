@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from handlab import training
 from handlab.benches.kept import chosen, kept
 from handlab.benches.result import Result, origin
-from handlab.compare import median_or_never
-from handlab.curves import Curve, side_by_side
-from handlab_core.paths import share
+from handlab.experiments import training
+from handlab.reporting.compare import median_or_never
+from handlab.reporting.learning_curves import Curve, side_by_side
+from handlab_core.system.paths import share
 from handlab_core.tasks import TASKS
-from handlab_learning.run_config import RunConfig
-from handlab_learning.run_folder import RunFolder
+from handlab_learning.runs.config import RunConfig
+from handlab_learning.runs.directory import RunFolder
 
 SEEDS = 5
 

@@ -14,9 +14,9 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from handlab import training
 from handlab.benches.result import Result
-from handlab_learning.run_config import RunConfig
+from handlab.experiments import training
+from handlab_learning.runs.config import RunConfig
 
 SEEDS = 5
 LIMIT = 3.5

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from handlab_core.estimation.angle import TURN, AngleEstimate, correct, predict, wrapped
 from handlab_core.estimation.detection import AxisView, Detection, is_pose
-from handlab_core.quaternions import dot
+from handlab_core.estimation.quaternions import dot
 
 ORIENTATION_NOISE = 0.02
 """rad. The corners of a tag 40 mm wide, 20 mm from its middle, found to 0.4 mm (POSITION_NOISE)."""

@@ -4,8 +4,7 @@ import math
 from dataclasses import dataclass
 
 from handlab_core.errors import BadConfig
-from handlab_core.fixtures import Fixture
-from handlab_core.quaternions import (
+from handlab_core.estimation.quaternions import (
     IDENTITY,
     Quaternion,
     Vector,
@@ -16,6 +15,7 @@ from handlab_core.quaternions import (
     swing,
     twist,
 )
+from handlab_core.objects.fixture import Fixture
 
 UNIT = 1e-3
 """How far the length of an axis or a quaternion may be from one."""

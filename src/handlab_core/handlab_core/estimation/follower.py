@@ -9,7 +9,7 @@ from handlab_core.estimation.camera import CameraEstimate, CameraEstimator
 from handlab_core.estimation.detection import AxisView
 from handlab_core.estimation.encoder import EncoderEstimator
 from handlab_core.estimation.simulated_camera import SimulatedCamera
-from handlab_core.fixtures import Fixture
+from handlab_core.objects.fixture import Fixture
 
 
 class Follower(Protocol):

@@ -22,8 +22,8 @@ from enum import StrEnum
 import numpy as np
 
 from handlab_core.errors import BadConfig
-from handlab_core.fixtures import Fixture
 from handlab_core.hands import Hand
+from handlab_core.objects.fixture import Fixture
 from handlab_core.types import Array, Command, Reading
 
 

@@ -7,8 +7,8 @@ for.
 from collections import deque
 from collections.abc import Iterator
 
+from handlab_core.environment.stamp_sync import StampSync
 from handlab_core.rewards.reward import RewardComputer
-from handlab_core.stamp_sync import StampSync
 from handlab_core.types import SAME_TIME, Goal, JointState, ObjectEstimate, Reward, Sample
 
 MEMORY = 32

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handlab_core.aim import Aim
+from handlab_core.rewards.goal import Aim
 from handlab_core.rewards.terms import Quantities
 from handlab_core.types import Array, Goal, JointState, ObjectEstimate, Reward
 

@@ -17,7 +17,7 @@ SLOW = 0.5
 class Quantities:
     """What a reward may look at. Any leading axes, the same for all."""
 
-    error: Array  # (...) rad, how far from the goal; see `handlab_core.aim`
+    error: Array  # (...) rad, how far from the goal; see `handlab_core.rewards.goal`
     object_velocity: Array  # (...) rad/s
     q: Array  # (..., n) rad
     qd: Array  # (..., n) rad/s

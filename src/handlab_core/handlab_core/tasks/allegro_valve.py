@@ -17,7 +17,7 @@ not a wall.
 
 import numpy as np
 
-from handlab_core.aim import ObjectAim
+from handlab_core.rewards.goal import ObjectAim
 from handlab_core.tasks.task import TASKS, Range, Task
 from handlab_core.tasks.valve import LOBES, REWARDS
 

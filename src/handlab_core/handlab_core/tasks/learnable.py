@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol, Self
 
-from handlab_core.spaces import Spaces
+from handlab_core.tasks.sizes import Spaces
 
 Layout = tuple[tuple[str, int], ...]
 """Name and size of each part of an observation, in order."""

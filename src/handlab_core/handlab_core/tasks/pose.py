@@ -18,9 +18,9 @@ from functools import partial
 
 import numpy as np
 
-from handlab_core.aim import PoseAim
 from handlab_core.hands import make_hand
 from handlab_core.rewards import terms
+from handlab_core.rewards.goal import PoseAim
 from handlab_core.rewards.reward import Term
 from handlab_core.tasks.criteria import LastFifth, MeanOfLastFifth
 from handlab_core.tasks.task import TASKS, PoseRange, Range, Task

@@ -6,14 +6,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from handlab_core.aim import Aim, ObjectAim
 from handlab_core.errors import BadConfig, UnknownName
-from handlab_core.fixtures import FIXTURES, Fixture
 from handlab_core.hands import Hand, make_hand
+from handlab_core.objects.fixture import FIXTURES, Fixture
 from handlab_core.registry import Registry
+from handlab_core.rewards.goal import Aim, ObjectAim
 from handlab_core.rewards.reward import RewardComputer, Term
-from handlab_core.spaces import Spaces
 from handlab_core.tasks.criteria import Criterion, LastFifth, MeanOfLastFifth
+from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array, Goal, JointState, ObjectEstimate
 
 START_STREAM, NOISE_STREAM = 0, 1

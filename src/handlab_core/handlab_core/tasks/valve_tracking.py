@@ -15,7 +15,7 @@ hinge of `valve` has, so the fixture is one with more turns; the reset's motor t
 
 import numpy as np
 
-from handlab_core.aim import ObjectAim
+from handlab_core.rewards.goal import ObjectAim
 from handlab_core.tasks.criteria import MeanError
 from handlab_core.tasks.task import TASKS, Range, Task
 from handlab_core.tasks.valve import LOBES, REWARDS

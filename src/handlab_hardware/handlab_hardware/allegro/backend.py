@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from handlab_core.backend import GoalsInForce
 from handlab_core.errors import BadConfig, StationFault, StationTimeout
-from handlab_core.fixtures import FIXTURES
 from handlab_core.hands import Hand, make_hand
 from handlab_core.hands.allegro import SIDE
-from handlab_core.health import GroupStatus, StationStatus
+from handlab_core.hardware.backend import GoalsInForce
+from handlab_core.hardware.motor_status import GroupStatus, StationStatus
+from handlab_core.objects.fixture import FIXTURES
 from handlab_core.types import Array, Command, IntArray, JointState, Reading
 from handlab_hardware.allegro.config import HAND, AllegroConfig
 from handlab_hardware.allegro.driver import HandDriver, Measurement
@@ -59,7 +59,7 @@ log = logging.getLogger(__name__)
 
 
 class AllegroBackend:
-    """One Allegro hand; implements `handlab_core.backend.Hardware`.
+    """One Allegro hand; implements `handlab_core.hardware.backend.Hardware`.
 
     The fixture is another driver's: its reading here is NaN and its stamp never advances.
 

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from handlab_core.errors import BadConfig, shown
 from handlab_core.hands import Hand, make_hand
+from handlab_core.system.validation import Index, Name, Number, Sign, build, checked
 from handlab_core.types import Array, IntArray
-from handlab_core.validation import Index, Name, Number, Sign, build, checked
 from handlab_hardware.allegro.gains import Gains, make_gains
 from handlab_hardware.allegro.protocol import DEVICES, JOINTS, Version, make_version
 

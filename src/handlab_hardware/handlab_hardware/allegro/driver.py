@@ -25,9 +25,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handlab_core.backend import GoalsInForce
 from handlab_core.hands import Hand
-from handlab_core.heat import ThermalProtection
+from handlab_core.hardware.backend import GoalsInForce
+from handlab_core.safety.thermal_protection import ThermalProtection
 from handlab_core.types import Array, BoolArray, Command, IntArray
 from handlab_hardware.allegro.config import AllegroConfig, Mounting
 from handlab_hardware.allegro.control import Interpolator, VelocityEstimate, pd_torque

@@ -23,7 +23,7 @@ import numpy as np
 
 from handlab_core.errors import StationFault
 from handlab_core.hands import make_hand
-from handlab_core.priority import use_realtime_priority
+from handlab_core.system.scheduling import use_realtime_priority
 from handlab_hardware.allegro.physics import MotorHeat, SecondOrder, TorquePhysics
 from handlab_hardware.allegro.protocol import (
     DEVICES,

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from handlab_core.backend import GoalsInForce
 from handlab_core.errors import StationFault
-from handlab_core.fixtures import FIXTURES, Fixture
 from handlab_core.hands import Hand, make_hand
-from handlab_core.health import StationStatus
-from handlab_core.heat import ThermalProtection, ThermalState
-from handlab_core.lockstep import FIXTURE, HAND
+from handlab_core.hardware.backend import GoalsInForce
+from handlab_core.hardware.lockstep import FIXTURE, HAND
+from handlab_core.hardware.motor_status import StationStatus
+from handlab_core.objects.fixture import FIXTURES, Fixture
+from handlab_core.safety.thermal_protection import ThermalProtection, ThermalState
 from handlab_core.types import Array, BoolArray, Command, IntArray, JointState, Reading
 from handlab_hardware.calibrate import calibrate
 from handlab_hardware.clock import time_of_day, whole_ns
@@ -41,7 +41,7 @@ TELL_STANDSTILL = 5.0
 
 
 class DynamixelBackend:
-    """One robot on one servo bus; implements `handlab_core.backend.Backend` with N = 1.
+    """One robot on one servo bus; implements `handlab_core.hardware.backend.Backend` with N = 1.
 
     Opening it finds and checks every servo and leaves all torque off. `step` moves nothing until
     `activate`. A group that the station file gives no servos for reads NaN, with a stamp that never

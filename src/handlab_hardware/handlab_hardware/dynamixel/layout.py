@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from handlab_core import safety
 from handlab_core.errors import BadConfig, UnknownName
-from handlab_core.fixtures import BARE, FIXTURES, Fixture
 from handlab_core.hands import Hand
-from handlab_core.lockstep import FIXTURE, HAND
+from handlab_core.hardware.lockstep import FIXTURE, HAND
+from handlab_core.objects.fixture import BARE, FIXTURES, Fixture
+from handlab_core.safety import limits as safety
 from handlab_core.types import Array, Command
 from handlab_hardware.dynamixel.arming import Plan, make_plan
 from handlab_hardware.station_file import DynamixelSection, StationFile

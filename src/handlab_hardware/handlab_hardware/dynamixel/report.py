@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from handlab_core.health import GroupStatus
-from handlab_core.heat import ThermalState
+from handlab_core.hardware.motor_status import GroupStatus
+from handlab_core.safety.thermal_protection import ThermalState
 from handlab_hardware.dynamixel import units
 from handlab_hardware.dynamixel.bus import ServoBus
 from handlab_hardware.dynamixel.failures import error_names

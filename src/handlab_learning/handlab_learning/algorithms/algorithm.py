@@ -6,11 +6,11 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from handlab_core.episode import Episode
+from handlab_core.environment.episode import Episode
+from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.errors import UnknownName
-from handlab_core.policy import GaussianPolicy
-from handlab_core.spaces import Spaces
-from handlab_learning.demonstrations import check_demonstrations
+from handlab_core.tasks.sizes import Spaces
+from handlab_learning.algorithms.demonstrations import check_demonstrations
 
 
 class Algorithm(Protocol):

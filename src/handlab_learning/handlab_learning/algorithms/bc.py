@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from handlab_core.episode import Episode
-from handlab_core.policy import GaussianPolicy
-from handlab_core.spaces import Spaces
-from handlab_core.validation import Count, Flag, NotNegative, Positive, checked
-from handlab_learning import adam
+from handlab_core.environment.episode import Episode
+from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.system.validation import Count, Flag, NotNegative, Positive, checked
+from handlab_core.tasks.sizes import Spaces
 from handlab_learning.algorithms.algorithm import Method, algorithm
-from handlab_learning.demonstrations import joined
-from handlab_learning.networks import LogStd, PolicyNet, Widths, aligned, part, spread
+from handlab_learning.algorithms.demonstrations import joined
+from handlab_learning.models import optimizer_state
+from handlab_learning.models.policy_network import LogStd, PolicyNet, Widths, aligned, part, spread
 
 
 @checked
@@ -109,12 +109,15 @@ class Cloning:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Everything that the next epoch needs, besides the network."""
-        state = {f"adam.{name}": value for name, value in adam.state_dict(self._optimiser).items()}
+        state = {
+            f"adam.{name}": value
+            for name, value in optimizer_state.state_dict(self._optimiser).items()
+        }
         return state | {"chance": self._chance.get_state(), "epochs": torch.tensor(self.epochs)}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Go on from a saved state."""
-        adam.load_state_dict(self._optimiser, part(state, "adam"))
+        optimizer_state.load_state_dict(self._optimiser, part(state, "adam"))
         self._chance.set_state(state["chance"])
         self.epochs = int(state["epochs"])
 

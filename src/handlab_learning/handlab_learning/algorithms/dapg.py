@@ -24,16 +24,16 @@ from dataclasses import field
 
 from torch import Tensor
 
-from handlab_core.episode import Episode
-from handlab_core.policy import GaussianPolicy
-from handlab_core.spaces import Spaces
-from handlab_core.validation import Flag, Fraction, Index, NotNegative, checked
+from handlab_core.environment.episode import Episode
+from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.system.validation import Flag, Fraction, Index, NotNegative, checked
+from handlab_core.tasks.sizes import Spaces
 from handlab_learning.algorithms.algorithm import Method, algorithm
 from handlab_learning.algorithms.bc import Cloning, CloningConfig
+from handlab_learning.algorithms.demonstrations import joined
 from handlab_learning.algorithms.npg import Npg, NpgConfig
-from handlab_learning.baseline import BaselineConfig
-from handlab_learning.demonstrations import joined
-from handlab_learning.networks import aligned
+from handlab_learning.models.policy_network import aligned
+from handlab_learning.models.value_function import BaselineConfig
 
 
 @checked

@@ -18,16 +18,16 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from handlab_core.episode import Episode
-from handlab_core.policy import GaussianPolicy
-from handlab_core.spaces import Spaces
+from handlab_core.environment.episode import Episode
+from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.system.validation import Count, Fraction, NotNegative, Positive, checked
+from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array
-from handlab_core.validation import Count, Fraction, NotNegative, Positive, checked
 from handlab_learning.algorithms.algorithm import Method, algorithm
-from handlab_learning.baseline import Baseline, BaselineConfig
-from handlab_learning.demonstrations import joined
-from handlab_learning.networks import LogStd, PolicyNet, Widths, aligned, part
-from handlab_learning.returns import discounted, gae
+from handlab_learning.algorithms.demonstrations import joined
+from handlab_learning.algorithms.returns import discounted, gae
+from handlab_learning.models.policy_network import LogStd, PolicyNet, Widths, aligned, part
+from handlab_learning.models.value_function import Baseline, BaselineConfig
 
 Augmentation = Callable[[Tensor], Tensor]
 """From whitened advantages, (B,), to a scalar whose gradient is added to the surrogate's."""

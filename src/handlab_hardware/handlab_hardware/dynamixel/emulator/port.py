@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Self
 
 from handlab_core.errors import BadConfig, HandlabError, StationFault
-from handlab_core.priority import use_realtime_priority
+from handlab_core.system.scheduling import use_realtime_priority
 from handlab_hardware.dynamixel.emulator.bus import Bus
 from handlab_hardware.dynamixel.emulator.control import ControlChannel
 from handlab_hardware.dynamixel.emulator.faults import Fault

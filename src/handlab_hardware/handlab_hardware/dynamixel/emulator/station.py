@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handlab_core.backend import Backend
 from handlab_core.errors import BadConfig
+from handlab_core.hardware.backend import Backend
 from handlab_core.types import Array, BoolArray, Command, JointState, Reading
 from handlab_hardware.dynamixel.emulator.physics import Goals, Motion
 from handlab_hardware.dynamixel.emulator.settings import POSITION_MODES

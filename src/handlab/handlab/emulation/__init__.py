@@ -1,0 +1,1 @@
+"""Emulated hands: simulated motors behind a real wire."""

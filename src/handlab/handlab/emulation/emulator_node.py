@@ -1,0 +1,72 @@
+"""Emulator: the motors of a station that is not there, as a node beside the others.
+
+It speaks no topic to the driver, only the wire. `./handlab emulate` does the same without ROS.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from rclpy.node import Node
+
+from handlab.emulation.emulated_hands import BUS_BACKEND, make_emulated
+from handlab_core.backend_table import BACKENDS
+from handlab_core.errors import BadConfig
+from handlab_core.system.scheduling import use_realtime_priority
+from handlab_core.system.validation import OneOf, Seed, Text, checked
+from handlab_hardware.station_file import station_path
+from handlab_nodes.runtime.diagnostics import OK, Diagnostics
+from handlab_nodes.runtime.event_loop import run
+from handlab_nodes.runtime.parameters import TaskParams, read_params
+
+
+@checked
+class EmulatorParams(TaskParams):
+    """Parameters of the node."""
+
+    hardware: Annotated[
+        Text, OneOf("hardware", BACKENDS), Field(description="kind of the emulated motors")
+    ] = BUS_BACKEND
+    station: Annotated[
+        Text, Field(description="path of the station file; empty: the one that comes with handlab")
+    ] = ""
+    port: Annotated[Text, Field(description="port that the driver opens")] = ""
+    fixture_port: Annotated[
+        Text, Field(description="port that the fixture's own driver opens; empty: there is none")
+    ] = ""
+    seed: Annotated[Seed, Field(description="seed of random faults")] = 0
+
+
+class EmulatorNode(Node):
+    """Serves emulated motors from threads."""
+
+    def __init__(self) -> None:
+        super().__init__("emulator")
+        params = read_params(self, EmulatorParams())
+        if not params.port:
+            raise BadConfig("parameter port is empty; name the port that the driver will open")
+        station = Path(params.station or station_path(params.make_task().hand_name))
+        self._motors = make_emulated(
+            params.hardware, station, params.port, params.fixture_port, params.seed
+        )
+        self._motors.start()
+        self._diagnostics = Diagnostics(self)
+        self.get_logger().info(f"emulated motors on {self._motors.name}")
+
+    def report(self) -> None:
+        """Tell that what moves is emulated."""
+        self._diagnostics.publish(OK, f"emulated motors on {self._motors.name}", {})
+
+    def release(self) -> None:
+        """Join the motors' threads."""
+        self._motors.close()
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node: what is emulated does not wait for other programs."""
+    use_realtime_priority()
+    run(EmulatorNode, args=args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Demonstrations for a run: of a recorded bag, or of a Minari dataset for a task of the suite."""
+
+from pathlib import Path
+
+from handlab.task_kinds import kind_of
+from handlab_core.environment.episode import Episode
+from handlab_core.errors import BadDemonstrations
+from handlab_core.system.paths import share
+from handlab_core.tasks.adroit import find_task
+from handlab_learning.algorithms import ALGORITHMS
+from handlab_learning.runs.config import RunConfig
+
+REFERENCE = Path("demos")
+"""In the workspace: a folder for each task that has demonstrations of its own, a bag."""
+
+
+def source(task: str, algorithm: str, given: str) -> str:
+    """What a run learns from: what was given, or the reference demonstrations of its task.
+
+    Args:
+        task: name of it.
+        algorithm: name of it.
+        given: a bag or the name of a dataset; empty: nothing was.
+
+    Returns:
+        The name of a dataset, or a bag's absolute path; empty where none are needed.
+
+    Raises:
+        BadDemonstrations: nothing was given and the task has none of its own.
+    """
+    method = ALGORITHMS.get(algorithm)
+    if given or method is None or not method.demonstrations:
+        return kind_of(find_task(task)).resolve(given) if given else ""
+    reference = share() / REFERENCE / task
+    if not reference.exists():
+        there = sorted(path.name for path in reference.parent.glob("*"))
+        raise BadDemonstrations(
+            f"{task} has no demonstrations of its own (there are some of: "
+            f"{', '.join(there) or 'nothing'}); name some with --demos"
+        )
+    return str(reference)
+
+
+def demonstrations_of(config: RunConfig) -> list[Episode]:
+    """Read what a run shall learn from; nothing, if it names nothing.
+
+    Raises:
+        HandlabError: it is not there, or of another task.
+    """
+    if not config.demos:
+        return []
+    task = config.make_task()
+    return kind_of(task).read(config.demos, task)

@@ -1,0 +1,91 @@
+"""Train, in a graph or in this process, and report."""
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from handlab.experiments.demonstrations import demonstrations_of
+from handlab.graph.client import GraphClient
+from handlab.graph.config import GraphConfig, on_machine
+from handlab.graph.processes import BackgroundGraph
+from handlab.reporting.progress import TrainingDisplay
+from handlab.task_kinds import local_sampler
+from handlab_core.backend_table import backend_spec
+from handlab_core.tasks.variation import parse_variations
+from handlab_data.bag_folder import check_bag_folder
+from handlab_learning.runs.config import RunConfig
+from handlab_learning.runs.directory import RunFolder
+from handlab_learning.runs.trainer import Trainer
+
+RUNS = Path("runs")
+"""Default place of run folders, below the working directory."""
+
+NODE_LOG = "nodes.log"
+"""In a run's folder: what the nodes said."""
+
+
+def new_run(config: RunConfig, root: Path = RUNS) -> RunFolder:
+    """Make the folder of a new run.
+
+    Raises:
+        HandlabError: its demonstrations or its station file cannot be used; no folder is made.
+    """
+    if config.backend == "graph":
+        graph_of(config)
+    demonstrations_of(config)  # here, so that what is left out of them is said on the terminal
+    return RunFolder.create(root, config, datetime.now())
+
+
+def graph_of(config: RunConfig) -> GraphConfig:
+    """Return the graph that a run needs, without recorder and viewer."""
+    graph = GraphConfig(
+        config.task,
+        reward=config.reward,
+        estimator=config.estimator,
+        pace=backend_spec(config.hardware).learning_pace,
+    )
+    return on_machine(graph, config.hardware, config.station, config.port)
+
+
+def train(
+    folder: RunFolder,
+    resume: bool,
+    num_envs: int = 20,
+    threads: int = 2,
+    viewer: bool = False,
+    compose: bool = False,
+) -> dict[str, Any]:
+    """Carry out a run and return its summary.
+
+    Args:
+        folder: of the run.
+        resume: go on from its newest checkpoint.
+        num_envs: robots simulated side by side (backend `sim` only).
+        threads: to simulate them on (backend `sim` only).
+        viewer: serve the browser viewer (backend `graph` only).
+        compose: run the nodes of every step in one process (backend `graph` only).
+    """
+    config = folder.config()
+    if resume and not folder.is_new():
+        folder.newest_checkpoint()  # say what is missing before anything starts
+    with TrainingDisplay(config) as display:
+        if config.backend == "sim":
+            varied, demonstrations = parse_variations(config.vary), demonstrations_of(config)
+            task = config.make_task()
+            sampler, first = (
+                local_sampler(task, num_envs, threads, config.estimator, varied, config.hardware)
+                for _ in range(2)
+            )
+            return Trainer(
+                folder,
+                sampler,
+                resume,
+                display.update,
+                demonstrations=demonstrations,
+                first_sampler=first if num_envs > 1 else None,  # one world stands for one robot
+            ).run()
+        check_bag_folder(folder.bag)
+        graph = replace(graph_of(config), bag=str(folder.bag), viewer=viewer, compose=compose)
+        with BackgroundGraph(graph, folder.path / NODE_LOG) as nodes, GraphClient(nodes) as client:
+            return client.train(str(folder.path), resume, display.update)

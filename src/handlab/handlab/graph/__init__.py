@@ -1,0 +1,1 @@
+"""The graph of nodes: configuration, processes, launch and environment."""

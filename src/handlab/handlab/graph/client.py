@@ -1,0 +1,146 @@
+"""Asks the nodes of a running graph for what takes time, and follows it."""
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from rclpy.action import ActionClient
+
+from handlab.graph.live_diagnostics import Watch
+from handlab.graph.processes import Graph
+from handlab.reporting.terminal import show
+from handlab_core.errors import HandlabError, StationFault
+from handlab_interfaces.action import Evaluate, RecordDemonstration, ReplayDemonstration, Train
+from handlab_interfaces.srv import TellDemonstration
+from handlab_learning.runs.evaluation import ON_REQUEST
+from handlab_nodes.messages import topics
+from handlab_nodes.runtime.event_loop import POLL, guest
+
+Row = dict[str, Any]
+
+KEEP_TIMEOUT = 0.8
+"""Seconds for a goal that is cancelled by Ctrl-C to end with a result."""
+
+
+class GraphClient:
+    """A client of the graph's actions, as a context."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph, self._leave = graph, ExitStack()
+        self._telling: Any = None
+        self._node, self._spinner = self._leave.enter_context(
+            guest("_handlab", graph.domain, graph.simulated)
+        )
+        self._watch = Watch(graph.names, show).listen(self._node)
+
+    def __enter__(self) -> "GraphClient":
+        """Nothing to do."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the graph."""
+        self._leave.close()
+
+    def train(self, run_dir: str, resume: bool, on_row: Callable[[Row], None]) -> Row:
+        """Train the run in a folder; return its summary."""
+        goal = Train.Goal(run_dir=run_dir, resume=resume)
+
+        def on_feedback(feedback: Any) -> None:
+            on_row(json.loads(feedback.metrics))
+
+        return self._follow(Train, topics.TRAIN, goal, on_feedback)
+
+    def evaluate(
+        self, checkpoint: str, episodes: int, seed: int, on_progress: Callable[[int, float], None]
+    ) -> Row:
+        """Evaluate a checkpoint; return its summary."""
+        goal = Evaluate.Goal(checkpoint=checkpoint, episodes=episodes, seed=seed)
+        goal.first_episode = ON_REQUEST
+
+        def on_feedback(feedback: Any) -> None:
+            on_progress(feedback.completed, feedback.success_rate)
+
+        return self._follow(Evaluate, topics.EVALUATE, goal, on_feedback)
+
+    def record(
+        self,
+        goal: RecordDemonstration.Goal,
+        on_feedback: Callable[[Any], None],
+        between: Callable[[], None],
+    ) -> RecordDemonstration.Result:
+        """Record demonstrations; `between` is called several times a second."""
+        return self._carry_out(
+            RecordDemonstration, topics.RECORD_DEMONSTRATION, goal, on_feedback, between, kept=True
+        )
+
+    def replay(
+        self, goal: ReplayDemonstration.Goal, on_feedback: Callable[[Any], None]
+    ) -> ReplayDemonstration.Result:
+        """Replay demonstrations."""
+        return self._carry_out(ReplayDemonstration, topics.REPLAY_DEMONSTRATION, goal, on_feedback)
+
+    def tell(self, word: int) -> str:
+        """Tell the demonstrator what a person decides; why it is too early or late, or nothing."""
+        if self._telling is None:
+            self._telling = self._node.create_client(TellDemonstration, topics.TELL)
+        future = self._telling.call_async(TellDemonstration.Request(word=word))
+        self._until(future.done)
+        return str(future.result().message)
+
+    def _follow(
+        self, action: Any, topic: str, goal: Any, on_feedback: Callable[[Any], None]
+    ) -> Row:
+        result = self._carry_out(action, topic, goal, on_feedback)
+        if not result.success:
+            raise HandlabError(result.message)
+        return json.loads(result.summary)  # type: ignore[no-any-return]
+
+    def _carry_out(
+        self,
+        action: Any,
+        topic: str,
+        goal: Any,
+        on_feedback: Callable[[Any], None],
+        between: Callable[[], None] = lambda: None,
+        kept: bool = False,
+    ) -> Any:
+        """Send a goal, follow it, and return its result.
+
+        Args:
+            action: its type.
+            topic: its name.
+            goal: what is wanted.
+            on_feedback: is given all feedback.
+            between: called several times a second.
+            kept: at Ctrl-C cancel it and wait, so that what was done so far is kept.
+        """
+        client = ActionClient(self._node, action, topic)
+        self._until(client.server_is_ready)
+        sending = client.send_goal_async(goal, feedback_callback=lambda m: on_feedback(m.feedback))
+        self._until(sending.done)
+        handle = sending.result()
+        if not handle.accepted:
+            raise StationFault(f"{topic} is busy with another client")
+        ending = handle.get_result_async()
+        try:
+            self._until(ending.done, between)
+        except KeyboardInterrupt:
+            if not kept:
+                raise
+            handle.cancel_goal_async()
+            limit = time.monotonic() + KEEP_TIMEOUT
+            self._until(lambda: ending.done() or time.monotonic() > limit)
+            if not ending.done():  # the recorder closes its bag, too, when it is asked to end
+                raise
+        return ending.result().result
+
+    def _until(self, done: Callable[[], bool], between: Callable[[], None] = lambda: None) -> None:
+        """Handle events until `done()`; StationFault if the graph ends before or cannot start."""
+        while not done():
+            self._spinner.once(POLL)
+            between()
+            self._watch.check()
+            if (reason := self._graph.exit_reason()) is not None:
+                raise StationFault(reason)

@@ -1,0 +1,147 @@
+"""Shows live what is wrong in a graph and when it is ready, from its nodes' /diagnostics."""
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+
+from handlab.graph.processes import Graph
+from handlab_core.errors import StationFault
+from handlab_nodes.runtime.diagnostics import ERROR, NOT_ACTIVE, OK
+from handlab_nodes.runtime.event_loop import POLL, guest
+
+START_PATIENCE = 10.0
+"""Seconds; a graph that has never been ready, and whose node tells an error for this long, ends."""
+
+REMIND_EVERY = 10.0
+"""Seconds between lines that name what the start waits for."""
+REMIND_AFTER = 5.0
+"""Seconds until the first of them."""
+
+SETTLE = 1.0
+"""Seconds between two lines about one node at least."""
+
+DEPTH = 100
+"""Of the subscription: reports of many nodes that come while this process is busy."""
+
+VIEWER = "viewer"
+"""The one node that reports nothing."""
+
+Clock = Callable[[], float]
+
+
+@dataclass
+class Report:
+    """The newest report of one node, and what the user has seen of it."""
+
+    level: bytes
+    message: str
+    since: float
+    """s; from when on it has had this level."""
+    shown: tuple[bytes, str] = (OK, "")
+    shown_at: float = -SETTLE
+
+
+class Watch:
+    """Follows the reports of a graph's nodes.
+
+    Args:
+        nodes: names of the nodes.
+        say: shows the user a line.
+        clock: s, monotonic.
+    """
+
+    def __init__(
+        self, nodes: Iterable[str], say: Callable[[str], None], clock: Clock = time.monotonic
+    ) -> None:
+        self.ready = False
+        """Whether every node has reported and none of them waits."""
+        self._missing = {name for name in nodes if name != VIEWER}
+        self._say, self._clock = say, clock
+        self._reports: dict[str, Report] = {}
+        self._began = clock()
+        self._next_reminder = self._began + REMIND_AFTER
+
+    def listen(self, node: Node) -> "Watch":
+        """Hear the reports through a node."""
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._on_message, DEPTH)
+        return self
+
+    def _on_message(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            self.take(status.name, status.level, status.message)
+
+    def take(self, name: str, level: bytes, message: str) -> None:
+        """Take a report of a node."""
+        report = self._reports.get(name)
+        if report is None:
+            report = self._reports[name] = Report(level, message, self._clock())
+        if level != report.level:
+            report.since = self._clock()
+        report.level, report.message = level, message
+        self._missing.discard(name)
+
+    def check(self) -> None:
+        """Show what is new; call it several times a second.
+
+        Raises:
+            StationFault: the graph cannot start; names the node and its error.
+        """
+        now = self._clock()
+        for name, report in self._reports.items():
+            self._show(name, report, now)
+        if self.ready:
+            return
+        self.ready = not self._missing and not self._waiting()
+        if self.ready:
+            return
+        for name, report in self._reports.items():
+            if report.level == ERROR and now - report.since > START_PATIENCE:
+                raise StationFault(f"{name}: {report.message}")
+        if now >= self._next_reminder:
+            self._next_reminder = now + REMIND_EVERY
+            self._say(f"waiting for {', '.join([*sorted(self._missing), *self._waiting()])}")
+
+    @property
+    def start_s(self) -> float:
+        """Seconds since the watch began."""
+        return self._clock() - self._began
+
+    def _waiting(self) -> list[str]:
+        """Return the nodes that have reported and cannot work yet."""
+        return [
+            name
+            for name, report in self._reports.items()
+            if report.level == ERROR or report.message == NOT_ACTIVE
+        ]
+
+    def _show(self, name: str, report: Report, now: float) -> None:
+        if report.message == NOT_ACTIVE and not self.ready:
+            return
+        # Numbers may differ from report to report of the same problem.
+        seen = (report.level, "" if report.level == OK else re.sub(r"[\d.]+", "#", report.message))
+        if seen == report.shown or now - report.shown_at < SETTLE:
+            return
+        text = report.message
+        if report.level == OK:
+            text = f"well again ({text})"
+        kind = {OK: "", ERROR: "error: "}.get(report.level, "warning: ")
+        report.shown, report.shown_at = seen, now
+        self._say(f"{name}: {kind}{text}")
+
+
+def follow(graph: Graph, say: Callable[[str], None]) -> None:
+    """Show what becomes of a graph until it ends; StationFault says why it did."""
+    with guest("_handlab", graph.domain) as (node, spinner):
+        watch = Watch(graph.names, say).listen(node)
+        announced = False
+        while (reason := graph.exit_reason()) is None:
+            spinner.once(POLL)
+            watch.check()
+            if watch.ready and not announced:
+                announced = True
+                say(f"ready after {watch.start_s:.1f} s; Ctrl-C ends it")
+    raise StationFault(reason)

@@ -1,0 +1,49 @@
+"""One ROS domain for each graph of this machine, so that two at once do not hear each other."""
+
+import fcntl
+import os
+import tempfile
+from pathlib import Path
+
+from handlab.graph import ros_environment
+from handlab_core.errors import BadConfig
+
+
+class Domain:
+    """The domain the user has chosen (ROS_DOMAIN_ID), else the first that no other handlab uses.
+
+    The processes of this one's graph inherit the checked variables of `ros_environment`.
+
+    Raises:
+        BadConfig: all are taken, or a variable of the shell is in the way.
+    """
+
+    def __init__(self) -> None:
+        ros_environment.prepare()
+        self._lock: int | None = None
+        if chosen := os.environ.get("ROS_DOMAIN_ID"):
+            self.id = int(chosen)
+            return
+        folder = Path(tempfile.gettempdir()) / f"handlab-domains-{os.getuid()}"
+        folder.mkdir(exist_ok=True)
+        for domain in ros_environment.SAFE_DOMAINS:
+            file = os.open(folder / str(domain), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(file)
+                continue
+            self._lock, self.id = file, domain
+            return
+        raise BadConfig("all ROS domains are taken by running graphs; end one or set ROS_DOMAIN_ID")
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """File descriptors that keep the domain taken; a child that inherits them keeps it too."""
+        return () if self._lock is None else (self._lock,)
+
+    def release(self) -> None:
+        """Let another graph have it; twice is harmless. The end of the process does it too."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None

@@ -1,0 +1,134 @@
+"""Viewer: the station in a browser, live from the topics. A node like the others."""
+
+import io
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
+
+import numpy as np
+import viser
+import yourdfpy
+from pydantic import Field
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from viser.extras import ViserUrdf
+
+from handlab_core.system.validation import Index, Name, checked
+from handlab_core.types import Array, Goal
+from handlab_core.types import JointState as JointReading
+from handlab_interfaces import msg as wire
+from handlab_nodes.messages import cdr_codec, convert, qos, topics
+from handlab_nodes.runtime.event_loop import run
+from handlab_nodes.runtime.inbox import Inbox
+from handlab_nodes.runtime.parameters import TaskParams, read_params
+from handlab_sim import decor
+from handlab_sim.urdf import station_urdf
+
+FRAME_TIME = 1 / 30
+"""s; in lockstep states come faster than eyes can follow."""
+
+
+@checked
+class ViewerParams(TaskParams):
+    """Parameters of the node."""
+
+    host: Annotated[
+        Name, Field(description="address to serve; 0.0.0.0 serves the whole network")
+    ] = "127.0.0.1"
+    port: Annotated[
+        Index, Field(le=65535, description="TCP port; the next free one if it is taken")
+    ] = 8080
+
+
+class ViewerNode(Node):
+    """Shows hand, object, goal and reward."""
+
+    def __init__(self) -> None:
+        super().__init__("viewer")
+        params = read_params(self, ViewerParams())
+        task = params.make_task()
+        self._server = viser.ViserServer(params.host, params.port, verbose=False)
+        text = ElementTree.tostring(station_urdf(task.hand, task.fixture))
+        self._robot = ViserUrdf(self._server, yourdfpy.URDF.load(io.BytesIO(text)))
+        self._names = list(self._robot.get_actuated_joint_names())
+        self._positions = dict.fromkeys(self._names, 0.0)
+        self._fixture = task.fixture
+        self._set_scene()
+        hear = Inbox.of(self).subscribe
+        for topic, names in (
+            (topics.HAND_STATES, task.hand.joints),
+            (topics.FIXTURE_STATES, (task.fixture.joint,)),
+        ):
+            read, show = cdr_codec.JointStates(names).unpack, partial(self._on_joints, names)
+            hear(JointState, topic, read, show, qos.STREAM)
+        hear(wire.EpisodeGoal, topics.GOAL, convert.goal_decoder(task), self._on_goal, qos.LATCHED)
+        rewards = convert.decoder(wire.Reward, convert.shown_reward)
+        hear(wire.Reward, topics.REWARD, rewards, self._on_reward, qos.STREAM)
+        self._newest: tuple[float, float, float] | None = None
+        self._wanted: Goal | None = None
+        self._marked = task.aim.of_object
+        self._due = time.monotonic()
+        self.get_logger().info(f"open http://{params.host}:{self._server.get_port()}")
+
+    def _set_scene(self) -> None:
+        scene = self._server.scene
+        scene.set_up_direction("+z")
+        scene.add_grid("/table", width=0.6, height=0.6, cell_size=0.05)
+        self._goal = scene.add_icosphere(
+            "/goal", radius=decor.GOAL_SIZE, color=(50, 184, 90), visible=False
+        )
+
+        @self._server.on_client_connect
+        def _(client: viser.ClientHandle) -> None:
+            client.camera.position, client.camera.look_at = decor.EYE, decor.TARGET
+
+        with self._server.gui.add_folder("Episode"):
+            self._episode = self._server.gui.add_text("number", "-", disabled=True)
+            self._error = self._server.gui.add_text("error", "-", disabled=True)
+            self._reward = self._server.gui.add_text("reward", "-", disabled=True)
+
+    def _on_joints(self, names: Sequence[str], state: JointReading) -> None:
+        self._positions.update(zip(names, state.q[0].tolist(), strict=True))
+
+    def _on_goal(self, goal: Goal) -> None:
+        self._wanted = goal
+        self._show_goal(goal.stamp)
+        self._episode.value = str(int(goal.episode[0]))
+
+    def _show_goal(self, stamp: Array) -> None:
+        """Mark where the object shall be at a time [s]; a pose of the hand has no mark."""
+        if self._wanted is not None and self._marked:
+            angle = float(self._wanted.at(stamp)[0, 0])
+            self._goal.position = decor.goal_position(self._fixture, angle)
+            self._goal.visible = True
+
+    def _on_reward(self, reward: tuple[float, float, float]) -> None:
+        self._newest = reward
+
+    def release(self) -> None:
+        """Join the web server's threads."""
+        self._server.stop()
+
+    def work(self, spinner: object) -> None:
+        """Draw, as often as eyes can follow."""
+        now = time.monotonic()
+        if now < self._due:
+            return
+        self._due = now + FRAME_TIME
+        self._robot.update_cfg(np.array([self._positions[name] for name in self._names]))
+        if self._newest is not None:
+            stamp, error, total = self._newest
+            self._show_goal(np.array([stamp]))
+            self._error.value = f"{np.rad2deg(error):.1f}°"
+            self._reward.value = f"{total:.1f}"
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node."""
+    run(ViewerNode, args=args)
+
+
+if __name__ == "__main__":
+    main()

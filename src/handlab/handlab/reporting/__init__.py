@@ -1,0 +1,1 @@
+"""Reports, plots, videos and tables."""

@@ -1,0 +1,127 @@
+"""What a person sees while a hand learns."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from handlab.reporting.terminal import console
+from handlab_learning.algorithms import ALGORITHMS
+from handlab_learning.runs.config import RunConfig
+from handlab_learning.runs.evaluation import rate_text
+
+Row = dict[str, Any]
+
+BARS = " ▁▂▃▄▅▆▇█"
+
+
+def learned_text(hours: float | None, algorithm: str) -> str:
+    """Words for the robot-hours until a run had learned its task; None: it has not.
+
+    Args:
+        hours: from the first update to the first of a streak of good evaluations.
+        algorithm: of the run.
+    """
+    if hours is None:
+        return "not learned"
+    if hours > 0:
+        return f"learned after {hours:.2f} robot-hours"
+    cloned = algorithm in ALGORITHMS and ALGORITHMS[algorithm].demonstrations
+    return "learned by cloning alone, without robot time" if cloned else "needed no learning"
+
+
+class TrainingDisplay:
+    """A live panel on a terminal, a line per evaluation elsewhere."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self._config = config
+        self._evaluations: list[float] = []
+        self._row: Row = {}
+        self._best = 0  # iteration of the best policy so far
+        self._began = time.monotonic()
+        self._bar = Progress(
+            TextColumn("robot-hours"),
+            BarColumn(bar_width=40),
+            TextColumn("{task.completed:.2f} of at most {task.total:.1f}"),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._task = self._bar.add_task("", total=config.max_hours)
+        self._live = Live(self._table(), console=console, refresh_per_second=4)
+
+    def __enter__(self) -> "TrainingDisplay":
+        """Begin to show."""
+        if console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the last state on the screen."""
+        if console.is_terminal:
+            self._live.update(self._table(), refresh=True)
+            self._live.stop()
+
+    def update(self, row: Row) -> None:
+        """Show a new row of metrics."""
+        self._row = row
+        for reason in row.get("left_out", ()):
+            console.print(f"left out of learning: {reason}")
+        self._bar.update(self._task, completed=row["robot_hours"])
+        if (evaluation := row.get("evaluation")) is not None:
+            self._evaluations.append(evaluation["success_rate"])
+            self._best = row.get("best_iteration", row["iteration"])
+            if not console.is_terminal:
+                self._say(row, evaluation)
+        if console.is_terminal:
+            self._live.update(self._table())
+
+    def _say(self, row: Row, evaluation: Row) -> None:
+        line = (
+            f"iteration {row['iteration']:4d}  {row['robot_hours']:5.2f} robot-h  "
+            f"return {evaluation['mean_return']:8.1f}  success {rate_text(evaluation):16}  "
+            f"strict {evaluation['strict_success_rate']:4.0%}"
+        )
+        if "steps_per_s" in row:
+            line += f"  {row['steps_per_s']:6.0f} steps/s"
+        print(line, file=sys.stderr, flush=True)
+
+    def _table(self) -> Table:
+        row, table = self._row, Table.grid(padding=(0, 2))
+        config = self._config
+        table.add_row(
+            f"[bold]{config.task}[/] · {config.algorithm} · {config.backend} · seed {config.seed}"
+        )
+        table.add_row(self._bar)
+        if not row:
+            table.add_row("[dim]starting the graph, then the first episodes ...[/]")
+            return table
+        shown = {"iteration": f"{row['iteration']}"}
+        if "mean_return" in row:  # else nothing acts: demonstrations are cloned
+            shown |= {
+                "return": f"{row['mean_return']:.0f}",
+                "training success": f"{row['training_success_rate']:.0%}",
+                "steps/s": f"{row['steps_per_s']:.0f}",
+            }
+        minutes = [f"{row[part] / 60:.1f} min" for part in ("experience_s", "reset_s")]
+        shown["robot time: steps, resets"] = ", ".join(minutes)
+        figures = Table.grid(padding=(0, 3))
+        figures.add_row(*shown)
+        figures.add_row(*(f"[bold]{text}[/]" for text in shown.values()))
+        table.add_row(figures)
+        if self._evaluations:
+            bars = "".join(BARS[round(rate * (len(BARS) - 1))] for rate in self._evaluations[-60:])
+            table.add_row(
+                f"success in {config.evaluation_episodes} evaluation episodes "
+                f"[bold green]{self._evaluations[-1]:.0%}[/]  [green]{bars}[/]"
+            )
+            table.add_row(f"best policy so far: iteration {self._best}")
+        return table

@@ -1,0 +1,176 @@
+"""Whatever becomes of the process that started a graph, its nodes do not outlive it."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from handlab.graph.config import GraphConfig, NodeSpec
+from handlab.graph.processes import BackgroundGraph, Graph, NodeProcess, command
+from handlab.graph.ros_domain import Domain
+from handlab_core.system.lifeline import VARIABLE, supervised
+
+NODE = """
+import os, signal, sys, time
+from handlab_core.lifeline import end_with_supervisors
+{before}
+end_with_supervisors()
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+SUPERVISOR = """
+import os, subprocess, sys, time
+from handlab_core.lifeline import supervised
+node = subprocess.Popen([sys.executable, "-c", {node!r}], env=supervised(os.environ),
+                        stdout=subprocess.PIPE, start_new_session=True)
+print(node.pid, node.stdout.readline().decode(), flush=True)
+time.sleep(60)
+"""
+
+HARD_OF_HEARING = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+
+
+def wait_for(done, what, seconds=20):
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, f"waited {seconds} s for {what}"
+        time.sleep(0.02)
+
+
+def gone(process):
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("before", ["", HARD_OF_HEARING], ids=["node", "node that ignores SIGTERM"])
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_a_process_ends_within_two_seconds_of_its_supervisors_death(number, before):
+    text = SUPERVISOR.format(node=NODE.format(before=before))
+    with subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, text=True) as above:
+        node = psutil.Process(int(above.stdout.readline().split()[0]))
+        above.send_signal(number)
+        began = time.monotonic()
+        wait_for(lambda: gone(node), "the node to end")
+        assert time.monotonic() - began < 2.0
+
+
+def test_a_process_whose_supervisor_died_before_it_started_ends_at_once():
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    done = subprocess.run(
+        [sys.executable, "-c", NODE.format(before="")],
+        env={**supervised({}), VARIABLE: str(dead.pid)}, capture_output=True, timeout=20,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGTERM and b"ready" not in done.stdout
+
+
+def test_a_process_without_a_supervisor_goes_on():
+    with subprocess.Popen(
+        [sys.executable, "-c", NODE.format(before="")], env={}, stdout=subprocess.PIPE
+    ) as node:
+        assert node.stdout.readline() == b"ready\n"
+        time.sleep(0.3)
+        assert node.poll() is None
+        node.kill()
+
+
+def test_supervisors_of_supervisors_are_watched_too():
+    assert supervised({VARIABLE: "12"})[VARIABLE].startswith("12,")
+
+
+def talk(monkeypatch, code):
+    monkeypatch.setattr("handlab.graph.processes.command", lambda _: [sys.executable, "-c", code])
+    return NodeProcess(NodeSpec("driver"), {}, ())
+
+
+def test_a_node_is_never_kept_waiting_by_who_reads_what_it_says(monkeypatch):
+    """A pipe would be full after 64 KiB."""
+    node = talk(monkeypatch, "for i in range(100_000): print('servo', i)")
+    assert node.wait(time.monotonic() + 30) and node.poll() == 0  # nobody has read a line
+    assert node.new_lines()[-1] == "servo 99999"
+    node.close()
+
+
+def test_what_a_node_says_for_days_takes_no_memory_and_no_line_is_lost(monkeypatch):
+    monkeypatch.setattr("handlab.graph.processes.FORGET_ABOVE", 1000)
+    code = "import time\nfor i in range(300): print('line', i, flush=True); time.sleep(0.002)"
+    node, lines = talk(monkeypatch, code), []
+    while node.poll() is None:
+        lines += node.new_lines()
+        time.sleep(0.01)
+    lines += node.new_lines()
+    assert lines == [f"line {i}" for i in range(300)]
+    node.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import sys; print('no such port', file=sys.stderr); sys.exit(2)", "driver: no such port"),
+        ("print('one'); raise SystemExit(3)", "driver ended with code 3; everything was stopped. "
+         "Its last lines:\n  one"),
+        ("import os; os.kill(os.getpid(), 9)", "driver was killed by SIGKILL; everything was "
+         "stopped. Its last lines:\n  (it said nothing)"),
+    ],
+)  # fmt: skip
+def test_the_user_learns_which_node_ended_and_why(monkeypatch, tmp_path, code, reason):
+    monkeypatch.setattr("handlab.graph.processes.command", lambda _: [sys.executable, "-c", code])
+    with (tmp_path / "log").open("w") as log, Graph([NodeSpec("driver")], log, Domain()) as graph:
+        assert graph.wait() == reason
+
+
+def test_a_graph_keeps_its_domain_until_the_last_node_is_gone(monkeypatch, tmp_path):
+    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
+    monkeypatch.setattr(
+        "handlab.graph.processes.command",
+        lambda _: [sys.executable, "-c", "import time; time.sleep(60)"],
+    )
+    with (tmp_path / "log").open("w") as log:
+        domain = Domain()
+        graph = Graph([NodeSpec("driver")], log, domain)
+        domain.release()  # as the death of this process would
+        other = Domain()
+        assert other.id != graph.domain
+        graph.close()
+        again = Domain()
+        assert again.id == graph.domain
+        other.release(), again.release()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_nodes_end_in_order_at_each_signal_even_at_a_second_one(tmp_path, number):
+    """Without an order the interpreter's end and a second signal abort them."""
+    config = GraphConfig(runner=False, learner=False)
+    with BackgroundGraph(config, tmp_path / "nodes.log") as graph:
+        nodes = {p.name: p._process for p in graph._processes}
+        said = tmp_path / "nodes.log"
+        wait_for(lambda: len(ready(nodes)) == len(nodes), "the nodes", 60)
+        processes = list(nodes.values())
+        for process in processes:
+            process.send_signal(number)
+        time.sleep(0.1)
+        for process in processes:
+            process.send_signal(number)
+        graph.wait()
+        assert [process.returncode for process in processes] == [0] * len(processes), (
+            said.read_text()
+        )
+
+
+def ready(nodes):
+    """Nodes whose event loop handles the signals."""
+
+    def handled(pid):
+        mask = Path(f"/proc/{pid}/status").read_text().split("SigCgt:")[1].split()[0]
+        return int(mask, 16) >> (signal.SIGHUP - 1) & 1
+
+    return [name for name, process in nodes.items() if handled(process.pid)]
+
+
+def test_a_command_line_survives_every_value():
+    words = command(NodeSpec("driver", {"port": "", "rate": 1.0, "groups": ["hand"]}))
+    assert words[-6:] == ["-p", "port:=''", "-p", "rate:=1.0", "-p", "groups:=[hand]"]

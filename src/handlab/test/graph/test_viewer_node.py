@@ -1,0 +1,57 @@
+"""The viewer's node, without a browser."""
+
+import numpy as np
+import pytest
+import rclpy
+
+from handlab.graph.viewer_node import ViewerNode
+from handlab_core.tasks import make_task
+from handlab_core.types import Goal
+from handlab_sim import decor
+
+
+@pytest.fixture
+def shown():
+    """A function that starts the viewer of a task."""
+    nodes = []
+
+    def start(task):
+        parameters = ["--ros-args", "-p", f"task:={task}", "-p", "port:=0"]
+        rclpy.init(args=parameters)
+        nodes.append(ViewerNode())
+        return nodes[-1]
+
+    yield start
+    for node in nodes:
+        node.destroy_node()
+    rclpy.try_shutdown()
+
+
+def goal_of(task, angle, velocity):
+    return Goal(
+        np.array([3]), np.array([2.0]), np.array([angle], float), np.array([velocity], float)
+    )
+
+
+def test_the_goals_mark_moves_with_the_goal(shown):
+    task = make_task("valve_tracking")
+    viewer = shown(task.name)
+    viewer._on_goal(goal_of(task, [1.0], [0.5]))
+    assert viewer._goal.visible
+    np.testing.assert_allclose(
+        viewer._goal.position, decor.goal_position(task.fixture, 1.0), atol=1e-6
+    )
+    viewer._on_reward((4.0, np.deg2rad(10.0), 4.2))  # stamp, error, total
+    viewer._due = 0.0
+    viewer.work(None)
+    np.testing.assert_allclose(
+        viewer._goal.position, decor.goal_position(task.fixture, 2.0), atol=1e-6
+    )
+    assert (viewer._episode.value, viewer._error.value) == ("3", "10.0°")
+
+
+def test_a_pose_of_the_hand_has_no_mark(shown):
+    task = make_task("pose")
+    viewer = shown(task.name)
+    viewer._on_goal(goal_of(task, np.zeros(9), np.zeros(9)))
+    assert not viewer._goal.visible

@@ -1,0 +1,1 @@
+"""Demonstrations: recording, segmentation, inference of actions, scripted teachers."""

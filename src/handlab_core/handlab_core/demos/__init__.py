@@ -1,1 +1,0 @@
-"""Demonstrations: a scripted teacher, and from recorded motion to a policy's actions."""

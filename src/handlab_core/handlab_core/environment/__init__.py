@@ -1,0 +1,1 @@
+"""Stations, environments, policies and episodes."""

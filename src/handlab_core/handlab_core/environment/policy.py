@@ -1,0 +1,137 @@
+"""A Gaussian policy in numpy: what a robot needs in order to act, without a learning library."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from handlab_core.errors import BadRun, LayoutMismatch, shown
+from handlab_core.tasks.learnable import Layout, LearnableTask
+from handlab_core.tasks.sizes import Spaces
+from handlab_core.types import Array
+
+LARGEST, LEAST_SCALE = 1e9, 1e-9
+"""Largest weight and least unit of an observation that a trained policy may have; beyond them its
+sums overflow. Trained policies stay below 100 and above 1e-6."""
+
+LOG_STD = (-40.0, 10.0)
+"""Range of a logarithm of a standard deviation; cloning goes down to -27.6."""
+
+
+@dataclass(frozen=True)
+class GaussianPolicy:
+    """A tanh network for the mean and one standard deviation per action.
+
+    mean = W_k tanh(... tanh(W_0 ((obs - shift) / scale) + b_0)) + b_k
+    """
+
+    weights: tuple[Array, ...]  # (in, out) each
+    biases: tuple[Array, ...]  # (out,) each
+    log_std: Array  # (A,)
+    shift: Array  # (O,)
+    scale: Array  # (O,)
+    version: int
+
+    def act(self, observation: Array, noise: Array | None = None) -> Array:
+        """Actions (N, A), not clipped, for observations (N, O).
+
+        Args:
+            observation: (N, O).
+            noise: (N, A), standard normal; None acts with the mean.
+        """
+        x = (observation - self.shift) / self.scale
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            x = np.tanh(x @ weight + bias)
+        mean = x @ self.weights[-1] + self.biases[-1]
+        return mean if noise is None else mean + np.exp(self.log_std) * noise
+
+    def tensors(self) -> dict[str, Array]:
+        """All arrays by name, for a safetensors file."""
+        named = {"log_std": self.log_std, "shift": self.shift, "scale": self.scale}
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            named |= {f"weight_{i}": weight, f"bias_{i}": bias}
+        return {
+            name: np.ascontiguousarray(array, dtype=np.float64) for name, array in named.items()
+        }
+
+    @classmethod
+    def from_tensors(
+        cls, named: Mapping[str, Array], version: int, spaces: Spaces, where: str = "the policy"
+    ) -> "GaussianPolicy":
+        """Build a policy from what `tensors` returned.
+
+        Args:
+            named: the arrays.
+            version: of the policy.
+            spaces: sizes of the observation and of the action.
+            where: the policy's name in messages.
+
+        Raises:
+            BadRun: an array is missing or unknown, or of another type or shape than the task needs,
+                or a value is not finite or out of bounds; names the array.
+        """
+        count = sum(name.startswith("weight_") for name in named)
+        expected = {"log_std", "shift", "scale"}
+        expected |= {f"{kind}_{i}" for kind in ("weight", "bias") for i in range(max(count, 1))}
+        if missing := expected - set(named):
+            raise BadRun(f"{where} lacks {', '.join(sorted(missing))}; train it again")
+        if strange := set(named) - expected:
+            raise BadRun(f"{where} has {shown(min(strange))}, which no policy has; train it again")
+        arrays = dict(named)
+        for name, shape in _shapes(named, count, spaces).items():
+            arrays[name] = _checked(named[name], shape, f"{name} of {where}")
+        return cls(
+            tuple(arrays[f"weight_{i}"] for i in range(count)),
+            tuple(arrays[f"bias_{i}"] for i in range(count)),
+            arrays["log_std"],
+            arrays["shift"],
+            arrays["scale"],
+            version,
+        )
+
+
+def _shapes(named: Mapping[str, Array], count: int, spaces: Spaces) -> dict[str, tuple[int, ...]]:
+    """Return the shape that each array must have; hidden layers are as wide as their biases."""
+    size = spaces.observation
+    shapes: dict[str, tuple[int, ...]] = {"shift": (size,), "scale": (size,)}
+    for i in range(count):
+        width = spaces.action if i == count - 1 else named[f"bias_{i}"].size
+        shapes |= {f"weight_{i}": (size, width), f"bias_{i}": (width,)}
+        size = width
+    return shapes | {"log_std": (spaces.action,)}
+
+
+def _checked(array: Array, shape: tuple[int, ...], name: str) -> Array:
+    """Return an array in double precision; BadRun if it cannot be part of a policy."""
+    if array.dtype not in (np.float32, np.float64):
+        raise BadRun(f"{name} is of type {array.dtype}; it must be float64: train the policy again")
+    if array.shape != shape:
+        raise BadRun(f"{name} has shape {array.shape}; the task needs {shape}")
+    least, most = LOG_STD if name.startswith("log_std") else (-LARGEST, LARGEST)
+    least = LEAST_SCALE if name.startswith("scale") else least
+    good = (array >= least) & (array <= most)
+    if not good.all():
+        raise BadRun(
+            f"{name} holds {array[~good][0]}; values can be {least:g} to {most:g}: "
+            "train the policy again"
+        )
+    return np.asarray(array, dtype=np.float64)
+
+
+def layout_json(layout: Layout) -> str:
+    """A layout as text; two layouts are equal where their texts are."""
+    return json.dumps([list(part) for part in layout])
+
+
+def check_layout(task: LearnableTask, layout: str, where: str) -> None:
+    """Refuse a policy that reads another observation than the task gives.
+
+    Raises:
+        LayoutMismatch: names both layouts.
+    """
+    if layout != layout_json(task.layout):
+        raise LayoutMismatch(
+            f"{where} reads the observation {layout}, but task {task.name} gives "
+            f"{layout_json(task.layout)}; train a new policy or choose the task it was trained on"
+        )

@@ -1,0 +1,124 @@
+"""Run episodes of a policy in an environment."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from handlab_core.environment.env import Env
+from handlab_core.environment.episode import Episode, EpisodePlan, Outcome, RobotTime, Trajectory
+from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.station import ResetResult
+from handlab_core.errors import HandWarm, RewardLost
+from handlab_core.tasks.task import NOISE_STREAM, episode_rng
+from handlab_core.types import Array, BoolArray, Reward
+
+MAX_BREAKS = 10
+"""Maximum number of attempts at one episode that lose a reward. A busy machine loses one now and
+then; a missing node loses one in every attempt."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Recording:
+    """Steps of one attempt, N robots; each list has one item per step."""
+
+    start: ResetResult
+    observations: list[Array]
+    actions: list[Array]
+    rewards: list[Reward]
+    terminated: BoolArray
+
+
+def rollout(
+    env: Env,
+    policy: GaussianPolicy,
+    plan: EpisodePlan,
+    on_step: Callable[[int], None] | None = None,
+) -> list[Episode]:
+    """Run one episode on each robot.
+
+    When a hand is warm the episode ends at that step, the hand rests, and the same episode begins
+    again; the lost time counts as cooling. When the reward of a state is lost the same episode
+    begins again at once; the lost time counts as reset.
+
+    Args:
+        env: N robots.
+        policy: computes the actions.
+        plan: N episodes, one for each robot.
+        on_step: called after each step with the number of steps done; may raise to stop.
+
+    Returns:
+        One episode per robot, in the order of the plan.
+
+    Raises:
+        RewardLost: rewards were lost in MAX_BREAKS attempts in a row.
+    """
+    steps, n = env.task.steps, env.hand.n
+    numbers = np.asarray(plan.numbers)
+    streams = [episode_rng(plan.seed, int(number), NOISE_STREAM) for number in numbers]
+    noise = np.stack([stream.standard_normal((steps, n)) for stream in streams], axis=1)
+    cooling = lost = 0.0
+    breaks = 0
+    while True:
+        spent = 0.0
+        try:
+            observation, start = env.reset(plan.seed, numbers)
+            spent = float(start.duration.max())
+            observations, actions, rewards = [observation], [], []
+            before = None
+            for t in range(steps):
+                action = policy.act(observation, None if plan.deterministic else noise[t])
+                spent += env.task.period
+                step = env.step(action)
+                observation = step.observation
+                actions.append(action)
+                observations.append(observation)
+                if before is not None:  # a step behind: see `Station.reward`
+                    rewards.append(env.reward(before))
+                before = step
+                if on_step is not None:
+                    on_step(t + 1)
+            rewards.append(env.reward(step))
+        except HandWarm:
+            cooling += spent + env.station.rest()
+            continue
+        except RewardLost as error:
+            breaks += 1
+            if breaks == MAX_BREAKS:
+                raise RewardLost(f"{error}; so it was in {breaks} attempts in a row") from None
+            lost += spent
+            log.warning("episode %d is broken off and repeated: %s", numbers[0], error)
+            continue
+        recording = _Recording(start, observations, actions, rewards, step.terminated)
+        break
+    temperatures = env.station.temperatures()
+    episodes = []
+    for i, number in enumerate(numbers):
+        trajectory = _trajectory(recording, i)
+        success, strict = env.task.succeeded(trajectory.errors)
+        time = RobotTime(
+            experience_s=len(trajectory.rewards) * env.task.period,
+            reset_s=float(start.duration[i]) + lost,
+            cooling_s=cooling,
+            reset_attempts=int(start.attempts[i]),
+            breaks=breaks,
+        )
+        key = plan.key(number, policy.version)
+        outcome = Outcome(success, strict, bool(recording.terminated[i]))
+        episodes.append(Episode(key, trajectory, outcome, time, temperatures[i].copy()))
+    return episodes
+
+
+def _trajectory(recording: _Recording, robot: int) -> Trajectory:
+    """Return the trajectory of one robot."""
+    return Trajectory(
+        observations=np.stack([row[robot] for row in recording.observations]),
+        actions=np.stack([row[robot] for row in recording.actions]),
+        rewards=np.array([reward.total[robot] for reward in recording.rewards]),
+        reward_terms=np.stack([reward.terms[robot] for reward in recording.rewards]),
+        errors=np.array([reward.error[robot] for reward in recording.rewards]),
+        goal_angle=recording.start.goal.angle[robot].copy(),
+    )

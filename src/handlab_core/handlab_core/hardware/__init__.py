@@ -1,0 +1,1 @@
+"""Interface between hands, real or simulated, and everything above them."""

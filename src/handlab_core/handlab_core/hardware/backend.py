@@ -1,0 +1,167 @@
+"""What a station's hardware can do, whatever it is made of.
+
+A backend serves two groups of joints: `hand`, and `fixture`, the joint the object turns on. It
+drives N robots at once (one on hardware). `handlab_core.backend_table` lists the backends.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from handlab_core.backend_table import backend_spec, load
+from handlab_core.hardware.motor_status import StationStatus
+from handlab_core.types import Array, Command, IntArray, Reading
+
+
+class Backend(Protocol):
+    """Four verbs under everything."""
+
+    num_envs: int
+    """Number of robots, N."""
+
+    def reset(self, robots: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
+        """Place hand and object at once: the state after power-on, with the object at an angle.
+
+        Only a simulation can; hardware raises StationFault.
+
+        Args:
+            robots: indices of the robots to place; the others stay as they are. None: all.
+            object_angle: rad, one for all or one for each of them, (len(robots),).
+        """
+        ...
+
+    def step(
+        self,
+        hand: Command,
+        fixture: Command | None,
+        period: float,
+        robots: IntArray | None = None,
+    ) -> Reading:
+        """Apply commands for one period and return what is measured at its end.
+
+        Args:
+            hand: targets of the hand's joints, one row for each of `robots`.
+            fixture: targets of the fixture's motor; None leaves it passive.
+            period: s, how long the commands hold.
+            robots: indices of the robots to advance; time stands still for the others. None: all.
+        """
+        ...
+
+    def read(self) -> Reading:
+        """Return the newest reading of all robots without advancing them."""
+        ...
+
+    def close(self) -> None:
+        """Release what is held. Twice is harmless."""
+        ...
+
+
+@runtime_checkable
+class Guidable(Backend, Protocol):
+    """A simulated backend whose hand can be led from outside, as a person does."""
+
+    def guide(self, q: Array, stiffness: Array, robots: IntArray | None = None) -> None:
+        """Hold the hand's joints by springs, until told otherwise.
+
+        Args:
+            q: where the springs rest, one row for each of `robots`; rad.
+            stiffness: of each spring, of the same shape; N m/rad. 0 lets the joint go.
+            robots: indices of the robots. None: all.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GoalsInForce:
+    """Goals that the motors of one group follow just before the next command."""
+
+    goal: Command
+    """(1, n) rad and N m; effort 0: the motor is passive, stands at `q`, and takes no command."""
+    age: Array  # (1, n) s; time since each goal went out
+    max_effort: Array  # (1, n) N m; the most that each motor is set to
+    resolution: float = 0.0  # rad; two goals closer than this may look alike on the wire
+    hold: Array | None = None
+    """(1, n) rad; the group stays here while a motor of it is away. None: it obeys commands."""
+
+    @classmethod
+    def passive(cls, q: Array) -> "GoalsInForce":
+        """Build the state of a group whose motors are all passive at `q`, (1, n) rad."""
+        return cls(Command(q, np.zeros_like(q)), np.zeros_like(q), np.full_like(q, np.inf))
+
+
+@runtime_checkable
+class Hardware(Backend, Protocol):
+    """Verbs of a backend of real motors, beyond the four of every backend.
+
+    Building one opens and checks the motors, and moves nothing. No verb here or there may be called
+    while another is running. `handlab_core.safety.clamped_backend` calls `prepare`, clamps, and then calls `step`,
+    which sends its commands as they are.
+    """
+
+    delivered: bool
+    """Whether the commands of the newest `step` went out."""
+
+    def prepare(self, hand: Array, fixture: Array) -> tuple[GoalsInForce, GoalsInForce]:
+        """Engage and release motors before a step; each engages where it stands.
+
+        Args:
+            hand: (1, n) N m; wanted effort of each joint, 0 releases it.
+            fixture: (1, 1) N m; the same for the fixture.
+
+        Returns:
+            Goals in force of hand and fixture. A motor that is passive now stays so in the step.
+        """
+        ...
+
+    def activate(self) -> None:
+        """Engage the hand where it is."""
+        ...
+
+    def deactivate(self) -> None:
+        """Let go of everything; readings go on."""
+        ...
+
+    @property
+    def motor_status(self) -> StationStatus:
+        """What is known of the motors."""
+        ...
+
+    def reboot(self, joint: str) -> None:
+        """Restart one joint's motor, which clears its hardware error; it comes back passive.
+
+        Raises:
+            UnknownName: no such joint.
+            StationFault: it does not come back, or the hardware cannot.
+        """
+        ...
+
+    def calibrate(self, overwrite: bool = False, force: bool = False) -> str:
+        """Take the present pose, with torque off, for the zero pose, and write it down.
+
+        Args:
+            overwrite: an older calibration.
+            force: even if a joint is far from its nominal zero.
+
+        Returns:
+            The file that was written; it is used from the next start on.
+
+        Raises:
+            StationFault: a motor is silent or engaged, or the hardware cannot.
+            BadConfig: there is a calibration, or a joint is far from its nominal zero.
+        """
+        ...
+
+
+def make_backend(name: str, **options: Any) -> Backend:
+    """Build the backend called `name`.
+
+    Args:
+        name: a key of BACKENDS.
+        options: arguments of its factory; see `handlab_core.backend_table.BackendSpec`.
+
+    Raises:
+        UnknownName: no backend has this name.
+    """
+    backend: Backend = load(backend_spec(name).factory)(**options)
+    return backend

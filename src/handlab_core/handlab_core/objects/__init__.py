@@ -1,0 +1,1 @@
+"""Objects that a hand manipulates, on their fixtures."""

@@ -1,0 +1,1 @@
+"""Limits, clamping, watchdogs and thermal protection."""

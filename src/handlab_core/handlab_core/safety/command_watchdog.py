@@ -1,0 +1,94 @@
+"""What happens to a hand whose commands stop coming, in real pace.
+
+| age of the newest command          | what is sent                          |
+|------------------------------------|---------------------------------------|
+| up to safety.COMMAND_TIMEOUT       | the command                           |
+| up to safety.RELEASE_TIMEOUT       | hold: the position when it grew old   |
+| more, or no command since `engage` | release: no effort                    |
+
+A hand whose torque is off gets the release, a fixture whose torque is off gets nothing.
+
+Two kinds of senders command a hand: our own nodes, which say how hard a joint may push, and
+ros2_control's controllers, which know positions only and repeat the last one forever. A command of
+the first kind is not disturbed by the second for safety.COMMAND_TIMEOUT, or until the torque is
+turned on or off. `Command.effort` tells them apart: it is infinite where none was given.
+"""
+
+import numpy as np
+
+from handlab_core.hands import Hand
+from handlab_core.hardware.lockstep import FIXTURE, HAND
+from handlab_core.objects.fixture import Fixture
+from handlab_core.safety import limits
+from handlab_core.types import Array, Command, Reading
+
+
+class Watchdog:
+    """Keeps the newest command of each group and judges its age; time is an argument."""
+
+    def __init__(self, hand: Hand, fixture: Fixture) -> None:
+        self._limits = {
+            HAND: limits.Limits.of_hand(hand),
+            FIXTURE: limits.Limits.of_fixture(fixture),
+        }
+        self._engaged = {HAND: True, FIXTURE: False}
+        self._newest: dict[str, tuple[Command, float]] = {}
+        self._held: dict[str, Command] = {}
+        self._claimed: dict[str, float] = {}  # when our own nodes last commanded
+        self.overruled = 0
+        """Commands of controllers that came while one of our own nodes commanded, so far."""
+
+    def feed(self, group: str, command: Command, now: float) -> None:
+        """Take a command that came at the time `now` [s]."""
+        if not _positions_only(command):
+            self._claimed[group] = now
+        elif now - self._claimed.get(group, -np.inf) <= limits.COMMAND_TIMEOUT:
+            self.overruled += 1
+            return
+        self._newest[group] = (command, now)
+        self._held.pop(group, None)
+
+    def engage(self, group: str, engaged: bool) -> None:
+        """Turn a group's torque on or off; either way old commands are forgotten."""
+        self._engaged[group] = engaged
+        self._newest.pop(group, None)
+        self._held.pop(group, None)
+        self._claimed.pop(group, None)
+
+    def silence(self, now: float) -> float:
+        """How long controllers have commanded the hand no more [s]; 0 while they do.
+
+        Our own nodes may be silent between episodes. A controller never is, unless it died or its
+        plugin publishes changes only.
+        """
+        if not self._engaged[HAND] or HAND not in self._newest:
+            return 0.0
+        command, came = self._newest[HAND]
+        age = now - came
+        return age if _positions_only(command) and age > limits.COMMAND_TIMEOUT else 0.0
+
+    def resting(self, now: float) -> bool:
+        """Return whether everything is let go and no command is young enough to be followed."""
+        return all(now - came > limits.RELEASE_TIMEOUT for _, came in self._newest.values())
+
+    def commands(self, reading: Reading, now: float) -> tuple[Command, Command | None]:
+        """What to send now to hand and fixture; None leaves the fixture passive."""
+        hand = self._command(HAND, reading.hand.q, now)
+        if not self._engaged[FIXTURE]:
+            return hand, None
+        return hand, self._command(FIXTURE, reading.fixture.q, now)
+
+    def _command(self, group: str, q: Array, now: float) -> Command:
+        if not self._engaged[group] or group not in self._newest:
+            return limits.release(q)
+        command, came = self._newest[group]
+        age = now - came
+        if age <= limits.COMMAND_TIMEOUT:
+            return command
+        if age <= limits.RELEASE_TIMEOUT:
+            return self._held.setdefault(group, limits.hold(q, self._limits[group]))
+        return limits.release(q)
+
+
+def _positions_only(command: Command) -> bool:
+    return bool(np.isposinf(command.effort).all())

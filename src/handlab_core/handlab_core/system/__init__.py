@@ -1,0 +1,1 @@
+"""Files, paths, validation, processes and their scheduling."""

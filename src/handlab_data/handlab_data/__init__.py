@@ -1,0 +1,1 @@
+"""Bags and demonstrations on disk, read and written without ROS."""

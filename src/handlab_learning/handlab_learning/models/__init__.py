@@ -1,0 +1,1 @@
+"""Policy network, value function and optimizer state."""

@@ -1,0 +1,1 @@
+"""Runs: configuration, directory, checkpoints, trainer and evaluation."""

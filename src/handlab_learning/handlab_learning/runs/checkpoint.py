@@ -1,0 +1,297 @@
+"""Checkpoints: a safetensors file and, beside it, a JSON manifest that says what it is.
+
+The manifest is written last: a checkpoint without one is not there.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NotRequired
+
+import torch
+from pydantic import ConfigDict, with_config
+from safetensors import SafetensorError
+from safetensors import torch as safetensors_torch
+from torch import Tensor
+from typing_extensions import TypedDict
+
+from handlab_core.environment.policy import GaussianPolicy, check_layout, layout_json
+from handlab_core.errors import BadConfig, BadRun, HandlabError, UnknownName
+from handlab_core.system.files import read_json, shown_path, write_atomically
+from handlab_core.system.validation import Index, Text, build
+from handlab_core.tasks.adroit import find_task
+from handlab_core.tasks.learnable import LearnableTask
+
+FORMAT = 1
+"""Of the manifest; rises when old ones can no longer be read."""
+
+KEEP = 3
+"""Newest checkpoints that stay on disk, and best candidates."""
+
+POLICY_PREFIX, STATE_PREFIX = "act.", "learn."
+
+BEST, LAST = "best", "last"
+POLICIES = (BEST, LAST)
+"""The policies that a run keeps: the one it hands out, and the one that training ended with."""
+
+CHECKPOINTS, CANDIDATES = "checkpoints", "candidates"
+"""Folders of a run: the newest checkpoints, and the policies with the best evaluations. The policy
+that was chosen among the latter is in the folder `best`."""
+
+FOLDERS = (CHECKPOINTS, CANDIDATES, BEST)
+"""Folders of a run that hold checkpoints."""
+
+
+@with_config(ConfigDict(extra="allow"))
+class Manifest(TypedDict):
+    """What the JSON file beside the tensors says of them."""
+
+    format: Literal[1]
+    iteration: Index
+    version: Index
+    task: Text
+    hand: Text
+    reward: Text
+    layout: Text
+    """See `handlab_core.environment.policy.layout_json`."""
+    progress: dict[str, Any]
+    """Of the trainer, which checks it."""
+    row: NotRequired[dict[str, Any]]
+    """The iteration's row of metrics."""
+    evaluation: NotRequired[dict[str, Any]]
+    """Of a candidate or the best policy, its verdict."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a checkpoint is and what its manifest says."""
+
+    manifest_path: Path
+    manifest: dict[str, Any]
+
+    @property
+    def tensors_path(self) -> Path:
+        """The safetensors file."""
+        return self.manifest_path.with_suffix(".safetensors")
+
+    def named(self) -> dict[str, Any]:
+        """Facts for a verdict on its policy: which it is, and where."""
+        kinds = {CHECKPOINTS: LAST, CANDIDATES: "best so far", BEST: BEST}
+        kind = kinds.get(self.manifest_path.parent.name, "")
+        path = str(self.manifest_path)
+        return {"policy": kind, "iteration": self.manifest["iteration"], "checkpoint": path}
+
+    def task(self) -> LearnableTask:
+        """The task it was learned for, with the reward it was learned from; BadRun if unknown."""
+        try:
+            return find_task(self.manifest["task"]).with_reward(self.manifest["reward"])
+        except HandlabError as error:
+            raise BadRun(f"{self.manifest_path}: {error}") from None
+
+    def policy(self, task: LearnableTask | None = None) -> GaussianPolicy:
+        """The policy, for a task that gives the observation it reads (None: its own task).
+
+        Raises:
+            LayoutMismatch: the task gives another observation.
+            BadRun: the file is damaged, or the tensors are not a policy of the task; names the
+                tensor and the file.
+        """
+        task = task or self.task()
+        check_layout(task, self.manifest["layout"], str(self.manifest_path))
+        named, where = self._part(POLICY_PREFIX), f"the policy in {self.tensors_path}"
+        for name, tensor in named.items():
+            if tensor.dtype not in (torch.float32, torch.float64):  # numpy lacks some of torch's
+                raise BadRun(
+                    f"{name} of {where} is {_form(tensor)}; it must be float64: train it again"
+                )
+        return GaussianPolicy.from_tensors(
+            {name: tensor.numpy() for name, tensor in named.items()},
+            self.manifest["version"],
+            task.spaces,
+            where,
+        )
+
+    def state(self) -> dict[str, Tensor]:
+        """The algorithm's state."""
+        return self._part(STATE_PREFIX)
+
+    def _part(self, prefix: str) -> dict[str, Tensor]:
+        try:
+            tensors = safetensors_torch.load_file(self.tensors_path)
+        except (OSError, SafetensorError, ValueError, RuntimeError) as error:
+            raise BadRun(f"{self.tensors_path} cannot be read: {error}") from error
+        return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def check_state(state: Mapping[str, Tensor], own: Mapping[str, Tensor], where: Path) -> None:
+    """Refuse a saved state that an algorithm cannot go on from.
+
+    Args:
+        state: the saved tensors.
+        own: the state of the same algorithm before its first update; the saved one has all of its
+            names, and more once moments and episodes are remembered.
+        where: the file that the state is from, for messages.
+
+    Raises:
+        BadRun: a tensor is missing, of another type or shape, or not finite; names it.
+    """
+    for name, fresh in own.items():
+        if name not in state:
+            raise BadRun(f"{where} lacks {name}: it was written with other settings, or damaged")
+        saved = state[name]
+        if saved.dtype != fresh.dtype or saved.shape != fresh.shape:
+            raise BadRun(f"{name} in {where} is {_form(saved)}; these settings need {_form(fresh)}")
+    for name, saved in state.items():
+        if saved.is_floating_point() and not bool(torch.isfinite(saved).all()):
+            raise BadRun(f"{name} in {where} has values that are not finite; begin a new run")
+
+
+def _form(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}"
+
+
+def save(
+    folder: Path,
+    iteration: int,
+    task: LearnableTask,
+    policy: GaussianPolicy,
+    state: Mapping[str, Tensor],
+    progress: Mapping[str, Any],
+    more: Mapping[str, Any] | None = None,
+) -> Checkpoint:
+    """Write a checkpoint.
+
+    Args:
+        folder: of a run; `CHECKPOINTS`, or another for policies that nothing is learned from.
+        iteration: number of iterations done.
+        task: what was learned.
+        policy: to act with.
+        state: to learn on with.
+        progress: of the trainer, plain data.
+        more: further entries of the manifest, plain data.
+
+    Raises:
+        CannotWrite: the disk, the folder or the user's rights do not allow it.
+    """
+    tensors = {POLICY_PREFIX + name: torch.from_numpy(a) for name, a in policy.tensors().items()}
+    tensors |= {STATE_PREFIX + name: t.detach().contiguous().clone() for name, t in state.items()}
+    path = folder / f"{iteration:06d}.json"
+    manifest = {
+        "format": FORMAT,
+        "iteration": iteration,
+        "version": policy.version,
+        "task": task.name,
+        "hand": task.hand_name,
+        "reward": task.reward,
+        "layout": layout_json(task.layout),
+        "progress": dict(progress),
+        **(more or {}),
+    }
+    write_atomically(path.with_suffix(".safetensors"), safetensors_torch.save(tensors))
+    write_atomically(path, json.dumps(manifest, indent=1))
+    return Checkpoint(path, manifest)
+
+
+def load(path: Path, policy: str = "") -> Checkpoint:
+    """Find a checkpoint: its manifest, its tensors, or a run folder.
+
+    Args:
+        path: of a run, of a folder of checkpoints (its newest is taken), or of a checkpoint.
+        policy: of a run, `best` or `last`. Empty: the best, or the last of a run that keeps none.
+
+    Raises:
+        BadRun: it is not there, not whole, or of an unknown format; says which.
+        BadConfig: a policy is chosen, but the path is not a run folder.
+    """
+    if policy and policy not in POLICIES:
+        raise UnknownName("policy", policy, POLICIES)
+    if policy and not (path / CHECKPOINTS).is_dir():
+        if path.exists():
+            raise BadConfig(f"{path} is not a run folder: leave --policy, or name the run's folder")
+        raise BadRun(f"there is no run folder {path}")
+    if path.is_dir():
+        path = _in_run(path, policy) if (path / CHECKPOINTS).is_dir() else _newest(path, path)
+    path = path.with_suffix(".json")
+    if not path.exists():
+        raise BadRun(f"no checkpoint at {shown_path(path)}: name a run folder, or a file in one")
+    try:
+        manifest = dict(build(Manifest, read_json(path, BadRun)))
+    except HandlabError as error:
+        raise BadRun(f"{path} is not a checkpoint's manifest: {error}") from None
+    checkpoint = Checkpoint(path, manifest)
+    if not checkpoint.tensors_path.is_file():
+        raise BadRun(f"{checkpoint.tensors_path} is missing beside its manifest")
+    return checkpoint
+
+
+def _in_run(run: Path, policy: str) -> Path:
+    """Manifest of a run's best or last policy; of one that goes on, the best evaluated so far."""
+    if policy != LAST:
+        if chosen := manifests(run / BEST):
+            return chosen[-1]
+        if rivals := candidates(run / CANDIDATES):
+            return rivals[0].manifest_path
+        if policy == BEST:
+            raise BadRun(f"{run} keeps no best policy: it was never evaluated; use --policy last")
+    return _newest(run / CHECKPOINTS, run)
+
+
+def _newest(folder: Path, named: Path) -> Path:
+    found = manifests(folder)
+    if not found:
+        raise BadRun(f"{named} holds no checkpoint: there is no *.json in {folder}")
+    return found[-1]
+
+
+def newest(folder: Path, named: Path) -> Checkpoint:
+    """The newest checkpoint in a folder.
+
+    Args:
+        folder: of checkpoints.
+        named: what the user named, for the message.
+
+    Raises:
+        BadRun: there is none, or it is not whole.
+    """
+    return load(_newest(folder, named))
+
+
+def manifests(folder: Path) -> list[Path]:
+    """Manifests in a folder, oldest first; none, if there is no folder."""
+    return sorted(path for path in folder.glob("*.json") if not path.name.startswith("."))
+
+
+def candidates(folder: Path) -> list[Checkpoint]:
+    """Evaluated policies in a folder, best first."""
+    return sorted((load(path) for path in manifests(folder)), key=_merit, reverse=True)
+
+
+def _merit(candidate: Checkpoint) -> tuple[float, float, float, int]:
+    """Sort key: what an evaluation proves, which of few episodes is less than of many."""
+    try:
+        verdict = candidate.manifest["evaluation"]
+        proven = float(verdict["success_rate_low"]), float(verdict["strict_success_rate_low"])
+        return *proven, float(verdict["mean_return"]), candidate.manifest["iteration"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadRun(
+            f"{candidate.manifest_path} has no whole evaluation; remove it, or use --policy last"
+        ) from error
+
+
+def keep_newest(folder: Path) -> None:
+    """Remove all but the `KEEP` newest checkpoints."""
+    for path in manifests(folder)[:-KEEP]:
+        remove(path)
+
+
+def keep_best(folder: Path) -> None:
+    """Remove all but the `KEEP` candidates with the best evaluations."""
+    for candidate in candidates(folder)[KEEP:]:
+        remove(candidate.manifest_path)
+
+
+def remove(manifest: Path) -> None:
+    """Remove a checkpoint, the manifest first: without one the tensors count for nothing."""
+    manifest.unlink()
+    manifest.with_suffix(".safetensors").unlink(missing_ok=True)

@@ -1,0 +1,157 @@
+"""What a run was asked to do. Written into its folder; `--resume` goes on with exactly this."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, field, fields, is_dataclass, replace
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from handlab_core.backend_table import BACKENDS as HARDWARE
+from handlab_core.backend_table import DEFAULT
+from handlab_core.errors import BadConfig, UnknownName, shown
+from handlab_core.estimation.follower import ENCODER, check_estimator
+from handlab_core.system.files import parse_yaml
+from handlab_core.system.validation import Count, Fraction, Positive, Seed, Text, checked
+from handlab_core.tasks.adroit import find_task
+from handlab_core.tasks.learnable import LearnableTask
+from handlab_core.tasks.variation import check_variations, parse_variations
+from handlab_learning.algorithms import ALGORITHMS
+from handlab_learning.algorithms.algorithm import known_algorithm
+
+BACKENDS = ("graph", "sim")
+"""Where episodes come from: the nodes, or a simulation in this process."""
+
+
+@checked
+class RunConfig:
+    """One training run."""
+
+    task: Text = "valve"
+    reward: Text = ""
+    """Reward variant; empty is the task's own."""
+    algorithm: Text = "npg"
+    backend: Text = "graph"
+    estimator: Text = ENCODER
+    """What follows the object: `encoder` or `camera`."""
+    seed: Seed = 0
+    max_hours: Positive = 6.0
+    """Robot-hours, resets counted; the run ends there at the latest."""
+    hardware: Text = DEFAULT
+    """Backend that moves the hand, a name in `handlab_core.hardware.backend`; real motors need the graph."""
+    station: Text = ""
+    """Path of the station file; empty: the one that comes with handlab."""
+    port: Text = ""
+    """In the place of the station file's; empty: that one."""
+    evaluate_every: Count = 5
+    """Iterations."""
+    evaluation_episodes: Count = 30
+    success_rate: Annotated[Fraction, Field(gt=0)] = 0.9
+    """An evaluation at or above it counts as a good one."""
+    streak: Count = 3
+    """Good evaluations in a row until the task counts as learned, from the first of them on."""
+    until: Text = "strict"
+    """What ends the run before `max_hours`: `success`, the task counts as learned; `strict`, by the
+    strict criterion too; `hours`, nothing."""
+    vary: list[Text] = field(default_factory=list)
+    """What is drawn anew for every episode, also of evaluations; see `handlab_core.tasks.variation`."""
+    demos: Text = ""
+    """What to learn from: a recorded bag, or for the suite the name of a Minari dataset."""
+    settings: dict[Text, Any] = field(default_factory=dict)
+    """Of the algorithm, where they differ from its defaults; nested names with dots."""
+
+    def __post_init__(self) -> None:
+        """Check names, and what does not go together."""
+        task = self.make_task()
+        known_algorithm(self.algorithm)
+        check_estimator(self.estimator)
+        for name, allowed in (
+            ("backend", BACKENDS),
+            ("hardware", HARDWARE),
+            ("until", ("success", "strict", "hours")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise UnknownName(name, getattr(self, name), allowed)
+        if not HARDWARE[self.hardware].simulated and self.backend != "graph":
+            raise BadConfig(f"hardware {self.hardware} is moved by the graph: add --backend graph")
+        if self.vary and self.backend != "sim":
+            raise BadConfig("what varies is simulated in this process: add --backend sim")
+        if not task.has_graph and (self.backend != "sim" or self.estimator != ENCODER):
+            raise BadConfig(
+                f"{self.task} has no graph and no camera: add --backend sim, leave --estimator"
+            )
+        check_variations(task, parse_variations(self.vary))
+        needs = ALGORITHMS[self.algorithm].demonstrations
+        if needs and not self.demos:
+            raise BadConfig(f"{self.algorithm} learns from demonstrations: name some with --demos")
+        if self.demos and not needs:
+            raise BadConfig(f"{self.algorithm} learns without demonstrations: leave --demos")
+        self.algorithm_config()
+
+    def make_task(self) -> LearnableTask:
+        """The task with the chosen reward."""
+        task = find_task(self.task)
+        return task.with_reward(self.reward or task.reward)
+
+    def algorithm_config(self) -> Any:
+        """The algorithm's configuration with this run's settings."""
+        config, task = ALGORITHMS[self.algorithm].config(), find_task(self.task)
+        own = task.settings.get(self.algorithm, {})
+        for name, value in {**own, **self.settings}.items():
+            config = with_setting(config, name, value)
+        return config
+
+    def resolved(self) -> dict[str, Any]:
+        """Everything, with every setting of the algorithm, as plain data."""
+        everything: dict[str, Any] = _plain(
+            {**asdict(self), "resolved": asdict(self.algorithm_config())}
+        )
+        return everything
+
+
+def with_setting(config: Any, name: str, value: Any) -> Any:
+    """A copy of a configuration with one field replaced; `a.b` names a field of a field.
+
+    Raises:
+        UnknownName: there is no such field; the message lists what there is.
+        BadConfig: the value is of another type or out of bounds, or the name stops at a group or
+            goes past a value.
+    """
+    first, _, rest = name.partition(".")
+    known = [f.name for f in fields(config)]
+    if first not in known:
+        raise UnknownName(f"setting of {type(config).__name__}", first, known)
+    old = getattr(config, first)
+    if rest and not is_dataclass(old):
+        raise BadConfig(f"{first} is one setting, not a group; there is no {name}")
+    if rest:
+        try:
+            value = with_setting(old, rest, value)
+        except BadConfig as error:
+            raise BadConfig(f"{first}.{error}") from None
+    elif is_dataclass(old):
+        raise BadConfig(f"{name} is a group of settings; name one of its fields: {name}.<field>")
+    return replace(config, **{first: value})
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
+    """Read `name=value` pairs, values as in YAML.
+
+    Raises:
+        BadConfig: a pair has no `=`, a name comes twice, or a value is not YAML.
+    """
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise BadConfig(f"a setting is name=value, not {shown(pair)}")
+        if name in settings:
+            raise BadConfig(f"the setting {shown(name)} comes twice; give it once")
+        settings[name] = parse_yaml(value, f"the value of {shown(name)}")
+    return settings
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, so that YAML and JSON read back what they write."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,79 @@
+"""What a set of episodes says of a policy."""
+
+from collections.abc import Mapping, Sequence
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from handlab_core.environment.episode import Episode
+from handlab_core.errors import BadConfig
+
+# Where the episode numbers of evaluations begin, so that none repeats an episode that was learned
+# from, or one that decided when to stop.
+DURING_TRAINING = 1_000_000
+AFTER_TRAINING = 2_000_000
+ON_REQUEST = 3_000_000
+BETWEEN_POLICIES = 4_000_000
+
+INTERVAL = "Wilson, 95 %"
+"""How the intervals of rates are made."""
+
+Z = 1.959964
+"""Two-sided 95 % quantile of the standard normal distribution."""
+
+RATES = ("success_rate", "strict_success_rate")
+
+
+def judge(episodes: Sequence[Episode]) -> dict[str, Any]:
+    """Rates with their intervals, and means, over episodes.
+
+    `mean_final_error` is in rad, over the last fifth of each episode. `success_rate_low` and
+    `success_rate_high` are the ends of the rate's `INTERVAL`; the strict rate has the same keys.
+
+    Raises:
+        BadConfig: there are no episodes, of which nothing can be said.
+    """
+    if not episodes:
+        raise BadConfig(
+            "an evaluation needs at least 1 episode, not 0; choose --episodes 1 or more"
+        )
+    tail = [np.abs(e.trajectory.errors[-max(e.steps // 5, 1) :]).mean() for e in episodes]
+    wins = {
+        "success_rate": sum(e.success for e in episodes),
+        "strict_success_rate": sum(e.outcome.strict_success for e in episodes),
+    }
+    verdict: dict[str, Any] = {}
+    for name, count in wins.items():
+        low, high = wilson_interval(count, len(episodes))
+        verdict |= {name: count / len(episodes), f"{name}_low": low, f"{name}_high": high}
+    return verdict | {
+        "interval": INTERVAL,
+        "episodes": len(episodes),
+        "mean_return": float(np.mean([e.episode_return for e in episodes])),
+        "mean_final_error": float(np.mean(tail)),
+        "robot_s": float(sum(e.time.robot_s for e in episodes)),
+    }
+
+
+def wilson_interval(successes: float, episodes: int) -> tuple[float, float]:
+    """Ends of the 95 % score interval of a binomial rate (Wilson, JASA 22, 1927).
+
+    Args:
+        successes: number of successful episodes.
+        episodes: number of all episodes, at least 1.
+    """
+    rate, square = successes / episodes, Z * Z / episodes
+    middle = (rate + square / 2) / (1 + square)
+    half = Z / (1 + square) * sqrt(rate * (1 - rate) / episodes + square / (4 * episodes))
+    low = 0.0 if successes <= 0 else max(middle - half, 0.0)
+    high = 1.0 if successes >= episodes else min(middle + half, 1.0)
+    return low, high
+
+
+def rate_text(verdict: Mapping[str, Any], name: str = "success_rate") -> str:
+    """A rate as text, with its interval where that is known: `87% [70%, 95%]`."""
+    rate, low, high = (verdict.get(f"{name}{end}") for end in ("", "_low", "_high"))
+    if low is None or high is None:
+        return f"{rate:.0%}"
+    return f"{rate:.0%} [{low:.0%}, {high:.0%}]"

@@ -1,0 +1,46 @@
+"""Where episodes come from."""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from handlab_core.environment.env import Env
+from handlab_core.environment.episode import Episode, EpisodePlan
+from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.rollout import rollout
+
+
+class Sampler(Protocol):
+    """Runs episodes of a policy: in a graph of nodes, or in environments of this process."""
+
+    def sample(self, policy: GaussianPolicy, plan: EpisodePlan) -> Iterator[Episode]:
+        """Run the episodes of a plan; return each as soon as it and all before it have ended.
+
+        Args:
+            policy: computes the actions.
+            plan: the episodes to run.
+        """
+        ...
+
+
+class LocalSampler:
+    """Runs episodes in environments of this process.
+
+    Args:
+        make_env: builds an environment of a given number of robots.
+        num_envs: maximum number of robots that act side by side. With one, episodes follow each
+            other as in the graph and are the same bit for bit.
+    """
+
+    def __init__(self, make_env: Callable[[int], Env], num_envs: int) -> None:
+        self._make_env, self._num_envs = make_env, num_envs
+        self._envs: dict[int, Env] = {}
+
+    def sample(self, policy: GaussianPolicy, plan: EpisodePlan) -> Iterator[Episode]:
+        """See `Sampler.sample`."""
+        for batch in plan.batches(self._num_envs):
+            yield from rollout(self._env(len(batch.numbers)), policy, batch)
+
+    def _env(self, count: int) -> Env:
+        if count not in self._envs:
+            self._envs[count] = self._make_env(count)
+        return self._envs[count]

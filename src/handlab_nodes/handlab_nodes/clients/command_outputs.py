@@ -1,0 +1,94 @@
+"""Where a policy's targets go: straight to the driver, or through a ros2_control controller."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from rclpy.node import Node
+from sensor_msgs.msg import JointState as JointStateMsg
+from std_msgs.msg import Float64MultiArray
+
+from handlab_core.errors import BadConfig, UnknownName
+from handlab_core.hands import Hand
+from handlab_core.types import Array, Command
+from handlab_nodes.messages import cdr_codec, qos, topics
+
+JOINT_STATE, FORWARD_CONTROLLER = "joint_state", "forward_controller"
+
+
+class Output(Protocol):
+    """Takes position targets."""
+
+    topic: str
+
+    def heard(self) -> bool:
+        """Whether anybody listens."""
+        ...
+
+    def send(self, q: Array, stamp: float, effort: float = np.inf) -> None:
+        """Send targets (1, n) [rad] for the time `stamp` [s].
+
+        Args:
+            q: rad.
+            stamp: s.
+            effort: N m, the most that any joint may push; 0 lets them go.
+        """
+        ...
+
+
+class DriverOutput:
+    """Commands with effort limits and a stamp, as the driver reads them."""
+
+    topic = topics.HAND_COMMANDS
+
+    def __init__(self, node: Node, hand: Hand) -> None:
+        self._commands, self._full = cdr_codec.Commands(hand.joints), hand.max_effort[None, :]
+        self._publisher = node.create_publisher(JointStateMsg, self.topic, qos.COMMAND)
+
+    def heard(self) -> bool:
+        """See `Output.heard`."""
+        return bool(self._publisher.get_subscription_count())
+
+    def send(self, q: Array, stamp: float, effort: float = np.inf) -> None:
+        """See `Output.send`."""
+        command = Command(q, np.minimum(self._full, effort))
+        self._publisher.publish(self._commands.pack(command, stamp))
+
+
+class ControllerOutput:
+    """Targets in the order of the controller's joints, which is the hand's.
+
+    Such a message has no stamp and no efforts, and the controller repeats it until the next.
+    """
+
+    topic = topics.CONTROLLER_COMMANDS
+
+    def __init__(self, node: Node, hand: Hand) -> None:
+        self._publisher = node.create_publisher(Float64MultiArray, self.topic, qos.COMMAND)
+
+    def heard(self) -> bool:
+        """See `Output.heard`."""
+        return bool(self._publisher.get_subscription_count())
+
+    def send(self, q: Array, stamp: float, effort: float = np.inf) -> None:
+        """See `Output.send`.
+
+        Raises:
+            BadConfig: an effort is given, which a controller does not know.
+        """
+        if effort != np.inf:
+            raise BadConfig("a controller cannot let a hand go: start without ros2_control")
+        self._publisher.publish(Float64MultiArray(data=q[0].tolist()))
+
+
+OUTPUTS: dict[str, Callable[[Node, Hand], Output]] = {
+    JOINT_STATE: DriverOutput,
+    FORWARD_CONTROLLER: ControllerOutput,
+}
+
+
+def make_output(name: str, node: Node, hand: Hand) -> Output:
+    """Build the output called `name`; an unknown name raises UnknownName."""
+    if name not in OUTPUTS:
+        raise UnknownName("command_output", name, OUTPUTS)
+    return OUTPUTS[name](node, hand)

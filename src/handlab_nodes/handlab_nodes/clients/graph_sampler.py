@@ -1,0 +1,87 @@
+"""Episodes from a runner somewhere in the graph, for whoever has a policy."""
+
+from collections import deque
+from collections.abc import Iterator
+
+from rclpy.node import Node
+
+from handlab_core.environment.episode import Episode, EpisodePlan
+from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.errors import StationFault
+from handlab_core.safety import limits
+from handlab_core.tasks import Task
+from handlab_interfaces import msg as wire
+from handlab_interfaces.action import Rollout
+from handlab_nodes.messages import convert, qos, topics
+from handlab_nodes.runtime.actions import Asker, Pending
+from handlab_nodes.runtime.event_loop import Spinner
+from handlab_nodes.runtime.goal_checks import MOST_EPISODES
+from handlab_nodes.runtime.inbox import Inbox
+
+EPISODE_PATIENCE = 300.0 + limits.COOLING_TIMEOUT
+"""s of wall time one episode may take: the longest reset in real pace, and a hand that cools."""
+
+
+class GraphSampler:
+    """Implements `handlab_learning.runs.sampler.Sampler` with the action `rollout`.
+
+    A runner that dies costs the episode it was in: as soon as another one is there, the missing
+    episodes are asked for again.
+    """
+
+    def __init__(self, node: Node, spinner: Spinner, task: Task) -> None:
+        self._spinner, self._task = spinner, task
+        self._arrived: dict[int, Episode] = {}
+        self._wanted: tuple[int, int, bool] | None = None
+        self._policies = node.create_publisher(wire.Policy, topics.POLICY, qos.LATCHED)
+        read = convert.decoder(wire.Episode, lambda message: convert.episode(message, task))
+        hear = Inbox.of(node).subscribe
+        hear(wire.Episode, topics.EPISODE, read, self._on_episode, qos.EPISODES)
+        self._rollout = Asker(node, spinner, Rollout, topics.ROLLOUT)
+
+    def sample(self, policy: GaussianPolicy, plan: EpisodePlan) -> Iterator[Episode]:
+        """See `Sampler.sample`."""
+        self._policies.publish(convert.policy_msg(policy, self._task))
+        self._arrived.clear()
+        self._wanted = policy.version, plan.seed, plan.deterministic
+        left = deque(plan.numbers)
+        while left:
+            if left[0] not in self._arrived:
+                yield from self._ask(left, policy.version, plan)
+            else:  # it came while the runner was replaced
+                yield self._arrived[left.popleft()]
+
+    def _ask(self, left: deque[int], version: int, plan: EpisodePlan) -> Iterator[Episode]:
+        """Have the present runner run the next episodes, and take from `left` those that come."""
+        missing = [number for number in left if number not in self._arrived][:MOST_EPISODES]
+        goal = Rollout.Goal(
+            episodes=missing,
+            seed=plan.seed,
+            policy_version=version,
+            deterministic=plan.deterministic,
+        )
+
+        def here() -> bool:
+            return left[0] in self._arrived
+
+        with self._rollout.sent(goal) as pending:
+            for _ in missing:
+                pending.wait(EPISODE_PATIENCE, here)
+                if not here() and not self._completed(pending):
+                    return
+                self._spinner.wait(here, "the last episode's data")
+                yield self._arrived[left.popleft()]
+            pending.wait(EPISODE_PATIENCE)
+            self._completed(pending)
+
+    def _completed(self, pending: Pending) -> bool:
+        """Return whether the runner ran all episodes; False if it was replaced."""
+        result = pending.result()
+        if result is not None and result.message:
+            raise StationFault(f"the runner stopped: {result.message}")
+        return result is not None
+
+    def _on_episode(self, episode: Episode) -> None:
+        key = episode.key.policy_version, episode.key.seed, episode.key.deterministic
+        if key == self._wanted:
+            self._arrived.setdefault(episode.number, episode)

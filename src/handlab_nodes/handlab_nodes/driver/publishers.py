@@ -1,0 +1,158 @@
+"""What a driver says: readings, what was sent, the state of its motors."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import JointState
+
+from handlab_core.hardware.lockstep import FIXTURE, HAND
+from handlab_core.hardware.motor_status import GroupStatus, StationStatus
+from handlab_core.safety.clamped_backend import ClampedBackend
+from handlab_core.types import Array, Reading
+from handlab_interfaces.msg import HandStatus
+from handlab_nodes.messages import cdr_codec, convert, qos, topics
+from handlab_nodes.runtime.throttle import Throttle
+
+STATES = {FIXTURE: topics.FIXTURE_STATES, HAND: topics.HAND_STATES}
+"""The fixture first: the estimator and the reward computer have the longer way from here."""
+
+STATUS = {FIXTURE: topics.FIXTURE_STATUS, HAND: topics.HAND_STATUS}
+
+CLOCK_RATE = 40.0
+"""Hz of wall time, the rate at which `ros2 bag play --clock` publishes /clock, too (rosbag2,
+ros2bag/verb/play.py). In lockstep the world makes a thousand steps a second and every node wakes
+for every message on /clock."""
+
+JOINT_STATES_RATE = 30.0
+"""Hz of wall time; smooth to the eye, and robot_state_publisher publishes 20 by itself."""
+
+
+class DriverWire:
+    """Publishers of the groups that one driver serves.
+
+    Args:
+        node: publishes.
+        names: joints of each group, by group.
+        groups: those that are served.
+        clock_rate: Hz of wall time; limit of /clock. None: time is not simulated, there is none.
+        passive: further joints of the fixture; see `Fixture.passive`.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        names: dict[str, list[str]],
+        groups: Sequence[str],
+        clock_rate: float | None,
+        passive: Sequence[str] = (),
+    ) -> None:
+        stream = qos.STREAM
+        self._names = names
+        self._codecs = {group: cdr_codec.JointStates(joints) for group, joints in names.items()}
+        self._sent_codec = cdr_codec.Commands(names[HAND])
+        self._states = {
+            group: node.create_publisher(JointState, topic, stream)
+            for group, topic in STATES.items()
+            if group in groups
+        }
+        self._status = {g: node.create_publisher(HandStatus, STATUS[g], 10) for g in groups}
+        self._sent = None
+        if HAND in groups:
+            self._sent = node.create_publisher(JointState, topics.HAND_SENT, stream)
+        self._passive = list(passive) if FIXTURE in groups else []
+        self._all = node.create_publisher(JointState, topics.JOINT_STATES, qos.REPORT)
+        self._joints = Throttle[tuple[Reading, Array]](self._publish_joints, 1 / JOINT_STATES_RATE)
+        self._throttles: list[Throttle[Any]] = [self._joints]
+        self._clock: Throttle[float] | None = None
+        if clock_rate is not None:
+            self._clocks = node.create_publisher(Clock, topics.CLOCK, qos.CLOCK)
+            self._clock = Throttle(self._publish_clock, 1 / clock_rate)
+            self._throttles.append(self._clock)
+        self.forget()
+
+    def forget(self) -> None:
+        """Take the next reading for new, whatever its stamp."""
+        self._stamps = dict.fromkeys(self._states, float("-inf"))
+
+    def publish(self, reading: Reading, backend: ClampedBackend) -> None:
+        """Tell what was measured, of each group only if it is new."""
+        fresh = False
+        for group, state in ((FIXTURE, reading.fixture), (HAND, reading.hand)):
+            stamp = float(state.stamp[0])
+            if group in self._states and stamp > self._stamps[group]:
+                self._stamps[group] = stamp
+                self._states[group].publish(self._codecs[group].pack(state))
+                fresh = True
+        stamp = float(reading.hand.stamp[0])
+        if self._clock is not None:
+            self._clock.offer(stamp)
+        if fresh:
+            self._joints.offer((reading, backend.passive_joints()))
+        if self._sent is not None and self._sent.get_subscription_count():
+            self._sent.publish(self._sent_codec.pack(backend.sent[0], stamp))
+
+    def _publish_joints(self, newest: tuple[Reading, Array]) -> None:
+        """Publish all joints that have a reading in one message, as ROS's own tools expect it."""
+        reading, passive = newest
+        message = JointState()
+        stamp = 0.0
+        for group in self._states:
+            names, state = self._names[group], getattr(reading, group)
+            stamp = max(stamp, float(state.stamp[0]))
+            for i, name in enumerate(names):
+                if np.isfinite(state.q[0, i]):
+                    message.name.append(name)
+                    message.position.append(float(state.q[0, i]))
+                    message.velocity.append(float(state.qd[0, i]))
+                    message.effort.append(float(state.effort[0, i]))
+        for name, angle in zip(self._passive, passive[0], strict=False):
+            message.name.append(name)
+            message.position.append(float(angle))
+            message.velocity.append(0.0)
+            message.effort.append(0.0)
+        message.header.stamp = convert.to_stamp(stamp)
+        self._all.publish(message)
+
+    def _publish_clock(self, stamp: float) -> None:
+        self._clocks.publish(Clock(clock=convert.to_stamp(stamp)))
+
+    def flush(self) -> None:
+        """Publish the newest values that were held back, if their time has come."""
+        for throttle in self._throttles:
+            throttle.flush()
+
+    def patience(self) -> float:
+        """Return how long until `flush` has something to do; s, infinite without."""
+        return min((throttle.patience() for throttle in self._throttles), default=float("inf"))
+
+    def repeat_clock(self) -> None:
+        """Publish the newest time again: a node that came while the world rests needs it, too."""
+        if self._clock is not None:
+            self._clock.repeat()
+
+    def publish_status(
+        self, reading: Reading, backend: ClampedBackend, health: StationStatus | None, refused: int
+    ) -> None:
+        """Tell how the motors are; without health, those of a simulation."""
+        for group, publisher in self._status.items():
+            state, known = getattr(reading, group), health and getattr(health, group)
+            message = self._status_msg(self._names[group], known)
+            message.header.stamp = convert.to_stamp(state.stamp[0])
+            message.commands_clamped = backend.clamped
+            message.commands_dropped = backend.dropped + refused
+            publisher.publish(message)
+
+    def _status_msg(self, names: list[str], health: GroupStatus | None) -> HandStatus:
+        simulated = health is None
+        health = health or GroupStatus.unknown(len(names))
+        return HandStatus(
+            name=names,
+            temperature=health.temperature.tolist(),
+            voltage=health.voltage.tolist(),
+            hardware_error=list(health.hardware_error),
+            torque=simulated or bool(np.any(health.torque)),
+            pause_requested=health.pause,
+        )

@@ -1,0 +1,286 @@
+"""How time goes on in a driver.
+
+Lockstep (simulation, for learning): the world advances by one control period exactly when every
+engaged group has a command stamped with the world's present time.
+Real: a thread steps at the driver's own rate, on a schedule that keeps its phase and skips the
+periods that it missed; the newest command holds, and commands that grow old are followed by
+`handlab_core.safety.command_watchdog`.
+"""
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from handlab_core.errors import StationTimeout
+from handlab_core.hands import Hand
+from handlab_core.hardware.lockstep import GUIDE, HAND, Lockstep
+from handlab_core.objects.fixture import Fixture
+from handlab_core.safety import limits
+from handlab_core.safety.clamped_backend import ClampedBackend
+from handlab_core.safety.command_watchdog import Watchdog
+from handlab_core.types import Command, Reading
+
+T = TypeVar("T")
+Publish = Callable[[Reading], None]
+
+ANSWER_TIMEOUT = 10.0
+"""s. What is asked of the thread is done between two steps; a reboot of a servo takes a second."""
+
+REMEMBERED = 1000
+"""Periods whose errors are kept."""
+
+
+class Pace(Protocol):
+    """What a driver asks of time."""
+
+    stale: int
+    """Commands that were not applied, so far: in lockstep, those for another time."""
+
+    def start(self) -> None:
+        """Publish the present reading and begin."""
+        ...
+
+    def stop(self) -> None:
+        """Step no more. Twice is harmless."""
+        ...
+
+    def command(self, group: str, command: Command, stamp: float) -> None:
+        """Take a command."""
+        ...
+
+    def engage(self, group: str, engaged: bool) -> None:
+        """Turn a group's torque on or off."""
+        ...
+
+    def ask(self, call: Callable[[], T]) -> T:
+        """Call when no step is under way, and return what it returned or raise what it raised."""
+        ...
+
+    def check(self) -> None:
+        """Raise what ended the stepping, if anything did."""
+        ...
+
+
+class LockstepPace:
+    """Implements `Pace`: a step is made by the command that completes it."""
+
+    def __init__(self, backend: ClampedBackend, period: float, publish: Publish) -> None:
+        self._backend, self._period, self._publish = backend, period, publish
+        self._lockstep = Lockstep()
+
+    @property
+    def stale(self) -> int:
+        """See `Pace.stale`."""
+        return self._lockstep.stale
+
+    def start(self) -> None:
+        """See `Pace.start`."""
+        self._publish(self._backend.read())
+
+    def stop(self) -> None:
+        """Nothing runs by itself."""
+
+    def command(self, group: str, command: Command, stamp: float) -> None:
+        """See `Pace.command`."""
+        now = float(self._backend.read().hand.stamp[0])
+        if self._lockstep.offer(group, command, stamp, now):
+            hand, fixture, guide = self._lockstep.take()
+            assert hand is not None
+            if guide is not None:
+                self._backend.guide(guide)
+            self._publish(self._backend.step(hand, fixture, self._period))
+
+    def engage(self, group: str, engaged: bool) -> None:
+        """See `Pace.engage`."""
+        self._lockstep.engage(group, engaged)
+        if group == GUIDE and not engaged:
+            self._backend.guide(limits.release(self._backend.read().hand.q))
+
+    def ask(self, call: Callable[[], T]) -> T:
+        """See `Pace.ask`."""
+        return call()
+
+    def check(self) -> None:
+        """See `Pace.check`; what fails, fails in `command`."""
+
+
+class RealPace:
+    """Implements `Pace` with a thread, the only one that touches the backend.
+
+    Args:
+        hand: limits what its watchdog holds.
+        fixture: the same.
+        backend: is stepped.
+        rate: Hz; of steps while a command is in force.
+        publish: is given each reading, in the thread.
+        resting_rate: Hz; of steps while everything is let go and no command comes, which spares an
+            idle machine. A command, or a question, ends the rest within a period.
+        simulated: a step advances the world by all periods since the last one. Hardware goes on by
+            itself, and a goal may never move for more than one period.
+    """
+
+    stale = 0
+
+    def __init__(
+        self,
+        hand: Hand,
+        fixture: Fixture,
+        backend: ClampedBackend,
+        rate: float,
+        publish: Publish,
+        resting_rate: float,
+        simulated: bool,
+    ) -> None:
+        self._limits = limits.Limits.of_hand(hand)
+        self._watchdog, self._lock = Watchdog(hand, fixture), threading.Lock()
+        self._backend, self._publish = backend, publish
+        self.period = 1.0 / rate
+        self._stride = max(1, round(rate / resting_rate))
+        self._simulated, self._wake = simulated, threading.Event()
+        self._asked: deque[tuple[Callable[[], object], Future[object]]] = deque()
+        self._errors: deque[float] = deque(maxlen=REMEMBERED)
+        self._failure: Exception | None = None
+        self._guided = False
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="driver loop", daemon=True)
+
+    def start(self) -> None:
+        """See `Pace.start`; the hand is held where it is until commands come or grow old."""
+        reading = self._backend.read()
+        self._publish(reading)
+        if np.isfinite(reading.hand.q).all():  # else the hand is another driver's
+            self.command(HAND, limits.hold(reading.hand.q, self._limits), 0.0)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """See `Pace.stop`."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def command(self, group: str, command: Command, stamp: float) -> None:
+        """See `Pace.command`; in real pace the time of arrival counts."""
+        if group == GUIDE:
+            self._guide(command)
+            return
+        with self._lock:
+            self._watchdog.feed(group, command, time.monotonic())
+        self._wake.set()
+
+    def engage(self, group: str, engaged: bool) -> None:
+        """See `Pace.engage`."""
+        if group == GUIDE:
+            self._guided = engaged
+            if not engaged:
+                self._guide(limits.release(self._backend.read().hand.q))
+            return
+        with self._lock:
+            self._watchdog.engage(group, engaged)
+        self._wake.set()
+
+    def _guide(self, guide: Command) -> None:
+        if self._guided or not guide.effort.any():
+            self._asked.append((lambda: self._backend.guide(guide), Future()))
+            self._wake.set()
+
+    def ask(self, call: Callable[[], T]) -> T:
+        """See `Pace.ask`; StationTimeout if the thread does not come to it."""
+        if not self._thread.is_alive():
+            return call()
+        answer: Future[object] = Future()
+        self._asked.append((call, answer))
+        self._wake.set()
+        try:
+            return answer.result(ANSWER_TIMEOUT)  # type: ignore[return-value]
+        except TimeoutError:
+            raise StationTimeout(
+                f"the driver's loop did not answer in {ANSWER_TIMEOUT} s"
+            ) from None
+
+    def check(self) -> None:
+        """See `Pace.check`."""
+        if self._failure is not None:
+            raise self._failure
+
+    @property
+    def overruled(self) -> int:
+        """See `Watchdog.overruled`."""
+        return self._watchdog.overruled
+
+    def silence(self) -> float:
+        """See `Watchdog.silence`."""
+        with self._lock:
+            return self._watchdog.silence(time.monotonic())
+
+    def period_errors(self) -> list[float]:
+        """How much longer or shorter than asked the newest periods were; s."""
+        return list(self._errors)
+
+    def _run(self) -> None:
+        due = began = time.monotonic()
+        periods = 1  # that the next step is for
+        try:
+            while not self._stopping.is_set():
+                self._wake.clear()
+                while self._asked:
+                    self._answer(*self._asked.popleft())
+                with self._lock:
+                    commands = self._watchdog.commands(self._backend.read(), began)
+                    resting = self._watchdog.resting(began) and not self._guided
+                span = periods * self.period if self._simulated else self.period
+                self._publish(self._backend.step(*commands, span))
+                if resting and self._stride > 1:
+                    due, periods = self._rest(due)
+                    began = time.monotonic()
+                    continue
+                due, periods = next_due(due, time.monotonic(), self.period), 1
+                time.sleep(max(0.0, due - time.monotonic()))
+                now = time.monotonic()
+                self._errors.append(now - began - self.period)
+                began = now
+        except Exception as error:
+            self._failure = error
+
+    def _rest(self, due: float) -> tuple[float, int]:
+        """Wait for a wake-up, at most until the next step of a rest is due.
+
+        Args:
+            due: s; when the last step was due.
+
+        Returns:
+            When the next step was due [s], and the number of periods that it is for.
+        """
+        end = due + self._stride * self.period
+        self._wake.wait(max(0.0, end - time.monotonic()))
+        passed = max(1, math.floor((time.monotonic() - due) / self.period))
+        due += passed * self.period
+        time.sleep(max(0.0, due - time.monotonic()))
+        return due, min(passed, self._stride)
+
+    def _answer(self, call: Callable[[], object], answer: "Future[object]") -> None:
+        try:
+            answer.set_result(call())
+        except Exception as error:
+            answer.set_exception(error)
+
+
+def next_due(due: float, now: float, period: float) -> float:
+    """Return when the next step is due [s], a whole number of periods after `due`.
+
+    Whole periods that were missed are skipped: a driver that was stopped takes one late step, and
+    goes on from there, instead of making up for them in a burst.
+    """
+    skipped = max(0, math.floor((now - due) / period) - 1)
+    return due + (1 + skipped) * period
+
+
+def percentile_ms(errors: list[float], percent: float) -> float:
+    """A percentile of the absolute values, in ms; NaN without any."""
+    return float(np.percentile(np.abs(errors), percent)) * 1e3 if errors else float("nan")

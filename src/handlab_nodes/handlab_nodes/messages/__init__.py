@@ -1,0 +1,1 @@
+"""Topics, quality of service, encoding and conversion of messages."""

@@ -1,0 +1,79 @@
+"""Names of topics, actions and services; all relative, so that a namespace is one robot."""
+
+CLOCK = "clock"
+"""Where time is simulated. rclpy and rclcpp read the absolute name /clock: nodes of a robot in a
+namespace are remapped, `-r /clock:=clock`, so that every simulated robot has a clock of its own."""
+
+DIAGNOSTICS = "/diagnostics"
+"""One for all robots, as diagnostic_aggregator expects; the names of the nodes say whose it is."""
+DESCRIPTION = "robot_description"
+JOINT_STATES = "joint_states"
+HAND_STATES = "hand/joint_states"
+HAND_COMMANDS = "hand/joint_commands"
+CONTROLLER_COMMANDS = "forward_position_controller/commands"
+HAND_SENT = "hand/joint_commands_sent"
+HAND_STATUS = "hand/status"
+HAND_TORQUE = "hand/torque"
+FIXTURE_STATES = "fixture/joint_states"
+FIXTURE_COMMANDS = "fixture/joint_commands"
+FIXTURE_TORQUE = "fixture/torque"
+FIXTURE_STATUS = "fixture/status"
+GUIDE = "hand/guide"
+GUIDED = "hand/guided"
+LEAD = "teacher/lead"
+TELEPORT = "teleport"
+DETECTIONS = "camera/detections"
+OBJECT_STATE = "object/state"
+GOAL = "episode_goal"
+REWARD = "reward"
+EPISODE = "episode"
+POLICY = "policy"
+RESET = "reset"
+ROLLOUT = "rollout"
+TRAIN = "train"
+EVALUATE = "evaluate"
+RECORD = "recorder/record"
+RECORD_DEMONSTRATION = "record_demonstration"
+REPLAY_DEMONSTRATION = "replay_demonstration"
+SESSION = "demonstration/session"
+MARK = "demonstration/mark"
+TELL = "demonstration/tell"
+
+JOINT_TORQUE = "~/joint_torque"
+REBOOT = "~/reboot"
+CALIBRATE = "~/calibrate"
+"""Services of each driver, below its own name: a station may have two."""
+
+DRIVERS = ("driver", "fixture_driver")
+COMMANDERS = ("runner", "demonstrator", "replay")
+"""Nodes that run episodes; `learner` is a program that does so by itself."""
+
+SERVERS = {
+    RESET: ("reset",),
+    ROLLOUT: ("runner",),
+    TRAIN: ("learner",),
+    EVALUATE: ("learner",),
+    RECORD_DEMONSTRATION: ("demonstrator",),
+    REPLAY_DEMONSTRATION: ("replay",),
+}
+"""Names of the nodes that serve each action."""
+
+SENDERS = {
+    HAND_STATES: (*DRIVERS, "replay"),
+    FIXTURE_STATES: (*DRIVERS, "replay"),
+    HAND_STATUS: DRIVERS,
+    FIXTURE_STATUS: DRIVERS,
+    HAND_SENT: DRIVERS,
+    GUIDE: ("teacher",),
+    DETECTIONS: ("camera",),
+    OBJECT_STATE: ("estimator", "replay"),
+    GOAL: (*COMMANDERS, "learner"),
+    REWARD: ("reward",),
+    EPISODE: ("runner", "demonstrator"),
+    POLICY: ("learner",),
+    SESSION: ("demonstrator",),
+    MARK: ("demonstrator",),
+    **{f"{action}/started": nodes for action, nodes in SERVERS.items()},
+}
+"""Names of the nodes that may send on each topic; see `handlab_nodes.runtime.inbox`. Drivers have a list of
+those that may command them."""

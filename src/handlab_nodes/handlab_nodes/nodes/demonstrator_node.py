@@ -1,0 +1,342 @@
+"""Demonstrator: an action server that lets the hand go, has somebody guide it, and judges.
+
+Before each demonstration the station is reset. What it shows is computed from the streams as they
+passed; the recorder, if there is one, has the same streams and the marks between which it was.
+"""
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+from rclpy.action.server import ServerGoalHandle
+from rclpy.node import Node
+from sensor_msgs.msg import JointState as JointStateMsg
+from std_srvs.srv import SetBool
+
+from handlab_core import batch
+from handlab_core.backend_table import BACKENDS, DEFAULT
+from handlab_core.demonstrations.recording import Motion, to_episode
+from handlab_core.demonstrations.segmentation import Phase, Watch, WatchConfig, Word
+from handlab_core.environment.episode import Episode
+from handlab_core.environment.station import ResetResult, start_request
+from handlab_core.errors import BadDemonstrations, StationFault
+from handlab_core.system.validation import Flag, OneOf, Positive, Text, checked
+from handlab_core.types import JointState, ObjectEstimate, Sample
+from handlab_interfaces import msg as wire
+from handlab_interfaces.action import RecordDemonstration
+from handlab_interfaces.srv import TellDemonstration
+from handlab_nodes.clients.graph_station import GraphStation
+from handlab_nodes.driver.active_watch import DriverWatch
+from handlab_nodes.messages import cdr_codec, convert, qos, topics
+from handlab_nodes.runtime import goal_checks
+from handlab_nodes.runtime.actions import Worker, announce
+from handlab_nodes.runtime.diagnostics import OK, Diagnostics
+from handlab_nodes.runtime.event_loop import Spinner, run
+from handlab_nodes.runtime.inbox import Inbox
+from handlab_nodes.runtime.parameters import PaceName, TaskParams, read_params
+
+VERDICT_TIMEOUT = 600.0
+"""s of wall time that a person may think about a demonstration."""
+
+Mark = wire.DemonstrationMark
+
+
+@checked
+class DemonstratorParams(TaskParams):
+    """Parameters of the node."""
+
+    pace: PaceName = "lockstep"
+    hardware: Annotated[
+        Text, OneOf("hardware", BACKENDS), Field(description="backend of the driver")
+    ] = DEFAULT
+    rate: Annotated[Positive, Field(description="Hz; the driver's readings in real pace")] = 100.0
+    teacher: Annotated[Text, Field(description="the guide of the hand, in words")] = "person"
+    guided: Annotated[
+        Flag, Field(description="the node `teacher` guides; a simulation waits for it")
+    ] = False
+    record: Annotated[Flag, Field(description="record; needs a recorder in the graph")] = False
+    calibration: Annotated[str, Field(description="calibration of the station, as YAML")] = ""
+
+
+class DemonstratorNode(Node):
+    """Carries out one goal at a time."""
+
+    def __init__(self) -> None:
+        super().__init__("demonstrator")
+        self._params = read_params(self, DemonstratorParams())
+        self._task = self._params.make_task()
+        self._station: GraphStation | None = None
+        self._word: Word | None = None
+        self._stage = ""
+        self._streams = Streams(self, self._task.hand.joints)
+        self._marks = self.create_publisher(Mark, topics.MARK, qos.EPISODES)
+        self._episodes = self.create_publisher(wire.Episode, topics.EPISODE, qos.EPISODES)
+        self._sessions = self.create_publisher(
+            wire.DemonstrationSession, topics.SESSION, qos.LATCHED
+        )
+        self._recorder = self.create_client(SetBool, topics.RECORD)
+        self._lead_clients = {
+            t: self.create_client(SetBool, t) for t in (topics.GUIDED, topics.LEAD)
+        }
+        self.create_service(TellDemonstration, topics.TELL, self._on_word)
+        self._worker = Worker(
+            self,
+            RecordDemonstration,
+            topics.RECORD_DEMONSTRATION,
+            lambda: self._worker.goal is None,
+            goal_checks.record(self._task),
+            watch=DriverWatch(self),
+        )
+        announce(self, topics.RECORD_DEMONSTRATION)
+        self._diagnostics = Diagnostics(self)
+
+    def _on_word(
+        self, request: TellDemonstration.Request, response: TellDemonstration.Response
+    ) -> TellDemonstration.Response:
+        expected = {
+            Phase.WAITING: (Word.BEGIN, Word.DROP),
+            Phase.GUIDING: (Word.END, Word.DROP),
+            "verdict": (Word.ACCEPT, Word.DROP),
+        }.get(self._stage, ())
+        response.success = request.word in [word.value for word in expected]
+        if response.success:
+            self._word = Word(request.word)
+        else:
+            known = ", ".join(word.name for word in expected) or "nothing"
+            response.message = f"now is the time for {known} ({self._stage or 'idle'})"
+        return response
+
+    # The goal.
+
+    def work(self, spinner: Spinner) -> None:
+        """Carry out the goal, if there is one."""
+        handle = self._worker.goal
+        if handle is None:
+            return
+        if self._station is None:
+            lockstep = self._params.pace == "lockstep"
+            self._station = GraphStation(self, spinner, self._task, lockstep)
+        result = RecordDemonstration.Result()
+
+        def job(handle: ServerGoalHandle) -> None:
+            self._record(True, spinner)
+            try:
+                self._introduce(spinner)
+                for number in handle.request.episodes:
+                    why = self._demonstrate(handle, int(number), spinner)
+                    if why:
+                        result.dropped.append(f"{number}: {why}")
+                    result.accepted += not why
+            finally:
+                self._stage = ""
+                with spinner.undisturbed():
+                    self._record(False, spinner)
+
+        self._worker.carry_out(spinner, result, job)
+
+    def _demonstrate(self, handle: ServerGoalHandle, number: int, spinner: Spinner) -> str:
+        """One demonstration; why it was dropped, or nothing."""
+        assert self._station is not None
+        goal = handle.request
+        self._tell(handle, number, "reset")
+        self._word = None
+        start = self._station.reset(start_request(self._task, goal.seed, np.array([number])))
+        watch = Watch(self._task, WatchConfig(at_once=goal.at_once))
+        self._streams.begin(start)
+        self._lead(True, spinner)
+        try:
+            self._follow(handle, number, watch, start)
+        finally:
+            with spinner.undisturbed():
+                self._lead(False, spinner)
+        if np.isnan(watch.began):
+            return self._judge(handle, number, watch, "it was dropped before it began")
+        self._mark(Mark.ENDED, number, watch.ended)
+        if self._word is Word.DROP:
+            return self._judge(handle, number, watch, "it was dropped")
+        self._streams.wait(spinner, watch.ended)
+        motion = self._streams.motion(start, watch, goal.seed)
+        try:
+            episode = to_episode(motion, self._task)
+        except BadDemonstrations as error:
+            return self._judge(handle, number, watch, str(error))
+        why = self._verdict(handle, episode, spinner)
+        if not why:
+            self._episodes.publish(convert.episode_msg(episode, watch.ended))
+        return self._judge(handle, number, watch, why)
+
+    def _follow(
+        self, handle: ServerGoalHandle, number: int, watch: Watch, start: ResetResult
+    ) -> None:
+        """Let the hand go and see it through, until it has ended or is dropped."""
+        assert self._station is not None
+        stamp, qd, error = float(start.hand.stamp[0]), start.hand.qd, 0.0
+        while True:
+            before, word = watch.phase, self._word
+            if word is Word.DROP:
+                watch.ended = stamp
+                return
+            self._word = None
+            phase = watch.see(stamp, qd, word)
+            if before is Phase.WAITING and phase is not before:
+                reset = {"reset_s": float(start.duration[0]), "seed": handle.request.seed}
+                attempts = int(start.attempts[0])
+                self._mark(Mark.BEGAN, number, watch.began, reset_attempts=attempts, **reset)
+            if phase is Phase.ENDED:
+                return
+            elapsed = 0.0 if phase is Phase.WAITING else stamp - watch.began
+            self._tell(handle, number, phase, elapsed, error)
+            sample: Sample = self._station.let_go(handle.request.hold)
+            stamp, qd = float(sample.hand.stamp[0]), sample.hand.qd
+            error = float(self._task.aim.error(sample.hand, sample.object, start.goal)[0])
+
+    def _verdict(self, handle: ServerGoalHandle, episode: Episode, spinner: Spinner) -> str:
+        goal = handle.request
+        left = (
+            f"it ended {np.rad2deg(abs(episode.trajectory.errors[-1])):.1f} degrees from the goal"
+        )
+        if not goal.ask:
+            return "" if episode.success or goal.keep else left
+        self._word = None
+        self._tell(
+            handle,
+            episode.number,
+            "verdict",
+            episode.time.experience_s,
+            episode.trajectory.errors[-1],
+        )
+
+        spinner.wait(lambda: self._word is not None, "a verdict: accept or drop", VERDICT_TIMEOUT)
+        return "" if self._word is Word.ACCEPT else f"it was dropped; {left}"
+
+    def _judge(self, handle: ServerGoalHandle, number: int, watch: Watch, why: str) -> str:
+        kind = Mark.DROPPED if why else Mark.ACCEPTED
+        self._mark(kind, number, watch.ended, reason=why)
+        stage = "dropped" if why else "accepted"
+        elapsed = watch.ended - watch.began if np.isfinite(watch.began) else 0.0
+        self._tell(handle, number, stage, elapsed, reason=why)
+        return why
+
+    # The wire.
+
+    def _mark(self, kind: int, number: int, stamp: float, **values: object) -> None:
+        mark = Mark(kind=kind, episode=number, **values)
+        mark.header.stamp = convert.to_stamp(stamp)
+        self._marks.publish(mark)
+
+    def _tell(
+        self,
+        handle: ServerGoalHandle,
+        number: int,
+        stage: str,
+        elapsed: float = 0.0,
+        error: float = 0.0,
+        reason: str = "",
+    ) -> None:
+        self._stage = stage
+        feedback = RecordDemonstration.Feedback(episode=number, stage=str(stage), reason=reason)
+        feedback.elapsed, feedback.error = float(elapsed), float(error)
+        handle.publish_feedback(feedback)
+
+    def _introduce(self, spinner: Spinner) -> None:
+        """Tell what the recording is of; the recorder must have found this node by then."""
+        task, params = self._task, self._params
+        if params.record:
+            heard = self._sessions.get_subscription_count
+            spinner.wait(lambda: heard() and self._marks.get_subscription_count(), "the recorder")
+        ends = np.atleast_2d([[task.goal_angle.lower], [task.goal_angle.upper]]).reshape(2, -1)
+        session = wire.DemonstrationSession(
+            task=task.name,
+            hand=task.hand_name,
+            joints=list(task.hand.joints),
+            object=task.fixture_name,
+            period=task.period,
+            rate=params.rate if params.pace == "real" else 0.0,
+            hardware=params.hardware,
+            pace=params.pace,
+            teacher=params.teacher,
+            calibration=params.calibration,
+            goal=ends.T.ravel().tolist(),
+        )
+        session.header.stamp = self.get_clock().now().to_msg()
+        self._sessions.publish(session)
+
+    def _record(self, on: bool, spinner: Spinner) -> None:
+        if not self._params.record:
+            return
+        if not on:
+            for publisher in (self._marks, self._episodes, self._sessions):
+                publisher.wait_for_all_acked()
+        spinner.wait(self._recorder.service_is_ready, f"the service {topics.RECORD}")
+        future = self._recorder.call_async(SetBool.Request(data=on))
+        answer = spinner.result(future, "the recorder")
+        if not answer.success:
+            raise StationFault(f"the recorder: {answer.message}")
+
+    def _lead(self, on: bool, spinner: Spinner) -> None:
+        """Have the simulation wait for the scripted teacher, and that one lead; or no more."""
+        if not self._params.guided:
+            return
+        for topic, client in self._lead_clients.items():
+            spinner.wait(client.service_is_ready, f"the service {topic}")
+            future = client.call_async(SetBool.Request(data=on))
+            spinner.result(future, f"an answer of {topic}")
+
+    def report(self) -> None:
+        """Tell what is under way."""
+        self._diagnostics.publish(OK, self._stage or "ready to record", {})
+
+
+class Streams:
+    """Hand and object of the present demonstration, every message of them."""
+
+    def __init__(self, node: Node, joints: tuple[str, ...]) -> None:
+        hands, objects = cdr_codec.JointStates(joints), cdr_codec.ObjectStates()
+        self._hand: list[JointState] = []
+        self._object: list[ObjectEstimate] = []
+        hear = Inbox.of(node).subscribe
+        hear(JointStateMsg, topics.HAND_STATES, hands.unpack, self._on_hand, qos.STREAM)
+        hear(wire.ObjectState, topics.OBJECT_STATE, objects.unpack, self._on_object, qos.STREAM)
+
+    def begin(self, start: ResetResult) -> None:
+        """Forget what was before the reset ended."""
+        since = start.hand.stamp[0]
+        self._hand = [state for state in self._hand if state.stamp[0] >= since]
+        self._object = [state for state in self._object if state.stamp[0] >= since]
+
+    def wait(self, spinner: Spinner, until: float) -> None:
+        """Wait for all of both until a stamp [s]."""
+        streams = (self._hand, self._object)
+        spinner.wait(
+            lambda: all(s and s[-1].stamp[0] >= until for s in streams),
+            "the streams' last messages",
+        )
+
+    def motion(self, start: ResetResult, watch: Watch, seed: int) -> Motion:
+        """What they show."""
+        return Motion(
+            batch.stack(self._hand),
+            batch.stack(self._object),
+            start.goal,
+            watch.began,
+            watch.ended,
+            int(start.goal.episode[0]),
+            seed,
+            float(start.duration[0]),
+            int(start.attempts[0]),
+        ).within()
+
+    def _on_hand(self, state: JointState) -> None:
+        self._hand.append(state)
+
+    def _on_object(self, estimate: ObjectEstimate) -> None:
+        self._object.append(estimate)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node."""
+    run(DemonstratorNode, args=args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,392 @@
+"""Driver: one lifecycle node in front of any backend; `handlab_nodes.driver.step_loop` says how time goes on.
+
+| transition | the hardware                                                     |
+|------------|------------------------------------------------------------------|
+| configure  | is opened and checked; nothing moves                             |
+| activate   | is engaged where it is, and let go if no command comes           |
+| deactivate | is let go                                                        |
+| cleanup    | is let go and closed; so it is on shutdown and after an error    |
+"""
+
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from lifecycle_msgs.msg import State
+from lifecycle_msgs.srv import ChangeState
+from pydantic import Field
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+from std_srvs.srv import SetBool
+
+from handlab_core.backend_table import BACKENDS, DEFAULT, backend_spec
+from handlab_core.errors import BadConfig, HandlabError, StationFault, StationTimeout, UnknownName
+from handlab_core.hardware.backend import Hardware, make_backend
+from handlab_core.hardware.lockstep import FIXTURE, GUIDE, HAND
+from handlab_core.safety.clamped_backend import ClampedBackend
+from handlab_core.system.scheduling import use_realtime_priority
+from handlab_core.system.validation import Flag, NotNegative, OneOf, Positive, Text, checked
+from handlab_core.types import Command, Reading
+from handlab_interfaces.srv import Calibrate, JointTorque, Reboot, Teleport
+from handlab_nodes.driver.driver_diagnostics import DriverReport
+from handlab_nodes.driver.publishers import CLOCK_RATE, DriverWire
+from handlab_nodes.driver.step_loop import LockstepPace, Pace, RealPace
+from handlab_nodes.messages import cdr_codec, convert, qos, topics
+from handlab_nodes.runtime import goal_checks
+from handlab_nodes.runtime.event_loop import POLL, run
+from handlab_nodes.runtime.inbox import Inbox
+from handlab_nodes.runtime.parameters import PaceName, TaskParams, read_params
+
+COMMANDS = {HAND: topics.HAND_COMMANDS, FIXTURE: topics.FIXTURE_COMMANDS}
+TORQUE = {HAND: topics.HAND_TORQUE, FIXTURE: topics.FIXTURE_TORQUE}
+
+SUCCESS = TransitionCallbackReturn.SUCCESS
+
+EARLY_RETRY_PERIOD = 0.2
+"""Seconds; the same during `start_patience`."""
+
+RETRY_PERIOD = 2.0
+"""s. So often a driver that starts by itself tries to open hardware that is not there yet."""
+
+
+@checked
+class DriverParams(TaskParams):
+    """Parameters of the node."""
+
+    hardware: Annotated[
+        Text, OneOf("hardware", BACKENDS), Field(description="what moves hand and fixture")
+    ] = DEFAULT
+    station: Annotated[
+        Text, Field(description="path of the station file; empty: the one that comes with handlab")
+    ] = ""
+    port: Annotated[
+        Text, Field(description="serial port or CAN channel; empty: the station file's")
+    ] = ""
+    groups: Annotated[
+        tuple[Annotated[Text, OneOf("group", (HAND, FIXTURE))], ...],
+        Field(min_length=1, description="groups of joints that this driver serves"),
+    ] = (HAND, FIXTURE)
+    pace: PaceName = "lockstep"
+    rate: Annotated[Positive, Field(description="Hz; readings in real pace")] = 100.0
+    resting_rate: Annotated[
+        Positive, Field(description="Hz; readings in real pace while no command comes")
+    ] = 20.0
+    robot_description: Annotated[
+        str, Field(description="URDF to publish; empty: another node publishes it")
+    ] = ""
+    clock_rate: Annotated[
+        Positive, Field(description="Hz of wall time; upper limit of messages on clock")
+    ] = CLOCK_RATE
+    start_patience: Annotated[
+        NotNegative, Field(description="s; time for hardware to appear before that is an error")
+    ] = 0.0
+    autostart: Annotated[
+        Flag, Field(description="configure and activate at once, and again until it works")
+    ] = True
+    command_sources: Annotated[
+        tuple[Text, ...],
+        Field(
+            description="nodes that may send commands. Hardware obeys no other node; a simulation "
+            "does while none of them but `reset` is there, so that people can try commands"
+        ),
+    ] = (*topics.COMMANDERS, "reset")
+
+
+class DriverNode(LifecycleNode):
+    """Serves the groups `hand` and `fixture` of one station, or one of them."""
+
+    def __init__(self) -> None:
+        super().__init__("driver")
+        self.params = params = read_params(self, DriverParams())
+        self._spec = backend_spec(params.hardware)
+        if not self._spec.simulated:
+            use_realtime_priority()  # inherited by the threads that this process starts
+        self._task = params.make_task()
+        names = {HAND: list(self._task.hand.joints), FIXTURE: [self._task.fixture.joint]}
+        self._backend: ClampedBackend | None = None
+        self._hardware: Hardware | None = None
+        self._pace: Pace | None = None
+        self._next_try, self._why_closed = 0.0, ""
+        self._stopped_at: float | None = None  # s; last stamp of a simulation that was closed
+        self._autostart = params.autostart
+        self._patient_until = time.monotonic() + params.start_patience
+        self._unusable: HandlabError | None = None
+        for service in self.services:
+            if service.srv_type is ChangeState:
+                self._change_state, service.callback = service.callback, self._on_change_state
+        self._report = DriverReport(self, params.command_sources, strict=not self._spec.simulated)
+        if params.robot_description:
+            descriptions = self.create_publisher(String, topics.DESCRIPTION, qos.LATCHED)
+            descriptions.publish(String(data=params.robot_description))
+        clock_rate = params.clock_rate if self._spec.simulated else None
+        passive = self._task.fixture.passive
+        self._wire = DriverWire(self, names, params.groups, clock_rate, passive)
+        for group in params.groups:
+            self._receive(group, COMMANDS[group], cdr_codec.Commands(names[group]))
+            self.create_service(SetBool, TORQUE[group], self._torque_setter(group))
+        self._serve(JointTorque, topics.JOINT_TORQUE, self._on_joint_torque)
+        self._serve(Reboot, topics.REBOOT, self._on_reboot)
+        self._serve(Calibrate, topics.CALIBRATE, self._on_calibrate)
+        if self._spec.simulated:
+            self.create_service(Teleport, topics.TELEPORT, self._on_teleport)
+            self._receive(GUIDE, topics.GUIDE, cdr_codec.Commands(names[HAND]))
+            self.create_service(SetBool, topics.GUIDED, self._torque_setter(GUIDE))
+
+    # Lifecycle.
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Open the hardware."""
+        task, params = self._task, self.params
+        options: dict[str, Any] = {}
+        if self._spec.station_file:
+            options |= {"station": params.station, "port": params.port}
+        if self._spec.simulated:
+            options["after"] = self._stopped_at
+        try:
+            backend = make_backend(
+                params.hardware, hand=task.hand_name, fixture=task.fixture_name, **options
+            )
+        except HandlabError as error:
+            self._complain(error)
+            if isinstance(error, BadConfig | UnknownName):  # waiting does not mend it
+                self._unusable = error
+            return TransitionCallbackReturn.FAILURE
+        self._hardware = backend if isinstance(backend, Hardware) else None
+        self._backend = ClampedBackend(task.hand, task.fixture, backend)
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Engage the hand and begin to publish."""
+        assert self._backend is not None
+        self._autostart = self.params.autostart
+        if self._hardware is not None:
+            try:
+                self._hardware.activate()
+            except HandlabError as error:
+                self._complain(error)
+                return TransitionCallbackReturn.FAILURE
+        self._why_closed = ""
+        task = self._task
+        if self.params.pace == "lockstep":
+            self._pace = LockstepPace(self._backend, task.period, self._publish)
+        else:
+            self._pace = RealPace(
+                task.hand, task.fixture, self._backend, self.params.rate, self._publish,
+                self.params.resting_rate, self._hardware is None,
+            )  # fmt: skip
+        self._wire.forget()
+        self._pace.start()
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of everything; whoever asked for it does not want it to start by itself."""
+        self._autostart = False
+        self._rest()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Close the hardware."""
+        return self._close()
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Close the hardware for good: no transition leads out of `finalized`."""
+        self._autostart = False
+        self._why_closed = "shut down: start the driver again to use it"
+        return self._close()
+
+    def _on_change_state(
+        self, request: ChangeState.Request, response: ChangeState.Response
+    ) -> ChangeState.Response:
+        """Carry out a transition that is available now.
+
+        Another one, or an id that is none, ends the process within rcl_lifecycle.
+        """
+        available = {
+            number: label for number, label, *_ in self._state_machine.available_transitions
+        }
+        wanted = request.transition
+        if wanted.label in available.values() or (not wanted.label and wanted.id in available):
+            return self._change_state(request, response)
+        state = self._state_machine.current_state[1]
+        self.get_logger().warning(
+            f"refused the transition {wanted.label or wanted.id}: a driver that is {state} knows "
+            f"{', '.join(sorted(available.values())) or 'none'}"
+        )
+        response.success = False
+        return response
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Close the hardware: after whatever went wrong the hand is limp, the node unconfigured."""
+        return self._close()
+
+    def release(self) -> None:
+        """Join the stepping thread and let the hand go, before anything is destroyed."""
+        self._close()
+
+    def _complain(self, error: HandlabError) -> None:
+        """Say why the hardware is not in use, once, unless it may still come by itself."""
+        if time.monotonic() < self._patient_until and isinstance(
+            error, StationFault | StationTimeout
+        ):
+            return
+        if str(error) != self._why_closed:
+            self.get_logger().error(str(error))
+        self._why_closed = str(error)
+
+    def _rest(self) -> None:
+        if self._pace is not None:
+            self._pace.stop()
+            self._pace = None
+        if self._hardware is not None:
+            self._hardware.deactivate()
+
+    def _close(self) -> TransitionCallbackReturn:
+        self._rest()
+        if self._backend is not None:
+            if self._hardware is None:
+                self._stopped_at = float(self._backend.read().hand.stamp[0])
+            self._backend.close()
+            self._backend = self._hardware = None
+        return TransitionCallbackReturn.SUCCESS
+
+    # Wire.
+
+    def _receive(self, group: str, topic: str, commands: cdr_codec.Commands) -> None:
+        """Receive commands for a group from the nodes that may send them."""
+        sources, simulated = self.params.command_sources, self._spec.simulated
+
+        def on_command(command: tuple[Command, float]) -> None:
+            if self._pace is not None:
+                self._pace.command(group, *command)
+
+        Inbox.of(self).subscribe(
+            JointState,
+            topic,
+            commands.unpack,
+            on_command,
+            qos.COMMAND,
+            senders=topics.SENDERS[topic] if group == GUIDE else sources,
+            # The hand's own commanders; a reset is always there, though it is silent mostly.
+            rivals=set(sources) - {"reset"} if group == HAND else set(sources),
+            strict=not simulated or group == GUIDE,
+        )
+
+    @property
+    def _malformed(self) -> int:
+        """Commands of known senders that were refused, so far."""
+        drops = Inbox.of(self).drops.values()
+        return sum(of.count - of.foreign for of in drops)
+
+    def _publish(self, reading: Reading) -> None:
+        assert self._backend is not None
+        self._wire.publish(reading, self._backend)
+        if self._hardware is not None and self._report.has_news(self._hardware.motor_status):
+            self.report()
+
+    # Services.
+
+    def _serve(self, kind: Any, topic: str, call: Callable[[Any], str]) -> None:
+        """Offer a service whose answer is success and a message, or why not."""
+
+        def answer(request: Any, response: Any) -> Any:
+            try:
+                if self._backend is None:
+                    raise StationFault("the driver is not configured")
+                response.message, response.success = self._ask(lambda: call(request)), True
+            except HandlabError as error:
+                response.message, response.success = str(error), False
+            return response
+
+        self.create_service(kind, topic, answer)
+
+    def _ask(self, call: Callable[[], str]) -> str:
+        return call() if self._pace is None else self._pace.ask(call)
+
+    def _torque_setter(self, group: str) -> Callable[[Any, Any], Any]:
+        def on_torque(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+            response.success = self._pace is not None
+            response.message = "" if response.success else "the driver is not active"
+            if self._pace is not None:
+                self._pace.engage(group, request.data)
+            return response
+
+        return on_torque
+
+    def _on_joint_torque(self, request: JointTorque.Request) -> str:
+        assert self._backend is not None
+        joints = request.joints or (*self._task.hand.joints, self._task.fixture.joint)
+        for joint in joints:
+            self._backend.loosen(joint, not request.torque)
+        return ""
+
+    def _on_reboot(self, request: Reboot.Request) -> str:
+        self._need_hardware("reboot").reboot(request.joint)
+        return ""
+
+    def _on_calibrate(self, request: Calibrate.Request) -> str:
+        return self._need_hardware("calibrate").calibrate(request.overwrite, request.force)
+
+    def _need_hardware(self, what: str) -> Hardware:
+        if self._hardware is None:
+            raise StationFault(f"hardware {self.params.hardware} has no motors to {what}")
+        return self._hardware
+
+    def _on_teleport(
+        self, request: Teleport.Request, response: Teleport.Response
+    ) -> Teleport.Response:
+        def place() -> Reading:
+            goal_checks.object_angle(request.object_angle, self._task.fixture)
+            if self._backend is None:
+                raise StationFault("the driver is not configured")
+            return self._backend.reset(None, request.object_angle)
+
+        try:
+            reading = place() if self._pace is None else self._pace.ask(place)
+        except HandlabError as error:
+            response.message = str(error)
+            return response
+        self._publish(reading)
+        response.success, response.stamp = True, convert.to_stamp(reading.hand.stamp[0])
+        return response
+
+    # Called by the event loop.
+
+    def patience(self) -> float:
+        """Return how long the next event may take at most; s."""
+        return min(POLL, self._wire.patience())
+
+    def work(self, spinner: object) -> None:
+        """Start when it can be; end with what ended the stepping."""
+        self._wire.flush()
+        if self._pace is not None:
+            self._pace.check()
+        elif self._autostart and time.monotonic() >= self._next_try:
+            early = time.monotonic() < self._patient_until
+            self._next_try = time.monotonic() + (EARLY_RETRY_PERIOD if early else RETRY_PERIOD)
+            state = self._state_machine.current_state[0]
+            if state == State.PRIMARY_STATE_UNCONFIGURED and self.trigger_configure() == SUCCESS:
+                state = State.PRIMARY_STATE_INACTIVE
+            if state == State.PRIMARY_STATE_INACTIVE:
+                self.trigger_activate()
+            if self._unusable is not None:
+                raise self._unusable
+
+    def report(self) -> None:
+        """Tell how the station is."""
+        self._wire.repeat_clock()
+        if self._backend is None or self._pace is None:
+            self._report.tell_idle(self._why_closed)
+            return
+        health = None if self._hardware is None else self._hardware.motor_status
+        self._report.tell(self._backend, self._pace, health, self._malformed)
+        self._wire.publish_status(self._backend.read(), self._backend, health, self._malformed)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node."""
+    run(DriverNode, args=args)
+
+
+if __name__ == "__main__":
+    main()

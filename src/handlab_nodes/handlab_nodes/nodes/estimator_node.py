@@ -1,0 +1,98 @@
+"""Object estimator: fixture readings or a camera's detections in, object states out.
+
+With either, every stamp of the fixture's readings is answered by an estimate of that stamp.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+
+from handlab_core.estimation.angle import AngleEstimate
+from handlab_core.estimation.encoder import EncoderEstimator
+from handlab_core.estimation.follower import CAMERA, ENCODER, ESTIMATORS
+from handlab_core.system.validation import Number, OneOf, Text, checked
+from handlab_core.types import JointState as JointReading
+from handlab_interfaces.msg import ObjectState
+from handlab_nodes.clients.detection_buffer import Detections
+from handlab_nodes.messages import cdr_codec, qos, topics
+from handlab_nodes.runtime.diagnostics import OK, WARN, Diagnostics
+from handlab_nodes.runtime.event_loop import run
+from handlab_nodes.runtime.inbox import Inbox
+from handlab_nodes.runtime.parameters import PaceName, TaskParams, read_params
+
+
+@checked
+class EstimatorParams(TaskParams):
+    """Parameters of the node."""
+
+    estimator: Annotated[
+        Text, OneOf("estimator", ESTIMATORS), Field(description="source of the object's angle")
+    ] = ENCODER
+    pace: PaceName = "lockstep"
+    camera_position: Annotated[
+        tuple[Number, Number, Number],
+        Field(description="m; x, y, z of the camera in the frame `world`"),
+    ] = (0.0, 0.0, 0.0)
+    camera_orientation: Annotated[
+        tuple[Number, Number, Number, Number],
+        Field(
+            description="orientation of the camera in the frame `world`, as quaternion w, x, y, z; "
+            "the default fits detections that are in that frame already"
+        ),
+    ] = (1.0, 0.0, 0.0, 0.0)
+
+
+class EstimatorNode(Node):
+    """Follows the object by its encoder or by a camera."""
+
+    def __init__(self) -> None:
+        super().__init__("estimator")
+        params = read_params(self, EstimatorParams())
+        task = params.make_task()
+        self._rejected = self._answered = 0
+        self._estimate: AngleEstimate | None = None
+        self._states = cdr_codec.ObjectStates()
+        self._publisher = self.create_publisher(ObjectState, topics.OBJECT_STATE, qos.STREAM)
+        on_state = self._on_encoder
+        if params.estimator == CAMERA:
+            pose = params.camera_position, params.camera_orientation
+            self._detections = Detections(self, task.fixture, pose, params.pace, self._publish)
+            on_state = self._on_clock
+        else:
+            self._encoder = EncoderEstimator()
+        read = cdr_codec.JointStates([task.fixture.joint]).unpack
+        Inbox.of(self).subscribe(JointState, topics.FIXTURE_STATES, read, on_state, qos.STREAM)
+        self._diagnostics = Diagnostics(self)
+
+    def _on_encoder(self, reading: JointReading) -> None:
+        stamp, angle = float(reading.stamp[0]), float(reading.q[0, 0])
+        if self._estimate is None:
+            self._publish(self._encoder.start(stamp, angle))
+        else:
+            self._publish(self._encoder.update(self._estimate, stamp, angle))
+
+    def _on_clock(self, reading: JointReading) -> None:
+        self._detections.ask(float(reading.stamp[0]))
+
+    def _publish(self, estimate: AngleEstimate) -> None:
+        self._publisher.publish(self._states.pack(estimate))
+        self._estimate = estimate
+        self._answered += 1
+        self._rejected += estimate.rejections > 0
+
+    def report(self) -> None:
+        """Tell how many readings came and how many were refused."""
+        level = WARN if self._estimate is not None and self._estimate.rejections else OK
+        values = {"readings": self._answered, "rejected": self._rejected}
+        self._diagnostics.publish(level, "following the object", values)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node."""
+    run(EstimatorNode, args=args)
+
+
+if __name__ == "__main__":
+    main()

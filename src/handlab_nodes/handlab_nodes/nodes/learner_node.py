@@ -1,0 +1,160 @@
+"""Policy learner: the actions `train` and `evaluate`; the only node that needs torch."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+from rclpy.action.server import ServerGoalHandle
+from rclpy.node import Node
+from std_srvs.srv import SetBool
+
+from handlab_core.environment.episode import Episode, EpisodePlan
+from handlab_core.errors import StationFault
+from handlab_core.system.validation import Flag, checked
+from handlab_interfaces.action import Evaluate, Train
+from handlab_learning.models import optimizer_state
+from handlab_learning.runs import checkpoint
+from handlab_learning.runs.directory import RunFolder
+from handlab_learning.runs.evaluation import judge
+from handlab_learning.runs.trainer import Trainer
+from handlab_nodes.clients.graph_sampler import GraphSampler
+from handlab_nodes.messages import topics
+from handlab_nodes.runtime import goal_checks
+from handlab_nodes.runtime.actions import Worker
+from handlab_nodes.runtime.diagnostics import OK, Diagnostics
+from handlab_nodes.runtime.event_loop import Spinner, run
+from handlab_nodes.runtime.parameters import TaskParams, read_params
+
+LOOKS = 20
+"""Events that are handled between two iterations, more than a second of computing leaves."""
+
+
+@checked
+class LearnerParams(TaskParams):
+    """Parameters of the node."""
+
+    record: Annotated[
+        Flag, Field(description="record final evaluations; needs a recorder in the graph")
+    ] = False
+
+
+class LearnerNode(Node):
+    """Carries out one goal at a time; robots wait while it computes."""
+
+    def __init__(self) -> None:
+        super().__init__("learner")
+        self._params = read_params(self, LearnerParams())
+        optimizer_state.warm_up()  # now, and not within a goal, which is to end as soon as it is cancelled
+        self._sampler: GraphSampler | None = None
+        self._iterations = 0
+        self._recorder = self.create_client(SetBool, topics.RECORD)
+        self._workers = [
+            Worker(self, action, topic, self._is_free, check)
+            for action, topic, check in (
+                (Train, topics.TRAIN, goal_checks.train(self._params.make_task())),
+                (Evaluate, topics.EVALUATE, goal_checks.evaluate),
+            )
+        ]
+        self._diagnostics = Diagnostics(self)
+
+    def _is_free(self) -> bool:
+        return all(worker.goal is None for worker in self._workers)
+
+    def work(self, spinner: Spinner) -> None:
+        """Carry out the goal, if there is one."""
+        worker = next((worker for worker in self._workers if worker.goal is not None), None)
+        if worker is None or worker.goal is None:
+            return
+        if self._sampler is None:
+            self._sampler = GraphSampler(self, spinner, self._params.make_task())
+        is_train = isinstance(worker.goal.request, Train.Goal)
+        result = Train.Result() if is_train else Evaluate.Result()
+        carry_out = self._train if is_train else self._evaluate
+
+        def job(handle: ServerGoalHandle) -> None:
+            result.summary = json.dumps(carry_out(handle, spinner))
+
+        worker.carry_out(spinner, result, job)
+
+    def _train(self, handle: ServerGoalHandle, spinner: Spinner) -> dict[str, Any]:
+        def on_row(row: dict[str, Any]) -> None:
+            self._iterations += 1
+            handle.publish_feedback(Train.Feedback(metrics=json.dumps(row)))
+
+        assert self._sampler is not None
+        folder = RunFolder(Path(handle.request.run_dir))
+        trainer = Trainer(
+            folder,
+            self._sampler,
+            handle.request.resume,
+            on_row,
+            demonstrations=self._demonstrations(folder.config().demos),
+            recording=self._recording(spinner),
+            stop=lambda: self._look_up(spinner),
+        )
+        return trainer.run()
+
+    def _look_up(self, spinner: Spinner) -> bool:
+        """Handle the events of the time that was spent computing; a cancellation is one of them."""
+        for _ in range(LOOKS):
+            spinner.once(0.0)
+        return False
+
+    def _demonstrations(self, bag: str) -> list[Episode]:
+        """Read what the run shall learn from, if it names something."""
+        if not bag:
+            return []
+        from handlab_data.demonstration_reader import read_demonstrations
+
+        return read_demonstrations(Path(bag), self._params.make_task())
+
+    def _evaluate(self, handle: ServerGoalHandle, spinner: Spinner) -> dict[str, Any]:
+        goal = handle.request
+        task = self._params.make_task()
+        policy = checkpoint.load(Path(goal.checkpoint)).policy(task)
+        assert self._sampler is not None
+        numbers = range(goal.first_episode, goal.first_episode + goal.episodes)
+        plan = EpisodePlan(goal.seed, numbers, deterministic=True)
+        done = []
+        with self._recording(spinner):
+            for episode in self._sampler.sample(policy, plan):
+                done.append(episode)
+                rate = sum(e.success for e in done) / len(done)
+                handle.publish_feedback(Evaluate.Feedback(completed=len(done), success_rate=rate))
+        return judge(done)
+
+    @contextmanager
+    def _recording(self, spinner: Spinner) -> Iterator[None]:
+        """Have the recorder, if there is one, record what happens within."""
+        if not self._params.record:
+            yield
+            return
+        self._record(True, spinner)
+        try:
+            yield
+        finally:
+            with spinner.undisturbed():
+                self._record(False, spinner)
+
+    def _record(self, on: bool, spinner: Spinner) -> None:
+        spinner.wait(self._recorder.service_is_ready, f"the service {topics.RECORD}")
+        future = self._recorder.call_async(SetBool.Request(data=on))
+        answer = spinner.result(future, "the recorder")
+        if not answer.success:
+            raise StationFault(f"the recorder: {answer.message}")
+
+    def report(self) -> None:
+        """Tell how far learning is."""
+        self._diagnostics.publish(OK, "ready to learn", {"iterations": self._iterations})
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node."""
+    run(LearnerNode, args=args)
+
+
+if __name__ == "__main__":
+    main()

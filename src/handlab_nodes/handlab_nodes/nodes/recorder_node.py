@@ -1,0 +1,313 @@
+"""Recorder: writes the topics of the graph into a rosbag2 bag with MCAP storage, as they pass.
+
+Messages are not decoded: the bytes on the wire are the bytes in the bag. What has passed is in the
+file FLUSH_PERIOD later, whatever becomes of this process. Log times never go back; see `LogTime`.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from diagnostic_msgs.msg import DiagnosticArray
+from pydantic import Field
+from rclpy.clock import Clock
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.serialization import deserialize_message
+from rosbags.interfaces import Connection
+from rosgraph_msgs.msg import Clock as ClockMsg
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+from std_srvs.srv import SetBool
+
+from handlab_core.errors import BadConfig, CannotWrite, HandlabError
+from handlab_core.system.files import writing
+from handlab_core.system.validation import Text, checked
+from handlab_core.types import NS_PER_S
+from handlab_data.bag_folder import check_bag_folder, clear_bag_folder
+from handlab_data.bag_writer import BagWriter
+from handlab_interfaces import msg as wire
+from handlab_nodes.messages import qos, topics
+from handlab_nodes.messages.cdr_codec import ENCAPSULATION, STAMP
+from handlab_nodes.runtime.diagnostics import ERROR, OK, Diagnostics
+from handlab_nodes.runtime.event_loop import run
+from handlab_nodes.runtime.inbox import Channel, Inbox
+from handlab_nodes.runtime.parameters import read_params
+
+QUEUE = QoSProfile(depth=1000, reliability=qos.STREAM.reliability)
+"""Deep enough for the disk to be slow for a while; not latched: what was before is not recorded."""
+
+STREAM_QUEUE = QoSProfile(
+    depth=1000, reliability=qos.STREAM.reliability, durability=qos.STREAM.durability
+)
+"""Latched: on a busy machine a driver needs longer to discover the recorder than to make its first
+steps. Messages from before the recording are left out by their stamps."""
+
+FACTS = QoSProfile(depth=10, reliability=qos.LATCHED.reliability, durability=qos.LATCHED.durability)
+"""For topics whose last message holds for the whole bag, whenever it was published."""
+
+FLUSH_PERIOD = 0.4
+"""s. So much a crash loses."""
+
+RECORDED: dict[str, tuple[type, QoSProfile]] = {
+    topics.CLOCK: (ClockMsg, qos.CLOCK),
+    topics.HAND_STATES: (JointState, qos.STREAM),
+    topics.HAND_COMMANDS: (JointState, qos.COMMAND),
+    topics.HAND_SENT: (JointState, qos.STREAM),
+    topics.FIXTURE_STATES: (JointState, qos.STREAM),
+    topics.FIXTURE_COMMANDS: (JointState, qos.COMMAND),
+    topics.OBJECT_STATE: (wire.ObjectState, qos.STREAM),
+    topics.GOAL: (wire.EpisodeGoal, qos.LATCHED),
+    topics.REWARD: (wire.Reward, qos.STREAM),
+    topics.EPISODE: (wire.Episode, qos.EPISODES),
+    topics.SESSION: (wire.DemonstrationSession, qos.LATCHED),
+    topics.MARK: (wire.DemonstrationMark, qos.EPISODES),
+    topics.HAND_STATUS: (wire.HandStatus, qos.REPORT),
+    topics.FIXTURE_STATUS: (wire.HandStatus, qos.REPORT),
+    topics.DIAGNOSTICS: (DiagnosticArray, qos.REPORT),
+    topics.DESCRIPTION: (String, qos.LATCHED),
+}
+"""Type of each topic, and what its publishers offer."""
+
+ALWAYS = (topics.HAND_STATES, topics.FIXTURE_STATES, topics.OBJECT_STATE)
+"""Latched streams of which a graph that can move has published something already."""
+
+DISCOVERY, LOOK = 5.0, 0.005
+"""s; longest wait for the publishers of ALWAYS to discover the recorder, and between two looks."""
+
+HOLD = (topics.DESCRIPTION,)
+"""Topics whose last message holds, although it was published before the recording began."""
+
+TIMEKEEPERS = (
+    topics.CLOCK,
+    topics.HAND_STATES,
+    topics.FIXTURE_STATES,
+    topics.OBJECT_STATE,
+    topics.REWARD,
+)
+"""Topics whose messages begin with a stamp of the world; a command's stamp may be anything. More
+than the driver's: at the beginning its publishers may be the last to be discovered."""
+
+
+STREAMS = (JointState, wire.ObjectState, wire.Reward, ClockMsg)
+"""Types of messages that come in every step."""
+
+
+@checked
+class RecorderParams:
+    """Parameters of the node."""
+
+    bag: Annotated[
+        Text,
+        Field(description="folder of the bag; a new recording replaces the bag there"),
+    ] = ""
+
+
+class LogTime:
+    """Time at which each message is logged.
+
+    Where time is simulated it is the newest stamp of the world so far: `ros2 bag play` then plays a
+    lockstep run as fast as the robot moved, not as fast as the computer was. The node's own clock
+    would be late by many steps; see `handlab_nodes.driver.publishers.CLOCK_RATE`.
+
+    Args:
+        clock: of the node.
+        simulated: whether that clock follows /clock.
+    """
+
+    def __init__(self, clock: Clock, simulated: bool) -> None:
+        self._clock, self._simulated = clock, simulated
+        self._newest = 0
+        self._look()
+
+    def begin(self) -> int:
+        """Return the present time; ns, 0 while it is unknown."""
+        return self._newest
+
+    def see(self, topic: str, data: bytes) -> int | None:
+        """Return the time [ns] to log a message at; None while the simulated time is unknown."""
+        if not self._simulated:
+            self._look()
+        elif topic in TIMEKEEPERS and (stamp := _stamp(data)) is not None:
+            self._newest, self._known = max(self._newest, stamp), True
+        return self._newest if self._known else None
+
+    def _look(self) -> None:
+        now = self._clock.now().nanoseconds
+        self._newest, self._known = max(self._newest, now), not self._simulated or now > 0
+
+
+class Tape:
+    """One recording: a bag, and the messages that wait for the first simulated time."""
+
+    def __init__(self, path: Path, log_time: LogTime) -> None:
+        self.bag, self._log_time, self._since = BagWriter(path), log_time, log_time.begin()
+        self._early: list[tuple[Connection, bytes]] = []
+
+    def write(self, connection: Connection, topic: str, data: bytes) -> None:
+        """Add one message as it came from the wire, unless it is older than the recording."""
+        stamp = _stamp(data) if RECORDED[topic][1] is qos.STREAM else None
+        if stamp is not None and stamp < self._since:
+            return
+        self._early.append((connection, data))
+        now = self._log_time.see(topic, data)
+        if now is not None:
+            self._write_early(now)
+
+    def close(self) -> None:
+        """Finish the bag; without any simulated time its messages are logged at 0."""
+        self._write_early(0)
+        self.bag.close()
+
+    def _write_early(self, time_ns: int) -> None:
+        for connection, data in self._early:
+            self.bag.write(connection, time_ns, data)
+        self._early.clear()
+
+
+class RecorderNode(Node):
+    """Records between a service call with True and one with False."""
+
+    def __init__(self) -> None:
+        super().__init__("recorder")
+        bag = read_params(self, RecorderParams()).bag
+        if not bag:
+            raise BadConfig("the recorder needs the parameter `bag`, a folder to write to")
+        self._path = Path(bag)
+        check_bag_folder(self._path)
+        self._tape: Tape | None = None
+        self._heard: list[Channel[bytes]] = []
+        self._failure = ""  # why the recording ended early
+        self._count, self._flushed = 0, 0.0
+        self.create_service(SetBool, topics.RECORD, self._on_record)
+        self._diagnostics = Diagnostics(self)
+
+    def _on_record(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        try:
+            with writing(self._path):
+                self._stop()
+                if request.data:
+                    self._start()
+            response.message, self._failure = self._failure, ""
+            response.success = not response.message
+        except HandlabError as error:
+            response.message = str(error)
+        return response
+
+    def _start(self) -> None:
+        clear_bag_folder(self._path)
+        simulated = bool(self.get_parameter("use_sim_time").value)
+        tape = self._tape = Tape(self._path, LogTime(self.get_clock(), simulated))
+        for topic, (kind, offered) in RECORDED.items():
+            latched = offered.durability is DurabilityPolicy.TRANSIENT_LOCAL
+            name = self.resolve_topic_name(topic)
+            connection = tape.bag.connect(name, kind, latched, offered.depth)
+
+            def on_message(
+                data: bytes, connection: Connection = connection, topic: str = topic
+            ) -> None:
+                if self._failure:
+                    return
+                with self._reporting():
+                    tape.write(connection, topic, data)
+                    self._count += 1
+                    if topic == topics.SESSION:
+                        tape.bag.describe(_facts(data))
+
+            queue = STREAM_QUEUE if offered is qos.STREAM else FACTS if topic in HOLD else QUEUE
+            read = _bytes if kind in STREAMS else partial(_checked, kind)
+            hear = Inbox.of(self).subscribe
+            self._heard.append(hear(kind, topic, read, on_message, queue, ordered=True))
+        self._await_publishers()
+
+    def _await_publishers(self) -> None:
+        """Wait until the graph's streams arrive; they may go on as soon as the caller is answered.
+
+        On a busy machine discovery takes longer than the first hundred steps in lockstep.
+        """
+        waiting = [channel for channel in self._heard if channel.topic in ALWAYS]
+        deadline = time.monotonic() + DISCOVERY
+        while waiting and time.monotonic() < deadline:
+            waiting = [channel for channel in waiting if not channel.drain()]
+            time.sleep(LOOK)
+        for channel in waiting:
+            self.get_logger().warning(f"recording, but nothing comes on {channel.name}")
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        """Keep the node alive where the disk refuses; the next call of the service returns why."""
+        try:
+            with writing(self._path):
+                yield
+        except CannotWrite as error:
+            self._failure = str(error)
+            self.get_logger().error(f"{error}; the recording ends here")
+
+    def _stop(self) -> None:
+        for channel in self._heard:
+            Inbox.of(self).close(channel)
+        self._heard.clear()
+        tape, self._tape = self._tape, None
+        if tape is not None and not self._failure:
+            tape.close()
+
+    def destroy_node(self) -> None:
+        """Close the bag, then the node."""
+        with self._reporting():
+            self._stop()
+        super().destroy_node()
+
+    def work(self, spinner: object) -> None:
+        """Flush, often enough."""
+        now = time.monotonic()
+        if self._tape is None or self._failure:
+            return
+        if now - self._flushed >= FLUSH_PERIOD:
+            self._flushed = now
+            with self._reporting():
+                self._tape.bag.flush()
+
+    def report(self) -> None:
+        """Tell how much was recorded."""
+        message = self._failure or ("recording" if self._tape else "idle")
+        level = ERROR if self._failure else OK
+        self._diagnostics.publish(level, message, {"messages": self._count})
+
+
+def _stamp(data: bytes) -> int | None:
+    """Return the stamp [ns] that a serialised message begins with; None if it is too short."""
+    if len(data) < ENCAPSULATION + STAMP.size:
+        return None
+    sec, nanosec = STAMP.unpack_from(data, ENCAPSULATION)
+    return int(sec * NS_PER_S + nanosec)
+
+
+def _bytes(data: bytes) -> bytes:
+    """Return a serialised message of a stream; to deserialise all of them takes too long."""
+    return data
+
+
+def _checked(kind: type, data: bytes) -> bytes:
+    """Return a serialised message; what rclpy raises if it is none of that type."""
+    deserialize_message(data, kind)
+    return data
+
+
+def _facts(data: bytes) -> dict[str, str]:
+    """What `ros2 bag info` shows of a session."""
+    session = deserialize_message(data, wire.DemonstrationSession)
+    names = ("task", "hand", "object", "hardware", "pace", "teacher", "calibration")
+    facts = {name: getattr(session, name) for name in names}
+    return facts | {"goal": " ".join(f"{angle:g}" for angle in session.goal)}
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node."""
+    run(RecorderNode, args=args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""Replay: an action server that has a hand repeat the demonstrations of a bag, or only shows them.
+
+| parameter `look` | what is published                                                     |
+|------------------|-----------------------------------------------------------------------|
+| false            | the inferred actions, to the driver: the safety chain is as for a policy |
+| true             | hand, object and goal as they were recorded, in real time; no driver  |
+"""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+from rclpy.action.server import ServerGoalHandle
+from rclpy.node import Node
+from sensor_msgs.msg import JointState as JointStateMsg
+
+from handlab_core import batch
+from handlab_core.demonstrations.recording import Motion, to_episode
+from handlab_core.demonstrations.start_check import check_start
+from handlab_core.environment.station import ResetRequest
+from handlab_core.estimation.angle import AngleEstimate
+from handlab_core.system.validation import Flag, checked
+from handlab_core.tasks import Task
+from handlab_core.types import JointState
+from handlab_data.demonstration_reader import Recording, check_session, read_recording
+from handlab_interfaces import msg as wire
+from handlab_interfaces.action import ReplayDemonstration
+from handlab_nodes.clients.graph_station import GraphStation
+from handlab_nodes.driver.active_watch import DriverWatch
+from handlab_nodes.messages import cdr_codec, convert, qos, topics
+from handlab_nodes.runtime import goal_checks
+from handlab_nodes.runtime.actions import Worker, announce
+from handlab_nodes.runtime.diagnostics import OK, Diagnostics
+from handlab_nodes.runtime.event_loop import POLL, Spinner, run
+from handlab_nodes.runtime.parameters import PaceName, TaskParams, read_params
+
+NEAR = 0.05
+"""s. Messages no further apart are published together."""
+
+
+@checked
+class ReplayParams(TaskParams):
+    """Parameters of the node."""
+
+    pace: PaceName = "lockstep"
+    look: Annotated[Flag, Field(description="show demonstrations without a hand")] = False
+    calibration: Annotated[
+        str, Field(description="calibration of the station, as YAML; empty: accept any bag's")
+    ] = ""
+
+
+class ReplayNode(Node):
+    """Carries out one goal at a time."""
+
+    def __init__(self) -> None:
+        super().__init__("replay")
+        self._params = read_params(self, ReplayParams())
+        self._task = self._params.make_task()
+        self._station: GraphStation | None = None
+        self._screen = Screen(self, self._task) if self._params.look else None
+        self._replayed = 0
+        self._worker = Worker(
+            self,
+            ReplayDemonstration,
+            topics.REPLAY_DEMONSTRATION,
+            lambda: self._worker.goal is None,
+            goal_checks.replay,
+            watch=None if self._params.look else DriverWatch(self),
+        )
+        announce(self, topics.REPLAY_DEMONSTRATION)
+        self._diagnostics = Diagnostics(self)
+
+    def work(self, spinner: Spinner) -> None:
+        """Carry out the goal, if there is one."""
+        handle = self._worker.goal
+        if handle is None:
+            return
+        result = ReplayDemonstration.Result()
+
+        def job(handle: ServerGoalHandle) -> None:
+            recording = self._open(Path(handle.request.bag))
+            for number in recording.choose(handle.request.episodes):
+                error = self._replay(handle, recording, int(number), spinner)
+                result.object_errors.append(error)
+                result.replayed += 1
+
+        self._worker.carry_out(spinner, result, job)
+        self._replayed += result.replayed
+
+    def _open(self, path: Path) -> Recording:
+        recording = read_recording(path)
+        check_session(recording, self._task, self._params.calibration or None)
+        return recording
+
+    def _replay(
+        self, handle: ServerGoalHandle, recording: Recording, number: int, spinner: Spinner
+    ) -> float:
+        """One demonstration; how far from its end the object ends, rad."""
+        motion = recording.motions[number]
+        if self._screen is not None:
+            self._screen.show(motion, recording, number, spinner)
+            return 0.0
+        if self._station is None:
+            lockstep = self._params.pace == "lockstep"
+            self._station = GraphStation(self, spinner, self._task, lockstep)
+        return self._repeat(handle, self._station, motion)
+
+    def _repeat(self, handle: ServerGoalHandle, station: GraphStation, motion: Motion) -> float:
+        episode, task = to_episode(motion, self._task), self._task
+        angle = np.array([task.start(motion.seed, motion.episode).object_angle])
+        goal = motion.goal
+        request = ResetRequest(goal.episode, angle, goal.angle, goal.velocity)
+        start = station.reset(request) if handle.request.reset else station.begin(request)
+        check_start(task, motion, start.hand, start.object)
+        obj = start.object
+        for t, action in enumerate(episode.trajectory.actions):
+            sample = station.step(task.hand.target(action[None, :]))
+            obj = sample.object
+            feedback = ReplayDemonstration.Feedback(episode=motion.episode, step=t + 1)
+            error = task.aim.error(sample.hand, sample.object, start.goal)[0]
+            feedback.object_error = float(error - episode.trajectory.errors[t])
+            seen = task.hand.normalise(sample.hand.q[0])
+            off = (seen - episode.trajectory.observations[t + 1, : task.hand.n]) / 2
+            feedback.hand_error = float(np.abs(off * (task.hand.upper - task.hand.lower)).max())
+            handle.publish_feedback(feedback)
+        return float(abs(obj.angle[0] - motion.object.angle[-1]))
+
+    def report(self) -> None:
+        """Tell how much was replayed."""
+        self._diagnostics.publish(OK, "ready to replay", {"demonstrations": self._replayed})
+
+
+class Screen:
+    """Publishes what was recorded in place of driver and estimator."""
+
+    def __init__(self, node: Node, task: Task) -> None:
+        self._hands = cdr_codec.JointStates(task.hand.joints)
+        self._fixtures = cdr_codec.JointStates([task.fixture.joint])
+        self._objects = cdr_codec.ObjectStates()
+        publish = node.create_publisher
+        self._hand = publish(JointStateMsg, topics.HAND_STATES, qos.STREAM)
+        self._fixture = publish(JointStateMsg, topics.FIXTURE_STATES, qos.STREAM)
+        self._object = publish(wire.ObjectState, topics.OBJECT_STATE, qos.STREAM)
+        self._goal = publish(wire.EpisodeGoal, topics.GOAL, qos.LATCHED)
+
+    def show(self, motion: Motion, recording: Recording, number: int, spinner: Spinner) -> None:
+        """Show one demonstration in real time."""
+        self._goal.publish(convert.goal_msg(motion.goal))
+        began = time.monotonic()
+        hand, fixture, obj = motion.hand, recording.fixtures[number], motion.object
+        for i, stamp in enumerate(hand.stamp):
+            due = began + float(stamp - hand.stamp[0])
+            while (left := due - time.monotonic()) > 0:
+                spinner.once(min(left, POLL))
+            self._fixture_near(fixture, float(stamp))
+            self._hand.publish(self._hands.pack(batch.take(hand, [i])))
+            k = int(np.abs(obj.stamp - stamp).argmin())
+            estimate = AngleEstimate(
+                float(stamp), float(obj.angle[k]), float(obj.velocity[k]), 0.0, 0.0, 0.0, 0
+            )
+            self._object.publish(self._objects.pack(estimate))
+
+    def _fixture_near(self, fixture: JointState, stamp: float) -> None:
+        stamps = fixture.stamp
+        k = int(np.abs(stamps - stamp).argmin()) if len(stamps) else -1
+        if k >= 0 and abs(stamps[k] - stamp) <= NEAR:
+            self._fixture.publish(self._fixtures.pack(batch.take(fixture, [k])))
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node."""
+    run(ReplayNode, args=args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,292 @@
+"""Reset mechanism: an action server that brings object and hand to the start of an episode.
+
+It commands the driver itself also where a policy goes through ros2_control, since it lets single
+joints go and a controller cannot. Meanwhile the driver does not hear the controllers
+(`handlab_core.safety.command_watchdog`), which repeat their last target. So the reset gives them the nominal pose,
+in which it leaves the hand, and hands over; where it gave up it turns the hand's torque off.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Annotated
+
+from pydantic import Field
+from rclpy.action.server import ServerGoalHandle
+from rclpy.node import Node
+from sensor_msgs.msg import JointState as JointStateMsg
+from std_srvs.srv import SetBool
+
+from handlab_core.environment.stamp_sync import StampSync
+from handlab_core.errors import ResetFailed, StationFault, StationTimeout
+from handlab_core.reset.motor import MotorReset, ResetTick
+from handlab_core.system.validation import OneOf, Text, checked
+from handlab_core.tasks import Task
+from handlab_core.types import JointState, ObjectEstimate, Reading
+from handlab_interfaces.action import Reset
+from handlab_interfaces.msg import ObjectState
+from handlab_interfaces.srv import Teleport
+from handlab_nodes.clients.command_outputs import JOINT_STATE, OUTPUTS, Output, make_output
+from handlab_nodes.driver.active_watch import DriverWatch
+from handlab_nodes.messages import cdr_codec, convert, qos, topics
+from handlab_nodes.runtime import goal_checks
+from handlab_nodes.runtime.actions import Worker, announce
+from handlab_nodes.runtime.diagnostics import OK, WARN, Diagnostics
+from handlab_nodes.runtime.event_loop import Spinner, run
+from handlab_nodes.runtime.parameters import PaceName, TaskParams, read_params
+from handlab_nodes.runtime.polled_subscriptions import Listener
+
+LEAVE_TIMEOUT = 2.0
+"""Seconds; a driver answers between two steps."""
+
+TELEPORT_TIMEOUT = 10.0
+"""Seconds until a driver that is being started offers its services."""
+
+
+@checked
+class ResetParams(TaskParams):
+    """Parameters of the node."""
+
+    pace: PaceName = "lockstep"
+    command_output: Annotated[
+        Text,
+        OneOf("command_output", OUTPUTS),
+        Field(description="receiver of the policy's commands: the driver, or a controller"),
+    ] = JOINT_STATE
+
+
+class ResetNode(Node):
+    """Ticks one `MotorReset` per goal, one control period at a time."""
+
+    def __init__(self) -> None:
+        super().__init__("reset")
+        params = read_params(self, ResetParams())
+        task = params.make_task()
+        self._hand, self._fixture, self._period = task.hand, task.fixture, task.period
+        self._resets = self._failures = 0
+        self._hand_commands = cdr_codec.Commands(task.hand.joints)
+        self._fixture_commands = cdr_codec.Commands([task.fixture.joint])
+        command = qos.COMMAND
+        self._hand_out = self.create_publisher(JointStateMsg, topics.HAND_COMMANDS, command)
+        self._fixture_out = self.create_publisher(JointStateMsg, topics.FIXTURE_COMMANDS, command)
+        self._torque = {
+            topic: self.create_client(SetBool, topic)
+            for topic in (topics.FIXTURE_TORQUE, topics.HAND_TORQUE)
+        }
+        self._controllers: Output | None = None
+        if params.command_output != JOINT_STATE:  # else the reset's own commands are all there are
+            self._controllers = make_output(params.command_output, self, task.hand)
+        self._teleport = self.create_client(Teleport, topics.TELEPORT)
+        self._worker = Worker(
+            self,
+            Reset,
+            topics.RESET,
+            lambda: self._worker.goal is None,
+            goal_checks.reset(task.fixture),
+            within=(topics.ROLLOUT, topics.RECORD_DEMONSTRATION, topics.REPLAY_DEMONSTRATION),
+            watch=DriverWatch(self),
+        )
+        announce(self, topics.RESET)
+        self._readings = Readings(self, task)
+        self._diagnostics = Diagnostics(self)
+
+    def work(self, spinner: Spinner) -> None:
+        """Carry out the goal, if there is one."""
+        if self._worker.goal is None:
+            self._readings.take()
+            return
+        result = Reset.Result(attempts=1)
+
+        def job(handle: ServerGoalHandle) -> None:
+            with self._readings.listening(spinner):
+                self._reset(handle, result, spinner)
+
+        success = self._worker.carry_out(spinner, result, job)
+        self._resets += 1
+        self._failures += not success
+
+    def _reset(self, handle: ServerGoalHandle, result: Reset.Result, spinner: Spinner) -> None:
+        """Carry out a reset; ResetFailed if it gave up."""
+        if handle.request.teleport:
+            self._send_controllers_home()
+            self._place(handle.request.object_angle, result, spinner)
+            return
+        procedure = MotorReset(self._hand, self._fixture, handle.request.object_angle)
+        self._set_torque(topics.FIXTURE_TORQUE, True, spinner)
+        try:
+            tick = self._drive(handle, procedure, result, spinner)
+        except BaseException:
+            self._leave(False, spinner)
+            raise
+        self._leave(tick.stage == "done", spinner)
+        if tick.stage != "done":
+            result.failed_joints = failed = list(procedure.failed_joints)
+            names = ", ".join(failed)
+            raise ResetFailed(f"gave up after {tick.attempt} attempts; not home: {names}", failed)
+
+    def _drive(
+        self,
+        handle: ServerGoalHandle,
+        procedure: MotorReset,
+        result: Reset.Result,
+        spinner: Spinner,
+    ) -> ResetTick:
+        """Tick a procedure to its end, well or not."""
+        reading = self._readings.next(spinner, convert.from_stamp(handle.request.since))
+        began = reading.hand.stamp[0]
+        stage = None
+        self._hand_over(True, spinner)
+        while True:
+            tick = procedure.tick(reading, self._period)
+            result.attempts = tick.attempt
+            result.duration = float(reading.hand.stamp[0] - began)
+            result.stamp = convert.to_stamp(reading.hand.stamp[0])
+            if tick.stage is not stage:
+                stage = tick.stage
+                self._tell(handle, tick, procedure.elapsed)
+            if tick.ended:
+                return tick
+            self._send(tick, float(reading.hand.stamp[0]))
+            self._send_controllers_home()  # who are not heard now
+            # Stamps of a machine's clock never are exactly a period apart.
+            due = float(reading.hand.stamp[0]) + 0.999 * self._period
+            reading = self._readings.next(spinner, due)
+
+    def _leave(self, success: bool, spinner: Spinner) -> None:
+        """Let the fixture go and hand the hand over, whatever ended the reset.
+
+        A driver that is not active has let go of both, and one that is gone does not answer.
+        """
+        with spinner.undisturbed():
+            for topic, engaged in self._left_with(success).items():
+                client = self._torque[topic]
+                if client.service_is_ready():
+                    future = client.call_async(SetBool.Request(data=engaged))
+                    with suppress(StationTimeout):
+                        spinner.result(future, f"an answer of {topic}", LEAVE_TIMEOUT)
+
+    def _left_with(self, success: bool) -> dict[str, bool]:
+        """Return the torque that a reset leaves, by service."""
+        hand = {} if self._controllers is None else {topics.HAND_TORQUE: success}
+        return hand | {topics.FIXTURE_TORQUE: False}
+
+    def _place(self, angle: float, result: Reset.Result, spinner: Spinner) -> None:
+        named = f"the service {topics.TELEPORT}, which only a simulation has"
+        spinner.wait(self._teleport.service_is_ready, named, TELEPORT_TIMEOUT)
+        future = self._teleport.call_async(Teleport.Request(object_angle=angle))
+        answer = spinner.result(future, f"the service {topics.TELEPORT}")
+        if not answer.success:
+            raise StationFault(answer.message)
+        result.stamp = answer.stamp
+
+    def _hand_over(self, engaged: bool, spinner: Spinner) -> None:
+        """Give the hand to whoever commands it next, or to nobody."""
+        if self._controllers is not None:
+            self._set_torque(topics.HAND_TORQUE, engaged, spinner)
+
+    def _set_torque(self, topic: str, engaged: bool, spinner: Spinner) -> None:
+        client = self._torque[topic]
+        spinner.wait(client.service_is_ready, f"the service {topic}")
+        future = client.call_async(SetBool.Request(data=engaged))
+        answer = spinner.result(future, f"an answer of {topic}")
+        if not answer.success:
+            raise StationFault(answer.message)
+
+    def _send_controllers_home(self) -> None:
+        if self._controllers is not None:
+            self._controllers.send(self._hand.nominal[None, :], stamp=0.0)
+
+    def _send(self, tick: ResetTick, stamp: float) -> None:
+        self._fixture_out.publish(self._fixture_commands.pack(tick.fixture, stamp))
+        self._hand_out.publish(self._hand_commands.pack(tick.hand, stamp))
+
+    def _tell(self, handle: ServerGoalHandle, tick: ResetTick, elapsed: float) -> None:
+        feedback = Reset.Feedback(stage=str(tick.stage), attempt=tick.attempt, elapsed=elapsed)
+        feedback.object_error, feedback.hand_error = tick.object_error, tick.hand_error
+        handle.publish_feedback(feedback)
+
+    def report(self) -> None:
+        """Tell how many resets there were."""
+        level = WARN if self._failures else OK
+        values = {"resets": self._resets, "failures": self._failures}
+        self._diagnostics.publish(level, "ready to reset", values)
+
+
+class Readings:
+    """Hears hand and fixture, and wakes for them only while a reset runs.
+
+    The subscriptions stay: a new one would have to wait for what is latched, longer than many steps
+    take. What wakes the node is the object's estimate, though it is not read: it comes last, and a
+    filter that was left behind would miss readings and estimate differently.
+    """
+
+    def __init__(self, owner: Node, task: Task) -> None:
+        self._quiet, self._waking = Listener(owner), Listener(owner, "waking")
+        hands = cdr_codec.JointStates(task.hand.joints)
+        fixtures = cdr_codec.JointStates([task.fixture.joint])
+        self._sync: StampSync[JointState, JointState] = StampSync()
+        self._newest: Reading | None = None
+        self._estimated = -1.0
+        newest, hear = qos.EVERY, self._quiet.listen
+        hear(JointStateMsg, topics.HAND_STATES, hands.unpack, self._on_hand, newest)
+        hear(JointStateMsg, topics.FIXTURE_STATES, fixtures.unpack, self._on_fixture, newest)
+        read = cdr_codec.ObjectStates().unpack
+        self._waking.listen(ObjectState, topics.OBJECT_STATE, read, self._on_object, newest)
+
+    def take(self) -> None:
+        """Take what has come, so that the queues do not run over."""
+        self._quiet.take()
+        self._waking.take()
+        self._pair()
+
+    def _pair(self) -> None:
+        for pair in self._sync.pairs():
+            self._newest = Reading(*pair)
+
+    @contextmanager
+    def listening(self, spinner: Spinner) -> Iterator[None]:
+        """Within it, the node wakes for what arrives; what has arrived before is known at once."""
+        spinner.executor.add_node(self._waking.node)
+        spinner.once(0.0)  # from its next turn on the executor knows the node
+        try:
+            yield
+        finally:
+            spinner.executor.remove_node(self._waking.node)
+
+    def next(self, spinner: Spinner, since: float) -> Reading:
+        """Wait for a reading of both groups that is not older than a stamp [s]."""
+
+        def followed() -> bool:
+            self._waking.take()
+            return self._estimated >= since
+
+        def there() -> bool:
+            self._pair()
+            reading = self._newest
+            if reading is None or reading.hand.stamp[0] < since:
+                return False
+            return bool(self._estimated >= reading.fixture.stamp[0])
+
+        spinner.wait(followed, f"the object's state on {topics.OBJECT_STATE}")
+        # As a rule the others came before it; where they did not, the node wakes for them too.
+        named = f"{topics.HAND_STATES}, {topics.FIXTURE_STATES} and {topics.OBJECT_STATE}"
+        self._quiet.wait(spinner, there, f"the same stamp on {named}")
+        assert self._newest is not None
+        return self._newest
+
+    def _on_hand(self, state: JointState) -> None:
+        self._sync.add_a(state)
+
+    def _on_fixture(self, state: JointState) -> None:
+        self._sync.add_b(state)
+
+    def _on_object(self, estimate: ObjectEstimate) -> None:
+        self._estimated = float(estimate.stamp[0])
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node."""
+    run(ResetNode, args=args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Reward computer: hand, object and goal in, the reward of every state of the object out.
+
+The object's state is the last of them to come, so it is what the node wakes for.
+"""
+
+from rclpy.node import Node
+from sensor_msgs.msg import JointState as JointStateMsg
+
+from handlab_core.errors import StationTimeout
+from handlab_core.rewards.judge import Judge
+from handlab_core.system.validation import checked
+from handlab_interfaces import msg as wire
+from handlab_nodes.messages import cdr_codec, convert, qos, topics
+from handlab_nodes.runtime.diagnostics import OK, Diagnostics
+from handlab_nodes.runtime.event_loop import Spinner, run
+from handlab_nodes.runtime.inbox import Inbox
+from handlab_nodes.runtime.parameters import PaceName, TaskParams, read_params
+from handlab_nodes.runtime.polled_subscriptions import Listener
+
+
+@checked
+class RewardParams(TaskParams):
+    """Parameters of the node."""
+
+    pace: PaceName = "lockstep"
+
+
+class RewardNode(Node):
+    """Computes whenever hand and object of the same stamp are there; see `Judge`."""
+
+    def __init__(self) -> None:
+        super().__init__("reward")
+        params = read_params(self, RewardParams())
+        task = params.make_task()
+        hands, objects = cdr_codec.JointStates(task.hand.joints), cdr_codec.ObjectStates()
+        computer = task.reward_computer()
+        self._judge = Judge(computer)
+        self._count = 0
+        self._rewards = cdr_codec.Rewards(len(computer.terms))
+        self._publisher = self.create_publisher(wire.Reward, topics.REWARD, qos.STREAM)
+        self._listener = Listener(self)
+        take_hand, take_object = self._judge.take_hand, self._judge.take_object
+        hands_topic = JointStateMsg, topics.HAND_STATES
+        self._listener.listen(*hands_topic, hands.unpack, take_hand, qos.EVERY)
+        hear = Inbox.of(self).subscribe
+        hear(wire.ObjectState, topics.OBJECT_STATE, objects.unpack, take_object, qos.EVERY)
+        read_goal = convert.goal_decoder(task)
+        hear(wire.EpisodeGoal, topics.GOAL, read_goal, self._judge.take_goal, qos.LATCHED)
+        self._diagnostics = Diagnostics(self)
+
+    def work(self, spinner: Spinner) -> None:
+        """Compute what is due."""
+        if self._judge.waiting:
+            what = f"the hand's state on {topics.HAND_STATES}"
+            try:
+                self._listener.wait(spinner, lambda: not self._judge.waiting, what)
+            except StationTimeout as error:  # the driver may be inactive for long
+                self.get_logger().warning(str(error))
+        for goal, obj, reward in self._judge.due():
+            self._publisher.publish(self._rewards.pack(reward, int(goal.episode[0]), obj.stamp))
+            self._count += 1
+
+    def report(self) -> None:
+        """Tell how many rewards went out."""
+        self._diagnostics.publish(OK, "computing rewards", {"rewards": self._count})
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node."""
+    run(RewardNode, args=args)
+
+
+if __name__ == "__main__":
+    main()

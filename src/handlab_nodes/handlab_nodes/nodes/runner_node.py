@@ -1,0 +1,133 @@
+"""Policy runner: an action server that runs episodes with the newest policy. Needs no torch."""
+
+import time
+from typing import Annotated
+
+from pydantic import Field
+from rclpy.action.server import ServerGoalHandle
+from rclpy.node import Node
+
+from handlab_core.environment.env import Env
+from handlab_core.environment.episode import EpisodePlan
+from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.rollout import rollout
+from handlab_core.errors import HandlabError
+from handlab_core.system.validation import OneOf, Text, checked
+from handlab_interfaces import msg as wire
+from handlab_interfaces.action import Rollout
+from handlab_nodes.clients.command_outputs import JOINT_STATE, OUTPUTS
+from handlab_nodes.clients.graph_station import GraphStation
+from handlab_nodes.driver.active_watch import DriverWatch
+from handlab_nodes.messages import convert, qos, topics
+from handlab_nodes.runtime import goal_checks
+from handlab_nodes.runtime.actions import Worker, announce
+from handlab_nodes.runtime.diagnostics import OK, Diagnostics
+from handlab_nodes.runtime.event_loop import Spinner, run
+from handlab_nodes.runtime.inbox import Inbox
+from handlab_nodes.runtime.parameters import PaceName, TaskParams, read_params
+
+
+@checked
+class RunnerParams(TaskParams):
+    """Parameters of the node."""
+
+    pace: PaceName = "lockstep"
+    command_output: Annotated[
+        Text,
+        OneOf("command_output", OUTPUTS),
+        Field(description="receiver of the policy's commands: the driver, or a controller"),
+    ] = JOINT_STATE
+
+
+class RunnerNode(Node):
+    """Carries out one rollout goal at a time; a newer goal ends the older one."""
+
+    def __init__(self) -> None:
+        super().__init__("runner")
+        self._params = read_params(self, RunnerParams())
+        self._task = self._params.make_task()
+        self._policy: GaussianPolicy | None = None
+        self._refused: tuple[int, str] | None = None  # version of a policy and what is wrong
+        self._env: Env | None = None
+        self._episodes_run = self._breaks = 0
+        self._episodes = self.create_publisher(wire.Episode, topics.EPISODE, qos.EPISODES)
+        read = convert.decoder(wire.Policy, self._read_policy)
+        Inbox.of(self).subscribe(wire.Policy, topics.POLICY, read, self._on_policy, qos.LATCHED)
+        self._worker = Worker(
+            self,
+            Rollout,
+            topics.ROLLOUT,
+            lambda: self._worker.goal is None,
+            goal_checks.rollout,
+            within=(topics.TRAIN, topics.EVALUATE),
+            watch=DriverWatch(self),
+        )
+        announce(self, topics.ROLLOUT)
+        self._diagnostics = Diagnostics(self)
+
+    def _read_policy(self, message: wire.Policy) -> GaussianPolicy:
+        try:
+            return convert.policy(message, self._task)
+        except HandlabError as error:
+            self._refused = message.version, str(error)
+            raise
+
+    def _on_policy(self, policy: GaussianPolicy) -> None:
+        self._policy, self._refused = policy, None
+
+    def work(self, spinner: Spinner) -> None:
+        """Carry out the goal, if there is one."""
+        handle = self._worker.goal
+        if handle is None:
+            return
+        if self._env is None:
+            lockstep = self._params.pace == "lockstep"
+            output = self._params.command_output
+            station = GraphStation(self, spinner, self._task, lockstep, output)
+            self._env = Env(self._task, station)
+        env, result = self._env, Rollout.Result()
+
+        def run(handle: ServerGoalHandle) -> None:
+            for number in handle.request.episodes:
+                self._run_episode(env, handle, int(number), spinner)
+                result.completed += 1
+
+        self._worker.carry_out(spinner, result, run)
+
+    def _run_episode(
+        self, env: Env, handle: ServerGoalHandle, number: int, spinner: Spinner
+    ) -> None:
+        goal = handle.request
+        env.teleport = goal.teleport_reset
+        policy = self._await_policy(goal.policy_version, spinner)
+        [episode] = rollout(env, policy, EpisodePlan(goal.seed, [number], goal.deterministic))
+        self._episodes.publish(convert.episode_msg(episode, time.time()))
+        self._episodes_run += 1
+        self._breaks += episode.time.breaks
+        feedback = Rollout.Feedback(episode=number, success=episode.success)
+        feedback.episode_return = episode.episode_return
+        handle.publish_feedback(feedback)
+
+    def _await_policy(self, version: int, spinner: Spinner) -> GaussianPolicy:
+        def there() -> bool:
+            if self._refused is not None and self._refused[0] == version:
+                raise HandlabError(self._refused[1])
+            return self._policy is not None and self._policy.version == version
+
+        spinner.wait(there, f"policy version {version} on {topics.POLICY}")
+        assert self._policy is not None
+        return self._policy
+
+    def report(self) -> None:
+        """Tell how many episodes were run."""
+        values = {"episodes": self._episodes_run, "episodes_broken_off": self._breaks}
+        self._diagnostics.publish(OK, "ready to act", values)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node."""
+    run(RunnerNode, args=args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Event loop, actions, subscriptions, parameters and diagnostics of a node."""

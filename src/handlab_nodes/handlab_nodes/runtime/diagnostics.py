@@ -1,0 +1,56 @@
+"""What every node tells on /diagnostics (REP 107)."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
+
+from handlab_nodes.messages import qos, topics
+from handlab_nodes.runtime.inbox import QUIET, Inbox
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+NOT_ACTIVE = "not active"
+"""The report of a driver that waits to be started."""
+
+
+class Diagnostics:
+    """Publishes the state of one node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._publisher = node.create_publisher(DiagnosticArray, topics.DIAGNOSTICS, qos.REPORT)
+
+    def publish(self, level: bytes, message: str, values: Mapping[str, object]) -> None:
+        """Publish level, one sentence, and figures; then what the node's inbox dropped."""
+        drops = Inbox.of(self._node).drops
+        values = dict(values)
+        for topic, of in sorted(drops.items()):
+            values |= {f"dropped on {topic}": of.count, f"dropped on {topic}, last": of.reason}
+        newest = max(drops, key=lambda topic: drops[topic].at, default=None)
+        if level == OK and newest is not None and time.monotonic() - drops[newest].at < QUIET:
+            level = WARN
+            of = drops[newest]
+            message += f"; dropped {of.count} messages on {newest}, last: {of.reason}"
+        pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+        name = f"{self._node.get_namespace().strip('/')}/{self._node.get_name()}".strip("/")
+        status = DiagnosticStatus(
+            level=level, name=name, message=message, hardware_id=name, values=pairs
+        )
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(array)
+
+
+def strangers_among(senders: Iterable[str], allowed: Iterable[str]) -> list[str]:
+    """Who of a topic's publishers, given by their nodes' names, should not be there.
+
+    One publisher is expected of each node that is allowed: a second one is another process of the
+    same name, and the two would command in turn.
+    """
+    counts, known = Counter(senders), set(allowed)
+    unknown = [name for name in counts if name not in known]
+    twice = [f"a second {name}" for name, count in counts.items() if name in known and count > 1]
+    return sorted(unknown) + sorted(twice)

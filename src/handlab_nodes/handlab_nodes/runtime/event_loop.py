@@ -1,0 +1,306 @@
+"""The event loop of every process: one executor, spun from the main loop and never from a callback.
+
+`EventsExecutor` wakes on events instead of scanning all entities, which makes a round trip through
+the graph several times faster than rclpy's default executor. It is driven by `spin_once`, so that a
+node can act between events, and stops from outside.
+"""
+
+import faulthandler
+import gc
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException
+from rclpy.experimental import EventsExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+
+from handlab_core.errors import HandlabError, StationTimeout
+from handlab_core.system.lifeline import REFUSED, end_with_supervisors, leave
+from handlab_core.system.scheduling import use_batch_scheduling
+from handlab_nodes.runtime.inbox import ANSWER
+
+POLL = 0.2
+"""s. So long it takes at most until a stop from outside is noticed."""
+
+PARTING = 6
+"""s. A process that is asked to end has so long for it; then it is ended, see `run`."""
+
+REMIND = 5.0
+"""s. After so long a wait says what it waits for."""
+
+
+REPORT_PERIOD = 1.0
+"""Seconds between the reports of a node; REP 107 publishes diagnostics at 1 Hz."""
+
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Each asks a node process to end in order; a closed terminal sends the last."""
+
+
+class Stopped(Exception):  # noqa: N818  (not an error: the process is asked to end)
+    """This process is asked to end."""
+
+
+class EndRequest:
+    """Remembers whether a signal asked this process to end.
+
+    A signal only leaves a note here, which the event loop reads. rclpy's own handlers instead shut
+    the context down from another thread, under the feet of threads that publish; and Python's
+    raises KeyboardInterrupt wherever the main thread is, also in the middle of an orderly end.
+    """
+
+    def __init__(self) -> None:
+        self.made = False
+
+    def listen(self) -> None:
+        """Take the signals over, from now until the process is gone; nohup's choice stays."""
+        for number in END_SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._on_signal)
+
+    def _on_signal(self, *_: object) -> None:
+        self.made = True
+
+    def ignore_more(self) -> None:
+        """Ignore further signals: the end is under way, also while the interpreter finalizes."""
+        for number in END_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+
+end_request = EndRequest()
+"""Of this process."""
+
+
+class Spinner:
+    """An executor with ways to wait.
+
+    A node may have two methods. `work(spinner)` is called after every event, and may itself wait
+    for events; meanwhile the other nodes of this process work on. `report()` is called once a
+    second.
+
+    Args:
+        nodes: to be spun; destroyed at the end.
+        context: of rclpy; None is the default one.
+    """
+
+    def __init__(self, *nodes: Node, context: Context | None = None) -> None:
+        self.nodes, self._context = list(nodes), context
+        self._works = [work for node in nodes if (work := getattr(node, "work", None))]
+        self._reports = [report for node in nodes if (report := getattr(node, "report", None))]
+        self._next_report = time.monotonic()
+        self._working: list[Callable[[Spinner], None]] = []
+        self.executor = EventsExecutor(context=context)
+        self._interrupts: list[tuple[int, Callable[[], None]]] = []  # depth of work, check
+        for node in nodes:
+            self.executor.add_node(node)
+
+    def __enter__(self) -> "Spinner":
+        """Nothing to do."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Destroy the nodes."""
+        self.close()
+
+    def close(self) -> None:
+        """Let the nodes and the executor go, and with them the DDS participant.
+
+        A node's own `release()`, if it has one, comes first: it joins the node's threads, so that
+        none of them publishes while anything is destroyed.
+
+        Nodes are destroyed here rather than when the interpreter ends, in whatever order it
+        likes. Two things would keep the participant. The executor is made in C++, where
+        Python's garbage collector does not see a circle of references (node, callback,
+        spinner, executor). And a node does not destroy its action clients and servers.
+        """
+        for node in self.nodes:
+            if (release := getattr(node, "release", None)) is not None:
+                release()
+        for node in self.nodes:
+            self.executor.remove_node(node)
+            for action in list(node.waitables):
+                action.destroy()
+            for companion in getattr(node, "companions", ()):
+                companion.destroy_node()
+            node.destroy_node()
+            # A lifecycle node's state machine has a publisher and services of its own, in C++,
+            # which keep the participant. Left to the interpreter's end, the participant is deleted
+            # by an exit handler while its threads run, which corrupts memory.
+            vars(node).pop("_state_machine", None)
+        self.nodes.clear()
+        self.executor.shutdown()
+        del self.executor
+
+    def once(self, timeout: float = POLL) -> None:
+        """Handle one event, if one comes in time, and let the nodes work.
+
+        Args:
+            timeout: s.
+
+        Raises:
+            Stopped: the process is asked to end.
+        """
+        if end_request.made or not rclpy.ok(context=self._context):
+            raise Stopped
+        inboxes = [node.inbox for node in self.nodes if hasattr(node, "inbox")]
+        for inbox in inboxes:
+            if inbox.waiting:
+                inbox.settle()
+                timeout = min(timeout, ANSWER)
+        self.executor.spin_once(timeout_sec=timeout)
+        for work in self._works:
+            if work not in self._working:  # else it waits for the event that came
+                self._working.append(work)
+                try:
+                    work(self)
+                finally:
+                    self._working.pop()
+        if self._reports and time.monotonic() >= self._next_report:
+            self._next_report = time.monotonic() + REPORT_PERIOD
+            for report in self._reports:
+                report()
+        for depth, interrupt in self._interrupts:
+            if depth == len(self._working):  # else it is for another node's wait
+                interrupt()
+
+    @contextmanager
+    def interrupted_by(self, check: Callable[[], None]) -> Iterator[None]:
+        """Within it, call `check` after every event; what it raises ends the wait."""
+        entry = len(self._working), check
+        self._interrupts.append(entry)
+        try:
+            yield
+        finally:
+            self._interrupts.remove(entry)
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Within it, nothing interrupts a wait: for what must be done in any case."""
+        before, self._interrupts = self._interrupts, []
+        try:
+            yield
+        finally:
+            self._interrupts = before
+
+    def rest(self, seconds: float) -> None:
+        """Handle events for some time."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.once(min(left, POLL))
+
+    def wait(self, done: Callable[[], bool], what: str, timeout: float = 60.0) -> None:
+        """Handle events until `done()`.
+
+        Args:
+            done: looked at after each event.
+            what: is awaited; named when it takes long, and in the error.
+            timeout: s.
+
+        Raises:
+            StationTimeout: it took too long.
+            Stopped: the process shall end.
+        """
+        if done():
+            return
+        began = time.monotonic()
+        remind = began + REMIND
+        while True:
+            self.once()
+            if done():
+                return
+            now = time.monotonic()
+            if now - began > timeout:
+                raise StationTimeout(f"waited {timeout:.0f} s for {what}")
+            if now > remind:
+                self.nodes[0].get_logger().warning(f"still waiting for {what}")
+                remind = now + REMIND
+
+    def result(self, future: Future, what: str, timeout: float = 60.0) -> Any:
+        """Wait for a future and return its result; raises what `wait` raises."""
+        self.wait(future.done, what, timeout)
+        return future.result()
+
+
+@contextmanager
+def guest(name: str, domain: int, simulated: bool = False) -> Iterator[tuple[Node, Spinner]]:
+    """Make a node of this process in a graph's domain, and its spinner.
+
+    The context is its own: Ctrl-C raises KeyboardInterrupt here as in any other program.
+
+    Args:
+        name: of the node; one that is not for people begins with an underscore.
+        domain: ROS domain id of the graph.
+        simulated: the node follows the graph's /clock.
+    """
+    context = Context()
+    rclpy.init(context=context, domain_id=domain)
+    try:
+        time_source = Parameter("use_sim_time", value=simulated)
+        node = rclpy.create_node(
+            name, context=context, namespace="", parameter_overrides=[time_source]
+        )
+        with Spinner(node, context=context) as spinner:
+            yield node, spinner
+    finally:
+        context.try_shutdown()
+
+
+@contextmanager
+def _parting() -> Iterator[None]:
+    """What comes after this must be over in time; no lock and no GIL keeps an alarm from it."""
+    try:
+        yield
+    finally:
+        end_request.ignore_more()
+        faulthandler.register(signal.SIGALRM, chain=True)
+        signal.alarm(PARTING)
+
+
+def run(*make_nodes: Callable[[], Node], args: list[str] | None = None) -> None:
+    """Make nodes and spin them until this process is asked to end; see `Spinner`.
+
+    Processes with a node whose parameter `pace` is lockstep take turns.
+
+    A process that hangs while it ends, dies by SIGALRM and says where it was. Fast DDS 2.14 may
+    hang: whoever deletes a participant while another one's leaving is announced waits in
+    `DomainParticipant::set_listener` for the thread that hears of it, in a loop that never leaves
+    it the lock, for good (one in about a thousand processes, on a machine that is busy five times
+    over).
+    """
+    code = 0
+    end_request.listen()
+    end_with_supervisors()
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        nodes = [make_node() for make_node in make_nodes]
+        paced = [node.get_parameter("pace") for node in nodes if node.has_parameter("pace")]
+        if any(pace.value == "lockstep" for pace in paced):
+            use_batch_scheduling()
+        gc.freeze()  # what start-up has made stays; looking through it again would stop the world
+        with Spinner(*nodes) as spinner, _parting():
+            while True:
+                spinner.once()
+    except (KeyboardInterrupt, Stopped, ExternalShutdownException):
+        pass
+    except HandlabError as error:
+        print(error, file=sys.stderr, flush=True)
+        code = REFUSED
+    finally:
+        end_request.ignore_more()
+        rclpy.try_shutdown()
+        signal.alarm(0)
+    leave(code)

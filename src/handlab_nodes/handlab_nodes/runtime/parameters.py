@@ -1,0 +1,104 @@
+"""ROS parameters are dataclasses: declared from their fields, read once, then immutable.
+
+A field's type says everything about the parameter, with pydantic's own means:
+`rate: Annotated[Positive, Field(le=1000, description="Hz; readings in real pace")] = 100.0`.
+Its description and range are what `ros2 param describe` shows, and the same type checks the value.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException
+from rclpy.node import Node
+
+from handlab_core.errors import BadConfig
+from handlab_core.hardware.lockstep import PACES
+from handlab_core.system.validation import OneOf, Text, checked, field_schemas
+from handlab_core.tasks import TASKS, Task, make_task
+
+T = TypeVar("T")
+
+PaceName = Annotated[
+    Text,
+    OneOf("pace", PACES),
+    Field(description="how time goes on: by the clock, or step by step with its commands"),
+]
+
+
+@checked
+class TaskParams:
+    """Description of the task; all nodes of a graph are given the same."""
+
+    task: Annotated[Text, OneOf("task", TASKS), Field(description="name of the task")] = "valve"
+    reward: Annotated[Text, Field(description="variant of the reward; empty: the task's own")] = ""
+
+    def make_task(self) -> Task:
+        """Build the task with the chosen reward; UnknownName if there is none of that name."""
+        task = make_task(self.task)
+        return task.with_reward(self.reward or task.reward)
+
+
+def descriptor(schema: Mapping[str, Any]) -> ParameterDescriptor:
+    """Return the ROS description of a parameter from the JSON Schema of its field.
+
+    A ROS range has both ends and includes them. An end that a field leaves out is the largest
+    number of the type; one that it excludes is named in `additional_constraints`.
+    """
+    rules = []
+    if "enum" in schema:
+        rules.append(f"one of: {', '.join(schema['enum'])}")
+    if "enum" in (items := schema.get("items", {})):
+        rules.append(f"each one of: {', '.join(items['enum'])}")
+    for key, words in (("exclusiveMinimum", "more than"), ("exclusiveMaximum", "less than")):
+        if key in schema:
+            rules.append(f"{words} {schema[key]:g}")
+    described = ParameterDescriptor(
+        description=schema["description"], additional_constraints="; ".join(rules), read_only=True
+    )
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    if schema.get("type") == "integer":
+        described.integer_range = [
+            IntegerRange(from_value=-(2**63) if low is None else low,
+                         to_value=2**63 - 1 if high is None else high)
+        ]  # fmt: skip
+    if schema.get("type") == "number":
+        described.floating_point_range = [
+            FloatingPointRange(from_value=-math.inf if low is None else float(low),
+                               to_value=math.inf if high is None else float(high))
+        ]  # fmt: skip
+    return described
+
+
+def read_params(node: Node, defaults: T) -> T:
+    """Declare every field of `defaults` as a read-only parameter and return what was chosen.
+
+    Args:
+        node: gets the parameters.
+        defaults: a checked dataclass; each field has a description.
+
+    Raises:
+        BadConfig: a value is of another type than its field, or out of the field's range.
+        UnknownName: a name is not among those of the field.
+    """
+    schemas, chosen = field_schemas(type(defaults)), {}
+    for field in fields(defaults):  # type: ignore[arg-type]
+        name, value = field.name, getattr(defaults, field.name)
+        try:
+            given = node.declare_parameter(name, value).value
+        except InvalidParameterTypeException as error:
+            raise BadConfig(f"parameter {name}: {error}") from None
+        chosen[name] = tuple(given) if isinstance(value, tuple) else given
+    try:
+        params = replace(defaults, **chosen)  # type: ignore[type-var]
+    except BadConfig as error:
+        raise BadConfig(f"parameter {error}") from None
+    for name in chosen:  # after our own check, whose messages are clearer than rclpy's
+        described = descriptor(schemas[name])
+        described.type = node.describe_parameter(name).type
+        node.set_descriptor(name, described)
+    return params

@@ -1,0 +1,87 @@
+"""The schedule of a driver in real pace."""
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handlab_core.hardware.lockstep import HAND
+from handlab_core.safety import limits
+from handlab_core.safety.clamped_backend import ClampedBackend
+from handlab_core.tasks import make_task
+from handlab_nodes.driver.step_loop import RealPace, next_due
+from handlab_sim.worlds import MujocoBackend
+
+PERIOD = 0.01  # s
+
+
+@given(late=st.floats(-PERIOD, 100.0))
+def test_missed_periods_are_skipped_and_the_phase_is_kept(late):
+    periods = next_due(0.0, late, PERIOD) / PERIOD
+    assert abs(periods - round(periods)) < 1e-6 and periods >= 1
+    assert next_due(0.0, late, PERIOD) > late - PERIOD, "at most one step comes at once"
+
+
+def test_a_step_that_is_a_little_late_does_not_cost_a_period():
+    assert next_due(0.0, 1.2 * PERIOD, PERIOD) == PERIOD
+
+
+RATE, RESTING_RATE = 100.0, 20.0  # Hz
+
+
+@pytest.fixture
+def pace(monkeypatch):
+    """A driver's loop that lets the hand go after a tenth of a second, and its readings' times."""
+    monkeypatch.setattr(limits, "COMMAND_TIMEOUT", 0.05)
+    monkeypatch.setattr(limits, "RELEASE_TIMEOUT", 0.1)
+    task, times = make_task("valve"), []
+    backend = ClampedBackend(task.hand, task.fixture, MujocoBackend(task.hand, task.fixture))
+
+    def publish(reading):
+        times.append((time.monotonic(), float(reading.hand.stamp[0])))
+
+    loop = RealPace(task.hand, task.fixture, backend, RATE, publish, RESTING_RATE, simulated=True)
+    loop.times, loop.hold = times, limits.hold(backend.read().hand.q, loop._limits)
+    loop.start()
+    yield loop
+    loop.stop()
+    loop.check()
+
+
+def rate(times, since):
+    """Hz, of the readings."""
+    return np.sum(np.array(times)[:, 0] > since) / (time.monotonic() - since)
+
+
+def test_a_driver_that_is_not_commanded_rests_and_its_world_keeps_time(pace):
+    time.sleep(0.3)
+    began = time.monotonic()
+    time.sleep(1.0)
+    assert rate(pace.times, began) < 1.3 * RESTING_RATE
+    (first_wall, first_world), *_, (last_wall, last_world) = pace.times[len(pace.times) // 2 :]
+    assert last_world - first_world == pytest.approx(last_wall - first_wall, abs=2 / RESTING_RATE)
+
+
+def test_a_command_or_a_question_ends_the_rest_at_once(pace):
+    time.sleep(0.4)
+    for end in (lambda: pace.command(HAND, pace.hold, 0.0), lambda: pace.ask(lambda: None)):
+        waits = []
+        for _ in range(5):
+            time.sleep(0.33)
+            before = len(pace.times)
+            began = time.monotonic()
+            end()
+            while len(pace.times) == before:
+                time.sleep(0.0005)
+            waits.append(time.monotonic() - began)
+        assert np.median(waits) < 2.5 / RATE
+
+
+def test_a_driver_that_is_commanded_keeps_its_rate(pace):
+    began = time.monotonic()
+    while time.monotonic() - began < 1.0:
+        pace.command(HAND, pace.hold, 0.0)
+        time.sleep(0.02)
+    assert rate(pace.times, began + 0.1) > 0.7 * RATE

@@ -1,0 +1,121 @@
+"""Asking a node for something that takes time."""
+
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+import rclpy
+from action_msgs.msg import GoalStatusArray
+from rclpy.context import Context
+from rclpy.qos import qos_profile_action_status_default
+
+from handlab_interfaces.action import Reset
+from handlab_nodes.runtime.actions import Asker, Worker, announce
+from handlab_nodes.runtime.event_loop import POLL, Spinner
+
+
+@pytest.fixture
+def server(domain):
+    """A node that answers every goal at once, in a thread with a context of its own."""
+    context, over = Context(), threading.Event()
+    rclpy.init(context=context, domain_id=domain)
+
+    def serve():
+        node = rclpy.create_node("server", context=context)
+        worker = Worker(node, Reset, "reset", lambda: worker.goal is None)
+        announce(node, "reset")
+        with Spinner(node, context=context) as spinner:
+            while not over.is_set():
+                spinner.once(POLL)
+                if worker.goal is not None:
+                    angle = worker.goal.request.object_angle
+                    worker.finish(Reset.Result(success=True, duration=angle), success=True)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+    context.try_shutdown()
+
+
+@pytest.fixture
+def client(domain):
+    context = Context()
+    rclpy.init(context=context, domain_id=domain)
+    node = rclpy.create_node("client", context=context)
+    with Spinner(node, context=context) as spinner:
+        yield node, spinner
+    context.try_shutdown()
+
+
+def test_goals_that_are_over_do_not_pile_up(server, client):
+    """Each gets its own answer, and the status of the action soon lists fewer than there were."""
+    node, spinner = client
+    listed = []
+    node.create_subscription(
+        GoalStatusArray,
+        "reset/_action/status",
+        lambda message: listed.append(len(message.status_list)),
+        qos_profile_action_status_default,
+    )
+    asker = Asker(node, spinner, Reset, "reset")
+    goals = 0
+    while not (listed and listed[-1] < goals // 2):
+        goals += 1
+        assert asker.ask(Reset.Goal(object_angle=float(goals)), 20.0).duration == goals
+
+
+HANGS = """
+import time
+from rclpy.node import Node
+from handlab_nodes import spinner
+
+class Hanging(Node):
+    def work(self, _):
+        raise KeyboardInterrupt  # asked to end
+
+    def destroy_node(self):
+        time.sleep(60.0)
+
+spinner.PARTING = 1
+spinner.run(lambda: Hanging("hanging"))
+"""
+
+
+def test_a_process_that_hangs_while_it_ends_is_ended_and_says_where():
+    done = subprocess.run(
+        [sys.executable, "-c", HANGS], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == -signal.SIGALRM
+    assert "in destroy_node" in done.stderr and "in close" in done.stderr
+
+
+ENDS = """
+import os, signal, sys, threading
+from rclpy.lifecycle import LifecycleNode
+from rclpy.node import Node
+from handlab_nodes import spinner
+
+class Plain(Node):
+    def work(self, _):
+        os.kill(os.getpid(), signal.SIGINT)
+
+class Lifecycle(LifecycleNode, Plain):
+    pass
+
+spinner.leave = lambda code: None
+spinner.run(lambda: globals()[sys.argv[1]]("node"))
+print(len(os.listdir("/proc/self/task")))
+"""
+
+
+def test_a_lifecycle_node_leaves_no_participant_to_the_end_of_the_process():
+    """Exit handlers would delete it under the feet of its threads, and corrupt memory."""
+    plain, lifecycle = (
+        subprocess.check_output([sys.executable, "-c", ENDS, kind], text=True, timeout=60)
+        for kind in ("Plain", "Lifecycle")
+    )
+    assert int(lifecycle) == int(plain)

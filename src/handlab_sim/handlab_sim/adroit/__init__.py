@@ -1,0 +1,1 @@
+"""Adroit hand of gymnasium-robotics and its Minari data sets."""
