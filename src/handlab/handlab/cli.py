@@ -32,8 +32,8 @@ from handlab.options import (
     path_option,
 )
 from handlab.reporting.terminal import PROGRAM, command, console, show
-from handlab_core.backend_table import DEFAULT
 from handlab_core.errors import BadConfig, CannotWrite, HandlabError
+from handlab_core.hardware.backend_table import DEFAULT
 from handlab_core.system import validation
 from handlab_core.system.files import shown_path
 from handlab_core.system.lifeline import leave
@@ -229,8 +229,8 @@ def evaluate(
     """Run a policy without noise and print how often it succeeds."""
     from handlab.experiments import evaluation, robustness
     from handlab.graph.config import GraphConfig, on_machine
-    from handlab_core.backend_table import backend_spec
     from handlab_core.errors import UnknownName
+    from handlab_core.hardware.backend_table import backend_spec
     from handlab_core.tasks.variation import parse_variations
     from handlab_learning.runs.config import BACKENDS
     from handlab_learning.runs.evaluation import rate_text
@@ -315,8 +315,8 @@ def emulate(
     """Emulate a hand's motors down to the wire, with MuJoCo behind them, until Ctrl-C."""
     from handlab.emulation.emulated_hands import can_port, make_emulated, serve
     from handlab.graph.config import EMULATED, GraphConfig, on_machine
-    from handlab_core.backend_table import emulator_spec
     from handlab_core.errors import BadConfig
+    from handlab_core.hardware.backend_table import emulator_spec
     from handlab_hardware.station_file import station_path
 
     spec = emulator_spec(wire)
@@ -356,7 +356,7 @@ def record(
     """Record demonstrations: the hand is let go, and a person or the script guides it."""
     from handlab.graph.config import PERSON, SCRIPT, GraphConfig, on_machine
     from handlab.teaching import record_and_replay
-    from handlab_core.backend_table import backend_spec
+    from handlab_core.hardware.backend_table import backend_spec
 
     spec = backend_spec(hardware)
     teacher = teacher or (SCRIPT if spec.simulated else PERSON)

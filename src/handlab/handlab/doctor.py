@@ -108,7 +108,7 @@ def _library(name: str) -> Callable[[], Check]:
 
 
 def _packages() -> Check:
-    names = ("core", "hardware", "sim", "learning", "nodes")
+    names = ("core", "data", "hardware", "sim", "learning", "nodes")
     for name in names:
         try:
             importlib.import_module(f"handlab_{name}")
@@ -123,7 +123,7 @@ def _network() -> Check:
         "import rclpy,time\nfrom rclpy.context import Context\n"
         "from rclpy.executors import SingleThreadedExecutor\n"
         "from std_msgs.msg import String\n"
-        "from handlab import ros_environment\nros_environment.prepare()\n"
+        "from handlab.graph import ros_environment\nros_environment.prepare()\n"
         "one,two=Context(),Context()\n"  # of one context all nodes are one participant in DDS
         "rclpy.init(context=one); rclpy.init(context=two)\n"
         "a=rclpy.create_node('doctor_a',context=one)\n"

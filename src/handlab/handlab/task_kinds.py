@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from handlab.experiments.adroit_samplers import SuiteSampler
 from handlab.experiments.samplers import VariedSampler, fixed_sampler
-from handlab_core.backend_table import DEFAULT
 from handlab_core.environment.episode import Episode
 from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.estimation.follower import ENCODER
+from handlab_core.hardware.backend_table import DEFAULT
 from handlab_core.tasks import Task
 from handlab_core.tasks.adroit import SuiteTask
 from handlab_core.tasks.learnable import LearnableTask

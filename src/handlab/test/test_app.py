@@ -146,7 +146,7 @@ def test_a_run_whose_node_is_killed_says_so_and_can_be_resumed(tmp_path, victim)
     runs = tmp_path / "runs"
     wait_for(lambda: list(runs.glob("*/checkpoints/000002.json")), "two iterations")
     [node] = [p for p in psutil.Process(first.pid).children(recursive=True)
-              if f"handlab_nodes.{victim}_node" in " ".join(p.cmdline()[:4])]  # fmt: skip
+              if f"handlab_nodes.nodes.{victim}_node" in " ".join(p.cmdline()[:4])]  # fmt: skip
     node.send_signal(signal.SIGKILL)
     _, said = first.communicate(timeout=30)
     assert first.returncode == 1

@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from handlab.graph.config import GraphConfig, build_graph
-from handlab_core.backend_table import BACKENDS, load
 from handlab_core.demonstrations.gait import load_gait
 from handlab_core.estimation.follower import ESTIMATORS
 from handlab_core.hands import HANDS
+from handlab_core.hardware.backend_table import BACKENDS, load
 from handlab_core.system.paths import share, urdf
 from handlab_core.tasks import TASKS, make_task
 from handlab_hardware.allegro.config import AllegroConfig
@@ -24,13 +24,14 @@ ROOT = share()
 
 OURS = {
     "handlab_core": set(),
+    "handlab_data": {"handlab_core"},
     "handlab_hardware": {"handlab_core"},
     "handlab_sim": {"handlab_core"},
     "handlab_learning": {"handlab_core"},
-    "handlab_nodes": {"handlab_core", "handlab_learning", "handlab_interfaces"},
+    "handlab_nodes": {"handlab_core", "handlab_data", "handlab_learning", "handlab_interfaces"},
     "handlab": {
-        "handlab_core", "handlab_hardware", "handlab_sim", "handlab_learning", "handlab_nodes",
-        "handlab_interfaces",
+        "handlab_core", "handlab_data", "handlab_hardware", "handlab_sim", "handlab_learning",
+        "handlab_nodes", "handlab_interfaces",
     },
 }  # fmt: skip
 """Which of our packages each may know, besides itself."""

@@ -10,9 +10,9 @@ from handlab.graph.calibration import calibration_of
 from handlab.graph.config import EMULATED, PERSON, SCRIPT, GraphConfig, build_graph, on_machine
 from handlab.graph.processes import BackgroundGraph
 from handlab.task_kinds import local_sampler
-from handlab_core.backend_table import BACKENDS, BackendSpec
 from handlab_core.environment.episode import EpisodePlan
 from handlab_core.errors import BadConfig, UnknownName
+from handlab_core.hardware.backend_table import BACKENDS, BackendSpec
 from handlab_core.tasks import make_task
 from handlab_learning.algorithms.npg import Npg, NpgConfig
 from handlab_learning.runs.config import RunConfig
@@ -20,7 +20,7 @@ from handlab_nodes.clients.graph_sampler import GraphSampler
 from handlab_nodes.runtime.event_loop import guest
 
 ENTRY = """
-from handlab_core.backend_table import BACKENDS, BackendSpec
+from handlab_core.hardware.backend_table import BACKENDS, BackendSpec
 
 BACKENDS["kinematic"] = BackendSpec("kinematic_simulator:make_backend", simulated=True)
 """

@@ -197,7 +197,7 @@ def test_a_task_that_cannot_be_is_refused():
 
 TURNS = """
 import os, threading
-from handlab_core.priority import THREADS, use_batch_scheduling
+from handlab_core.system.scheduling import THREADS, use_batch_scheduling
 
 end = threading.Event()
 threading.Thread(target=end.wait).start()

@@ -8,7 +8,7 @@ import struct
 import zlib
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, Literal
 
 from ament_index_python.packages import get_package_share_directory
 from rosbags.interfaces import (
@@ -28,7 +28,7 @@ from rosbags.typesys.store import Typestore
 from handlab_core.system.files import dump_yaml
 from handlab_data.bag_folder import INFORMATION, METADATA
 
-VERSION = 9
+VERSION: Literal[9] = 9
 """Of rosbag2's metadata; Jazzy's."""
 
 DATA_END = struct.pack("<BQI", 0x0F, 4, 0)
@@ -100,7 +100,10 @@ class _CheckedMcapWriter(McapWriter):
 
 
 class _Writer(Writer):
-    STORAGE_PLUGINS: ClassVar = {**Writer.STORAGE_PLUGINS, StoragePlugin.MCAP: _CheckedMcapWriter}
+    STORAGE_PLUGINS = {  # noqa: RUF012  (the library declares it so)
+        **Writer.STORAGE_PLUGINS,
+        StoragePlugin.MCAP: _CheckedMcapWriter,
+    }
 
 
 class BagWriter:

@@ -19,9 +19,9 @@ IDS = (10, 11, 12, 20, 21, 22, 30, 31, 32, 50)
 
 DRIVER = """
 import select, sys, time
-from handlab_core.backend import make_backend
-from handlab_core.fixtures import FIXTURES
-from handlab_core.guard import ClampedBackend
+from handlab_core.hardware.backend import make_backend
+from handlab_core.objects.fixture import FIXTURES
+from handlab_core.safety.clamped_backend import ClampedBackend
 from handlab_core.hands import make_hand
 from handlab_core.types import Command
 backend = make_backend("dynamixel", hand="claw", fixture="valve", port=sys.argv[1])

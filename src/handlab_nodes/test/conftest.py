@@ -31,7 +31,7 @@ def _graph(*names, **parameters):
     """Start nodes as processes; yield a node of this process, `learner`, and its spinner."""
     running = {}
     for name in names:
-        words = [sys.executable, "-m", f"handlab_nodes.{name}_node", "--ros-args"]
+        words = [sys.executable, "-m", f"handlab_nodes.nodes.{name}_node", "--ros-args"]
         for key, value in parameters.get(name, {}).items():
             words += ["-p", f"{key}:={value}"]
         running[name] = subprocess.Popen(words)

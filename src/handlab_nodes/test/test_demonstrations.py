@@ -52,7 +52,7 @@ def processes(parameters):
     """Nodes as processes, by name with their parameters; and a node of this one."""
     running = {}
     for name, chosen in parameters.items():
-        words = [sys.executable, "-m", f"handlab_nodes.{name}_node", "--ros-args"]
+        words = [sys.executable, "-m", f"handlab_nodes.nodes.{name}_node", "--ros-args"]
         words += ["-p", "use_sim_time:=true"]
         for key, value in chosen.items():
             words += ["-p", f"{key}:={value}"]

@@ -45,7 +45,7 @@ class Processes:
         self.running = {}
 
     def start(self, name, **parameters):
-        words = [sys.executable, "-m", f"handlab_nodes.{name}_node", "--ros-args"]
+        words = [sys.executable, "-m", f"handlab_nodes.nodes.{name}_node", "--ros-args"]
         for key, value in parameters.items():
             words += ["-p", f"{key}:={value}"]
         self.running[name] = subprocess.Popen(words)

@@ -136,7 +136,7 @@ class MujocoBackend:
         return sprung
 
     def guide(self, q: Array, stiffness: Array, robots: IntArray | None = None) -> None:
-        """See `handlab_core.hardware.backend.Guidable`; the springs are the joints' own, in MuJoCo."""
+        """See `handlab_core.hardware.backend.Guidable`; the joints of MuJoCo have springs."""
         rows = EVERYONE if robots is None else robots
         if self._springs is None:
             self._springs = self.batch.expand("jnt_stiffness"), self.batch.expand("qpos_spring")

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from handlab_core.backend_table import BACKENDS
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import EpisodePlan
 from handlab_core.environment.policy import GaussianPolicy
@@ -13,6 +12,7 @@ from handlab_core.environment.rollout import rollout
 from handlab_core.environment.station import LocalStation
 from handlab_core.errors import BadConfig, ResetFailed, UnknownName
 from handlab_core.hardware.backend import make_backend
+from handlab_core.hardware.backend_table import BACKENDS
 from handlab_core.safety.clamped_backend import ClampedBackend
 from handlab_core.tasks import TASKS, make_task
 from handlab_core.types import Command

@@ -168,7 +168,7 @@ def _find(
 ) -> psutil.Process:
     if victim == SUPERVISOR:
         return processes[0]
-    module = f"handlab_nodes.{victim}_node"
+    module = f"handlab_nodes.nodes.{victim}_node"
     [found] = [process for process in processes if module in process.cmdline()]
     return found
 

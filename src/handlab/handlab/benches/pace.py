@@ -13,9 +13,9 @@ from typing import Any
 from handlab.benches.result import Result
 from handlab.graph.config import GraphConfig, on_machine
 from handlab.graph.processes import BackgroundGraph
-from handlab_core.backend_table import DEFAULT
 from handlab_core.environment.episode import EpisodePlan
 from handlab_core.errors import HandlabError
+from handlab_core.hardware.backend_table import DEFAULT
 from handlab_core.tasks import Task, make_task
 from handlab_interfaces import msg as wire
 from handlab_learning.algorithms.npg import Npg, NpgConfig

@@ -12,9 +12,9 @@ import numpy as np
 
 from handlab.graph.config import GraphConfig, on_machine
 from handlab.graph.processes import BackgroundGraph
-from handlab_core.backend_table import emulator_spec, load
 from handlab_core.errors import BadConfig, StationFault
 from handlab_core.hands import make_hand
+from handlab_core.hardware.backend_table import emulator_spec, load
 from handlab_core.objects.fixture import FIXTURES
 from handlab_core.system.scheduling import use_realtime_priority
 from handlab_core.tasks import make_task

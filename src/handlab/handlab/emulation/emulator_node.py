@@ -10,8 +10,8 @@ from pydantic import Field
 from rclpy.node import Node
 
 from handlab.emulation.emulated_hands import BUS_BACKEND, make_emulated
-from handlab_core.backend_table import BACKENDS
 from handlab_core.errors import BadConfig
+from handlab_core.hardware.backend_table import BACKENDS
 from handlab_core.system.scheduling import use_realtime_priority
 from handlab_core.system.validation import OneOf, Seed, Text, checked
 from handlab_hardware.station_file import station_path

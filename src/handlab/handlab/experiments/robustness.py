@@ -11,10 +11,10 @@ import matplotlib.pyplot as plt
 
 from handlab.reporting.learning_curves import save_figure
 from handlab.task_kinds import Simulation, kind_of
-from handlab_core.backend_table import DEFAULT
 from handlab_core.environment.episode import Episode, EpisodePlan
 from handlab_core.errors import BadConfig
 from handlab_core.estimation.follower import ENCODER
+from handlab_core.hardware.backend_table import DEFAULT
 from handlab_core.tasks.variation import QUANTITIES, Variation
 from handlab_learning.runs import checkpoint as checkpoints
 from handlab_learning.runs.evaluation import ON_REQUEST, judge, rate_text

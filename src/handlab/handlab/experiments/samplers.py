@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from handlab_core.backend_table import DEFAULT, backend_spec
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import Episode, EpisodePlan
 from handlab_core.environment.policy import GaussianPolicy
@@ -12,6 +11,7 @@ from handlab_core.environment.station import LocalStation
 from handlab_core.errors import BadConfig
 from handlab_core.estimation.follower import ENCODER
 from handlab_core.hardware.backend import Backend, make_backend
+from handlab_core.hardware.backend_table import DEFAULT, backend_spec
 from handlab_core.tasks import Task
 from handlab_core.tasks.variation import ObjectVariation, Variation, draw_all, object_of
 from handlab_learning.runs.sampler import LocalSampler

@@ -1,8 +1,10 @@
 """The graph of a task as data: which nodes there are and how each is set up.
 
-`launch/*.launch.py` turns the list into launch_ros actions, `handlab.graph.processes` into processes.
+`handlab.graph.ros_launch` turns the list into launch_ros actions, `handlab.graph.processes` into
+processes.
 """
 
+import importlib.metadata
 import os
 import tempfile
 import xml.etree.ElementTree as ElementTree
@@ -13,11 +15,17 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field
 
-from handlab_core.backend_table import DEFAULT, BackendSpec, PortKind, backend_spec, emulator_spec
 from handlab_core.demonstrations.scripted_teacher import Manner
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.estimation.follower import CAMERA, ENCODER, check_estimator
 from handlab_core.hands import Hand
+from handlab_core.hardware.backend_table import (
+    DEFAULT,
+    BackendSpec,
+    PortKind,
+    backend_spec,
+    emulator_spec,
+)
 from handlab_core.hardware.lockstep import FIXTURE, HAND, PACES
 from handlab_core.system.validation import Flag, Number, Positive, Seed, Text, build, checked
 from handlab_core.tasks import make_task
@@ -58,7 +66,7 @@ class NodeSpec:
     parameters: dict[str, Any] = field(default_factory=dict)
     package: str = "handlab_nodes"
     executable: str = ""
-    """Console script of the package, and its module's name; empty: the node's name and `_node`."""
+    """Console script of the package; empty: the node's name and `_node`."""
     lifecycle: bool = False
     remappings: dict[str, str] = field(default_factory=dict)
     parts: tuple["NodeSpec", ...] = ()
@@ -90,7 +98,8 @@ class NodeSpec:
     @property
     def module(self) -> str:
         """Python module whose main() runs the node."""
-        return f"{self.package}.{self.executable}"
+        scripts = importlib.metadata.distribution(self.package).entry_points
+        return scripts[self.executable].module
 
 
 @checked

@@ -27,8 +27,8 @@ from handlab.graph.config import (
     on_machine,
 )
 from handlab.graph.ros2_control import ForeignNode, control_nodes
-from handlab_core.backend_table import BACKENDS, DEFAULT
 from handlab_core.estimation.follower import ENCODER, ESTIMATORS
+from handlab_core.hardware.backend_table import BACKENDS, DEFAULT
 from handlab_core.hardware.lockstep import PACES
 from handlab_core.system.files import parse_yaml
 from handlab_core.system.lifeline import supervised

@@ -16,7 +16,7 @@ from handlab_core.system.lifeline import VARIABLE, supervised
 
 NODE = """
 import os, signal, sys, time
-from handlab_core.lifeline import end_with_supervisors
+from handlab_core.system.lifeline import end_with_supervisors
 {before}
 end_with_supervisors()
 print("ready", flush=True)
@@ -25,7 +25,7 @@ time.sleep(60)
 
 SUPERVISOR = """
 import os, subprocess, sys, time
-from handlab_core.lifeline import supervised
+from handlab_core.system.lifeline import supervised
 node = subprocess.Popen([sys.executable, "-c", {node!r}], env=supervised(os.environ),
                         stdout=subprocess.PIPE, start_new_session=True)
 print(node.pid, node.stdout.readline().decode(), flush=True)

@@ -161,7 +161,8 @@ def to_episode(motion: Motion, task: Task, inference: str = DEFAULT_INFERENCE) -
     """The episode that a recorded motion shows: what a policy would have seen, done and got.
 
     States are taken one control period apart; actions are those whose targets would have moved the
-    engaged hand so (`handlab_core.demonstrations.action_inference`), as far as the task's actions reach.
+    engaged hand so, as far as the task's actions reach; see
+    `handlab_core.demonstrations.action_inference`.
 
     Raises:
         BadDemonstrations: it is too short, its goal is of another size, a number is impossible, or

@@ -1,7 +1,7 @@
 """What a station's hardware can do, whatever it is made of.
 
 A backend serves two groups of joints: `hand`, and `fixture`, the joint the object turns on. It
-drives N robots at once (one on hardware). `handlab_core.backend_table` lists the backends.
+drives N robots at once (one on hardware). `handlab_core.hardware.backend_table` lists the backends.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from handlab_core.backend_table import backend_spec, load
+from handlab_core.hardware.backend_table import backend_spec, load
 from handlab_core.hardware.motor_status import StationStatus
 from handlab_core.types import Array, Command, IntArray, Reading
 
@@ -95,7 +95,8 @@ class Hardware(Backend, Protocol):
     """Verbs of a backend of real motors, beyond the four of every backend.
 
     Building one opens and checks the motors, and moves nothing. No verb here or there may be called
-    while another is running. `handlab_core.safety.clamped_backend` calls `prepare`, clamps, and then calls `step`,
+    while another is running. `handlab_core.safety.clamped_backend` calls `prepare`, clamps, and
+    then calls `step`,
     which sends its commands as they are.
     """
 
@@ -158,7 +159,7 @@ def make_backend(name: str, **options: Any) -> Backend:
 
     Args:
         name: a key of BACKENDS.
-        options: arguments of its factory; see `handlab_core.backend_table.BackendSpec`.
+        options: arguments of its factory; see `handlab_core.hardware.backend_table.BackendSpec`.
 
     Raises:
         UnknownName: no backend has this name.

@@ -8,7 +8,7 @@
 | success     | more successful steps than `Held.steps`; a step's rule is the environment's own   |
 | end         | never before the time is over                                                     |
 
-Only what they are is said here; they run in `handlab_sim.adroit`. They have no station, no graph of
+They run in `handlab_sim.adroit.environment`. They have no station, no graph of
 nodes and no motors that reset them: a reset places everything and takes no robot time, as in the
 paper.
 """

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from handlab_core.backend_table import BACKENDS as HARDWARE
-from handlab_core.backend_table import DEFAULT
 from handlab_core.errors import BadConfig, UnknownName, shown
 from handlab_core.estimation.follower import ENCODER, check_estimator
+from handlab_core.hardware.backend_table import BACKENDS as HARDWARE
+from handlab_core.hardware.backend_table import DEFAULT
 from handlab_core.system.files import parse_yaml
 from handlab_core.system.validation import Count, Fraction, Positive, Seed, Text, checked
 from handlab_core.tasks.adroit import find_task
@@ -37,7 +37,7 @@ class RunConfig:
     max_hours: Positive = 6.0
     """Robot-hours, resets counted; the run ends there at the latest."""
     hardware: Text = DEFAULT
-    """Backend that moves the hand, a name in `handlab_core.hardware.backend`; real motors need the graph."""
+    """Name of the backend in `handlab_core.hardware.backend`; real motors need the graph."""
     station: Text = ""
     """Path of the station file; empty: the one that comes with handlab."""
     port: Text = ""
@@ -53,7 +53,7 @@ class RunConfig:
     """What ends the run before `max_hours`: `success`, the task counts as learned; `strict`, by the
     strict criterion too; `hours`, nothing."""
     vary: list[Text] = field(default_factory=list)
-    """What is drawn anew for every episode, also of evaluations; see `handlab_core.tasks.variation`."""
+    """Quantities drawn for every episode; see `handlab_core.tasks.variation`."""
     demos: Text = ""
     """What to learn from: a recorded bag, or for the suite the name of a Minari dataset."""
     settings: dict[Text, Any] = field(default_factory=dict)

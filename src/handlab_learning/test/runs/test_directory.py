@@ -59,7 +59,7 @@ def done(tmp_path, sampler):
 HOLD = """
 import sys, time
 from pathlib import Path
-from handlab_learning.run_folder import RunFolder
+from handlab_learning.runs.directory import RunFolder
 with RunFolder(Path(sys.argv[1])).locked():
     print("locked", flush=True)
     time.sleep(600)

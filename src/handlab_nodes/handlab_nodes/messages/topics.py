@@ -75,5 +75,5 @@ SENDERS = {
     MARK: ("demonstrator",),
     **{f"{action}/started": nodes for action, nodes in SERVERS.items()},
 }
-"""Names of the nodes that may send on each topic; see `handlab_nodes.runtime.inbox`. Drivers have a list of
-those that may command them."""
+"""Names of the nodes that may send on each topic; see `handlab_nodes.runtime.inbox`.
+Drivers have a list of those that may command them."""

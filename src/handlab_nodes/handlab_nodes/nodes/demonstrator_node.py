@@ -14,12 +14,12 @@ from sensor_msgs.msg import JointState as JointStateMsg
 from std_srvs.srv import SetBool
 
 from handlab_core import batch
-from handlab_core.backend_table import BACKENDS, DEFAULT
 from handlab_core.demonstrations.recording import Motion, to_episode
 from handlab_core.demonstrations.segmentation import Phase, Watch, WatchConfig, Word
 from handlab_core.environment.episode import Episode
 from handlab_core.environment.station import ResetResult, start_request
 from handlab_core.errors import BadDemonstrations, StationFault
+from handlab_core.hardware.backend_table import BACKENDS, DEFAULT
 from handlab_core.system.validation import Flag, OneOf, Positive, Text, checked
 from handlab_core.types import JointState, ObjectEstimate, Sample
 from handlab_interfaces import msg as wire

@@ -1,4 +1,4 @@
-"""Driver: one lifecycle node in front of any backend; `handlab_nodes.driver.step_loop` says how time goes on.
+"""Driver: one lifecycle node in front of any backend; `handlab_nodes.driver.step_loop` paces it.
 
 | transition | the hardware                                                     |
 |------------|------------------------------------------------------------------|
@@ -20,9 +20,9 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
-from handlab_core.backend_table import BACKENDS, DEFAULT, backend_spec
 from handlab_core.errors import BadConfig, HandlabError, StationFault, StationTimeout, UnknownName
 from handlab_core.hardware.backend import Hardware, make_backend
+from handlab_core.hardware.backend_table import BACKENDS, DEFAULT, backend_spec
 from handlab_core.hardware.lockstep import FIXTURE, GUIDE, HAND
 from handlab_core.safety.clamped_backend import ClampedBackend
 from handlab_core.system.scheduling import use_realtime_priority

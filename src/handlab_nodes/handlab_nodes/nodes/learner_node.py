@@ -47,7 +47,7 @@ class LearnerNode(Node):
     def __init__(self) -> None:
         super().__init__("learner")
         self._params = read_params(self, LearnerParams())
-        optimizer_state.warm_up()  # now, and not within a goal, which is to end as soon as it is cancelled
+        optimizer_state.warm_up()  # before a goal, so that a cancelled goal ends at once
         self._sampler: GraphSampler | None = None
         self._iterations = 0
         self._recorder = self.create_client(SetBool, topics.RECORD)

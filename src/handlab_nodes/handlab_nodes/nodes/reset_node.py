@@ -2,7 +2,8 @@
 
 It commands the driver itself also where a policy goes through ros2_control, since it lets single
 joints go and a controller cannot. Meanwhile the driver does not hear the controllers
-(`handlab_core.safety.command_watchdog`), which repeat their last target. So the reset gives them the nominal pose,
+(`handlab_core.safety.command_watchdog`), which repeat their last target. So the reset gives them
+the nominal pose,
 in which it leaves the hand, and hands over; where it gave up it turns the hand's torque off.
 """
 

@@ -31,7 +31,9 @@ def node_class(name: str) -> Callable[[], Node]:
     """Import the class of the node called `name`; UnknownName if it cannot be composed."""
     if name not in NODES:
         raise UnknownName("node", name, NODES)
-    made: Callable[[], Node] = getattr(import_module(f"handlab_nodes.{name}_node"), NODES[name])
+    made: Callable[[], Node] = getattr(
+        import_module(f"handlab_nodes.nodes.{name}_node"), NODES[name]
+    )
     return made
 
 
