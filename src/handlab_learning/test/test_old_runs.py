@@ -53,7 +53,8 @@ def test_an_old_run_goes_on_as_if_uninterrupted(name, tmp_path, episodes_of):
     folder = RunFolder(path)
     task = folder.config().make_task()
     shown = demonstrations(episodes_of, task) if folder.config().demos else []
-    Trainer(folder, Sampler(episodes_of, task), True, demonstrations=shown).run()
+    trainer = Trainer(folder.config(), Sampler(episodes_of, task), demonstrations=shown)
+    trainer.run(folder, resume=True)
     expected = [
         json.loads(line) for line in (path / "uninterrupted.jsonl").read_text().split("\n")[:-1]
     ]

@@ -186,7 +186,8 @@ def _learn(root: str, name: str, variant_name: str, seed: int) -> dict[str, Any]
     )  # fmt: skip
     folder = RunFolder.create(Path(root, variant_name), config, datetime.now())
     sampler, first = (local_sampler(config.make_task(), NUM_ENVS, 1) for _ in range(2))
-    summary = Trainer(folder, sampler, demonstrations=demonstrations, first_sampler=first).run()
+    trainer = Trainer(config, sampler, demonstrations=demonstrations, first_sampler=first)
+    summary = trainer.run(folder)
     summary["curve"] = Curve.of_rows(folder.metrics(), "strict_success_rate").pairs()
     summary["demonstrated_s"] = sum(e.time.robot_s for e in demonstrations)
     strict = [e.outcome.strict_success for e in demonstrations]

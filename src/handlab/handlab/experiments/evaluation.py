@@ -15,9 +15,8 @@ from handlab.task_kinds import local_sampler
 from handlab_core.environment.episode import EpisodePlan
 from handlab_core.errors import BadConfig
 from handlab_core.estimation.follower import ENCODER
-from handlab_core.hardware.backend_table import DEFAULT
-from handlab_learning.runs import checkpoint as checkpoints
-from handlab_learning.runs.evaluation import ON_REQUEST, judge
+from handlab_learning import checkpoint as checkpoints
+from handlab_learning.evaluate import ON_REQUEST, summarize
 
 
 def evaluate(
@@ -46,7 +45,7 @@ def evaluate(
         hardware: name of the backend that simulates in this process; a graph names its own.
 
     Returns:
-        What `judge` says, and which policy it is of: `policy`, `iteration`, `checkpoint`.
+        What `summarize` says, and which policy it is of: `policy`, `iteration`, `checkpoint`.
 
     Raises:
         BadConfig: there is no episode to run, or no graph for the task.
@@ -61,7 +60,7 @@ def evaluate(
     if graph is None:
         plan = EpisodePlan(seed, range(ON_REQUEST, ON_REQUEST + episodes), deterministic=True)
         sampler = local_sampler(task, num_envs, threads, estimator, hardware=hardware)
-        return judge(list(sampler.sample(acting, plan))) | saved.named()
+        return summarize(list(sampler.sample(acting, plan))) | saved.named()
     config = replace(graph, task=task.name, reward=task.reward)
     with tempfile.TemporaryDirectory() as scratch, Progress(console=console) as bar:
         shown = bar.add_task("episodes", total=episodes)

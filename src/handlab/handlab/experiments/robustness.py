@@ -14,10 +14,9 @@ from handlab.task_kinds import Simulation, kind_of
 from handlab_core.environment.episode import Episode, EpisodePlan
 from handlab_core.errors import BadConfig
 from handlab_core.estimation.follower import ENCODER
-from handlab_core.hardware.backend_table import DEFAULT
-from handlab_core.tasks.variation import QUANTITIES, Variation
-from handlab_learning.runs import checkpoint as checkpoints
-from handlab_learning.runs.evaluation import ON_REQUEST, judge, rate_text
+from handlab_core.variation import QUANTITIES, Variation
+from handlab_learning import checkpoint as checkpoints
+from handlab_learning.evaluate import ON_REQUEST, rate_text, summarize
 
 GREEN, BLUE, GREY = "#2f9e58", "#2b6cb0", "#9aa5b1"
 
@@ -49,8 +48,8 @@ def evaluate_varied(
         hardware: name of a simulated backend.
 
     Returns:
-        What `judge` says of all episodes together; `vary`, by name a list of what it says of each
-        value; `plots`, by name the path of a PNG, beside the checkpoint's run.
+        Figures of all episodes as `summarize` returns them; `vary`, by name a list of the figures
+        at each value; `plots`, by name the path of a PNG in the checkpoint's run.
 
     Raises:
         BadConfig: there is no episode to run.
@@ -70,12 +69,12 @@ def evaluate_varied(
         for value in variation.points(points):
             sampler = kind.sampler_at(task, simulation, variation.fixed(value))
             done = list(sampler.sample(acting, plan))
-            rows.append({"value": value} | judge(done))
+            rows.append({"value": value} | summarize(done))
             every += done
         plots[variation.name] = _run_folder(saved.manifest_path) / f"vary-{variation.name}.png"
         plot(variation.name, rows, plots[variation.name])
     varied = {"vary": table, "plots": {n: str(p) for n, p in plots.items()}}
-    return judge(every) | saved.named() | varied
+    return summarize(every) | saved.named() | varied
 
 
 def _run_folder(manifest: Path) -> Path:

@@ -77,15 +77,15 @@ def train(
                 local_sampler(task, num_envs, threads, config.estimator, varied, config.hardware)
                 for _ in range(2)
             )
-            return Trainer(
-                folder,
+            trainer = Trainer(
+                config,
                 sampler,
-                resume,
                 display.update,
                 demonstrations=demonstrations,
                 first_sampler=first if num_envs > 1 else None,  # one world stands for one robot
-            ).run()
+            )
+            return trainer.run(folder, resume)
         check_bag_folder(folder.bag)
         graph = replace(graph_of(config), bag=str(folder.bag), viewer=viewer, compose=compose)
         with BackgroundGraph(graph, folder.path / NODE_LOG) as nodes, GraphClient(nodes) as client:
-            return client.train(str(folder.path), resume, display.update)
+            return client.train(folder, resume, display.update)

@@ -14,9 +14,10 @@ from handlab.reporting.terminal import show
 from handlab_core.errors import HandlabError, StationFault
 from handlab_interfaces.action import Evaluate, RecordDemonstration, ReplayDemonstration, Train
 from handlab_interfaces.srv import TellDemonstration
-from handlab_learning.runs.evaluation import ON_REQUEST
-from handlab_nodes.messages import topics
-from handlab_nodes.runtime.event_loop import POLL, guest
+from handlab_learning.evaluate import ON_REQUEST
+from handlab_learning.run_folder import RunFolder
+from handlab_nodes import topics
+from handlab_nodes.spinner import POLL, guest
 
 Row = dict[str, Any]
 
@@ -43,9 +44,10 @@ class GraphClient:
         """Leave the graph."""
         self._leave.close()
 
-    def train(self, run_dir: str, resume: bool, on_row: Callable[[Row], None]) -> Row:
-        """Train the run in a folder; return its summary."""
-        goal = Train.Goal(run_dir=run_dir, resume=resume)
+    def train(self, folder: RunFolder, resume: bool, on_row: Callable[[Row], None]) -> Row:
+        """Have the learner train a run; return its summary."""
+        config = json.dumps(folder.config().as_data())
+        goal = Train.Goal(run_dir=str(folder.path), resume=resume, config=config)
 
         def on_feedback(feedback: Any) -> None:
             on_row(json.loads(feedback.metrics))

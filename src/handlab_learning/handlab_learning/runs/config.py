@@ -8,13 +8,11 @@ from pydantic import Field
 
 from handlab_core.errors import BadConfig, UnknownName, shown
 from handlab_core.estimation.follower import ENCODER, check_estimator
-from handlab_core.hardware.backend_table import BACKENDS as HARDWARE
-from handlab_core.hardware.backend_table import DEFAULT
-from handlab_core.system.files import parse_yaml
-from handlab_core.system.validation import Count, Fraction, Positive, Seed, Text, checked
-from handlab_core.tasks.adroit import find_task
+from handlab_core.files import parse_json, parse_yaml
+from handlab_core.suite import find_task
 from handlab_core.tasks.learnable import LearnableTask
-from handlab_core.tasks.variation import check_variations, parse_variations
+from handlab_core.validation import Count, Fraction, Positive, Seed, Text, build, checked
+from handlab_core.variation import check_variations, parse_variations
 from handlab_learning.algorithms import ALGORITHMS
 from handlab_learning.algorithms.algorithm import known_algorithm
 
@@ -100,12 +98,24 @@ class RunConfig:
             config = with_setting(config, name, value)
         return config
 
+    def as_data(self) -> dict[str, Any]:
+        """Return all fields as plain data, as JSON and YAML hold it."""
+        data: dict[str, Any] = _plain(asdict(self))
+        return data
+
     def resolved(self) -> dict[str, Any]:
-        """Everything, with every setting of the algorithm, as plain data."""
-        everything: dict[str, Any] = _plain(
-            {**asdict(self), "resolved": asdict(self.algorithm_config())}
-        )
-        return everything
+        """Return all fields, and every setting of the algorithm, as plain data."""
+        settings: dict[str, Any] = _plain(asdict(self.algorithm_config()))
+        return self.as_data() | {"resolved": settings}
+
+
+def config_of(text: str, where: str) -> RunConfig:
+    """Read a configuration from JSON, as `RunConfig.as_data` gives it.
+
+    Raises:
+        BadConfig: the text is not a configuration; `where` begins the message.
+    """
+    return build(RunConfig, parse_json(text, where, BadConfig), where)
 
 
 def with_setting(config: Any, name: str, value: Any) -> Any:

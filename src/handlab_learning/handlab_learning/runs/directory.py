@@ -54,7 +54,7 @@ class KeptPolicy(Evaluation):
 
 
 @with_config(OPEN)
-class Row(TypedDict):
+class MetricsRow(TypedDict):
     """One line of metrics.jsonl, as far as readers rely on it."""
 
     iteration: Index
@@ -97,10 +97,15 @@ LOCK = ".lock"
 
 
 class RunFolder:
-    """Reads and writes one run's folder."""
+    """Reads and writes the folder of one run.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path.resolve()
+    Args:
+        path: of the folder.
+        config: the run's configuration; None: that in the folder, read when it is needed.
+    """
+
+    def __init__(self, path: Path, config: RunConfig | None = None) -> None:
+        self.path, self._config = path.resolve(), config
 
     @classmethod
     def create(cls, root: Path, config: RunConfig, now: datetime) -> "RunFolder":
@@ -121,7 +126,7 @@ class RunFolder:
                 except FileExistsError:
                     n += 1
                     path = root / f"{name}-{n}"
-        folder = cls(path)
+        folder = cls(path, config)
         header = "# Written by the run, for the record and for --resume.\n"
         write_atomically(folder.config_path, header + dump_yaml(config.resolved()))
         return folder
@@ -162,11 +167,16 @@ class RunFolder:
         return self.path / "bag"
 
     def config(self) -> RunConfig:
-        """Read what was asked for.
+        """Return the configuration of the run.
 
         Raises:
             BadRun: the folder or the file is not there or not whole.
         """
+        if self._config is None:
+            self._config = self._read_config()
+        return self._config
+
+    def _read_config(self) -> RunConfig:
         if not self.path.is_dir():
             raise BadRun(f"there is no run folder {self.path}")
         if not self.config_path.exists():
@@ -197,7 +207,7 @@ class RunFolder:
 
     def _row(self, line: str, number: int) -> dict[str, Any]:
         where = f"{self.metrics_path} line {number}"
-        return dict(build(Row, parse_json(line, where, BadRun), where, BadRun))
+        return dict(build(MetricsRow, parse_json(line, where, BadRun), where, BadRun))
 
     def append(self, row: dict[str, Any]) -> None:
         """Add a row of metrics; it is on the disk when this returns.

@@ -1,4 +1,4 @@
-"""What a set of episodes says of a policy."""
+"""Evaluations: episodes of a policy without noise, and their figures."""
 
 from collections.abc import Mapping, Sequence
 from math import sqrt
@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from handlab_core.environment.episode import Episode
+from handlab_core.episode import Episode, EpisodePlan
 from handlab_core.errors import BadConfig
+from handlab_core.policy import GaussianPolicy
+from handlab_learning.sampler import Sampler
 
 # Where the episode numbers of evaluations begin, so that none repeats an episode that was learned
 # from, or one that decided when to stop.
@@ -25,14 +27,14 @@ Z = 1.959964
 RATES = ("success_rate", "strict_success_rate")
 
 
-def judge(episodes: Sequence[Episode]) -> dict[str, Any]:
-    """Rates with their intervals, and means, over episodes.
+def summarize(episodes: Sequence[Episode]) -> dict[str, Any]:
+    """Return success rates with their intervals, and means, over episodes.
 
     `mean_final_error` is in rad, over the last fifth of each episode. `success_rate_low` and
     `success_rate_high` are the ends of the rate's `INTERVAL`; the strict rate has the same keys.
 
     Raises:
-        BadConfig: there are no episodes, of which nothing can be said.
+        BadConfig: there are no episodes.
     """
     if not episodes:
         raise BadConfig(
@@ -43,17 +45,57 @@ def judge(episodes: Sequence[Episode]) -> dict[str, Any]:
         "success_rate": sum(e.success for e in episodes),
         "strict_success_rate": sum(e.outcome.strict_success for e in episodes),
     }
-    verdict: dict[str, Any] = {}
+    evaluation: dict[str, Any] = {}
     for name, count in wins.items():
         low, high = wilson_interval(count, len(episodes))
-        verdict |= {name: count / len(episodes), f"{name}_low": low, f"{name}_high": high}
-    return verdict | {
+        evaluation |= {name: count / len(episodes), f"{name}_low": low, f"{name}_high": high}
+    return evaluation | {
         "interval": INTERVAL,
         "episodes": len(episodes),
         "mean_return": float(np.mean([e.episode_return for e in episodes])),
         "mean_final_error": float(np.mean(tail)),
         "robot_s": float(sum(e.time.robot_s for e in episodes)),
     }
+
+
+class Evaluator:
+    """Runs evaluation episodes.
+
+    Args:
+        sampler: runs the episodes.
+        seed: of the run.
+        count: number of episodes of a whole evaluation.
+    """
+
+    def __init__(self, sampler: Sampler, seed: int, count: int) -> None:
+        self._sampler, self._seed, self.count = sampler, seed, count
+
+    def run(self, policy: GaussianPolicy, first: int, spare: int | None = None) -> list[Episode]:
+        """Run a policy without noise, at most until more episodes have failed than `spare`.
+
+        An untrained policy fails at once; a whole evaluation of it would cost time for nothing.
+
+        Args:
+            policy: computes the actions.
+            first: number of the first episode.
+            spare: failures after which the rest is left out; None: all episodes are run.
+        """
+        episodes: list[Episode] = []
+        batch = self.count if spare is None else spare + 1
+        while len(episodes) < self.count:
+            begin = first + len(episodes)
+            numbers = range(begin, min(begin + batch, first + self.count))
+            plan = EpisodePlan(self._seed, numbers, deterministic=True)
+            episodes += self._sampler.sample(policy, plan)
+            if spare is not None and failures(episodes) > spare:
+                break
+            batch *= 2
+        return episodes
+
+
+def failures(episodes: Sequence[Episode]) -> int:
+    """Return the number of episodes without success."""
+    return sum(not e.success for e in episodes)
 
 
 def wilson_interval(successes: float, episodes: int) -> tuple[float, float]:
@@ -71,9 +113,9 @@ def wilson_interval(successes: float, episodes: int) -> tuple[float, float]:
     return low, high
 
 
-def rate_text(verdict: Mapping[str, Any], name: str = "success_rate") -> str:
-    """A rate as text, with its interval where that is known: `87% [70%, 95%]`."""
-    rate, low, high = (verdict.get(f"{name}{end}") for end in ("", "_low", "_high"))
+def rate_text(evaluation: Mapping[str, Any], name: str = "success_rate") -> str:
+    """Return a rate as text, with its interval where that is known: `87% [70%, 95%]`."""
+    rate, low, high = (evaluation.get(f"{name}{end}") for end in ("", "_low", "_high"))
     if low is None or high is None:
         return f"{rate:.0%}"
     return f"{rate:.0%} [{low:.0%}, {high:.0%}]"

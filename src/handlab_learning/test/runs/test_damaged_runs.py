@@ -37,7 +37,7 @@ def whole(tmp_path_factory, episodes_of):
         max_hours=0.01, evaluate_every=2, evaluation_episodes=4, until="hours", settings=SMALL
     )
     folder = RunFolder.create(tmp_path_factory.mktemp("run"), config, datetime(2026, 1, 2))
-    Trainer(folder, Sampler(episodes_of, config.make_task())).run()
+    Trainer(config, Sampler(episodes_of, config.make_task())).run(folder)
     return folder
 
 
@@ -50,7 +50,8 @@ def run(whole, tmp_path):
 @pytest.fixture
 def resume(episodes_of):
     def resume(folder):
-        Trainer(folder, Sampler(episodes_of, RunConfig().make_task()), resume=True)
+        sampler = Sampler(episodes_of, RunConfig().make_task())
+        Trainer(folder.config(), sampler).run(folder, resume=True)
 
     return resume
 

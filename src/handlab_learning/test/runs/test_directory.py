@@ -52,7 +52,7 @@ def rows_of(folder):
 @pytest.fixture
 def done(tmp_path, sampler):
     folder = new_folder(tmp_path / "done")
-    Trainer(folder, sampler).run()
+    Trainer(CONFIG, sampler).run(folder)
     return folder
 
 
@@ -74,23 +74,22 @@ def test_a_folder_that_another_process_writes_is_refused_until_that_dies(done, s
             before = done.metrics_path.read_bytes()
             for resume in (True, False):
                 with pytest.raises(RunInUse, match=f"by process {other.pid} "):
-                    Trainer(done, sampler, resume)
+                    Trainer(CONFIG, sampler).run(done, resume)
             assert done.metrics_path.read_bytes() == before
         finally:
             other.send_signal(signal.SIGKILL)
-    Trainer(done, sampler, resume=True).run()
+    Trainer(CONFIG, sampler).run(done, resume=True)
 
 
 def test_a_folder_is_free_again_after_a_run_that_failed(tmp_path, sampler):
     folder = new_folder(tmp_path)
     folder.metrics_path.write_text("{}\n")
     with pytest.raises(BadRun):
-        Trainer(folder, sampler, resume=True)
+        Trainer(CONFIG, sampler).run(folder, resume=True)
     folder.metrics_path.unlink()
-    Trainer(folder, sampler)._leave.close()
     sampler.sample = None
     with pytest.raises(TypeError):
-        Trainer(folder, sampler).run()
+        Trainer(CONFIG, sampler).run(folder)
     with folder.locked():
         pass
 
@@ -103,7 +102,7 @@ def test_a_manifest_that_cannot_be_empties_nothing(done, sampler, iteration):
     path.write_text(json.dumps(manifest))
     before = done.metrics_path.read_bytes()
     with pytest.raises(BadRun, match=path.name):
-        Trainer(done, sampler, resume=True)
+        Trainer(CONFIG, sampler).run(done, resume=True)
     assert done.metrics_path.read_bytes() == before
 
 
@@ -112,7 +111,7 @@ def test_rows_that_are_dropped_are_kept_once_more(done, sampler):
     rows, whole = rows_of(done), done.metrics_path.read_bytes()
     for manifest in checkpoint.manifests(done.checkpoints)[-2:]:
         checkpoint.remove(manifest)
-    Trainer(done, sampler, resume=True).run()
+    Trainer(CONFIG, sampler).run(done, resume=True)
     assert rows_of(done) == rows
     assert done.path.joinpath(directory.COPY).read_bytes() == whole
 
@@ -120,7 +119,7 @@ def test_rows_that_are_dropped_are_kept_once_more(done, sampler):
 def test_a_row_that_was_lost_after_its_checkpoint_is_restored(done, sampler):
     rows = done.metrics_path.read_text().splitlines(keepends=True)
     done.metrics_path.write_text("".join(rows[:-1]))
-    Trainer(done, sampler, resume=True)
+    Trainer(CONFIG, sampler).run(done, resume=True)
     assert done.metrics_path.read_text() == "".join(rows)
 
 
@@ -130,7 +129,7 @@ def test_a_run_whose_rows_are_lost_is_refused_and_left_alone(done, sampler, lost
     del rows[lost]
     done.metrics_path.write_text("".join(rows))
     with pytest.raises(BadRun, match="gapless"):
-        Trainer(done, sampler, resume=True)
+        Trainer(CONFIG, sampler).run(done, resume=True)
     assert done.metrics_path.read_text() == "".join(rows)
 
 
@@ -158,13 +157,13 @@ def test_a_crash_at_any_write_leaves_no_gap_and_no_double(
         return write
 
     folder = new_folder(tmp_path / "crashed")
-    trainer = Trainer(folder, sampler)
+    trainer = Trainer(CONFIG, sampler)
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "write_atomically", dies(checkpoint.write_atomically))
         patch.setattr(folder, "append", dies(folder.append))
         with pytest.raises(CrashError):
-            trainer.run()
-    summary = Trainer(folder, sampler, resume=True).run()
+            trainer.run(folder)
+    summary = Trainer(CONFIG, sampler).run(folder, resume=True)
     assert rows_of(folder) == rows_of(done)
     same = ("best", "last", "robot_hours", "iterations")
     assert [summary[key] for key in same] == [done.summary()[key] for key in same]
@@ -181,11 +180,11 @@ def test_a_file_that_cannot_grow_is_named_and_the_run_goes_on_later(done, tmp_pa
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
     try:
         with pytest.raises(CannotWrite, match=r"cannot write .*limited.*ulimit"):
-            Trainer(folder, sampler).run()
+            Trainer(CONFIG, sampler).run(folder)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert not [p for p in folder.path.rglob(".*") if p.name != directory.LOCK]
-    Trainer(folder, sampler, resume=True).run()
+    assert not [p for p in folder.path.rglob(".*") if p.name != run_folder.LOCK]
+    Trainer(CONFIG, sampler).run(folder, resume=True)
     assert rows_of(folder) == rows_of(done)
 
 
@@ -194,5 +193,5 @@ def test_scratch_files_of_a_killed_process_are_removed(done, sampler):
     scratch.write_text("{")
     mine = done.checkpoints / ".000007.json.mine"
     mine.write_text("{")
-    Trainer(done, sampler, resume=True)
+    Trainer(CONFIG, sampler).run(done, resume=True)
     assert not scratch.exists() and mine.exists()

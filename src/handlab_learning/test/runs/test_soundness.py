@@ -56,7 +56,7 @@ def run(tmp_path, episodes_of, spoilt, how=None):
     )
     folder, rows = RunFolder.create(tmp_path, config, datetime(2026, 1, 2)), []
     sampler = Sampler(episodes_of, how or spoil("rewards", np.nan), spoilt)
-    summary = Trainer(folder, sampler, False, rows.append).run()
+    summary = Trainer(config, sampler, rows.append).run(folder)
     return summary, [row for row in rows if row["iteration"]]  # without the first evaluation
 
 

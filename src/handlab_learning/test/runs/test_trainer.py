@@ -12,10 +12,12 @@ import yaml
 from handlab_core.environment.episode import Outcome
 from handlab_core.errors import BadConfig, BadRun, LayoutMismatch, UnknownName
 from handlab_core.tasks import make_task
-from handlab_learning.runs import checkpoint, evaluation
-from handlab_learning.runs.config import RunConfig, parse_settings
-from handlab_learning.runs.directory import RunFolder
-from handlab_learning.runs.trainer import Progress, Streak, Trainer
+from handlab_learning import checkpoint, evaluate
+from handlab_learning.progress import Progress, Streak
+from handlab_learning.run_config import RunConfig, config_of, parse_settings
+from handlab_learning.run_folder import RunFolder
+from handlab_learning.run_writer import RunWriter
+from handlab_learning.trainer import Trainer
 
 SMALL = {"hidden": [6], "episodes_per_iteration": 3, "baseline.hidden": [8]}
 
@@ -52,7 +54,7 @@ def train(tmp_path, episodes_of, config, name="a", dies_after=None, resume=None)
     folder = resume or RunFolder.create(tmp_path / name, config, datetime(2026, 1, 2))
     sampler = Sampler(episodes_of, config.make_task(), dies_after)
     rows = []
-    summary = Trainer(folder, sampler, resume is not None, rows.append).run()
+    summary = Trainer(config, sampler, rows.append).run(folder, resume is not None)
     return folder, summary, rows
 
 
@@ -65,7 +67,7 @@ def test_a_run_leaves_everything_behind(tmp_path, episodes_of, config):
     assert folder.path.name == "20260102-000000-valve-npg-s0"
     assert [row["iteration"] for row in folder.metrics()] == list(range(len(rows)))
     assert folder.summary() == json.loads(json.dumps(summary))
-    assert folder.config() == config
+    assert RunFolder(folder.path).config() == config
     assert summary["robot_hours"] >= config.max_hours
     assert summary["robot_hours_to_success"] == 0.0  # all were successes, the first, too
     assert list(folder.path.glob("events.out.tfevents*"))
@@ -75,7 +77,7 @@ def test_killed_and_resumed_is_uninterrupted(tmp_path, episodes_of, config):
     whole, summary, _ = train(tmp_path, episodes_of, config)
     folder = RunFolder.create(tmp_path / "b", config, datetime(2026, 1, 2))
     with pytest.raises(RuntimeError, match="killed"):
-        Trainer(folder, Sampler(episodes_of, config.make_task(), dies_after=8)).run()
+        Trainer(config, Sampler(episodes_of, config.make_task(), dies_after=8)).run(folder)
     with folder.metrics_path.open("a") as file:
         file.write('{"iteration": 99, "cut off in the mid')
     _, resumed, _ = train(tmp_path, episodes_of, config, resume=folder)
@@ -94,10 +96,39 @@ def test_killed_and_resumed_is_uninterrupted(tmp_path, episodes_of, config):
     }
 
 
+def test_a_trainer_learns_without_any_file(episodes_of, config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trainer = Trainer(config, Sampler(episodes_of, config.make_task()))
+    rows = [trainer.evaluate_first()]
+    while not trainer.ended():
+        rows.append(trainer.iterate())
+    assert [row["iteration"] for row in rows] == list(range(len(rows))) and len(rows) > 3
+    assert trainer.algorithm.policy().version == trainer.progress.iteration
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_is_made_of_its_configuration_whatever_its_file_holds(tmp_path, episodes_of, config):
+    folder = RunFolder.create(tmp_path, config, datetime(2026, 1, 2))
+    folder.config_path.write_text("damaged by an editor\n")
+    summary = Trainer(folder.config(), Sampler(episodes_of, config.make_task())).run(folder)
+    assert summary["iterations"] > 1
+    with pytest.raises(BadRun, match=r"config\.yaml"):
+        RunFolder(folder.path).config()
+
+
+def test_a_configuration_survives_the_wire(config):
+    text = json.dumps(config.as_data())
+    assert config_of(text, "config") == config
+    with pytest.raises(BadConfig, match="config: unknown key"):
+        config_of(json.dumps({"what": 3}), "config")
+    with pytest.raises(BadConfig, match="config"):
+        config_of("[", "config")
+
+
 def test_learning_choosing_and_judging_never_share_an_episode(tmp_path, episodes_of, config):
     folder = RunFolder.create(tmp_path, config, datetime(2026, 1, 2))
     sampler = Sampler(episodes_of, config.make_task())
-    Trainer(folder, sampler).run()
+    Trainer(config, sampler).run(folder)
     numbers = [number for asked in sampler.asked for number in asked]
     begins = (0, evaluation.DURING_TRAINING, evaluation.AFTER_TRAINING, evaluation.BETWEEN_POLICIES)
     kinds = np.digitize(numbers, begins)
@@ -113,13 +144,13 @@ def test_learning_choosing_and_judging_never_share_an_episode(tmp_path, episodes
     ]
 
 
-def test_the_first_evaluation_leaves_learning_as_it_is(tmp_path, episodes_of, config):
+def test_the_first_evaluation_leaves_learning_as_it_is(tmp_path, episodes_of, config, monkeypatch):
     """Cloned or not, a policy is judged before its first update, and learns the same after it."""
     _, _, rows = train(tmp_path, episodes_of, config)
     folder = RunFolder.create(tmp_path / "b", config, datetime(2026, 1, 2))
-    trainer = Trainer(folder, Sampler(episodes_of, config.make_task()))
-    trainer._begun = True
-    summary = trainer.run()
+    trainer = Trainer(config, Sampler(episodes_of, config.make_task()))
+    monkeypatch.setattr(RunWriter, "begin", lambda *_: trainer.progress)
+    summary = trainer.run(folder)
     first, *others = rows
     assert first["iteration"] == 0 and first["robot_hours"] == 0.0
     assert first["evaluation"]["episodes"] == 4 and summary["initial"] is None
@@ -129,8 +160,8 @@ def test_the_first_evaluation_leaves_learning_as_it_is(tmp_path, episodes_of, co
 def test_worlds_of_its_own_run_the_first_evaluation(tmp_path, episodes_of, config):
     folder = RunFolder.create(tmp_path, config, datetime(2026, 1, 2))
     one, other = (Sampler(episodes_of, config.make_task()) for _ in range(2))
-    Trainer(folder, one, first_sampler=other).run()
-    first = range(evaluation.DURING_TRAINING, evaluation.DURING_TRAINING + 4)
+    Trainer(config, one, first_sampler=other).run(folder)
+    first = range(evaluate.DURING_TRAINING, evaluate.DURING_TRAINING + 4)
     assert [number for asked in other.asked for number in asked] == list(first)
     assert one.asked[0] == [0, 1, 2]
 
@@ -161,7 +192,7 @@ def lost_run(tmp_path, episodes_of, config):
     """A run that has learned, and has forgotten again."""
     folder = RunFolder.create(tmp_path, config, datetime(2026, 1, 2))
     sampler = Judged(episodes_of, config.make_task(), lost_again)
-    return folder, Trainer(folder, sampler).run()
+    return folder, Trainer(config, sampler).run(folder)
 
 
 def test_a_policy_that_is_lost_again_is_handed_out(lost_run):
@@ -212,10 +243,9 @@ def test_a_run_that_goes_on_gives_the_best_so_far(lost_run):
 
 def test_a_resumed_run_goes_on_from_the_last_policy(lost_run, episodes_of, config):
     folder, summary = lost_run
-    text = folder.config_path.read_text()
-    folder.config_path.write_text(text.replace("max_hours: 0.03", "max_hours: 0.04"))
     sampler = Judged(episodes_of, config.make_task(), lost_again)
-    resumed = Trainer(folder, sampler, resume=True).run()
+    longer = replace(config, max_hours=0.04)
+    resumed = Trainer(longer, sampler).run(folder, resume=True)
     iterations = [row["iteration"] for row in folder.metrics()]
     assert iterations == list(range(resumed["iterations"] + 1))
     assert sampler.asked[0][0] == 3 * summary["iterations"]
@@ -252,7 +282,9 @@ def test_a_damaged_folder_says_what_is_missing_and_is_not_touched(
     damage(folder.path)
     before = {p: p.read_bytes() for p in folder.path.rglob("*") if p.is_file()}
     with pytest.raises(BadRun, match=message):
-        Trainer(folder, Sampler(episodes_of, make_task("valve")), resume=True)
+        again = RunFolder(folder.path)
+        sampler = Sampler(episodes_of, make_task("valve"))
+        Trainer(again.config(), sampler).run(again, resume=True)
     assert {p: p.read_bytes() for p in folder.path.rglob("*") if p.is_file()} == before
 
 
@@ -367,14 +399,11 @@ def test_robot_time_is_the_sum_of_its_parts():
 @pytest.mark.parametrize(
     ("failing", "watched"), [(range(30), 4), ([0, 1, 2, 7], 12), ([0, 5, 29], 30), ([], 30)]
 )
-def test_an_evaluation_ends_when_it_cannot_be_good_any_more(
-    tmp_path, episodes_of, failing, watched
-):
+def test_an_evaluation_ends_when_it_cannot_be_good_any_more(episodes_of, failing, watched):
     """Of 30 episodes 3 may fail; they are watched 4, then 8, then 16 at a time."""
     config = RunConfig(settings=SMALL, max_hours=0.001)
-    folder = RunFolder.create(tmp_path, config, datetime(2026, 1, 2))
     sampler = Sampler(episodes_of, config.make_task())
-    trainer = Trainer(folder, sampler)
+    trainer = Trainer(config, sampler)
     give = sampler.sample
 
     def sample(policy, plan):
@@ -385,7 +414,7 @@ def test_an_evaluation_ends_when_it_cannot_be_good_any_more(
         ]
 
     sampler.sample = sample
-    verdict = trainer._evaluate()
+    verdict = trainer.evaluate()
     assert verdict["episodes"] == watched
     good = trainer.progress.success.length == 1
     assert good == (len(failing) <= 3)
@@ -415,4 +444,4 @@ def test_rates_come_with_their_interval(lost_run):
 
 def test_nothing_is_said_of_no_episodes():
     with pytest.raises(BadConfig, match="at least 1 episode"):
-        evaluation.judge([])
+        evaluate.summarize([])

@@ -15,18 +15,17 @@ from handlab_core.environment.episode import Episode, EpisodePlan
 from handlab_core.errors import StationFault
 from handlab_core.system.validation import Flag, checked
 from handlab_interfaces.action import Evaluate, Train
-from handlab_learning.models import optimizer_state
-from handlab_learning.runs import checkpoint
-from handlab_learning.runs.directory import RunFolder
-from handlab_learning.runs.evaluation import judge
-from handlab_learning.runs.trainer import Trainer
-from handlab_nodes.clients.graph_sampler import GraphSampler
-from handlab_nodes.messages import topics
-from handlab_nodes.runtime import goal_checks
-from handlab_nodes.runtime.actions import Worker
-from handlab_nodes.runtime.diagnostics import OK, Diagnostics
-from handlab_nodes.runtime.event_loop import Spinner, run
-from handlab_nodes.runtime.parameters import TaskParams, read_params
+from handlab_learning import adam, checkpoint
+from handlab_learning.evaluate import summarize
+from handlab_learning.run_config import config_of
+from handlab_learning.run_folder import RunFolder
+from handlab_learning.trainer import Trainer
+from handlab_nodes import goal_checks, topics
+from handlab_nodes.asking import Worker
+from handlab_nodes.diagnostics import OK, Diagnostics
+from handlab_nodes.graph_sampler import GraphSampler
+from handlab_nodes.params import TaskParams, read_params
+from handlab_nodes.spinner import Spinner, run
 
 LOOKS = 20
 """Events that are handled between two iterations, more than a second of computing leaves."""
@@ -85,17 +84,17 @@ class LearnerNode(Node):
             handle.publish_feedback(Train.Feedback(metrics=json.dumps(row)))
 
         assert self._sampler is not None
-        folder = RunFolder(Path(handle.request.run_dir))
+        goal, folder = handle.request, RunFolder(Path(handle.request.run_dir))
+        config = config_of(goal.config, "config") if goal.config else folder.config()
         trainer = Trainer(
-            folder,
+            config,
             self._sampler,
-            handle.request.resume,
             on_row,
-            demonstrations=self._demonstrations(folder.config().demos),
+            demonstrations=self._demonstrations(config.demos),
             recording=self._recording(spinner),
             stop=lambda: self._look_up(spinner),
         )
-        return trainer.run()
+        return trainer.run(folder, goal.resume)
 
     def _look_up(self, spinner: Spinner) -> bool:
         """Handle the events of the time that was spent computing; a cancellation is one of them."""
@@ -124,7 +123,7 @@ class LearnerNode(Node):
                 done.append(episode)
                 rate = sum(e.success for e in done) / len(done)
                 handle.publish_feedback(Evaluate.Feedback(completed=len(done), success_rate=rate))
-        return judge(done)
+        return summarize(done)
 
     @contextmanager
     def _recording(self, spinner: Spinner) -> Iterator[None]:

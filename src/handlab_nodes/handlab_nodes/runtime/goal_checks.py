@@ -63,12 +63,14 @@ def evaluate(goal: Any) -> None:
 
 def train(task: Task) -> Callable[[Any], None]:
     """Return a check of Train goals for the graph of a task."""
-    from handlab_learning.runs.directory import RunFolder  # only the learner has torch
+    from handlab_learning.run_config import config_of  # only the learner has torch
+    from handlab_learning.run_folder import RunFolder
 
     def check(goal: Any) -> None:
         if not goal.run_dir or not Path(goal.run_dir).is_absolute() or not _exists(goal.run_dir):
             raise BadRun(f"{goal.run_dir!r} is no run folder; give the absolute path of one")
-        config = RunFolder(Path(goal.run_dir)).config()
+        folder = RunFolder(Path(goal.run_dir))
+        config = config_of(goal.config, "config") if goal.config else folder.config()
         if config.task != task.name:
             raise BadRun(f"{goal.run_dir} is a run of {config.task}; this graph is of {task.name}")
 
