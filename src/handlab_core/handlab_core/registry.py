@@ -1,11 +1,24 @@
 """A registry is a dict that a decorator fills."""
 
-from collections.abc import Callable
+import pkgutil
+from collections.abc import Callable, Iterable
+from importlib import import_module
 from typing import Generic, TypeVar
 
 from handlab_core.errors import UnknownName
 
 T = TypeVar("T")
+
+
+def import_modules(package: str, path: Iterable[str]) -> None:
+    """Import every module of a package, so that each registers what it defines.
+
+    Args:
+        package: name of the package.
+        path: folders of the package, its `__path__`.
+    """
+    for module in pkgutil.iter_modules(path):
+        import_module(f"{package}.{module.name}")
 
 
 class Registry(dict[str, Callable[[], T]], Generic[T]):

@@ -47,7 +47,8 @@ def test_targets_and_normalised_positions_are_inverse(name):
     hand = make_hand(name)
     action = np.random.default_rng(0).uniform(-1, 1, (5, hand.n))
     np.testing.assert_allclose(hand.normalise(hand.target(action)), action, atol=1e-12)
-    assert (hand.target(np.full(hand.n, 9.0)) == hand.upper).all()
+    np.testing.assert_allclose(hand.target(np.ones(hand.n)), hand.upper, atol=1e-12)
+    np.testing.assert_allclose(hand.target(-np.ones(hand.n)), hand.lower, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from handlab_core.demonstrations.scripted_teacher import Manner
 from handlab_core.errors import BadConfig, UnknownName
-from handlab_core.estimation.follower import CAMERA, ENCODER, check_estimator
+from handlab_core.estimation.follower import ENCODER, ESTIMATORS, check_estimator
 from handlab_core.hands import Hand
 from handlab_core.hardware.backend_table import (
     DEFAULT,
@@ -276,7 +276,7 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
         nodes.append(
             NodeSpec("fixture_driver", fixture_driver, executable="driver_node", lifecycle=True)
         )
-    if config.estimator == CAMERA and config.backend.simulated:
+    if ESTIMATORS.make(config.estimator).detection_filter and config.backend.simulated:
         nodes.append(NodeSpec("camera", task | pace))
     if config.emulate:
         ports = machine | {"fixture_port": config.fixture_port, "hardware": config.hardware}

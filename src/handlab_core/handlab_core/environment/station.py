@@ -12,10 +12,9 @@ import numpy as np
 
 from handlab_core import batch
 from handlab_core.errors import ResetFailed
-from handlab_core.estimation.follower import ENCODER, ESTIMATORS, check_estimator
-from handlab_core.hardware.backend import Backend
-from handlab_core.reset.motor import MotorReset, ResetTick, Stage
-from handlab_core.safety.clamped_backend import ClampedBackend
+from handlab_core.estimation.follower import ENCODER, ESTIMATORS
+from handlab_core.guard import ClampedBackend
+from handlab_core.reset.procedure import FAILED, ResetProcedure, ResetTick
 from handlab_core.tasks import Task
 from handlab_core.types import (
     Array,
@@ -134,7 +133,7 @@ class LocalStation:
         self.backend = ClampedBackend(self.hand, self.fixture, backend)
         self.computer = task.reward_computer()
         self._full = np.broadcast_to(self.hand.max_effort, (self.num_envs, self.hand.n))
-        make = ESTIMATORS[check_estimator(estimator)]
+        make = ESTIMATORS.make(estimator).follower
         self._goal: Goal
         self._followers = [make(self.fixture, i) for i in range(self.num_envs)]
         fixture = backend.read().fixture
@@ -194,15 +193,15 @@ class LocalStation:
         self.backend.close()
 
     def _reset_with_motors(self, request: ResetRequest, robots: Sequence[int]) -> IntArray:
-        resets = [MotorReset(self.hand, self.fixture, float(a)) for a in request.object_angle]
-        self.drive(resets, robots)
-        for i, reset in zip(robots, resets, strict=True):
-            if reset.stage is Stage.FAILED:
+        resets = [self.task.make_reset(float(angle)) for angle in request.object_angle]
+        ticks = self.drive(resets, robots)
+        for i, reset, tick in zip(robots, resets, ticks, strict=True):
+            if tick.stage == FAILED:
                 raise ResetFailed(f"the reset of robot {i} gave up", reset.failed_joints)
         return np.array([reset.attempt for reset in resets])
 
     def drive(
-        self, resets: Sequence[MotorReset], robots: Sequence[int] | None = None
+        self, resets: Sequence[ResetProcedure], robots: Sequence[int] | None = None
     ) -> list[ResetTick]:
         """Carry out a reset on each of `robots` (None: all) until each has ended, well or not.
 

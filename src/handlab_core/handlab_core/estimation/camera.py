@@ -12,15 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from handlab_core.estimation.angle import TURN, AngleEstimate, correct, predict, wrapped
-from handlab_core.estimation.detection import AxisView, Detection, is_pose
-from handlab_core.estimation.quaternions import dot
-
-ORIENTATION_NOISE = 0.02
-"""rad. The corners of a tag 40 mm wide, 20 mm from its middle, found to 0.4 mm (POSITION_NOISE)."""
-
-POSITION_NOISE = 0.001
-"""m. Roboception's manual of the rc_visard 65 gives 0.4 mm across and 0.9 mm along the view for an
-AprilTag at 0.3 m, 0.7 mm and 3.3 mm at 1 m."""
+from handlab_core.estimation.detection import (
+    ORIENTATION_NOISE,
+    POSITION_NOISE,
+    AxisView,
+    Detection,
+    is_pose,
+)
+from handlab_core.estimation.follower import ESTIMATORS, EstimatorSpec
+from handlab_core.estimation.simulated_camera import SimulatedCamera
+from handlab_core.fixtures import Fixture
+from handlab_core.quaternions import dot
 
 
 @dataclass(frozen=True)
@@ -176,3 +178,27 @@ class CameraEstimator:
         columns = ((c[i], c[i + 6], c[i + 12]) for i in (21, 22, 23))
         across_x, across_y, across_z = (dot(column, self.view.axis) for column in columns)
         return x * across_x + y * across_y + z * across_z
+
+
+class CameraFollower:
+    """Implements `Follower` with a simulated camera, which sees the true angle."""
+
+    def __init__(self, fixture: Fixture, robot: int) -> None:
+        view = AxisView.of_fixture(fixture)
+        self.camera, self.estimator = SimulatedCamera(view, robot=robot), CameraEstimator(view)
+        self.estimate: CameraEstimate | None = None
+
+    def follow(self, stamp: float, angle: float) -> AngleEstimate:
+        """See `Follower.follow`."""
+        seen = self.camera.see(stamp, angle)
+        if self.estimate is None:
+            self.estimate = self.estimator.start(stamp, seen)
+        else:
+            self.estimate = self.estimator.update(self.estimate, stamp, seen)
+        return self.estimate
+
+
+@ESTIMATORS.register
+def camera() -> EstimatorSpec:
+    """Build the filter of a camera's detections."""
+    return EstimatorSpec(CameraFollower, CameraEstimator)

@@ -8,6 +8,8 @@ import math
 from dataclasses import dataclass
 
 from handlab_core.estimation.angle import TURN, AngleEstimate, correct, predict, wrapped
+from handlab_core.estimation.follower import ESTIMATORS, EstimatorSpec
+from handlab_core.fixtures import Fixture
 
 
 @dataclass(frozen=True)
@@ -60,3 +62,25 @@ class EncoderEstimator:
         if innovation * innovation > config.gate * config.gate * variance:
             return x if x.rejections < config.patience else self.start(stamp, x.angle + innovation)
         return correct(x, innovation, variance)
+
+
+class EncoderFollower:
+    """Implements `Follower` with the encoder on the object's axis, whose angle the reading is."""
+
+    def __init__(self, fixture: Fixture, robot: int) -> None:
+        self.estimator = EncoderEstimator()
+        self.estimate: AngleEstimate | None = None
+
+    def follow(self, stamp: float, angle: float) -> AngleEstimate:
+        """See `Follower.follow`."""
+        if self.estimate is None:
+            self.estimate = self.estimator.start(stamp, angle)
+        else:
+            self.estimate = self.estimator.update(self.estimate, stamp, angle)
+        return self.estimate
+
+
+@ESTIMATORS.register
+def encoder() -> EstimatorSpec:
+    """Build the filter of the encoder's readings."""
+    return EstimatorSpec(EncoderFollower)

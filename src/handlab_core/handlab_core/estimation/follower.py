@@ -1,70 +1,64 @@
-"""An estimator with its sensor, by name: what follows the object of one simulated robot."""
+"""Estimators by name: how each follows the object of one robot, in a simulation and in a graph.
 
-from collections.abc import Callable
-from typing import Protocol
+An estimator is one file of this package. The file registers an `EstimatorSpec`; nothing else names
+the estimator.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from handlab_core.errors import UnknownName
 from handlab_core.estimation.angle import AngleEstimate
-from handlab_core.estimation.camera import CameraEstimate, CameraEstimator
-from handlab_core.estimation.detection import AxisView
-from handlab_core.estimation.encoder import EncoderEstimator
-from handlab_core.estimation.simulated_camera import SimulatedCamera
-from handlab_core.objects.fixture import Fixture
+from handlab_core.estimation.detection import AxisView, Detection
+from handlab_core.fixtures import Fixture
+from handlab_core.registry import Registry
 
 
 class Follower(Protocol):
-    """Follows one object from the fixture's readings."""
+    """Estimates the state of one object from readings of its joint."""
 
     def follow(self, stamp: float, angle: float) -> AngleEstimate:
-        """The estimate at the stamp [s] of a reading of the object's joint [rad]."""
+        """Return the estimate at the stamp of a reading.
+
+        Args:
+            stamp: s.
+            angle: rad; reading of the object's joint.
+        """
         ...
 
 
-class EncoderFollower:
-    """The encoder on the object's axis; the reading is what it reads."""
+class DetectionFilter(Protocol):
+    """Estimates the state of one object from a camera's detections."""
 
-    def __init__(self, fixture: Fixture, robot: int) -> None:
-        self.estimator = EncoderEstimator()
-        self.estimate: AngleEstimate | None = None
+    def start(self, stamp: float, detections: Sequence[Detection] = ()) -> Any:
+        """Return the first estimate, at a time [s]."""
+        ...
 
-    def follow(self, stamp: float, angle: float) -> AngleEstimate:
-        """See `Follower.follow`."""
-        if self.estimate is None:
-            self.estimate = self.estimator.start(stamp, angle)
-        else:
-            self.estimate = self.estimator.update(self.estimate, stamp, angle)
-        return self.estimate
+    def update(self, estimate: Any, stamp: float, detections: Sequence[Detection]) -> Any:
+        """Return the estimate at a time [s], from the one before and the detections since then."""
+        ...
 
 
-class CameraFollower:
-    """A simulated camera; the reading is the truth, of which it takes pictures."""
+@dataclass(frozen=True)
+class EstimatorSpec:
+    """One estimator with its sensor."""
 
-    def __init__(self, fixture: Fixture, robot: int) -> None:
-        view = AxisView.of_fixture(fixture)
-        self.camera, self.estimator = SimulatedCamera(view, robot=robot), CameraEstimator(view)
-        self.estimate: CameraEstimate | None = None
-
-    def follow(self, stamp: float, angle: float) -> AngleEstimate:
-        """See `Follower.follow`."""
-        seen = self.camera.see(stamp, angle)
-        if self.estimate is None:
-            self.estimate = self.estimator.start(stamp, seen)
-        else:
-            self.estimate = self.estimator.update(self.estimate, stamp, seen)
-        return self.estimate
+    follower: Callable[[Fixture, int], Follower]
+    """Builds the follower of one robot's object, by fixture and number of the robot. If the sensor
+    is a camera the follower simulates it: then the readings are the true angle."""
+    detection_filter: Callable[[AxisView], DetectionFilter] | None = None
+    """Builds the filter of a camera's detections; None: the sensor is the encoder."""
 
 
-ENCODER, CAMERA = "encoder", "camera"
+ESTIMATORS: Registry[EstimatorSpec] = Registry("estimator")
 
-ESTIMATORS: dict[str, Callable[[Fixture, int], Follower]] = {
-    ENCODER: EncoderFollower,
-    CAMERA: CameraFollower,
-}
-"""Name of an estimator to what follows the object of one robot, by fixture and robot's number."""
+ENCODER = "encoder"
+"""Name of the default estimator."""
 
 
 def check_estimator(name: str) -> str:
-    """The name, if there is such an estimator; else raises UnknownName."""
+    """Return the name of an estimator; raise UnknownName if there is none of that name."""
     if name not in ESTIMATORS:
         raise UnknownName("estimator", name, ESTIMATORS)
     return name

@@ -1,7 +1,8 @@
 """Hands, one file each."""
 
-from handlab_core.hands import allegro as _allegro  # noqa: F401  (registers itself)
-from handlab_core.hands import claw as _claw  # noqa: F401  (registers itself)
 from handlab_core.hands.hand import HANDS, Hand, make_hand
+from handlab_core.registry import import_modules
 
 __all__ = ["HANDS", "Hand", "make_hand"]
+
+import_modules(__name__, __path__)

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.registry import Registry
 from handlab_core.types import Array
@@ -57,9 +55,13 @@ class Hand:
         return self.joints.index(joint)
 
     def target(self, action: Array) -> Array:
-        """Position targets for actions in [-1, 1]: the middle of the range is 0. (..., n) rad."""
+        """Return position targets for actions in [-1, 1], (..., n) rad; 0 is the middle.
+
+        An action beyond [-1, 1] gives a target beyond the range. `Env.step` clips the actions of
+        policies; the clamp of `handlab_core.safety` limits the targets of every sender.
+        """
         middle, half = self._middle_and_half
-        return middle + half * np.minimum(np.maximum(action, -1.0), 1.0)
+        return middle + half * action
 
     def normalise(self, q: Array) -> Array:
         """The inverse of `target`: joint positions in units of the commanded range. (..., n)."""

@@ -23,7 +23,7 @@ import numpy as np
 
 from handlab_core.errors import BadConfig
 from handlab_core.hands import Hand
-from handlab_core.objects.fixture import Fixture
+from handlab_core.reset.procedure import RESETS, BuildReset, ResetTick
 from handlab_core.types import Array, Command, Reading
 
 
@@ -57,23 +57,6 @@ class ResetConfig:
     """s; robel/utils/reset_procedure.py."""
     disentangle_time: float = 0.75
     """s, for each stage of it; robel/dclaw/scripted_reset.py."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResetTick:
-    """What to send now, and how far the procedure is."""
-
-    hand: Command  # (1, n)
-    fixture: Command  # (1, 1)
-    stage: Stage
-    attempt: int
-    object_error: float  # rad
-    hand_error: float  # rad, the largest
-
-    @property
-    def ended(self) -> bool:
-        """Nothing more is to be sent."""
-        return self.stage in (Stage.DONE, Stage.FAILED)
 
 
 class MotorReset:
@@ -183,3 +166,9 @@ class MotorReset:
         target = angle if limp or self.stage is Stage.RELEASE else self.object_angle
         effort = 0.0 if limp else self.fixture.max_effort
         return Command(np.array([[target]]), np.array([[effort]]))
+
+
+@RESETS.register
+def motor() -> BuildReset:
+    """Build the procedure that turns the object with the fixture's motor."""
+    return MotorReset

@@ -10,7 +10,7 @@ from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.hands import Hand, make_hand
 from handlab_core.objects.fixture import FIXTURES, Fixture
 from handlab_core.registry import Registry
-from handlab_core.rewards.goal import Aim, ObjectAim
+from handlab_core.reset.procedure import MOTOR, RESETS, ResetProcedure
 from handlab_core.rewards.reward import RewardComputer, Term
 from handlab_core.tasks.criteria import Criterion, LastFifth, MeanOfLastFifth
 from handlab_core.tasks.sizes import Spaces
@@ -92,6 +92,8 @@ class Task:
     smoothing: float = 0.0
     """Of the last action so much stays in the next, as it is carried out and observed: a low-pass
     in front of the joints."""
+    reset: str = MOTOR
+    """Name of the reset procedure."""
     success: Criterion = NEAR
     strict: Criterion = STRICTLY_NEAR
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -164,6 +166,17 @@ class Task:
         if not self.aim.of_object:
             return None
         return start.goal_angle[0] + start.goal_velocity[0] * time
+
+    def make_reset(self, object_angle: float) -> ResetProcedure:
+        """Build the procedure that brings the object to an angle, and the hand to rest.
+
+        Args:
+            object_angle: rad.
+
+        Raises:
+            BadConfig: the fixture cannot bring the object there.
+        """
+        return RESETS.make(self.reset)(self.hand, self.fixture, object_angle)
 
     def reward_computer(self) -> RewardComputer:
         """Build what computes the chosen reward."""

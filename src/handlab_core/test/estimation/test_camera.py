@@ -9,9 +9,9 @@ import pytest
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.estimation import quaternions
 from handlab_core.estimation.angle import AngleEstimate, predict
-from handlab_core.estimation.camera import CameraConfig, CameraEstimator, Track
+from handlab_core.estimation.camera import CameraConfig, CameraEstimator, CameraFollower, Track
 from handlab_core.estimation.detection import AxisView, Detection
-from handlab_core.estimation.follower import CameraFollower, check_estimator
+from handlab_core.estimation.follower import check_estimator
 from handlab_core.estimation.simulated_camera import (
     SimulatedCamera,
     SimulatedCameraConfig,

@@ -11,14 +11,35 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.node import Node
 
 from handlab_core.errors import BadConfig
-from handlab_core.estimation.camera import CameraEstimate, CameraEstimator
+from handlab_core.estimation.angle import AngleEstimate
 from handlab_core.estimation.detection import AxisView, Detection
-from handlab_core.objects.fixture import Fixture
-from handlab_nodes.messages import convert, qos, topics
-from handlab_nodes.runtime.inbox import Inbox
+from handlab_core.estimation.follower import DetectionFilter
+from handlab_core.fixtures import Fixture
+from handlab_nodes import convert, qos, topics
+from handlab_nodes.inbox import Inbox
 
 REMEMBERED = 100
 """Questions and detections kept for later; far more than come between two answers."""
+
+
+def axis_view(
+    fixture: Fixture, position: tuple[float, ...], orientation: tuple[float, ...]
+) -> AxisView:
+    """Return the axis of an object in the frame of a camera.
+
+    Args:
+        fixture: whose object is seen.
+        position: (3) m; of the camera in the frame `world`.
+        orientation: (4) quaternion wxyz; of the camera in the frame `world`.
+
+    Raises:
+        BadConfig: the pose is no pose.
+    """
+    if len(position) != 3 or len(orientation) != 4:
+        raise BadConfig(f"a camera's pose is 3 and 4 numbers (wxyz), not {(position, orientation)}")
+    x, y, z = position
+    a, b, c, d = orientation
+    return AxisView.of_fixture(fixture).seen_from((x, y, z), (a, b, c, d))
 
 
 class Detections:
@@ -26,29 +47,21 @@ class Detections:
 
     Args:
         node: owns the subscription.
-        fixture: whose object is seen.
-        pose: of the camera in the frame `world`: position (3) [m], orientation (4) wxyz.
+        estimator: filters the detections.
         pace: `lockstep` or `real`.
-        answer: is given each estimate, once for each stamp that is asked for.
+        answer: called with each estimate, once for each stamp that is asked for.
     """
 
     def __init__(
         self,
         node: Node,
-        fixture: Fixture,
-        pose: tuple[tuple[float, ...], tuple[float, ...]],
+        estimator: DetectionFilter,
         pace: str,
-        answer: Callable[[CameraEstimate], None],
+        answer: Callable[[AngleEstimate], None],
     ) -> None:
-        position, orientation = pose
-        if len(position) != 3 or len(orientation) != 4:
-            raise BadConfig(f"a camera's pose is 3 and 4 numbers (wxyz), not {pose}")
-        x, y, z = position
-        a, b, c, d = orientation
-        view = AxisView.of_fixture(fixture).seen_from((x, y, z), (a, b, c, d))
-        self._estimator, self._answer = CameraEstimator(view), answer
+        self._estimator, self._answer = estimator, answer
         self._waits = pace == "lockstep"
-        self._estimate: CameraEstimate | None = None
+        self._estimate: AngleEstimate | None = None
         self._asked: deque[float] = deque(maxlen=REMEMBERED)
         self._seen: deque[Detection | float] = deque(maxlen=REMEMBERED)
         profile = qos.STREAM if self._waits else qos.SENSOR

@@ -10,17 +10,15 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from handlab_core.estimation.angle import AngleEstimate
-from handlab_core.estimation.encoder import EncoderEstimator
-from handlab_core.estimation.follower import CAMERA, ENCODER, ESTIMATORS
-from handlab_core.system.validation import Number, OneOf, Text, checked
+from handlab_core.estimation.follower import ENCODER, ESTIMATORS
 from handlab_core.types import JointState as JointReading
 from handlab_interfaces.msg import ObjectState
-from handlab_nodes.clients.detection_buffer import Detections
-from handlab_nodes.messages import cdr_codec, qos, topics
-from handlab_nodes.runtime.diagnostics import OK, WARN, Diagnostics
-from handlab_nodes.runtime.event_loop import run
-from handlab_nodes.runtime.inbox import Inbox
-from handlab_nodes.runtime.parameters import PaceName, TaskParams, read_params
+from handlab_nodes import codec, qos, topics
+from handlab_nodes.detections import Detections, axis_view
+from handlab_nodes.diagnostics import OK, WARN, Diagnostics
+from handlab_nodes.inbox import Inbox
+from handlab_nodes.params import PaceName, TaskParams, read_params
+from handlab_nodes.spinner import run
 
 
 @checked
@@ -55,23 +53,21 @@ class EstimatorNode(Node):
         self._estimate: AngleEstimate | None = None
         self._states = cdr_codec.ObjectStates()
         self._publisher = self.create_publisher(ObjectState, topics.OBJECT_STATE, qos.STREAM)
-        on_state = self._on_encoder
-        if params.estimator == CAMERA:
-            pose = params.camera_position, params.camera_orientation
-            self._detections = Detections(self, task.fixture, pose, params.pace, self._publish)
-            on_state = self._on_clock
+        spec, on_state = ESTIMATORS.make(params.estimator), self._on_reading
+        if spec.detection_filter is None:
+            self._follower = spec.follower(task.fixture, 0)
         else:
-            self._encoder = EncoderEstimator()
-        read = cdr_codec.JointStates([task.fixture.joint]).unpack
+            view = axis_view(task.fixture, params.camera_position, params.camera_orientation)
+            estimator = spec.detection_filter(view)
+            self._detections = Detections(self, estimator, params.pace, self._publish)
+            on_state = self._on_clock
+        read = codec.JointStates([task.fixture.joint]).unpack
         Inbox.of(self).subscribe(JointState, topics.FIXTURE_STATES, read, on_state, qos.STREAM)
         self._diagnostics = Diagnostics(self)
 
-    def _on_encoder(self, reading: JointReading) -> None:
+    def _on_reading(self, reading: JointReading) -> None:
         stamp, angle = float(reading.stamp[0]), float(reading.q[0, 0])
-        if self._estimate is None:
-            self._publish(self._encoder.start(stamp, angle))
-        else:
-            self._publish(self._encoder.update(self._estimate, stamp, angle))
+        self._publish(self._follower.follow(stamp, angle))
 
     def _on_clock(self, reading: JointReading) -> None:
         self._detections.ask(float(reading.stamp[0]))

@@ -19,8 +19,8 @@ from std_srvs.srv import SetBool
 
 from handlab_core.environment.stamp_sync import StampSync
 from handlab_core.errors import ResetFailed, StationFault, StationTimeout
-from handlab_core.reset.motor import MotorReset, ResetTick
-from handlab_core.system.validation import OneOf, Text, checked
+from handlab_core.reset.procedure import DONE, ResetProcedure, ResetTick
+from handlab_core.stamp_sync import StampSync
 from handlab_core.tasks import Task
 from handlab_core.types import JointState, ObjectEstimate, Reading
 from handlab_interfaces.action import Reset
@@ -56,13 +56,13 @@ class ResetParams(TaskParams):
 
 
 class ResetNode(Node):
-    """Ticks one `MotorReset` per goal, one control period at a time."""
+    """Ticks one reset procedure per goal, one control period at a time."""
 
     def __init__(self) -> None:
         super().__init__("reset")
         params = read_params(self, ResetParams())
-        task = params.make_task()
-        self._hand, self._fixture, self._period = task.hand, task.fixture, task.period
+        self._task = task = params.make_task()
+        self._hand, self._period = task.hand, task.period
         self._resets = self._failures = 0
         self._hand_commands = cdr_codec.Commands(task.hand.joints)
         self._fixture_commands = cdr_codec.Commands([task.fixture.joint])
@@ -111,15 +111,15 @@ class ResetNode(Node):
             self._send_controllers_home()
             self._place(handle.request.object_angle, result, spinner)
             return
-        procedure = MotorReset(self._hand, self._fixture, handle.request.object_angle)
+        procedure = self._task.make_reset(handle.request.object_angle)
         self._set_torque(topics.FIXTURE_TORQUE, True, spinner)
         try:
             tick = self._drive(handle, procedure, result, spinner)
         except BaseException:
             self._leave(False, spinner)
             raise
-        self._leave(tick.stage == "done", spinner)
-        if tick.stage != "done":
+        self._leave(tick.stage == DONE, spinner)
+        if tick.stage != DONE:
             result.failed_joints = failed = list(procedure.failed_joints)
             names = ", ".join(failed)
             raise ResetFailed(f"gave up after {tick.attempt} attempts; not home: {names}", failed)
@@ -127,7 +127,7 @@ class ResetNode(Node):
     def _drive(
         self,
         handle: ServerGoalHandle,
-        procedure: MotorReset,
+        procedure: ResetProcedure,
         result: Reset.Result,
         spinner: Spinner,
     ) -> ResetTick:
@@ -141,7 +141,7 @@ class ResetNode(Node):
             result.attempts = tick.attempt
             result.duration = float(reading.hand.stamp[0] - began)
             result.stamp = convert.to_stamp(reading.hand.stamp[0])
-            if tick.stage is not stage:
+            if tick.stage != stage:
                 stage = tick.stage
                 self._tell(handle, tick, procedure.elapsed)
             if tick.ended:
