@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from handlab_core.paths import share
+from handlab_core.system.paths import share
 
 FILES = {
     "handlab_core/estimation/halved.py": """
@@ -63,7 +63,7 @@ def brief():
     return replace(valve(), name="brief", steps=6, reset="none")
 """,
     "handlab_learning/algorithms/lazy.py": """
-from handlab_core.validation import checked
+from handlab_core.system.validation import checked
 from handlab_learning.algorithms.algorithm import Method, algorithm
 from handlab_learning.algorithms.npg import Npg, NpgConfig
 
@@ -92,14 +92,14 @@ import sys
 from pathlib import Path
 
 from handlab.graph import GraphConfig
-from handlab.task_kinds import local_sampler
-from handlab.up import BackgroundGraph
-from handlab_core.episode import EpisodePlan
-from handlab_core.suite import find_task
+from handlab.experiments.task_kinds import local_sampler
+from handlab.graph.processes import BackgroundGraph
+from handlab_core.environment.episode import EpisodePlan
+from handlab_core.tasks.adroit import find_task
 from handlab_learning.algorithms import make_algorithm
-from handlab_learning.run_config import RunConfig
-from handlab_nodes.graph_sampler import GraphSampler
-from handlab_nodes.spinner import guest
+from handlab_learning.runs.config import RunConfig
+from handlab_nodes.clients.graph_sampler import GraphSampler
+from handlab_nodes.runtime.event_loop import guest
 
 run = RunConfig("brief", algorithm="lazy", estimator="halved")
 task = run.make_task()

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from handlab.experiments.task_kinds import local_sampler
 from handlab.graph.calibration import calibration_of
 from handlab.graph.config import EMULATED, PERSON, SCRIPT, GraphConfig, build_graph, on_machine
 from handlab.graph.processes import BackgroundGraph
-from handlab.task_kinds import local_sampler
 from handlab_core.environment.episode import EpisodePlan
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.hardware.backend_table import BACKENDS, BackendSpec

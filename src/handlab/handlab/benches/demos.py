@@ -19,10 +19,10 @@ from typing import Any
 from handlab.benches.kept import chosen, kept
 from handlab.benches.result import Result, origin
 from handlab.experiments.parallelism import processes
+from handlab.experiments.task_kinds import local_sampler
 from handlab.reporting.compare import median_or_never
 from handlab.reporting.generated_tables import WAYS
 from handlab.reporting.learning_curves import Curve, ways
-from handlab.task_kinds import local_sampler
 from handlab.teaching.scripted import demonstrate
 from handlab_core.demonstrations.recording import to_episode
 from handlab_core.demonstrations.scripted_teacher import Manner

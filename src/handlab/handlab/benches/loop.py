@@ -12,8 +12,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 
 from handlab.benches.result import Result
 from handlab.emulation.emulated_hands import emulated_graph
+from handlab.experiments.task_kinds import local_sampler
 from handlab.graph.config import GraphConfig
-from handlab.task_kinds import local_sampler
 from handlab_core.environment.episode import EpisodePlan
 from handlab_core.system.scheduling import use_realtime_priority
 from handlab_core.tasks import make_task

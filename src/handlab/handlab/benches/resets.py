@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from handlab.benches.result import Result
-from handlab_core.env import Env
-from handlab_core.policy import GaussianPolicy
+from handlab.experiments import training
+from handlab_core.environment.env import Env
+from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.station import LocalStation
 from handlab_core.reset.motor import MotorReset, Stage
 from handlab_core.reset.procedure import ResetTick
-from handlab_core.station import LocalStation
 from handlab_core.tasks import TASKS, Task, make_task
 from handlab_core.types import Array, Command
 from handlab_learning.runs import checkpoint

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from handlab.task_kinds import kind_of
+from handlab.experiments.task_kinds import kind_of
 from handlab_core.environment.episode import Episode
 from handlab_core.errors import BadDemonstrations
 from handlab_core.system.paths import share

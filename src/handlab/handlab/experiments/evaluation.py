@@ -7,16 +7,17 @@ from typing import Any
 
 from rich.progress import Progress
 
+from handlab.experiments.task_kinds import local_sampler
 from handlab.graph.client import GraphClient
 from handlab.graph.config import GraphConfig
 from handlab.graph.processes import BackgroundGraph
 from handlab.reporting.terminal import console
-from handlab.task_kinds import local_sampler
 from handlab_core.environment.episode import EpisodePlan
 from handlab_core.errors import BadConfig
 from handlab_core.estimation.follower import ENCODER
-from handlab_learning import checkpoint as checkpoints
-from handlab_learning.evaluate import ON_REQUEST, summarize
+from handlab_core.hardware.backend_table import DEFAULT
+from handlab_learning.runs import checkpoint as checkpoints
+from handlab_learning.runs.evaluation import ON_REQUEST, summarize
 
 
 def evaluate(

@@ -9,14 +9,15 @@ import matplotlib
 matplotlib.use("Agg")  # no screen needed
 import matplotlib.pyplot as plt
 
+from handlab.experiments.task_kinds import Simulation, kind_of
 from handlab.reporting.learning_curves import save_figure
-from handlab.task_kinds import Simulation, kind_of
 from handlab_core.environment.episode import Episode, EpisodePlan
 from handlab_core.errors import BadConfig
 from handlab_core.estimation.follower import ENCODER
-from handlab_core.variation import QUANTITIES, Variation
-from handlab_learning import checkpoint as checkpoints
-from handlab_learning.evaluate import ON_REQUEST, rate_text, summarize
+from handlab_core.hardware.backend_table import DEFAULT
+from handlab_core.tasks.variation import QUANTITIES, Variation
+from handlab_learning.runs import checkpoint as checkpoints
+from handlab_learning.runs.evaluation import ON_REQUEST, rate_text, summarize
 
 GREEN, BLUE, GREY = "#2f9e58", "#2b6cb0", "#9aa5b1"
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from handlab.experiments.demonstrations import demonstrations_of
+from handlab.experiments.task_kinds import local_sampler
 from handlab.graph.client import GraphClient
 from handlab.graph.config import GraphConfig, on_machine
 from handlab.graph.processes import BackgroundGraph
 from handlab.reporting.progress import TrainingDisplay
-from handlab.task_kinds import local_sampler
 from handlab_core.hardware.backend_table import backend_spec
 from handlab_core.tasks.variation import parse_variations
 from handlab_data.bag_folder import check_bag_folder

@@ -14,10 +14,10 @@ from handlab.reporting.terminal import show
 from handlab_core.errors import HandlabError, StationFault
 from handlab_interfaces.action import Evaluate, RecordDemonstration, ReplayDemonstration, Train
 from handlab_interfaces.srv import TellDemonstration
-from handlab_learning.evaluate import ON_REQUEST
-from handlab_learning.run_folder import RunFolder
-from handlab_nodes import topics
-from handlab_nodes.spinner import POLL, guest
+from handlab_learning.runs.directory import RunFolder
+from handlab_learning.runs.evaluation import ON_REQUEST
+from handlab_nodes.messages import topics
+from handlab_nodes.runtime.event_loop import POLL, guest
 
 Row = dict[str, Any]
 

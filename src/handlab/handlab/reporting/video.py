@@ -78,7 +78,7 @@ def _encode(scratch: Path, frames: list[NDArray[np.uint8]], rate: float) -> None
 
 def main() -> None:
     """Run episodes of a checkpoint's policy and film them: CHECKPOINT OUTPUT SEED."""
-    from handlab.task_kinds import kind_of
+    from handlab.experiments.task_kinds import kind_of
     from handlab_learning.runs import checkpoint
 
     source, output, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])

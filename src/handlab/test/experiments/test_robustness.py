@@ -8,8 +8,8 @@ import pytest
 
 from handlab.benches import estimators
 from handlab.experiments import evaluation, robustness, training
+from handlab.experiments.task_kinds import local_sampler
 from handlab.graph.config import GraphConfig, build_graph
-from handlab.task_kinds import local_sampler
 from handlab_core.environment.episode import EpisodePlan
 from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.errors import BadConfig, UnknownName

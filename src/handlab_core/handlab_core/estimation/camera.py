@@ -20,9 +20,9 @@ from handlab_core.estimation.detection import (
     is_pose,
 )
 from handlab_core.estimation.follower import ESTIMATORS, EstimatorSpec
+from handlab_core.estimation.quaternions import dot
 from handlab_core.estimation.simulated_camera import SimulatedCamera
-from handlab_core.fixtures import Fixture
-from handlab_core.quaternions import dot
+from handlab_core.objects.fixture import Fixture
 
 
 @dataclass(frozen=True)

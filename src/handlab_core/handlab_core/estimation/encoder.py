@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from handlab_core.estimation.angle import TURN, AngleEstimate, correct, predict, wrapped
 from handlab_core.estimation.follower import ESTIMATORS, EstimatorSpec
-from handlab_core.fixtures import Fixture
+from handlab_core.objects.fixture import Fixture
 
 
 @dataclass(frozen=True)

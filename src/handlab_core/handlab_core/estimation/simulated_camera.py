@@ -10,7 +10,7 @@ import numpy as np
 
 from handlab_core.errors import BadConfig
 from handlab_core.estimation.detection import ORIENTATION_NOISE, POSITION_NOISE, AxisView, Detection
-from handlab_core.quaternions import Vector, about, from_rotation_vector, multiply
+from handlab_core.estimation.quaternions import Vector, about, from_rotation_vector, multiply
 from handlab_core.types import NS_PER_S
 
 

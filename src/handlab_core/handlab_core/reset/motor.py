@@ -23,6 +23,7 @@ import numpy as np
 
 from handlab_core.errors import BadConfig
 from handlab_core.hands import Hand
+from handlab_core.objects.fixture import Fixture
 from handlab_core.reset.procedure import RESETS, BuildReset, ResetTick
 from handlab_core.types import Array, Command, Reading
 

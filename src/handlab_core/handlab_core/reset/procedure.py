@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from handlab_core.fixtures import Fixture
 from handlab_core.hands import Hand
+from handlab_core.objects.fixture import Fixture
 from handlab_core.registry import Registry
 from handlab_core.types import Command, Reading
 

@@ -24,7 +24,7 @@ class LearnableTask(Protocol):
 
     @property
     def kind(self) -> str:
-        """Name of the kind of task in `handlab.task_kinds`, which runs it."""
+        """Name of the kind of task in `handlab.experiments.task_kinds`, which runs it."""
         ...
 
     @property

@@ -11,6 +11,7 @@ from handlab_core.hands import Hand, make_hand
 from handlab_core.objects.fixture import FIXTURES, Fixture
 from handlab_core.registry import Registry
 from handlab_core.reset.procedure import MOTOR, RESETS, ResetProcedure
+from handlab_core.rewards.goal import Aim, ObjectAim
 from handlab_core.rewards.reward import RewardComputer, Term
 from handlab_core.tasks.criteria import Criterion, LastFifth, MeanOfLastFifth
 from handlab_core.tasks.sizes import Spaces

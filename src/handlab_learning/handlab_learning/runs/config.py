@@ -8,11 +8,13 @@ from pydantic import Field
 
 from handlab_core.errors import BadConfig, UnknownName, shown
 from handlab_core.estimation.follower import ENCODER, check_estimator
-from handlab_core.files import parse_json, parse_yaml
-from handlab_core.suite import find_task
+from handlab_core.hardware.backend_table import BACKENDS as HARDWARE
+from handlab_core.hardware.backend_table import DEFAULT
+from handlab_core.system.files import parse_json, parse_yaml
+from handlab_core.system.validation import Count, Fraction, Positive, Seed, Text, build, checked
+from handlab_core.tasks.adroit import find_task
 from handlab_core.tasks.learnable import LearnableTask
-from handlab_core.validation import Count, Fraction, Positive, Seed, Text, build, checked
-from handlab_core.variation import check_variations, parse_variations
+from handlab_core.tasks.variation import check_variations, parse_variations
 from handlab_learning.algorithms import ALGORITHMS
 from handlab_learning.algorithms.algorithm import known_algorithm
 

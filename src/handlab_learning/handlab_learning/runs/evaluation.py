@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from handlab_core.episode import Episode, EpisodePlan
+from handlab_core.environment.episode import Episode, EpisodePlan
+from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.errors import BadConfig
-from handlab_core.policy import GaussianPolicy
-from handlab_learning.sampler import Sampler
+from handlab_learning.runs.sampler import Sampler
 
 # Where the episode numbers of evaluations begin, so that none repeats an episode that was learned
 # from, or one that decided when to stop.

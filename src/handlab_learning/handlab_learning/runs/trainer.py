@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from handlab_core.episode import Episode, EpisodePlan
+from handlab_core.environment.episode import Episode, EpisodePlan
 from handlab_learning.algorithms import make_algorithm
-from handlab_learning.runs import checkpoint
 from handlab_learning.runs.checkpoint import BEST, LAST
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
@@ -25,13 +24,11 @@ from handlab_learning.runs.evaluation import (
     Evaluator,
     summarize,
 )
-from handlab_learning.final_selection import Finalist, choose, finalists
-from handlab_learning.progress import Progress
-from handlab_learning.run_config import RunConfig
-from handlab_learning.run_folder import RunFolder
-from handlab_learning.run_writer import Metrics, RunWriter
-from handlab_learning.sampler import Sampler
-from handlab_learning.soundness import Sieve
+from handlab_learning.runs.final_selection import Finalist, choose, finalists
+from handlab_learning.runs.progress import Progress
+from handlab_learning.runs.sampler import Sampler
+from handlab_learning.runs.soundness import Sieve
+from handlab_learning.runs.writer import Metrics, RunWriter
 
 
 class Trainer:

@@ -183,7 +183,7 @@ def test_a_file_that_cannot_grow_is_named_and_the_run_goes_on_later(done, tmp_pa
             Trainer(CONFIG, sampler).run(folder)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert not [p for p in folder.path.rglob(".*") if p.name != run_folder.LOCK]
+    assert not [p for p in folder.path.rglob(".*") if p.name != directory.LOCK]
     Trainer(CONFIG, sampler).run(folder, resume=True)
     assert rows_of(folder) == rows_of(done)
 

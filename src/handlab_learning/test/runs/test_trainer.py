@@ -12,12 +12,12 @@ import yaml
 from handlab_core.environment.episode import Outcome
 from handlab_core.errors import BadConfig, BadRun, LayoutMismatch, UnknownName
 from handlab_core.tasks import make_task
-from handlab_learning import checkpoint, evaluate
-from handlab_learning.progress import Progress, Streak
-from handlab_learning.run_config import RunConfig, config_of, parse_settings
-from handlab_learning.run_folder import RunFolder
-from handlab_learning.run_writer import RunWriter
-from handlab_learning.trainer import Trainer
+from handlab_learning.runs import checkpoint, evaluation
+from handlab_learning.runs.config import RunConfig, config_of, parse_settings
+from handlab_learning.runs.directory import RunFolder
+from handlab_learning.runs.progress import Progress, Streak
+from handlab_learning.runs.trainer import Trainer
+from handlab_learning.runs.writer import RunWriter
 
 SMALL = {"hidden": [6], "episodes_per_iteration": 3, "baseline.hidden": [8]}
 
@@ -161,7 +161,7 @@ def test_worlds_of_its_own_run_the_first_evaluation(tmp_path, episodes_of, confi
     folder = RunFolder.create(tmp_path, config, datetime(2026, 1, 2))
     one, other = (Sampler(episodes_of, config.make_task()) for _ in range(2))
     Trainer(config, one, first_sampler=other).run(folder)
-    first = range(evaluate.DURING_TRAINING, evaluate.DURING_TRAINING + 4)
+    first = range(evaluation.DURING_TRAINING, evaluation.DURING_TRAINING + 4)
     assert [number for asked in other.asked for number in asked] == list(first)
     assert one.asked[0] == [0, 1, 2]
 
@@ -444,4 +444,4 @@ def test_rates_come_with_their_interval(lost_run):
 
 def test_nothing_is_said_of_no_episodes():
     with pytest.raises(BadConfig, match="at least 1 episode"):
-        evaluate.summarize([])
+        evaluation.summarize([])

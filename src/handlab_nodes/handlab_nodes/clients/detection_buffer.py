@@ -14,9 +14,9 @@ from handlab_core.errors import BadConfig
 from handlab_core.estimation.angle import AngleEstimate
 from handlab_core.estimation.detection import AxisView, Detection
 from handlab_core.estimation.follower import DetectionFilter
-from handlab_core.fixtures import Fixture
-from handlab_nodes import convert, qos, topics
-from handlab_nodes.inbox import Inbox
+from handlab_core.objects.fixture import Fixture
+from handlab_nodes.messages import convert, qos, topics
+from handlab_nodes.runtime.inbox import Inbox
 
 REMEMBERED = 100
 """Questions and detections kept for later; far more than come between two answers."""

@@ -11,14 +11,15 @@ from sensor_msgs.msg import JointState
 
 from handlab_core.estimation.angle import AngleEstimate
 from handlab_core.estimation.follower import ENCODER, ESTIMATORS
+from handlab_core.system.validation import Number, OneOf, Text, checked
 from handlab_core.types import JointState as JointReading
 from handlab_interfaces.msg import ObjectState
-from handlab_nodes import codec, qos, topics
-from handlab_nodes.detections import Detections, axis_view
-from handlab_nodes.diagnostics import OK, WARN, Diagnostics
-from handlab_nodes.inbox import Inbox
-from handlab_nodes.params import PaceName, TaskParams, read_params
-from handlab_nodes.spinner import run
+from handlab_nodes.clients.detection_buffer import Detections, axis_view
+from handlab_nodes.messages import cdr_codec, qos, topics
+from handlab_nodes.runtime.diagnostics import OK, WARN, Diagnostics
+from handlab_nodes.runtime.event_loop import run
+from handlab_nodes.runtime.inbox import Inbox
+from handlab_nodes.runtime.parameters import PaceName, TaskParams, read_params
 
 
 @checked
@@ -61,7 +62,7 @@ class EstimatorNode(Node):
             estimator = spec.detection_filter(view)
             self._detections = Detections(self, estimator, params.pace, self._publish)
             on_state = self._on_clock
-        read = codec.JointStates([task.fixture.joint]).unpack
+        read = cdr_codec.JointStates([task.fixture.joint]).unpack
         Inbox.of(self).subscribe(JointState, topics.FIXTURE_STATES, read, on_state, qos.STREAM)
         self._diagnostics = Diagnostics(self)
 

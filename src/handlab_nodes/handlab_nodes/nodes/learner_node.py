@@ -15,17 +15,19 @@ from handlab_core.environment.episode import Episode, EpisodePlan
 from handlab_core.errors import StationFault
 from handlab_core.system.validation import Flag, checked
 from handlab_interfaces.action import Evaluate, Train
-from handlab_learning import adam, checkpoint
-from handlab_learning.evaluate import summarize
-from handlab_learning.run_config import config_of
-from handlab_learning.run_folder import RunFolder
-from handlab_learning.trainer import Trainer
-from handlab_nodes import goal_checks, topics
-from handlab_nodes.asking import Worker
-from handlab_nodes.diagnostics import OK, Diagnostics
-from handlab_nodes.graph_sampler import GraphSampler
-from handlab_nodes.params import TaskParams, read_params
-from handlab_nodes.spinner import Spinner, run
+from handlab_learning.models import optimizer_state
+from handlab_learning.runs import checkpoint
+from handlab_learning.runs.config import config_of
+from handlab_learning.runs.directory import RunFolder
+from handlab_learning.runs.evaluation import summarize
+from handlab_learning.runs.trainer import Trainer
+from handlab_nodes.clients.graph_sampler import GraphSampler
+from handlab_nodes.messages import topics
+from handlab_nodes.runtime import goal_checks
+from handlab_nodes.runtime.actions import Worker
+from handlab_nodes.runtime.diagnostics import OK, Diagnostics
+from handlab_nodes.runtime.event_loop import Spinner, run
+from handlab_nodes.runtime.parameters import TaskParams, read_params
 
 LOOKS = 20
 """Events that are handled between two iterations, more than a second of computing leaves."""

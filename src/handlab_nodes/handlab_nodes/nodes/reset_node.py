@@ -20,7 +20,7 @@ from std_srvs.srv import SetBool
 from handlab_core.environment.stamp_sync import StampSync
 from handlab_core.errors import ResetFailed, StationFault, StationTimeout
 from handlab_core.reset.procedure import DONE, ResetProcedure, ResetTick
-from handlab_core.stamp_sync import StampSync
+from handlab_core.system.validation import OneOf, Text, checked
 from handlab_core.tasks import Task
 from handlab_core.types import JointState, ObjectEstimate, Reading
 from handlab_interfaces.action import Reset

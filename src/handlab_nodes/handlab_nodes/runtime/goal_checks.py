@@ -63,8 +63,8 @@ def evaluate(goal: Any) -> None:
 
 def train(task: Task) -> Callable[[Any], None]:
     """Return a check of Train goals for the graph of a task."""
-    from handlab_learning.run_config import config_of  # only the learner has torch
-    from handlab_learning.run_folder import RunFolder
+    from handlab_learning.runs.config import config_of  # only the learner has torch
+    from handlab_learning.runs.directory import RunFolder
 
     def check(goal: Any) -> None:
         if not goal.run_dir or not Path(goal.run_dir).is_absolute() or not _exists(goal.run_dir):

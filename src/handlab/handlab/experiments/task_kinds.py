@@ -21,7 +21,7 @@ from handlab_core.tasks.variation import Variation, object_of, of_object, vary_t
 from handlab_learning.runs.sampler import Sampler
 
 if TYPE_CHECKING:
-    from handlab.filming import Film
+    from handlab.reporting.filming import Film
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class StationTasks:
 
     def film(self, task: Task, policy: GaussianPolicy, seed: int) -> "Film":
         """See `TaskKind.film`."""
-        from handlab.filming import film_station
+        from handlab.reporting.filming import film_station
 
         return film_station(task, policy, seed)
 
@@ -127,7 +127,7 @@ class AdroitTasks:
 
     def film(self, task: SuiteTask, policy: GaussianPolicy, seed: int) -> "Film":
         """See `TaskKind.film`."""
-        from handlab.filming import film_adroit
+        from handlab.reporting.filming import film_adroit
 
         return film_adroit(task, policy, seed)
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from handlab_core.validation import Index, NotNegative, checked
+from handlab_core.system.validation import Index, NotNegative, checked
 
 
 @checked

@@ -8,15 +8,15 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
+from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.errors import BadRun
-from handlab_core.files import writing
-from handlab_core.policy import GaussianPolicy
+from handlab_core.system.files import writing
+from handlab_core.system.validation import build
 from handlab_core.tasks.learnable import LearnableTask
-from handlab_core.validation import build
-from handlab_learning import checkpoint
 from handlab_learning.algorithms.algorithm import Algorithm
-from handlab_learning.progress import Progress
-from handlab_learning.run_folder import RunFolder
+from handlab_learning.runs import checkpoint
+from handlab_learning.runs.directory import RunFolder
+from handlab_learning.runs.progress import Progress
 
 Metrics = dict[str, Any]
 """One row of metrics, or a part of one."""

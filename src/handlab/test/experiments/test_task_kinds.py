@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from handlab.experiments.demonstrations import source
-from handlab.task_kinds import KINDS, Simulation, kind_of
+from handlab.experiments.task_kinds import KINDS, Simulation, kind_of
 from handlab_core.environment.episode import EpisodePlan
 from handlab_core.system.paths import share
 from handlab_core.tasks import TASKS

@@ -7,9 +7,9 @@ none of them was chosen. The winner is evaluated on other episodes again.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from handlab_core.policy import GaussianPolicy
-from handlab_learning.checkpoint import BEST
-from handlab_learning.evaluate import BETWEEN_POLICIES, RATES, Evaluator, failures, summarize
+from handlab_core.environment.policy import GaussianPolicy
+from handlab_learning.runs.checkpoint import BEST
+from handlab_learning.runs.evaluation import BETWEEN_POLICIES, RATES, Evaluator, failures, summarize
 
 
 @dataclass(frozen=True)
