@@ -91,11 +91,10 @@ import json
 import sys
 from pathlib import Path
 
-from handlab.graph import GraphConfig
+from handlab.graph.config import GraphConfig
 from handlab.experiments.task_kinds import local_sampler
 from handlab.graph.processes import BackgroundGraph
 from handlab_core.environment.episode import EpisodePlan
-from handlab_core.tasks.adroit import find_task
 from handlab_learning.algorithms import make_algorithm
 from handlab_learning.runs.config import RunConfig
 from handlab_nodes.clients.graph_sampler import GraphSampler
