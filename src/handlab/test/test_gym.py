@@ -372,8 +372,8 @@ def test_a_machine_without_a_screen_draws_or_says_why_not(value, said):
 
 def test_only_what_is_no_way_to_draw_is_refused(monkeypatch):
     for value, expected in (
-        ("", offscreen.BACKENDS),
-        ("on", offscreen.BACKENDS),
+        ("", offscreen.GL_BACKENDS),
+        ("on", offscreen.GL_BACKENDS),
         ("EGL ", ("egl",)),
     ):
         monkeypatch.setenv("MUJOCO_GL", value)

@@ -1,6 +1,6 @@
-"""Measure the servos' zeros while somebody, or a jig, holds every joint at zero.
+"""Zero calibration: measure servo angles while a person or a jig holds all joints at zero.
 
-The result is a file beside the station file, written once, and by nothing else.
+Only this module writes the calibration file, which lies beside the station file.
 """
 
 import math
@@ -17,8 +17,9 @@ from handlab_hardware.dynamixel.registers import RAD_PER_TICK, TICKS_PER_TURN
 from handlab_hardware.station_file import DynamixelSection, StationFile, is_emulated
 
 FAR = math.radians(20.0)
-"""rad, from the nominal zero: more than play and a hand that is not held still can explain. It is
-another pose, a horn was mounted with an offset, or an id belongs to another joint."""
+"""rad; largest deviation from the nominal zero that play and an unsteady hold explain; chosen.
+
+A larger deviation means another pose, a horn mounted with an offset, or an exchanged id."""
 
 HEAD = """\
 # Zeros of the servos, measured with every joint held at zero: the servo's angle [rad].
@@ -27,11 +28,14 @@ HEAD = """\
 
 
 def measure_zeros(section: DynamixelSection, allow_far: bool = False) -> dict[str, float]:
-    """Read where the servos are, with their torque off: joint to angle [rad], within one turn.
+    """Turn torque off and read the servo angles.
 
     Args:
-        section: the servos, with their nominal zeros.
-        allow_far: take zeros that are more than FAR from the nominal ones.
+        section: servos with their nominal zeros.
+        allow_far: accept zeros that deviate by more than FAR from the nominal ones.
+
+    Returns:
+        Joint name to servo angle, rad, within one turn.
 
     Raises:
         StationFault: the port cannot be opened, or servos are silent or far off; lists all.
@@ -61,10 +65,10 @@ def measure_zeros(section: DynamixelSection, allow_far: bool = False) -> dict[st
 
 
 def write_calibration(path: Path, zeros: Mapping[str, float], overwrite: bool = False) -> None:
-    """Write a calibration file in one step.
+    """Write a calibration file atomically.
 
     Raises:
-        BadConfig: there is one, and it shall not be overwritten.
+        BadConfig: the file exists and `overwrite` is false.
     """
     if path.exists() and not overwrite:
         raise BadConfig(f"{path} exists; delete it, or allow it to be overwritten")
@@ -76,22 +80,22 @@ def calibrate(station: StationFile, overwrite: bool = False, allow_far: bool = F
     """Measure the zeros of a station's servos and write its calibration file.
 
     Args:
-        station: loaded with its nominal zeros, `load_station(path, nominal=True)`.
-        overwrite: replace a calibration that is there.
-        allow_far: take zeros that are more than FAR from the nominal ones.
+        station: station with its nominal zeros, `load_station(path, nominal=True)`.
+        overwrite: replace an existing calibration file.
+        allow_far: accept zeros that deviate by more than FAR from the nominal ones.
 
     Returns:
-        The path of the calibration.
+        Path of the calibration file.
 
     Raises:
-        BadConfig: the station names no calibration file, or it exists.
+        BadConfig: the station names no calibration file, or the file exists.
         StationFault: see `measure_zeros`.
     """
     section = station.dynamixel
     if section is not None and section.calibration is None and is_emulated(section.port):
         raise BadConfig(
-            f"{section.port} is an emulated hand, whose calibration is kept beside the link that "
-            "is its port: start the emulator with such a name, and give it to the driver"
+            f"{section.port} is an emulated hand without a link: start the emulator with a link, "
+            "and name the link as the driver's port; the calibration is kept beside the link"
         )
     if section is None or section.calibration is None or section.calibrated:
         raise BadConfig(

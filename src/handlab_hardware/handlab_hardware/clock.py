@@ -1,4 +1,4 @@
-"""The stamps of hardware: the time of day, on a clock that never jumps."""
+"""Clock of hardware stamps: the time of day, counted by a monotonic clock."""
 
 import time
 from collections.abc import Callable
@@ -6,17 +6,17 @@ from collections.abc import Callable
 from handlab_core.types import NS_PER_S
 
 COMPARISONS = 5
-"""Between two readings a busy machine may do something else for long; the quickest is taken."""
+"""Number of comparisons of both clocks; the quickest counts, since a busy machine delays some."""
 
 
 def time_of_day() -> Callable[[], float]:
-    """Make a clock [s] that begins at the time of day and is not moved when that is set."""
+    """Return a clock, s, that starts at the time of day and ignores later changes to it."""
     since_boot = min(_compare() for _ in range(COMPARISONS))[1]
     return lambda: since_boot + time.monotonic()
 
 
 def _compare() -> tuple[float, float]:
-    """How long [s] it took to read both clocks, and by how much [s] the time of day is ahead."""
+    """Return the duration of a comparison, s, and the lead of the time of day, s."""
     before = time.monotonic()
     now = time.time()
     after = time.monotonic()
@@ -24,5 +24,5 @@ def _compare() -> tuple[float, float]:
 
 
 def whole_ns(seconds: float) -> float:
-    """Round a time [s] to a whole number of nanoseconds, as readings carry it."""
+    """Round a time, s, to a whole number of nanoseconds, the resolution of stamps."""
     return round(seconds * NS_PER_S) / NS_PER_S

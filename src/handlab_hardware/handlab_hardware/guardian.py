@@ -1,19 +1,19 @@
-"""Lets a hand go when the process that drives it dies or stands still.
+"""Guardian: a second process that turns the motors off when the driver dies or stands still.
 
-Motors whose host falls silent may go on holding: a Dynamixel servo stops by its own bus watchdog,
-but keeps its torque (e-manual, Bus Watchdog). So while a hand is engaged, a second process listens
-to its driver on a pipe.
+Motors may keep their torque when the host falls silent. The bus watchdog of a Dynamixel servo stops
+the motion but keeps the torque (e-manual, Bus Watchdog). While a hand is engaged, the guardian
+therefore listens to the driver on a pipe.
 
-| on the pipe                          | what the guardian does                                 |
+| on the pipe                          | action of the guardian                                 |
 |--------------------------------------|--------------------------------------------------------|
-| a beat                               | waits for the next                                     |
-| no beat for LATE                     | lets the hand go, and waits for the driver to wake     |
-| a question: the driver was away      | stops letting go, and answers whether it has           |
-| a farewell                           | ends: the motors are released, or another driver's     |
-| the end of the pipe, by the kernel   | lets the hand go and ends: the driver is dead          |
+| a heartbeat                          | wait for the next one                                  |
+| no heartbeat for LATE                | turn the motors off until the driver speaks            |
+| a question: the driver stood still   | stop turning off, and answer whether it happened       |
+| a farewell                           | exit: the motors are released, or another driver's     |
+| end of file, from the kernel         | turn the motors off and exit: the driver is dead       |
 
-The driver asks before it touches the bus again, so that the two never write at the same time. The
-guardian cannot help where the computer itself dies.
+The driver asks before it uses the bus again, so that both never write at the same time. A guardian
+does not protect against the death of the computer.
 """
 
 import contextlib
@@ -28,33 +28,35 @@ from importlib import import_module
 
 BEAT, QUESTION, FAREWELL = b".", b"?", b"q"
 LET_GO, KEPT = b"y", b"n"
-"""The answers to a question."""
+"""Answers to a question."""
 
 BEAT_PERIOD = 0.1
-"""Seconds between beats at most as often as this."""
+"""s; shortest time between two heartbeats."""
 
 LATE = 1.0
-"""Seconds without a beat, after which the hand is let go. Longer than the pauses of a driver on a
-busy computer, short enough that the hand is limp two seconds after the last command."""
+"""s; timeout after which a driver without heartbeat counts as stalled.
+
+The timeout exceeds the pauses of a driver on a busy computer. The hand is limp two seconds after
+the last command."""
 
 AWAY = LATE / 2
-"""Seconds; a driver that finds this gap between its beats asks whether the hand was let go."""
+"""s; gap between heartbeats after which the driver asks whether the motors were turned off."""
 
 ANSWER_TIMEOUT = 0.5
-"""Seconds; a guardian that does not answer in this time is replaced."""
+"""s; a guardian that does not answer within this time is replaced."""
 
 REPEATS, GAP = 5, 0.05
-"""Letting go is not confirmed, so it is repeated; seconds between."""
+"""Number of repetitions of an unconfirmed turn-off, and the time between them, s."""
 
 
 class Guardian:
-    """Watches over one hand for as long as this process lives.
+    """Guardian process of one hand, seen from its driver.
 
     Args:
-        let_go: `module:function` that turns the motors off, called with the arguments below in the
-            guardian's process; may raise OSError.
-        arguments: of that function, as text; the first names the bus.
-        clock: s, monotonic.
+        let_go: `module:function` that turns the motors off. The guardian's process calls it with
+            the arguments below. It may raise OSError.
+        arguments: arguments of that function, as text; the first names the bus.
+        clock: monotonic clock, s.
     """
 
     def __init__(
@@ -64,15 +66,17 @@ class Guardian:
         self._clock = clock
         self._last = clock()
         self.replaced = 0
-        """Number of guardians that died or did not answer, and were replaced."""
+        """Number of guardian processes that were replaced because they did not answer."""
         self._start()
 
     def beat(self) -> bool:
-        """Show that the driver lives; call it before each cycle on the bus.
+        """Send a heartbeat; call this method before each cycle on the bus.
+
+        After a gap between heartbeats this method waits for the guardian's answer. The guardian
+        does not use the bus after its answer.
 
         Returns:
-            Whether the guardian has let the hand go since the last call. After a gap in the beats
-            this waits for the guardian's answer, and then it touches the bus no more.
+            Whether the guardian has turned the motors off since the last call.
         """
         now = self._clock()
         gap = now - self._last
@@ -85,19 +89,19 @@ class Guardian:
                 return False
             self._say(QUESTION)
             return self._answer() != KEPT
-        except OSError:  # it is dead, or has not read for hours
+        except OSError:  # the guardian is dead, or its pipe is full
             self._replace()
             return gap >= AWAY
 
     def dismiss(self) -> None:
-        """End the guardian: the motors are released, or another driver's. Twice is harmless."""
+        """End the guardian without turning the motors off. A second call has no effect."""
         if self._process.returncode is None:
             with contextlib.suppress(OSError):
                 self._say(FAREWELL)
             self._shut()
 
     def _start(self) -> None:
-        # A session of its own: what ends the driver's whole group must not end the guardian.
+        # A session of its own: a signal to the driver's process group must not end the guardian.
         self._process = subprocess.Popen(
             self._words,
             stdin=subprocess.PIPE,
@@ -115,7 +119,7 @@ class Guardian:
         os.write(self._to, word)
 
     def _answer(self) -> bytes:
-        """Return the answer to a question; OSError if none comes."""
+        """Return the answer to a question; raise OSError if none arrives."""
         if not select.select([self._from], [], [], ANSWER_TIMEOUT)[0]:
             raise TimeoutError
         if not (word := os.read(self._from, 1)):
@@ -138,7 +142,7 @@ class Guardian:
 def main(let_go: str, *arguments: str) -> int:
     """Listen to the driver until it ends; return the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # it ends with the driver, not before
+        signal.signal(number, signal.SIG_IGN)  # the guardian outlives the driver
     module, _, name = let_go.partition(":")
     release: Callable[..., None] = getattr(import_module(module), name)
     heard, released = False, False
@@ -159,12 +163,12 @@ def main(let_go: str, *arguments: str) -> int:
 
 
 def _speaks(timeout: float | None) -> bool:
-    """Wait until the driver says something, or the pipe ends."""
+    """Wait for a message or the end of the pipe; return whether one of them came in time."""
     return bool(select.select([sys.stdin.fileno()], [], [], timeout)[0])
 
 
 def _let_go(release: Callable[..., None], arguments: tuple[str, ...], why: str) -> int:
-    """Turn the motors off, again and again until the driver speaks; return the exit code."""
+    """Turn the motors off REPEATS times or until the driver speaks; return the exit code."""
     failure = ""
     for _ in range(REPEATS):
         try:

@@ -1,14 +1,14 @@
-"""The facts of one machine, from a YAML file: which servo moves which joint, on which port.
+"""Station file: the facts of one machine, in YAML: which servo moves which joint, on which port.
 
-| key                     | what                                                               |
+| key                     | value                                                              |
 |-------------------------|--------------------------------------------------------------------|
-| hand, fixture           | names, as in `handlab_core`                                        |
-| dynamixel.port, .baud   | of the adapter                                                     |
+| hand, fixture           | names, as in `handlab_core`; a station without object: `bare`      |
+| dynamixel.port, .baud   | serial port of the adapter, and its speed in bits per second       |
 | dynamixel.mode          | position, or current_based_position (which limits the torque)      |
-| dynamixel.calibration   | optional: file beside this one with measured zeros; need not exist |
+| dynamixel.calibration   | optional: file beside this one with measured zeros; may be missing |
 |                         | (an emulated hand has a file of its own, see `own_calibration`)    |
 | dynamixel.servos        | joint to {id, model, zero [rad], direction, 1 or -1}               |
-| allegro                 | for the Allegro's own class                                        |
+| allegro                 | fields of `AllegroConfig`                                          |
 
 The servos are those of the hand, of the fixture, or of both.
 """
@@ -36,20 +36,23 @@ Mode = Literal["position", "current_based_position"]
 """Operating mode of all servos."""
 MODES: tuple[Mode, ...] = get_args(Mode)
 POSITION, CURRENT_BASED_POSITION = MODES
-DEFAULT_BAUD = 1_000_000  # of the claw; ROBEL's servos are set to it
-MAX_ID = 252  # Protocol 2.0
+DEFAULT_BAUD = 1_000_000
+"""bit/s; speed of the claw's servos, as ROBEL sets them."""
+MAX_ID = 252
+"""Largest id of a servo; Protocol 2.0."""
 OWN_CALIBRATION = ".calibration.yaml"
-"""Behind the name of an emulated hand's port: the name of its calibration file."""
-MAX_BAUD = 4_500_000  # XM430 e-manual, control table, Baud Rate
+"""Suffix that turns the port of an emulated hand into the name of its calibration file."""
+MAX_BAUD = 4_500_000
+"""bit/s; fastest speed of a servo; XM430 e-manual, control table, Baud Rate."""
 
 
 Zero = Annotated[Number, Field(ge=-4 * math.pi, le=4 * math.pi)]
-"""rad; angle of a servo where its joint is at zero, at most two turns from the encoder's."""
+"""rad; servo angle at the joint's zero, at most two turns from the encoder's zero."""
 
 
 @checked
 class _ServoFacts:
-    """What the file gives for one servo."""
+    """Entry of one servo in the file."""
 
     id: Annotated[Index, Field(le=MAX_ID)]
     model: Name
@@ -59,7 +62,7 @@ class _ServoFacts:
 
 @checked
 class _DynamixelFacts:
-    """What the file gives for one adapter."""
+    """Section `dynamixel` of the file."""
 
     port: Name
     servos: dict[Name, _ServoFacts]
@@ -70,7 +73,7 @@ class _DynamixelFacts:
 
 @checked
 class _StationFacts:
-    """What the file gives; the names of a station's parts are checked later."""
+    """Content of the file; joints and servo models are checked later."""
 
     hand: Name
     fixture: Name
@@ -78,7 +81,7 @@ class _StationFacts:
     allegro: dict[Name, Any] | None = None
 
     def __post_init__(self) -> None:
-        """Check the section of another hand, and the names."""
+        """Check the names and the section `allegro`."""
         make_hand(self.hand)
         FIXTURES.make(self.fixture)
         if self.allegro is not None:
@@ -87,7 +90,7 @@ class _StationFacts:
 
 @checked
 class _Calibration:
-    """What a calibration file gives."""
+    """Content of a calibration file."""
 
     zeros: dict[Name, Zero]
 
@@ -99,7 +102,7 @@ class Servo:
     joint: str
     id: int
     model: ServoModel
-    zero: float  # rad, angle of the servo where the joint is at zero
+    zero: float  # rad; servo angle at the joint's zero
     direction: int = 1  # 1 or -1
 
     def __str__(self) -> str:
@@ -108,7 +111,7 @@ class Servo:
 
 @dataclass(frozen=True, slots=True)
 class DynamixelSection:
-    """The servos on one adapter."""
+    """Servos on one serial adapter."""
 
     port: str
     servos: tuple[Servo, ...]
@@ -116,12 +119,12 @@ class DynamixelSection:
     mode: str = POSITION
     calibration: Path | None = None
     calibrated: bool = False
-    """The zeros come from the calibration file."""
+    """Whether the zeros come from the calibration file."""
 
 
 @dataclass(frozen=True, slots=True)
 class StationFile:
-    """The facts of one machine."""
+    """Facts of one machine."""
 
     path: Path
     hand: str
@@ -131,38 +134,37 @@ class StationFile:
 
 
 def station_path(name: str) -> Path:
-    """Path of a station that comes with handlab, `config/hands/<name>.yaml`."""
+    """Return the path of a station file of handlab, `config/hands/<name>.yaml`."""
     return share() / "config" / "hands" / f"{name}.yaml"
 
 
 def is_emulated(port: str) -> bool:
-    """Return whether a serial port is a pseudo-terminal, as those of emulated servos are."""
+    """Return whether a serial port is a pseudo-terminal, as the ports of emulated servos are."""
     return os.path.realpath(port).startswith("/dev/pts/")
 
 
 def own_calibration(port: str) -> Path | None:
-    """Return the calibration file of an emulated hand: beside the link that is its port.
+    """Return the calibration file of an emulated hand, which lies beside the link to its port.
 
-    None without a link: the name of a pseudo-terminal is given to another one later.
+    Return None without a link: the kernel reuses the names of pseudo-terminals.
     """
     path = Path(port)
     return path.with_name(path.name + OWN_CALIBRATION) if path.is_symlink() else None
 
 
 def load_station(path: Path | str, nominal: bool = False, port: str = "") -> StationFile:
-    """Read a station file, and its calibration if there is one.
+    """Read a station file, and its calibration file if that exists.
 
-    An emulated hand has a calibration of its own, so that neither it nor the real one is taken for
-    the other.
+    An emulated hand has a calibration file of its own and never uses the real hand's.
 
     Args:
-        path: of the file.
-        nominal: leave the calibration aside.
-        port: in the place of the file's; empty: that one.
+        path: path of the station file.
+        nominal: ignore the calibration file.
+        port: port that replaces the file's; empty: use the file's.
 
     Raises:
-        BadConfig: a file cannot be read, a value is out of bounds, or there is no such hand,
-            fixture or servo model; lists all that is wrong with ids and joints at once.
+        BadConfig: a file cannot be read, a value is out of bounds, or a hand, fixture or servo
+            model is unknown. All errors of ids and joints are listed at once.
     """
     path = Path(path)
     facts = build(_StationFacts, read_yaml(path), str(path))
@@ -198,7 +200,7 @@ def _servo(joint: str, facts: _ServoFacts, path: Path) -> Servo:
 
 
 def _check_servos(servos: Iterable[Servo], groups: Iterable[tuple[str, ...]], path: Path) -> None:
-    """Every id once, no strange joint, and groups that are served whole."""
+    """Check that ids are unique, joints are known, and each group has all its servos or none."""
     joints, wrong = {servo.joint for servo in servos}, []
     known = [joint for group in groups for joint in group]
     twice = [i for i, count in Counter(servo.id for servo in servos).items() if count > 1]
@@ -216,7 +218,7 @@ def _check_servos(servos: Iterable[Servo], groups: Iterable[tuple[str, ...]], pa
 
 
 def _calibrated(section: DynamixelSection) -> DynamixelSection:
-    """The section with the zeros of its calibration file, if that has been written."""
+    """Return the section with the zeros of its calibration file, if that exists."""
     if section.calibration is None or not section.calibration.exists():
         return section
     path = section.calibration

@@ -1,4 +1,4 @@
-"""An emulated claw with its valve, and a station that drives it."""
+"""Fixtures: an emulated claw with its valve, and a backend that drives it."""
 
 import sys
 from dataclasses import replace
@@ -21,7 +21,7 @@ STRONG = np.full((1, 9), 3.0)  # N m
 
 @pytest.fixture(scope="session", autouse=True)
 def _alert_threads():
-    """Driver and emulator share an interpreter here, and must not wait 5 ms for each other."""
+    """Shorten the switch interval: driver and emulator share one interpreter in these tests."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(0.0005)
     yield
@@ -29,7 +29,7 @@ def _alert_threads():
 
 
 class Clock:
-    """Time that passes when it is told to; the wire's own time is real all the same."""
+    """Clock that a test advances; the time of the wire stays real."""
 
     def __init__(self):
         self.now = 1000.0
@@ -39,7 +39,7 @@ class Clock:
 
 
 class Rig:
-    """A station, the emulator behind it, and hands on both."""
+    """A backend, the emulator behind it, and helpers for both."""
 
     def __init__(self, port, station_file):
         self.port, self.file, self.clock = port, station_file, Clock()
@@ -67,7 +67,7 @@ class Rig:
         servo._remember()
 
     def step(self, q=0.0, effort=STRONG, fixture=None, cycles=1):
-        """Cycles at 100 Hz by the station's clock, as fast as they go by the wire's."""
+        """Step at 100 Hz of the station's clock, as fast as the wire permits."""
         command = Command(np.zeros((1, 9)) + q, np.zeros((1, 9)) + effort)
         for _ in range(cycles):
             self.clock.now = round(self.clock.now + PERIOD, 9)
@@ -75,7 +75,7 @@ class Rig:
         return reading
 
     def until(self, reached, cycles=1000, **command):
-        """Cycles until something is so; fails if it never is."""
+        """Step until a condition holds; fail after `cycles`."""
         for _ in range(cycles):
             self.step(**command)
             if reached():
@@ -85,7 +85,7 @@ class Rig:
 
 @pytest.fixture
 def make_rig(tmp_path):
-    """Build rigs; everything is closed afterwards."""
+    """Build rigs, and close them after the test."""
     opened = []
 
     def make(ids=IDS, station=None, mode="position", **config):
@@ -109,7 +109,7 @@ def make_rig(tmp_path):
 
 @pytest.fixture
 def rig(make_rig):
-    """A station that is open, and not yet active."""
+    """A rig with an open, inactive backend."""
     rig = make_rig()
     rig.open()
     return rig
@@ -117,6 +117,6 @@ def rig(make_rig):
 
 @pytest.fixture
 def live(rig):
-    """A station that drives."""
+    """A rig with an active backend."""
     rig.station.activate()
     return rig

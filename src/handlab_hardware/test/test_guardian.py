@@ -31,9 +31,10 @@ backend.activate()
 print("active", flush=True)
 while not select.select([sys.stdin], [], [], 0.01)[0]:
     station.step(Command(hand.nominal[None], hand.max_effort[None]), None, 0.01)
-    if (told := [p for p in backend.motor_status.problems if "stood still" in p]) and told != seen:
-        print(told[0], flush=True)
-    seen = told
+    reported = [p for p in backend.motor_status.problems if "stood still" in p]
+    if reported and reported != seen:
+        print(reported[0], flush=True)
+    seen = reported
 station.close()
 """.replace('print("active"', 'seen = []\nprint("active"')
 
@@ -162,7 +163,7 @@ def test_a_guardian_that_does_not_answer_is_replaced(watched, number):
     os.kill(first, number)
     time.sleep(0.1)
     clock.now += guardian.AWAY
-    assert one.beat()  # nobody knows
+    assert one.beat()  # the new guardian has no record
     assert one.replaced == 1 and one._process.pid != first
     assert wait_until(note.exists)  # by the new one, since no more beats come
 

@@ -1,1 +1,1 @@
-"""MuJoCo: the scene from a hand's URDF, worlds, batches and rendering."""
+"""MuJoCo: scenes from URDF, the batched backend, rendering, and the Adroit suite."""

@@ -1,4 +1,4 @@
-"""Light, camera, floor and sky: what a station needs only to be looked at."""
+"""Visual surroundings of a station: light, camera, floor and sky."""
 
 import math
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from handlab_core.objects.fixture import Fixture
 
 CAMERA = "front"
 EYE, TARGET = (0.46, -0.40, 0.33), (0.0, 0.0, 0.17)
-"""m; where the camera is and what it looks at."""
+"""m; position of the camera, and the point at which it looks."""
 
 GOAL_SIZE = 0.012
-"""m; the goal is marked by a ball of this size."""
+"""m; radius of the ball that marks the goal."""
 
 
 def decorate(spec: mujoco.MjSpec, table: mujoco.MjsGeom) -> None:
-    """Add what the eye wants."""
+    """Add lights, camera, floor and sky."""
     world = spec.worldbody
     shine = {"specular": [0.2] * 3, "ambient": [0.0] * 3}
     world.add_light(pos=[0.4, -0.5, 1.1], dir=[-0.35, 0.45, -1.0], diffuse=[0.45] * 3, **shine)
@@ -52,7 +52,7 @@ def decorate(spec: mujoco.MjSpec, table: mujoco.MjsGeom) -> None:
 
 
 def look_at(eye: Sequence[float], target: Sequence[float]) -> list[float]:
-    """Camera axes x and y for a camera at `eye` [m] that looks at `target` [m], z being up."""
+    """Return the axes x and y of a camera at `eye`, m, that looks at `target`, m; z is up."""
     backward = np.subtract(eye, target)
     right = np.cross([0.0, 0.0, 1.0], backward)
     up = np.cross(backward, right)
@@ -60,7 +60,7 @@ def look_at(eye: Sequence[float], target: Sequence[float]) -> list[float]:
 
 
 def goal_position(fixture: Fixture, angle: float) -> tuple[float, float, float]:
-    """Where the goal is marked when the object's marked side shall be at `angle` [rad]; m."""
+    """Return the position, m, of the mark for a goal angle of the object, rad."""
     arm = np.subtract(fixture.mark, fixture.centre)
     along = np.multiply(fixture.axis, np.dot(fixture.axis, arm))
     across = arm - along

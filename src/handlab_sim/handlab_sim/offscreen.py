@@ -1,7 +1,7 @@
-"""OpenGL without a screen: choose a way to draw that works on this machine.
+"""OpenGL without a screen: choose a GL backend that works on this machine.
 
-MuJoCo reads the environment variable MUJOCO_GL once, when it is imported. Its default, GLFW, needs
-a screen; without one the first picture fails and the second aborts Python.
+MuJoCo reads the environment variable MUJOCO_GL once, at its import. Its default, GLFW, needs a
+screen. Without a screen the first picture fails and the second one aborts Python.
 """
 
 import os
@@ -12,42 +12,42 @@ from importlib import import_module
 
 from handlab_core.errors import RenderingUnavailable
 
-BACKENDS = ("egl", "osmesa")
-"""Ways to draw without a screen, best first; values of MUJOCO_GL."""
+GL_BACKENDS = ("egl", "osmesa")
+"""GL backends that need no screen, best first; values of MUJOCO_GL."""
 
 SWITCHED_OFF = ("disable", "disabled", "off", "false", "0")
 UNDECIDED = ("", "enable", "enabled", "on", "true", "1")
 NEEDS_SCREEN = ("glfw", "glx")
-"""Further values of MUJOCO_GL; mujoco 4.0.0, mujoco/rendering/classic/gl_context.py."""
+"""Other values of MUJOCO_GL; mujoco 4.0.0, mujoco/rendering/classic/gl_context.py."""
 
 REMEDY = "Debian, Ubuntu: apt install libegl1 libgl1-mesa-dri"
 
 TIMEOUT = 60.0
-"""s; limit of one trial picture. A machine under full load takes some seconds."""
+"""s; timeout of a trial picture, which takes some seconds under full load; chosen."""
 
 
 def candidates() -> tuple[str, ...]:
-    """Return the values of MUJOCO_GL to try: the user's, else those that need no screen.
+    """Return the values of MUJOCO_GL to try: the user's value, or those that need no screen.
 
     Raises:
         RenderingUnavailable: the user's value is unknown, or turns drawing off.
     """
     given = os.environ.get("MUJOCO_GL", "").lower().strip()
     if given in UNDECIDED:
-        return BACKENDS
+        return GL_BACKENDS
     if given in SWITCHED_OFF:
         raise RenderingUnavailable(f"MUJOCO_GL={given} turns drawing off; unset it")
-    if given not in (*BACKENDS, *NEEDS_SCREEN):
-        allowed = ", ".join((*BACKENDS, *NEEDS_SCREEN))
+    if given not in (*GL_BACKENDS, *NEEDS_SCREEN):
+        allowed = ", ".join((*GL_BACKENDS, *NEEDS_SCREEN))
         raise RenderingUnavailable(f"MUJOCO_GL={given}: not one of {allowed}; unset it")
     return (given,)
 
 
 @cache
 def failure(backend: str) -> str | None:
-    """Return why a backend cannot draw here, or None if it can.
+    """Return the reason why a GL backend cannot draw on this machine, or None if it can.
 
-    The trial picture is drawn by another process, because a backend that fails may abort it.
+    Another process draws the trial picture, because a failing backend may abort its process.
     """
     script = (
         "import mujoco\nmodel = mujoco.MjModel.from_xml_string('<mujoco/>')\n"
@@ -72,19 +72,19 @@ def failure(backend: str) -> str | None:
 
 @cache
 def use_working_backend() -> str:
-    """Have `mujoco.Renderer` draw in a way that works here, whenever mujoco was imported.
+    """Make `mujoco.Renderer` use a working GL backend, also if mujoco was imported before.
 
     Child processes inherit the choice in MUJOCO_GL.
 
     Returns:
-        The value of MUJOCO_GL.
+        Value of MUJOCO_GL.
 
     Raises:
-        RenderingUnavailable: nothing works; names what was tried and what to install.
+        RenderingUnavailable: no backend works; names all attempts, and the packages to install.
     """
     given = candidates()
-    # A failure of EGL or OSMesa raises an error; only what needs a screen must be tried first.
-    trusted = len(given) == 1 and given[0] in BACKENDS
+    # EGL and OSMesa fail with an exception; only backends that need a screen must be tried first.
+    trusted = len(given) == 1 and given[0] in GL_BACKENDS
     reasons = []
     for backend in given:
         reason = None if trusted else failure(backend)
@@ -97,7 +97,7 @@ def use_working_backend() -> str:
 
 
 def _install(backend: str) -> None:
-    """Replace the class of contexts that mujoco chose when it was imported."""
+    """Replace the context class that mujoco chose at its import."""
     from mujoco.rendering.classic import gl_context
 
     name = "glfw" if backend in NEEDS_SCREEN else backend

@@ -1,8 +1,8 @@
-"""Push one lobe of a valve and see how far it gives.
+"""Compliance of a valve's lobe: displacement under a force.
 
-The hub is held, so that only the lobe gives. Its middle line is pushed by a bare force, which shows
-how it bends; or its side by a probe like a fingertip, which shows what a finger feels: the bending
-and the dent.
+The hub is fixed, so that only the lobe moves. `bend` applies a force to the lobe's middle line and
+measures its bending. `press` pushes a probe like a fingertip against its side and measures bending
+and indentation together.
 """
 
 from collections.abc import Sequence
@@ -17,26 +17,27 @@ from handlab_sim.scene import SceneConfig, build_spec
 
 LOBE, PROBE = "lobe_0_capsule", "probe"
 HAND = make_hand("claw")
-"""It only hangs above; a scene has one."""
+"""Hand of the scene; it does not touch the valve."""
 
 HEAVY = 1e6
-"""kg m2, added to the hub, which then stands still."""
+"""kg m2; additional inertia that fixes the hub; chosen."""
 SETTLING = 3.0
-"""s, far longer than foam takes to give."""
+"""s; simulated time, far above the settling time of foam; chosen."""
 
 PROBE_RADIUS, PROBE_HALF_LENGTH = 0.011, 0.02
-"""m; the claw's tips, urdf/SOURCE.md."""
+"""m; size of the claw's fingertips; urdf/SOURCE.md."""
 PROBE_MASS, PROBE_DAMPING = 0.2, 40.0
-"""kg and N s/m. Chosen: about a servo's armature at the end of a finger, and enough to rest."""
+"""kg, N s/m; mass and damping of the probe; chosen: about a servo's armature at the fingertip, and
+enough damping to settle."""
 
 
 def bend(fixture: Fixture, forces: Sequence[float], reach: float) -> Array:
-    """How far a lobe's middle line gives sideways to each force, (len(forces),) m.
+    """Return the sideways displacement of a lobe's middle line for each force, (len(forces),) m.
 
     Args:
         fixture: a valve.
-        forces: N, each in a world of its own.
-        reach: m from the valve's axis, where they push.
+        forces: forces, N, each in a simulation of its own.
+        reach: distance of the force from the valve's axis, m.
     """
     model = _scene(fixture).compile()
     data = _at_rest(model)
@@ -47,7 +48,7 @@ def bend(fixture: Fixture, forces: Sequence[float], reach: float) -> Array:
 
 
 def _bent(model: mujoco.MjModel, body: int, inside: Array, force: float) -> float:
-    """Push a point of a body, given in its frame, along y; return where it comes to, y in m."""
+    """Push a point of a body, given in its frame, along y; return its final y, m."""
     data = _at_rest(model)
     for _ in range(round(SETTLING / model.opt.timestep)):
         at = data.xpos[body] + data.xmat[body].reshape(3, 3) @ inside
@@ -59,7 +60,7 @@ def _bent(model: mujoco.MjModel, body: int, inside: Array, force: float) -> floa
 
 
 def press(fixture: Fixture, forces: Sequence[float], reach: float) -> Array:
-    """How far a probe goes into a lobe's side for each force, (len(forces),) m; see `bend`."""
+    """Return the displacement of a probe against a lobe's side for each force; see `bend`."""
     spec = _scene(fixture)
     lobe = _at_rest(spec.compile()).geom(LOBE)
     radius = float(spec.geom(LOBE).size[0])
@@ -67,7 +68,7 @@ def press(fixture: Fixture, forces: Sequence[float], reach: float) -> Array:
         name=PROBE,
         pos=[reach, -radius - PROBE_RADIUS, lobe.xpos[2]],
         mass=PROBE_MASS,
-        inertia=[PROBE_MASS * PROBE_HALF_LENGTH**2] * 3,  # it never turns
+        inertia=[PROBE_MASS * PROBE_HALF_LENGTH**2] * 3,  # unused: the probe only slides
         explicitinertial=True,
     )
     slide = probe.add_joint(name=PROBE, type=mujoco.mjtJoint.mjJNT_SLIDE, axis=[0, 1, 0])
@@ -87,14 +88,14 @@ def _pressed(model: mujoco.MjModel, force: float) -> float:
 
 
 def _scene(fixture: Fixture) -> mujoco.MjSpec:
-    """The fixture with its hub held."""
+    """Return the scene of a fixture with a fixed hub."""
     spec = build_spec(HAND, fixture, SceneConfig())
     spec.joint(fixture.joint).armature = HEAVY
     return spec
 
 
 def _at_rest(model: mujoco.MjModel) -> mujoco.MjData:
-    """The hand above the valve, where it touches nothing."""
+    """Return the state with the hand in its nominal pose above the valve."""
     data = mujoco.MjData(model)
     for joint, angle in zip(HAND.joints, HAND.nominal, strict=True):
         data.joint(joint).qpos[0] = data.actuator(joint).ctrl[0] = angle

@@ -1,4 +1,4 @@
-"""Pictures of a station, off screen."""
+"""Off-screen rendering of a station."""
 
 import mujoco
 import numpy as np
@@ -16,15 +16,15 @@ GOAL_COLOUR = (0.20, 0.72, 0.35, 0.9)
 
 
 class StationRenderer:
-    """Draws hand and object at given joint positions.
+    """Renderer of hand and object at given joint positions.
 
-    Draws in the way that MUJOCO_GL names, else by EGL or OSMesa, whichever works.
+    MUJOCO_GL selects the GL backend; without it, EGL or OSMesa is used, whichever works.
 
     Args:
-        hand: to be drawn.
-        fixture: to be drawn.
-        width: pixels.
-        height: pixels.
+        hand: hand of the station.
+        fixture: fixture of the station.
+        width: width of the picture, pixels.
+        height: height of the picture, pixels.
 
     Raises:
         RenderingUnavailable: this machine cannot draw off screen.
@@ -39,7 +39,7 @@ class StationRenderer:
         backend = use_working_backend()
         try:
             self._renderer = mujoco.Renderer(self.model, height, width)
-        except Exception as error:  # of the library of OpenGL in use, whichever that is
+        except Exception as error:  # OpenGL libraries raise arbitrary exceptions
             raise RenderingUnavailable(f"MUJOCO_GL={backend} fails: {error}. {REMEDY}") from error
         self._options = mujoco.MjvOption()
         self._options.geomgroup[COLLISION_GROUP] = 0
@@ -49,10 +49,10 @@ class StationRenderer:
     def frame(
         self, hand: JointState, fixture: JointState, goal: float | None = None, row: int = 0
     ) -> NDArray[np.uint8]:
-        """Draw one robot, and a mark where the object's marked side shall be [rad].
+        """Draw one robot, and a mark at the goal angle of the object, rad.
 
         Returns:
-            (height, width, 3).
+            Picture, (height, width, 3).
         """
         self.data.qpos[self._at] = np.append(hand.q[row], fixture.q[row])
         mujoco.mj_kinematics(self.model, self.data)
@@ -76,5 +76,5 @@ class StationRenderer:
         scene.ngeom += 1
 
     def close(self) -> None:
-        """Free the context."""
+        """Release the OpenGL context."""
         self._renderer.close()

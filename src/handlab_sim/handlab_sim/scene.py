@@ -1,7 +1,7 @@
-"""From the URDFs of a hand and an object to a MuJoCo world.
+"""MuJoCo scene of a station, built from the URDFs of hand and object.
 
-The URDF gives bodies, joints, inertia and shapes. This file adds what URDF cannot say: servos,
-contact settings, a table, sites at the fingertips.
+The URDF gives bodies, joints, inertia and shapes. This file adds the elements that URDF lacks:
+actuators, contact settings, a table, sites at the fingertips.
 """
 
 import xml.etree.ElementTree as ElementTree
@@ -17,35 +17,36 @@ from handlab_sim.decor import decorate
 from handlab_sim.urdf import station_urdf
 
 CAPSULE_SUFFIX = "_capsule"
-"""A collision cylinder so named stands for a capsule, which URDF does not have."""
+"""Name suffix of collision cylinders that become capsules, which URDF lacks."""
 
 VISUAL_GROUP, COLLISION_GROUP, SITE_GROUP = 2, 3, 4
 
 
 @dataclass(frozen=True)
 class SceneConfig:
-    """How the world behaves where the URDF is silent."""
+    """Simulation parameters that the URDF lacks."""
 
     timestep: float = 0.01
-    """s. Which contacts exist matters for a policy's transfer, the step and the cone do not."""
+    """s; step of the simulation; chosen: a shorter step does not change a policy's transfer."""
     fixture_stiffness: float = 2.0
-    """N m/rad, position gain of the object's motor; ROBEL's simulation. A hand brings its own."""
+    """N m/rad; position gain of the object's motor; ROBEL's simulation. Hands have their own."""
     armature: float = 0.001
-    """kg m2, reflected rotor inertia; ROBEL's simulation, and about what a rotor of 1e-8 kg m2
-    behind a small hand's gear of 1:300 gives."""
+    """kg m2; reflected rotor inertia; ROBEL's simulation. A rotor of 1e-8 kg m2 behind a gear of
+    1:300 has about this value."""
     friction: tuple[float, float, float] = (1.0, 0.005, 0.0001)
-    """Sliding, torsional, rolling. Sliding 1 is the middle of what ROBEL randomises over for the
-    object; a pair takes the larger value, so the tips' own 0.2 never acts."""
+    """Sliding, torsional and rolling friction; 1 is the middle of ROBEL's range for the object.
+
+    A contact takes the larger value of both geoms, so that the tips' own 0.2 has no effect."""
     contact_dimension: int = 4
-    """Sliding and torsional friction; ROBEL's claw."""
+    """Contact dimension with sliding and torsional friction; ROBEL's claw."""
     visuals: bool = False
-    """Keep the shapes that are only for the eye; they cost time and change nothing else."""
+    """Whether to keep visual shapes, which cost time and do not change the physics."""
 
 
 def build_spec(hand: Hand, fixture: Fixture, config: SceneConfig) -> mujoco.MjSpec:
-    """Build the world of one station: table, hand, object."""
+    """Build the scene of one station: table, hand and object."""
     robot = station_urdf(hand, fixture)
-    # For MuJoCo alone. Fingertip links stay bodies of their own.
+    # Compiler options of MuJoCo. Without fusing, fingertip links stay separate bodies.
     flags = {"fusestatic": "false", "discardvisual": str(not config.visuals).lower()}
     ElementTree.SubElement(ElementTree.SubElement(robot, "mujoco"), "compiler", flags)
     spec = mujoco.MjSpec.from_string(ElementTree.tostring(robot, encoding="unicode"))
@@ -95,7 +96,7 @@ def _add_surroundings(spec: mujoco.MjSpec, config: SceneConfig) -> None:
 def _add_servo(
     spec: mujoco.MjSpec, joint: str, stiffness: float, damping: float, config: SceneConfig
 ) -> None:
-    """A position servo; the joint's own damping and its largest effort come from the URDF."""
+    """Add a position actuator; joint damping and largest effort come from the URDF."""
     spec.joint(joint).armature = config.armature
     effort = float(spec.joint(joint).actfrcrange[1])
     servo = spec.add_actuator(name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
@@ -105,33 +106,31 @@ def _add_servo(
 
 
 def _soften(spec: mujoco.MjSpec, fixture: Fixture, softness: Softness) -> None:
-    """Give the object springs, and its soft parts the contact of their material.
+    """Add springs to the object, and the contact settings of its soft material.
 
-    A part that a spring carries never touches the body that the object's motor turns: it is grown
-    together with it.
+    A part on a spring never collides with the body that the object's motor turns.
     """
     core = next(body for body in spec.bodies if fixture.joint in (j.name for j in body.joints))
     for pattern, stiffness in softness.springs.items():
         sprung = [joint for joint in spec.joints if fnmatchcase(joint.name, pattern)]
         if not sprung:
-            raise BadConfig(f"object {fixture.name}: a spring for {pattern!r}, and no such joint")
+            raise BadConfig(f"object {fixture.name}: no joint matches the spring {pattern!r}")
         for joint in sprung:
             joint.stiffness[0], joint.armature = stiffness, softness.armature
             part = joint.parent
             if part.geoms:
                 spec.add_exclude(bodyname1=core.name, bodyname2=part.name)
             for geom in part.geoms:
-                geom.priority = 1  # the foam's contact settings and not the other's
+                geom.priority = 1  # the foam's contact settings take precedence
                 geom.friction = softness.friction
                 geom.solref = softness.softness
                 geom.solimp[:3] = softness.impedance
 
 
 def _exclude_mounted_neighbours(spec: mujoco.MjSpec) -> None:
-    """Let a moving body not collide with the mounted body that carries its bearing.
+    """Exclude contacts between a moving body and its parent that is mounted to the world.
 
-    MuJoCo leaves out contacts between parent and child by itself, but not where the parent is
-    mounted to the world.
+    MuJoCo excludes contacts between parent and child, except if the parent is fixed to the world.
     """
     for body in spec.bodies:
         parent = body.parent

@@ -1,7 +1,6 @@
-"""A world whose hand is driven by torques: what stands behind an emulated hand on its bus.
+"""Torque-driven simulation of a station, the physics of an emulated Allegro hand.
 
-Bodies, contacts and limits are those of `MujocoBackend`; the joints' controllers are outside, as
-with a hand that takes torques.
+Bodies, contacts and limits are those of `MujocoBackend`. Controllers are outside the simulation.
 """
 
 from dataclasses import replace
@@ -16,16 +15,16 @@ from handlab_core.types import Array
 from handlab_sim.scene import SceneConfig, build_spec
 
 TIMESTEP = 0.001
-"""s, a third of the period in which an Allegro hand takes torques."""
+"""s; step of the simulation, a third of the torque period of an Allegro hand."""
 
 
 class TorqueWorld:
-    """One station whose motors take torques.
+    """Simulation of one station with torque actuators; implements `allegro.physics.TorquePhysics`.
 
     Args:
-        hand: the hand, in its nominal pose at first.
-        fixture: the object below it.
-        config: how the world behaves; its time step is TIMESTEP unless one is given.
+        hand: the hand, which starts in its nominal pose.
+        fixture: fixture below the hand.
+        config: simulation parameters; None: the defaults with the step TIMESTEP.
     """
 
     def __init__(self, hand: Hand, fixture: Fixture, config: SceneConfig | None = None) -> None:
@@ -42,12 +41,10 @@ class TorqueWorld:
         mujoco.mj_forward(self.model, self.data)
 
     def step(self, torque: Array, dt: float) -> tuple[Array, Array]:
-        """Apply torques [N m], (n,), to the hand for a time [s].
-
-        They are cut to what the joints can.
+        """Apply torques, (n,) N m, to the hand for a time, s, within the limits of the joints.
 
         Returns:
-            Angles [rad] and velocities [rad/s] of the hand's joints, (n,) each.
+            Angles, rad, and velocities, rad/s, of the hand's joints, (n,) each.
 
         Raises:
             BadConfig: the time is not a whole number of the simulation's steps.
@@ -61,15 +58,15 @@ class TorqueWorld:
         return q.copy(), qd.copy()
 
     def drive_object(self, torque: float) -> None:
-        """Let the fixture's motor push with a torque [N m] from now on."""
+        """Set the torque of the fixture's motor, N m, until the next call."""
         self.data.ctrl[-1] = torque
 
     @property
     def object_angle(self) -> float:
-        """Angle of the object [rad]."""
+        """Return the angle of the object, rad."""
         return float(self.data.qpos[self._q_at[-1]])
 
     @property
     def object_velocity(self) -> float:
-        """Velocity of the object [rad/s]."""
+        """Return the velocity of the object, rad/s."""
         return float(self.data.qvel[self._qd_at[-1]])

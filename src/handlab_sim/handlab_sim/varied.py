@@ -1,4 +1,4 @@
-"""Models of objects that are not quite the task's own, several of them in one batch."""
+"""Models with varied objects, and several such models in one batch."""
 
 import re
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ from handlab_core.tasks.variation import ObjectVariation
 from handlab_sim.scene import SceneConfig, build_spec
 
 OPTIONS = "opt."
-"""What begins so is of the whole simulation, not of an object."""
+"""Name prefix of fields that belong to the whole simulation, not to an object."""
 
 
 def varied_model(
     hand: Hand, fixture: Fixture, config: SceneConfig, variation: ObjectVariation
 ) -> mujoco.MjModel:
-    """Compile one station with another object.
+    """Compile the model of one station with a varied object.
 
     Raises:
-        BadConfig: this object cannot be varied so; the message says why.
+        BadConfig: the object has no such variation; the message gives the reason.
     """
     spec = build_spec(hand, shaped(fixture, variation), config)
     body = spec.joint(fixture.joint).parent
@@ -46,10 +46,10 @@ def varied_model(
 
 
 def shaped(fixture: Fixture, variation: ObjectVariation) -> Fixture:
-    """The fixture with the arguments that its shape needs.
+    """Return the fixture with the xacro arguments of a variation's shape.
 
     Raises:
-        BadConfig: its xacro has no such argument.
+        BadConfig: the fixture's xacro has no such argument.
     """
     wanted = {} if variation.scale == 1.0 else {"scale": repr(variation.scale)}
     if variation.lobes is not None:
@@ -67,7 +67,10 @@ def shaped(fixture: Fixture, variation: ObjectVariation) -> Fixture:
 
 
 def _vary_friction(geoms: Sequence[mujoco.MjsGeom], factor: float) -> None:
-    """Of two surfaces the larger friction counts, unless one has priority: now the object's."""
+    """Scale the friction of geoms and give it priority over that of touching geoms.
+
+    Without priority, MuJoCo takes the larger friction of two geoms.
+    """
     for geom in geoms:
         if geom.contype or geom.conaffinity:
             geom.friction = geom.friction * factor
@@ -83,15 +86,15 @@ def _vary_stiffness(joints: Sequence[mujoco.MjsJoint], fixture: Fixture, factor:
 
 
 def spread(batch: Batch, base: mujoco.MjModel, models: Sequence[mujoco.MjModel]) -> None:
-    """Give each simulation of a batch the values of a model of its own, where they differ.
+    """Copy the values of individual models into a batch, where they differ from `base`.
 
     Args:
-        batch: of the model `base`.
-        base: what all share.
-        models: one for each simulation.
+        batch: batch of the model `base`.
+        base: common model.
+        models: one model for each simulation of the batch.
 
     Raises:
-        BadConfig: they differ in more than values, as objects with other numbers of lobes do.
+        BadConfig: the models differ in structure, as objects with other numbers of lobes do.
     """
     if any(model.ngeom != base.ngeom or model.nbvh != base.nbvh for model in models):
         raise BadConfig("objects side by side must have the same number of lobes")
@@ -103,4 +106,4 @@ def spread(batch: Batch, base: mujoco.MjModel, models: Sequence[mujoco.MjModel])
             continue
         field = batch.expand(name)
         for row, value in zip(field, own, strict=True):
-            row[...] = value[: len(row)]  # of bounding volumes, a batch holds the bodies' only
+            row[...] = value[: len(row)]  # a batch holds only the bodies' bounding volumes

@@ -1,4 +1,4 @@
-"""The MuJoCo backend: N simulated stations of one model, stepped on a thread pool."""
+"""MuJoCo backend: N simulated robots of one model, stepped on a thread pool."""
 
 from collections.abc import Sequence
 
@@ -15,8 +15,9 @@ from handlab_sim.scene import SceneConfig
 from handlab_sim.varied import spread, varied_model
 
 PLACING_TIME = 10.0
-"""s, what a person needs to put hand and object in place: so long a placing takes here too, so that
-it is not free, and whoever follows the object sees that it was out of sight."""
+"""s; simulated duration of a placement, about that of a person; chosen.
+
+A placement costs robot time, and an estimator notices that the object was out of sight."""
 
 EVERYONE = slice(None)
 
@@ -31,17 +32,18 @@ UNSTABLE = [
 
 
 class MujocoBackend:
-    """N simulated stations; implements `handlab_core.hardware.backend.Backend`.
+    """Backend of N simulated robots; implements `handlab_core.hardware.backend.Backend`.
 
     Args:
-        hand: the hand, hanging above the table.
-        fixture: the object below it.
-        worlds: number of stations, N.
-        threads: worlds are shared out over as many threads.
-        config: how the world behaves.
-        objects: one for each world, in place of the fixture's own; all of the same number of lobes.
-        after: s; stamp of the last reading of a station that this one replaces. Time goes on by
-            PLACING_TIME. None: time begins at 0.
+        hand: hand above the table.
+        fixture: fixture below the hand.
+        num_envs: number of robots, N.
+        threads: number of threads that step the robots.
+        config: simulation parameters; None: the defaults.
+        objects: variation of each robot's object, all with the same number of lobes; None: no
+            variation.
+        after: stamp of the last reading of a backend that this one replaces, s. Time continues
+            after PLACING_TIME. None: time begins at 0.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class MujocoBackend:
         self._qpos_at = np.array([joint.qposadr[0] for joint in joints])
         self._qvel_at = np.array([joint.dofadr[0] for joint in joints])
         self._joint_at = np.array([joint.id for joint in joints])
-        self._springs: tuple[Array, Array] | None = None  # of the joints, when somebody guides
+        self._springs: tuple[Array, Array] | None = None  # stiffness and rest, while guided
         self._sprung_at = np.setdiff1d(np.arange(self.model.nq), self._qpos_at)
         begin = 0.0 if after is None else after + PLACING_TIME
         self._time_ns = np.full(num_envs, round(begin * NS_PER_S), dtype=np.int64)
@@ -78,9 +80,9 @@ class MujocoBackend:
         self._place(np.arange(num_envs), 0.0)
 
     def reset(self, robots: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
-        """Place the hand in its nominal pose and the object at an angle [rad], both at rest.
+        """Place the hand in its nominal pose and the object at an angle, rad, both at rest.
 
-        Time goes on by PLACING_TIME.
+        Time advances by PLACING_TIME.
         """
         rows = np.arange(self.num_envs) if robots is None else robots
         self._place(rows, object_angle)
@@ -101,7 +103,7 @@ class MujocoBackend:
         period: float,
         robots: IntArray | None = None,
     ) -> Reading:
-        """Advance worlds by one period; see `Backend.step`.
+        """Advance robots by one period; see `Backend.step`.
 
         Raises:
             StationFault: the simulation became unstable.
@@ -122,21 +124,21 @@ class MujocoBackend:
         self._time_ns[rows] += round(period * NS_PER_S)
         if self.batch.warning.any() and self.batch.warning[:, UNSTABLE].any():
             sick = np.flatnonzero(self.batch.warning[:, UNSTABLE].any(axis=1))
-            raise StationFault(f"the simulation became unstable in worlds {sick.tolist()}")
+            raise StationFault(f"the simulation of robots {sick.tolist()} became unstable")
         return self._reading(rows)
 
     def read(self) -> Reading:
-        """Return the newest reading of all worlds."""
+        """Return the newest reading of all robots."""
         return self._reading(EVERYONE)
 
     @property
     def sprung(self) -> Array:
-        """Angles of what only springs hold, (N, s) rad; no sensor of a real rig sees them."""
+        """Return the angles of joints on springs, (N, s) rad; real stations do not measure them."""
         sprung: Array = self._qpos[:, self._sprung_at]
         return sprung
 
     def guide(self, q: Array, stiffness: Array, robots: IntArray | None = None) -> None:
-        """See `handlab_core.hardware.backend.Guidable`; the joints of MuJoCo have springs."""
+        """See `handlab_core.hardware.backend.Guidable`; implemented by MuJoCo's joint springs."""
         rows = EVERYONE if robots is None else robots
         if self._springs is None:
             self._springs = self.batch.expand("jnt_stiffness"), self.batch.expand("qpos_spring")
@@ -146,7 +148,7 @@ class MujocoBackend:
         rest[np.arange(self.num_envs)[rows][:, None], self._qpos_at[None, :-1]] = q
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Do nothing; the simulation holds no external resources."""
 
     def _substeps(self, period: float) -> int:
         substeps = round(period / self._timestep)

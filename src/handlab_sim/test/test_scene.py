@@ -87,7 +87,7 @@ def test_commanded_poses_are_within_the_joints_own_range(station, model):
     hand, _ = station
     for name, lower, upper in zip(hand.joints, hand.lower, hand.upper, strict=True):
         assert upper <= model.joint(name).range[1] + 1e-9
-        # The top joints may be told a hair more than they can: ROBEL's own figures.
+        # ROBEL's figures command the top joints slightly beyond their mechanical range.
         assert lower >= model.joint(name).range[0] - 0.031
 
 
@@ -139,7 +139,7 @@ def test_every_contact_the_allegro_hand_has_is_looked_for(allegro):
 
 
 def test_fingers_of_the_claw_do_collide(claw):
-    """Two fingers told to meet in the middle are stopped by each other, not by their targets."""
+    """Two fingers with a common target stop each other before they reach it."""
     backend = MujocoBackend(*claw)
     data = backend.batch.bind("ncon")
     target = np.tile([0.0, np.pi / 3, np.pi / 2], 3)[None]

@@ -1,4 +1,4 @@
-"""Varied objects: the right numbers change in the model, and nothing else."""
+"""Varied objects: only the varied numbers of the model change."""
 
 import mujoco
 import numpy as np
@@ -96,7 +96,7 @@ def test_what_an_object_does_not_have_cannot_be_varied():
 
 
 def moved(backend, steps=15):
-    """Push the object by hand and motor and tell how it went, every world alike."""
+    """Push the object by hand and motor, all robots alike; return its angles."""
     rng, n = np.random.default_rng(0), TASK.hand.n
     readings = []
     for _ in range(steps):

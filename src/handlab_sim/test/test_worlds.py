@@ -113,7 +113,7 @@ def test_placing_takes_the_time_a_person_needs(task):
     np.testing.assert_array_equal(reading.hand.stamp, [PLACING_TIME] * 2)
 
 
-def test_a_guarded_backend_counts_what_it_had_to_change(task):
+def test_a_clamped_backend_counts_changed_targets(task):
     guarded = ClampedBackend(task.hand, task.fixture, backend(task))
     wild = np.full((1, task.hand.n), 99.0)
     wild[0, 0] = np.nan

@@ -253,7 +253,7 @@ def _security(value: str, environment: Mapping[str, str]) -> Verdict:
 
 
 def _drawing(value: str, _: Mapping[str, str]) -> Verdict:
-    known = *offscreen.BACKENDS, *offscreen.NEEDS_SCREEN
+    known = *offscreen.GL_BACKENDS, *offscreen.NEEDS_SCREEN
     every = *known, *offscreen.UNDECIDED, *offscreen.SWITCHED_OFF
     if value.lower().strip() in every:
         return None

@@ -1,1 +1,1 @@
-"""The Allegro hand on CAN: the driver, and an emulated hand."""
+"""Allegro hand on CAN: backend, driver, protocol and an emulated hand."""

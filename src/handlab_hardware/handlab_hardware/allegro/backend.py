@@ -1,11 +1,11 @@
-"""The backend of an Allegro hand: `HandDriver` on a bus, in a thread of its own.
+"""Backend of an Allegro hand: a `HandDriver` on a CAN bus, in a thread of its own.
 
-The bus is read as frames come. Where it fails as a whole (adapter unplugged, bus off), that is
-announced, it is opened again every REOPEN_EVERY, and the start-up is sent again; whether the motors
-go on again is the driver's ladder.
+The thread reads frames as they arrive. When the bus fails as a whole (adapter unplugged, bus off),
+the thread reports the failure, opens the bus again every REOPEN_EVERY and repeats the start-up. The
+rules of `HandDriver` decide whether the motors go on again.
 
-The hand has no watchdog that anybody knows: it holds the last torque when its driver falls silent.
-So while it is engaged, a guardian process watches over the driver's thread (see `guardian`).
+The hand has no known watchdog: it holds the last torque when the host falls silent. A guardian
+process therefore watches the driver's thread while the hand is engaged (see `guardian`).
 """
 
 import logging
@@ -34,24 +34,24 @@ from handlab_hardware.guardian import Guardian
 from handlab_hardware.station_file import load_station, station_path
 
 POLL = 0.005
-"""s, the longest wait for a frame: time is judged so often, a third of FINGER_LATE."""
+"""s; longest wait for a frame, a third of FINGER_LATE."""
 BURST = 64
-"""Frames, the most between two looks at the time, however busy the bus is."""
+"""Largest number of frames between two checks of the time, however busy the bus is."""
 ANSWER_TIMEOUT = 1.0
-"""s, for the hand's answers when it is opened; it answers in a millisecond."""
+"""s; timeout of the hand's answers during start-up; a hand answers within a millisecond."""
 ENGAGE_TIMEOUT = 1.0
-"""s, for whole sets of frames to come before the motors go on."""
+"""s; timeout of engaging, which needs complete sets of frames."""
 REOPEN_EVERY = 0.5
-"""s, between attempts to open a bus that failed."""
+"""s; time between attempts to open a bus that failed."""
 
 LET_GO = "handlab_hardware.allegro.letting_go:let_go"
-"""Function by which the guardian turns the motors off."""
+"""Function with which the guardian turns the motors off."""
 STANDSTILL = (
     "the driver stood still, and its guardian let the hand go; the joints engage from where they "
     "are now"
 )
-TELL_STANDSTILL = 5.0
-"""s, for which a standstill is reported after it."""
+REPORT_STANDSTILL = 5.0
+"""s; time for which a standstill is reported afterwards."""
 
 Clock = Callable[[], float]
 
@@ -59,18 +59,19 @@ log = logging.getLogger(__name__)
 
 
 class AllegroBackend:
-    """One Allegro hand; implements `handlab_core.hardware.backend.Hardware`.
+    """Backend of one Allegro hand; implements `handlab_core.hardware.backend.Hardware`.
 
-    The fixture is another driver's: its reading here is NaN and its stamp never advances.
+    Another driver serves the fixture. Its reading here is NaN and its stamp never advances.
 
     Args:
-        hand: the hand's description.
-        config: the facts of the machine.
-        clock: s, monotonic; its time is the stamps'.
+        hand: description of the hand.
+        config: section `allegro` of the station file.
+        clock: monotonic clock, s; gives the stamps.
 
     Raises:
-        StationFault: the bus cannot be opened, or another hand is on it than configured.
-        StationTimeout: the hand, or a finger of it, does not answer.
+        BadConfig: the configured hand is a left hand.
+        StationFault: the bus cannot be opened, or the hand on the bus is not the configured one.
+        StationTimeout: the hand or a finger does not answer.
     """
 
     num_envs = 1
@@ -100,10 +101,10 @@ class AllegroBackend:
         self._thread = threading.Thread(target=self._run, name="allegro", daemon=True)
         self._thread.start()
 
-    # Four verbs.
+    # Verbs of every backend.
 
     def reset(self, robots: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
-        """Raise StationFault: no hardware can be placed at once."""
+        """Raise StationFault: hardware cannot be placed."""
         raise StationFault("a real hand cannot be placed; use the reset that moves it")
 
     def step(
@@ -113,10 +114,10 @@ class AllegroBackend:
         period: float,
         robots: IntArray | None = None,
     ) -> Reading:
-        """Hand targets to the driver's thread and return the newest reading, without waiting.
+        """Pass targets to the driver's thread and return the newest reading, without waiting.
 
-        Targets are reached evenly; an effort of 0 releases its joint. See `Backend.step` and
-        `prepare`; the caller keeps the schedule.
+        The driver interpolates between targets. An effort of 0 releases its joint. The caller keeps
+        the schedule. See `Backend.step` and `prepare`.
         """
         with self._lock:
             self._driver.command(hand.q[0], hand.effort[0], self._now(), period)
@@ -124,35 +125,35 @@ class AllegroBackend:
         return self.read()
 
     def prepare(self, hand: Array, fixture: Array) -> tuple[GoalsInForce, GoalsInForce]:
-        """Report the goals in force; see `Hardware.prepare`.
+        """Return the goals in force; see `Hardware.prepare`.
 
-        Joints are passive while the motors are off, while they are hot and while their finger is
-        silent. A joint is engaged and released by the effort of its command.
+        A joint is passive while the motors are off, while it is hot and while its finger is silent.
+        The effort of a command engages and releases its joint.
         """
         with self._lock:
             in_force = self._driver.in_force(self._now())
         return in_force, GoalsInForce.passive(np.full((1, 1), np.nan))
 
     def read(self) -> Reading:
-        """Return the newest complete reading; its stamp tells how old it is."""
+        """Return the newest complete reading; its stamp is the time of its last frame."""
         with self._lock:
             newest = self._driver.measurement
         assert newest is not None  # the constructor waited for it
         return Reading(_joint_state(newest), _nothing_of_the_fixture())
 
     def close(self) -> None:
-        """Motors off, frames off, bus closed."""
+        """Turn motors and frames off, and close the bus."""
         self._stop.set()
         self._thread.join()
         self._shut()
 
-    # What real motors have beside them.
+    # Verbs of hardware.
 
     def activate(self) -> None:
-        """Motors on, holding where they are.
+        """Turn the motors on; every joint holds its position.
 
         Raises:
-            StationFault: they did not go on in time; says why.
+            StationFault: the motors did not go on in time; the message gives the reason.
         """
         self._guard()
         with self._lock:
@@ -163,19 +164,19 @@ class AllegroBackend:
             raise StationFault(f"the hand on {self._config.channel} does not engage: {why}")
 
     def deactivate(self) -> None:
-        """Motors off; readings go on."""
+        """Turn the motors off; readings continue."""
         with self._lock:
             self._driver.engage(False)
         if self._wait_for(lambda: not self._driver.engaged, ENGAGE_TIMEOUT):
-            self._dismiss()  # else the hand may hold a torque that nobody takes back
+            self._dismiss()  # otherwise the guardian must release the torque
 
     @property
     def motor_status(self) -> StationStatus:
-        """What is known of the hand; nothing is known of the fixture."""
+        """Return the state of the hand's motors; the state of the fixture is unknown."""
         with self._lock:
             now, driver = self._now(), self._driver
             problems = self._wire.problems() + driver.problems(now)
-            if now - self._stood_still < TELL_STANDSTILL:
+            if now - self._stood_still < REPORT_STANDSTILL:
                 problems = (STANDSTILL, *problems)
             problems = (self._failure,) if self._failure else problems
             n = self._hand.n
@@ -199,7 +200,7 @@ class AllegroBackend:
         raise StationFault("an Allegro hand restarts only as a whole: switch its power off and on")
 
     def calibrate(self, overwrite: bool = False, force: bool = False) -> str:
-        """Raise StationFault: this hand brings its zeros along."""
+        """Raise StationFault: the hand applies zeros that its vendor has set."""
         raise StationFault(
             "an Allegro hand applies its zeros itself; correct a joint with `zeros` in the section "
             "`allegro` of the station file"
@@ -214,10 +215,10 @@ class AllegroBackend:
         return self._wire.send(frame)
 
     def _pump(self) -> None:
-        """Take the frames that are there, and then let the driver look at the time.
+        """Process the frames that have arrived, then let the driver check their age.
 
-        In this order: frames that waited while this thread did not run are not late. They count
-        from when they arrived, so that what they tell is not told as newer than it is.
+        This order keeps frames that waited for this thread from counting as late. Their stamps are
+        their times of arrival.
         """
         frame, taken = self._wire.receive(POLL), 0
         while frame is not None:
@@ -229,7 +230,7 @@ class AllegroBackend:
             self._driver.tick(self._now())
 
     def _open(self) -> None:
-        """Start the hand up and check that it is the right one."""
+        """Start the hand up, and check its identity."""
         driver, where = self._driver, f"on {self._config.channel} ({self._config.interface})"
         self._wire.flush()
         driver.start(self._now())
@@ -266,9 +267,10 @@ class AllegroBackend:
         self._wire.close()
 
     def _guard(self) -> None:
-        """Start a guardian, unless there is one; the driver's thread does not wait for it."""
+        """Start a guardian unless one runs; the driver's thread does not wait for its start."""
         config = self._config
-        if self._guardian is not None or config.interface == "virtual":  # of one process only
+        # A virtual bus exists within one process.
+        if self._guardian is not None or config.interface == "virtual":
             return
         guardian = Guardian(LET_GO, f"{config.interface}:{config.channel}", str(config.device))
         with self._guarding:
@@ -281,7 +283,7 @@ class AllegroBackend:
                 self._guardian = None
 
     def _beat(self) -> None:
-        """Show the guardian that this thread runs; start the hand again if it was let go."""
+        """Send a heartbeat to the guardian; restart the hand if the guardian has released it."""
         with self._guarding:
             if self._guardian is None or not self._guardian.beat():
                 return
@@ -306,7 +308,7 @@ class AllegroBackend:
                 self._moved.notify_all()
 
     def _lose(self, error: StationFault) -> None:
-        """Note that the bus is gone; say so once, however often it cannot be opened."""
+        """Record the failure of the bus; log it once, however often reopening fails."""
         with self._lock:
             self._lost, self._driver.engaged = True, False
             failure, self._failure = self._failure, f"{error}; it is opened again when it is back"
@@ -332,9 +334,11 @@ class AllegroBackend:
 def check_identity(
     info: HandInfo | None, serial: Serial, config: AllegroConfig, where: str
 ) -> None:
-    """Raise StationFault if the hand is of another side or version than configured.
+    """Check side and version of a hand against its configuration.
 
-    StationTimeout if a hand whose side is only in its information does not send that.
+    Raises:
+        StationFault: side or version differ.
+        StationTimeout: the side is unknown, because the hand did not send its information.
     """
     is_v5 = serial.is_v5
     if is_v5 != (config.version == "v5"):
@@ -345,8 +349,8 @@ def check_identity(
         )
     if not is_v5 and info is None:
         raise StationTimeout(
-            f"the hand {where} gives its serial number {serial.text!r}, but no information of "
-            "itself: its side is not known; switch it off and on"
+            f"the hand {where} sends its serial number {serial.text!r}, but not its information: "
+            "its side is unknown; switch it off and on"
         )
     side = serial.side
     if info is not None and not is_v5:
@@ -373,14 +377,14 @@ def make_backend(
     """Open the Allegro hand of a station file; stamps are the time of day.
 
     Args:
-        hand: name of the hand that the task needs.
-        fixture: name of the object; not served here.
-        station: path of the station file; empty: the one that comes with handlab.
-        port: `interface:channel` of the CAN bus, or a channel alone, in the place of the station
-            file's; empty: that one.
+        hand: name of the task's hand.
+        fixture: name of the fixture, which another backend serves.
+        station: path of the station file; empty: handlab's own for this hand.
+        port: `interface:channel` of the CAN bus, or a channel alone; it replaces the station
+            file's bus. Empty: use the file's.
 
     Raises:
-        BadConfig: the file is not of an Allegro hand, or has values that cannot be.
+        BadConfig: the file is not for an Allegro hand, or a value is out of bounds.
         StationFault, StationTimeout: see AllegroBackend.
     """
     path = Path(station or station_path(HAND))

@@ -1,4 +1,4 @@
-"""The facts of one Allegro hand: where its bus is and how its joints are mounted."""
+"""Configuration of one Allegro hand: its CAN bus, and order, signs and zeros of its joints."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -22,28 +22,28 @@ Angle = Annotated[Number, Field(ge=-np.pi, le=np.pi)]
 
 @checked
 class AllegroConfig:
-    """What the section `allegro` of a station file may say.
+    """Section `allegro` of a station file.
 
-    A joint's angle is its sign times the hand's own angle, minus its zero.
+    Joint angle = sign * angle on the wire - zero.
     """
 
     interface: Name = "socketcan"
-    """Of python-can: socketcan, virtual, udp_multicast, slcan, pcan, ..."""
+    """Interface of python-can: socketcan, virtual, udp_multicast, slcan, pcan, ..."""
     channel: Name = "can0"
     device: Annotated[Index, Field(le=DEVICES[-1])] = 0
-    """Set in the hand, 0 as delivered."""
+    """Device id that is set in the hand; factory value 0."""
     version: Name = "v4"
     side: Literal["right", "left"] = "right"
     gains: Name = "stiff"
     order: tuple[Name, ...] = make_hand(HAND).joints
-    """The hand's joints in the order of the vendor's, 0 to 15."""
+    """Names of the hand's joints in the vendor's order, 0 to 15."""
     signs: Annotated[tuple[Sign, ...], EACH_JOINT] = (1,) * JOINTS
-    """1 or -1, in the order of `order`."""
+    """Signs, 1 or -1, in the order of `order`."""
     zeros: Annotated[tuple[Angle, ...], EACH_JOINT] = (0.0,) * JOINTS
-    """rad, in the order of `order`; a hand that is calibrated by the vendor needs none."""
+    """rad; zeros in the order of `order`; a hand that the vendor has calibrated needs none."""
 
     def __post_init__(self) -> None:
-        """Check what depends on the hand and on the versions there are."""
+        """Check version, gains and joint names."""
         make_version(self.version)
         make_gains(self.gains)
         joints = sorted(make_hand(HAND).joints)
@@ -54,22 +54,22 @@ class AllegroConfig:
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> "AllegroConfig":
-        """Build from a section of a station file; BadConfig for unknown keys and bad values."""
+        """Build from a section of a station file; raise BadConfig for unknown keys and values."""
         return build(cls, given, "allegro")
 
     @property
     def protocol(self) -> Version:
-        """The version's ids, units and clips."""
+        """Return the protocol version of the hand."""
         return make_version(self.version)
 
     @property
     def controller(self) -> Gains:
-        """The gains by their name."""
+        """Return the PD gains."""
         return make_gains(self.gains)
 
 
 class Mounting:
-    """Between the order, signs and zeros of a hand's joints and those of the wire."""
+    """Conversion between joints of the hand and joints on the wire: order, signs and zeros."""
 
     def __init__(self, config: AllegroConfig, hand: Hand) -> None:
         self._hand_at = np.array([hand.index(joint) for joint in config.order])
@@ -77,20 +77,20 @@ class Mounting:
         self._signs, self._zeros = np.array(config.signs), np.array(config.zeros)
 
     def q_from_wire(self, angle: Array) -> Array:
-        """Joint angles [rad] in the hand's order, (16,), of the hand's own angles."""
+        """Convert wire angles to joint angles, both rad, (16,)."""
         q: Array = (self._signs * angle - self._zeros)[self._wire_at]
         return q
 
     def torque_from_wire(self, torque: Array) -> Array:
-        """Torques [N m] in the hand's order, (16,), of the wire's."""
+        """Convert wire torques to joint torques, both N m, (16,)."""
         in_order: Array = (self._signs * torque)[self._wire_at]
         return in_order
 
     def torque_to_wire(self, torque: Array) -> Array:
-        """The inverse of `torque_from_wire`."""
+        """Convert joint torques to wire torques, both N m, (16,)."""
         on_the_wire: Array = self._signs * torque[self._hand_at]
         return on_the_wire
 
     def sort(self, of_wire: Array) -> Array:
-        """Any value of the wire's joints, (16,), in the hand's order."""
+        """Reorder values of the wire's joints into the hand's order, (16,)."""
         return of_wire[self._wire_at]

@@ -1,6 +1,6 @@
-"""From position targets to torques: an interpolator, a velocity estimate, PD. Time is an argument.
+"""Torque control from position targets: interpolator, velocity estimate, PD.
 
-Arrays are (16,), of the joints of one hand, in one order.
+Time is an argument. Arrays are (16,), one value for each joint of a hand, in one order.
 """
 
 import numpy as np
@@ -8,25 +8,24 @@ import numpy as np
 from handlab_core.types import Array, BoolArray
 
 CUTOFF = 30.0
-"""Hz, of the velocity; wilson-ko/allegro_hand_ros2, LOWPASS_FILTER_CUTOFF_FREQ."""
+"""Hz; velocity filter's cutoff; wilson-ko/allegro_hand_ros2, LOWPASS_FILTER_CUTOFF_FREQ."""
 
 LONGEST_MOVE = 0.1
-"""s. A new target is reached after as long as the one before it lasted, but no later than this: the
-period of a policy."""
+"""s; longest time from one target to the next; the control period of a policy."""
 
 
 class VelocityEstimate:
-    """Velocity as the difference of positions, through a first-order low-pass.
+    """Velocity estimate: position difference through a first-order low-pass filter.
 
-    The filter solves tau dv/dt = dq/dt - v exactly for a position that is linear between samples:
+    The filter solves tau dv/dt = dq/dt - v exactly for positions that are linear between samples:
 
         v <- a v + (1 - a)/dt (q - q_before),   a = exp(-dt/tau)
 
-    Its gain at rest is one (the filter of the vendor's first driver has 0.99, which also biases
-    positions), and (1 - a)/dt stays finite where frames that waited arrive together.
+    The static gain is 1. (The filter of the vendor's first driver has 0.99 and biases positions.)
+    The factor (1 - a)/dt stays finite when delayed frames arrive together.
 
     Args:
-        cutoff: Hz.
+        cutoff: cutoff frequency, Hz.
     """
 
     def __init__(self, cutoff: float = CUTOFF) -> None:
@@ -36,9 +35,9 @@ class VelocityEstimate:
         self._v: Array
 
     def update(self, q: Array, stamp: Array) -> Array:
-        """Take positions [rad] that were measured at `stamp` [s]; return velocities [rad/s].
+        """Take positions, rad, measured at `stamp`, s; return velocities, rad/s.
 
-        Joints whose stamp did not advance keep their velocity.
+        The velocity of a joint whose stamp did not advance stays unchanged.
         """
         if self._q is None:
             self._v = np.zeros_like(q)
@@ -54,11 +53,13 @@ class VelocityEstimate:
 
 
 class Interpolator:
-    """Moves a setpoint evenly from one target to the next, never faster than a limit.
+    """Linear interpolation between targets, with a rate limit.
+
+    Targets arrive at the rate of a policy, setpoints leave at the rate of the hand's frames.
 
     Args:
-        q: rad, where the joints are.
-        max_rate: rad/s.
+        q: present joint angles, rad.
+        max_rate: largest rate of the setpoint, rad/s.
     """
 
     def __init__(self, q: Array, max_rate: Array) -> None:
@@ -69,16 +70,16 @@ class Interpolator:
 
     @property
     def target(self) -> Array:
-        """Return the target of the setpoint, (n,) rad."""
+        """Return the newest target, (n,) rad."""
         return self._target.copy()
 
     def aim(self, target: Array, now: float, period: float) -> None:
-        """Take a target [rad] at the time `now` [s].
+        """Take a new target.
 
         Args:
-            target: where to go; the same as before, or NaN, changes nothing.
-            now: s.
-            period: s, for which the target is meant to hold.
+            target: target, rad; NaN, or the same target again, changes nothing.
+            now: present time, s.
+            period: time for which the target is valid, s.
         """
         target = np.where(np.isfinite(target), target, self._target)
         if np.array_equal(target, self._target):
@@ -89,25 +90,25 @@ class Interpolator:
         self._rate = np.minimum(np.abs(target - self._setpoint) / duration, self._max_rate)
 
     def at(self, now: float) -> Array:
-        """The setpoint [rad] at a time [s]; at an earlier one than before it is where it is."""
+        """Return the setpoint at a time, s; a time before the last one does not move it."""
         reach = self._rate * min(max(now - self._now, 0.0), LONGEST_MOVE)
         self._setpoint = self._setpoint + np.clip(self._target - self._setpoint, -reach, reach)
         self._now = max(self._now, now)
         return self._setpoint.copy()
 
     def follow(self, q: Array, joints: BoolArray) -> None:
-        """Put the setpoint of some joints where they are [rad], so that none jumps later."""
+        """Set the setpoints of some joints to their positions, rad, so that no joint jumps."""
         self._setpoint = np.where(joints, q, self._setpoint)
         away = np.abs(self._target - self._setpoint)
         self._rate = np.where(joints, np.minimum(away / LONGEST_MOVE, self._max_rate), self._rate)
 
     def hold(self) -> None:
-        """Stay at the present setpoint."""
+        """Make the present setpoint the target."""
         self._target = self._setpoint.copy()
 
 
 def pd_torque(
     error: Array, velocity: Array, stiffness: Array, damping: Array, limit: Array
 ) -> Array:
-    """Torque [N m] that answers an error [rad] and a velocity [rad/s], within +- limit [N m]."""
+    """Return the PD torque for an error, rad, and a velocity, rad/s, clipped to +- limit, N m."""
     return np.clip(stiffness * error - damping * velocity, -limit, limit)

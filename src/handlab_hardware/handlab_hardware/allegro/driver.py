@@ -1,22 +1,21 @@
-"""What the driver of an Allegro hand does with each frame, without bus, thread and clock.
+"""Driver logic of an Allegro hand: a state machine fed with frames and time.
 
-Torques are written once for every complete set of four finger frames, so that the hand's own period
-is the schedule. Where frames stop coming:
+Bus, thread and clock are outside. The driver sends torques once for every complete set of four
+finger frames: the hand's own period is the schedule. When frames stop:
 
-| age of a finger's newest frame | what follows                                               |
+| age of a finger's newest frame | consequence                                                |
 |--------------------------------|------------------------------------------------------------|
-| up to FINGER_LATE              | nothing                                                    |
-| up to FINGER_LOST              | no torque on that finger; the others are reported to hold  |
-| more, or all fingers           | SYSTEM_OFF; start-up is sent again every RESTART_EVERY     |
-| RECOVERY_SETS whole sets again | SYSTEM_ON, if it is wanted; setpoints begin where it is    |
+| up to FINGER_LATE              | none                                                       |
+| up to FINGER_LOST              | zero torque on that finger; the other fingers hold         |
+| more, or all fingers           | SYSTEM_OFF; the start-up is repeated every RESTART_EVERY   |
+| RECOVERY_SETS complete sets    | SYSTEM_ON if wanted; setpoints begin at the positions      |
 
-A hand that reports a high temperature is off until it reports none. A joint whose motor reports an
-error is released until the hand takes it back, is started again or is engaged again. Readings
-advance only with complete sets: a stale angle never comes with a new stamp. Unknown frames are
-counted.
+A hand that reports a high temperature stays off until the report ends. A joint whose motor reports
+an error is released until the hand clears the error, restarts or is engaged again. Readings advance
+with complete sets only: a stale angle never gets a new stamp. Unknown frames are counted.
 
-A V5 hand may send angles only while its motors are on (one owner's finding, see `protocol`). So its
-motors go on with zero torque at start-up, and it is let go by zero torque instead of SYSTEM_OFF.
+A V5 hand may send angles only while its motors are on (one owner's finding, see `protocol`). Its
+motors therefore go on with zero torque at start-up, and zero torque replaces SYSTEM_OFF.
 """
 
 from collections import Counter
@@ -56,22 +55,23 @@ from handlab_hardware.allegro.protocol import (
 )
 
 FINGER_LATE = 0.015
-"""s, five periods of a V4 hand: more than a busy bus delays a frame."""
+"""s; age at which a finger counts as silent; five periods of a V4 hand, more than bus delays."""
 FINGER_LOST = 0.1
-"""s, one period of a policy: so long the other fingers hold."""
+"""s; age at which the whole hand is released; the control period of a policy."""
 RESTART_EVERY = 0.5
-"""s, between attempts to make a silent hand talk."""
+"""s; time between start-up attempts of a silent hand."""
 RECOVERY_SETS = 20
-"""Complete sets without a gap before the motors go on again, 60 ms of a V4 hand."""
+"""Number of complete sets without a gap before the motors go on again; 60 ms of a V4 hand."""
 INFO_EVERY = 1.0
-"""s, between questions for the hand's status, so that a fault is reported within that time."""
+"""s; time between requests for the hand's status; a fault is reported within this time."""
 TEMPERATURE_LIMIT = 80.0
-"""degrees Celsius of a joint. Chosen: that of the claw's servos, as the vendor publishes none."""
+"""degrees Celsius; temperature limit of a joint; chosen as for the claw's servos, since the vendor
+publishes none."""
 
 IGNORED = {
     *(Message.IMU, Message.FINGERTIP, Message.FINGERTIP + 2, Message.CALIBRATED),
     *(Message.FINGERTIP_OF_MANUAL, Message.FINGERTIP_OF_MANUAL + 2),
-    # What hosts send: some buses, such as udp_multicast, also give back what was sent.
+    # Messages of hosts: some interfaces, such as udp_multicast, return a host's own frames.
     *(Message.SYSTEM_ON, Message.SYSTEM_OFF, Message.SET_PERIOD, Message.CONFIG),
     *(Message.PICK, Message.PLACE, Message.CALIBRATE),
     *(
@@ -80,26 +80,26 @@ IGNORED = {
         for finger in range(4)
     ),
 }
-"""Messages that are known and of no use here."""
+"""Known messages that the driver does not use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One complete set of finger frames, arrays (16,) in the hand's joint order."""
+    """Measurement from one complete set of finger frames; arrays (16,) in the hand's order."""
 
-    stamp: float  # s, of its last frame
+    stamp: float  # s; arrival of the last frame of the set
     q: Array  # rad
     qd: Array  # rad/s
-    effort: Array  # N m, as sent: the hand measures none
+    effort: Array  # N m; torque as sent, since the hand measures none
 
 
 class HandDriver:
-    """The state of one hand, fed with frames and with time.
+    """Driver state of one hand.
 
     Args:
-        hand: whose joints these are.
-        config: the facts of the machine.
-        send: puts a frame on the bus; returns whether the bus took it.
+        hand: description of the hand.
+        config: section `allegro` of the station file.
+        send: function that sends a frame and returns whether the bus accepted it.
     """
 
     def __init__(self, hand: Hand, config: AllegroConfig, send: Callable[[Frame], bool]) -> None:
@@ -109,46 +109,46 @@ class HandDriver:
         self._stiffness = self._mounting.sort(gains.stiffness)
         self._damping = self._mounting.sort(gains.damping)
         self.wanted = False
-        """Whether the motors shall be on."""
+        """Whether the caller wants the motors on."""
         self.engaged = False
-        """Whether they are, as far as was sent."""
+        """Whether the motors are on, by the newest command that was sent."""
         self._on = self._off_due = False
         self.info: HandInfo | None = None
         self.serial: Serial | None = None
         self.measurement: Measurement | None = None
         self.temperature = np.full(JOINTS, np.nan)
-        """degrees Celsius, in the hand's order."""
+        """(16,) degrees Celsius; joint temperatures in the hand's order."""
         self.counts: Counter[str] = Counter(unknown_frames=0, malformed_frames=0, lost_fingers=0)
         self._wire_temperature = np.full(JOINTS, np.nan)
-        self._errors = np.zeros(JOINTS, dtype=np.int64)  # bits, of the wire's motors
+        self._errors = np.zeros(JOINTS, dtype=np.int64)  # error bits in the vendor's order
         self._serial_due = True
         self._heat = ThermalProtection(np.full(JOINTS, TEMPERATURE_LIMIT))
         self._rest = self._heat.update(self.temperature)
-        self._angle = np.zeros(JOINTS)  # of the wire
-        self._seen = np.full(FINGERS, -np.inf)  # s
+        self._angle = np.zeros(JOINTS)  # rad; angles in the vendor's order
+        self._seen = np.full(FINGERS, -np.inf)  # s; arrival of each finger's newest frame
         self._fresh = np.zeros(FINGERS, dtype=bool)
         self._late = np.ones(FINGERS, dtype=bool)
         self._sets = 0
-        self._limit = np.zeros(JOINTS)  # N m, asked for by the newest command
+        self._limit = np.zeros(JOINTS)  # N m; largest torques of the newest command
         self._effort = np.zeros(JOINTS)
         self._velocity = VelocityEstimate()
         self._interpolator: Interpolator | None = None
         self._next_info = self._next_restart = self._commanded = -np.inf
         self._scaled_for(geared_b=False)
 
-    # What the caller wants.
+    # Commands of the caller.
 
     def command(self, q: Array, effort: Array, now: float, period: float) -> None:
-        """Take targets [rad] and largest torques [N m]; a torque of 0 or NaN releases its joint."""
+        """Take targets, rad, and largest torques, N m; a torque of 0 or NaN releases its joint."""
         self._limit = np.minimum(np.nan_to_num(effort, nan=0.0, posinf=np.inf), self._largest)
         self._commanded = now
         if self._interpolator is not None:
             self._interpolator.aim(q, now, period)
 
     def in_force(self, now: float) -> GoalsInForce:
-        """Return the goals of all joints, (1, 16); those of a silent finger are passive.
+        """Return the goals in force, (1, 16); joints of a silent finger are passive.
 
-        While a finger is silent the hand holds where the setpoints are.
+        While a finger is silent, the other fingers hold their setpoints.
         """
         passive = self.released | self._joints_of(self._late) | (not self.engaged)
         effort = np.where(passive, 0.0, self._largest)
@@ -161,18 +161,18 @@ class HandDriver:
         return GoalsInForce(goal, age, self._largest[None], hold=hold)
 
     def engage(self, wanted: bool) -> None:
-        """Ask for motors on, holding where they are, or off."""
+        """Request the motors on, with every joint holding its position, or off."""
         if wanted and not self.wanted:
             self._limit = self._largest.copy()
             self._errors[:] = 0
         self.wanted = wanted
 
-    # What the hand sends.
+    # Frames of the hand.
 
     def receive(self, frame: Frame, now: float) -> None:
-        """Take a frame that came at the time `now` [s]."""
+        """Process a frame that arrived at the time `now`, s."""
         message, device = split_id(frame.id)
-        if frame.remote:  # a host's question
+        if frame.remote:  # request of a host
             return
         try:
             if device != self._config.device or not self._take(message, frame.data, now):
@@ -181,7 +181,7 @@ class HandDriver:
             self.counts["malformed_frames"] += 1
 
     def _take(self, message: int, data: bytes, now: float) -> bool:
-        """Take the data of a message; False if there is none such."""
+        """Process the data of a message; return whether the message is known."""
         if 0 <= (finger := message - Message.FINGER_POSE) < FINGERS:
             self._take_pose(finger, data, now)
         elif 0 <= (finger := message - Message.TEMPERATURE) < FINGERS:
@@ -199,13 +199,13 @@ class HandDriver:
         return True
 
     def _take_serial(self, serial: Serial) -> None:
-        """Take the first one after a start-up: it decides the scale of the torques."""
+        """Take the first serial number after a start-up: it decides the torque scale."""
         if self._serial_due:
             self._serial_due, self.serial = False, serial
             self._scaled_for(serial.geared_b)
 
     def _take_error(self, motor: int, bits: int) -> None:
-        """Take a motor's error; one of an unknown motor counts for all."""
+        """Record a motor's error bits; those of an unknown motor count for all motors."""
         self.counts["motor_errors"] += 1
         self._errors[motor if motor < JOINTS else slice(None)] = bits
 
@@ -217,18 +217,18 @@ class HandDriver:
             self._fresh[:] = False
             self._complete(now)
         elif self.engaged and heard[finger] and self._fresh[heard].all():
-            self._fresh[heard] = False  # but a finger that is back waits for a whole set
+            self._fresh[heard] = False  # a finger that is back waits for a complete set
             self._control(now)
 
     def _complete(self, now: float) -> None:
-        """A whole set: control, and a new reading."""
+        """Process a complete set: send torques and publish a new measurement."""
         self._late[:] = False
         self._sets += 1
         q, qd = self._control(now)
         self.measurement = Measurement(now, q, qd, self._effort)
 
     def _control(self, now: float) -> tuple[Array, Array]:
-        """Compute the torques, and send those of the fingers that are heard."""
+        """Compute all torques and send those of fingers that are not silent."""
         q = self._mounting.q_from_wire(self._angle)
         stamps = self._mounting.sort(np.repeat(self._seen, JOINTS_EACH))
         qd = self._velocity.update(q, stamps)
@@ -245,12 +245,12 @@ class HandDriver:
                 self._send(Message.SET_TORQUE + finger, pack_counts(counts[_joints(finger)]))
         return q, qd
 
-    # What time brings.
+    # Timed actions.
 
     def start(self, now: float) -> None:
-        """Send the vendor's start-up, but for SYSTEM_ON, which waits for whole sets of frames.
+        """Send the vendor's start-up sequence without SYSTEM_ON, which needs complete sets first.
 
-        A version that streams only while its motors are on gets it now, with zero torque.
+        A version that streams only while its motors are on gets SYSTEM_ON with zero torque.
         """
         self.engaged, self._sets, self._serial_due = False, 0, True
         self._errors[:] = 0
@@ -260,20 +260,20 @@ class HandDriver:
         self._send(Message.SERIAL, remote=True)
         self._send(Message.SET_PERIOD, pack_periods(self._version.periods))
         if self._version.streams_when_on:
-            self._zero_torque()  # before and after: a hand holds the last torque that it got
+            self._zero_torque()  # before and after SYSTEM_ON: a hand keeps its last torque
             self._on = self._send(Message.SYSTEM_ON)
             self._off_due &= not self._on
             self._zero_torque()
 
     def stop(self) -> None:
-        """Send SYSTEM_OFF, and ask for no more frames."""
+        """Send SYSTEM_OFF and turn the periodic frames off."""
         self.engaged = False
         self._zero_torque()
         self._motors_off()
         self._send(Message.SET_PERIOD, pack_periods((0, 0, 0)))
 
     def tick(self, now: float) -> None:
-        """Judge the age of what came; to be called every few milliseconds."""
+        """Check the age of the newest frames; call this method every few milliseconds."""
         age = now - self._seen
         self._notice_late(age > FINGER_LATE)
         lost = bool((age > FINGER_LOST).any())
@@ -303,14 +303,14 @@ class HandDriver:
             self._zero_torque(np.flatnonzero(newly).tolist())
 
     def _engage(self) -> None:
-        """Motors on; until the next command every joint stays where it is."""
+        """Turn the motors on; every joint holds its position until the next command."""
         if self._interpolator is not None:
-            self._interpolator.hold()  # at what it followed while the motors were off
+            self._interpolator.hold()  # setpoints followed the positions while motors were off
         self.engaged = self._on = self._send(Message.SYSTEM_ON)
         self._off_due = False
 
     def _let_go(self, lost: bool) -> None:
-        """Release the hand: motors off, or zero torque where they must be on for the angles."""
+        """Release the hand: turn motors off, or send zero torque if angles need motors on."""
         self.engaged = False
         if lost or not self._version.streams_when_on:
             self._motors_off()
@@ -318,7 +318,7 @@ class HandDriver:
             self._zero_torque()
 
     def _motors_off(self) -> None:
-        """Send SYSTEM_OFF; `tick` sends it again until the bus takes it."""
+        """Send SYSTEM_OFF; `tick` repeats it until the bus accepts it."""
         self._on, self._off_due = False, not self._send(Message.SYSTEM_OFF)
 
     def _zero_torque(self, fingers: Iterable[int] = range(FINGERS)) -> None:
@@ -327,55 +327,55 @@ class HandDriver:
 
     def _scaled_for(self, geared_b: bool) -> None:
         self._scale = torque_scale(self._version, geared_b)
-        # The clip is of the counts before those of a type B gear are halved.
+        # The clip applies to counts before the halving for gear type B.
         clip = torque_from_counts(np.array(self._version.torque_clip), torque_scale(self._version))
         self._largest = np.minimum(self._mounting.sort(clip), self._hand.max_effort)
 
     def _send(self, message: int, data: bytes = b"", remote: bool = False) -> bool:
         return self._send_frame(Frame(frame_id(message, self._config.device), data, remote))
 
-    # What is known.
+    # State.
 
     @property
     def too_hot(self) -> bool:
-        """The hand reports a high temperature."""
+        """Return whether the hand reports a high temperature."""
         return self.info is not None and bool(self.info.status & Status.HIGH_TEMPERATURE)
 
     @property
     def hot(self) -> BoolArray:
-        """Joints that are released until they have cooled, (16,)."""
+        """Return which joints are released until they have cooled, (16,)."""
         return self._rest.hot | self.too_hot
 
     @property
     def errors(self) -> IntArray:
-        """Error bits of each joint's motor, (16,), in the hand's order; see `MotorError`."""
+        """Return the error bits of all motors, (16,), in the hand's order; see `MotorError`."""
         return self._mounting.sort(self._errors.astype(np.float64)).astype(np.int64)
 
     @property
     def released(self) -> BoolArray:
-        """Joints without torque because they are hot or their motors report an error, (16,)."""
+        """Return which joints are released because of heat or a motor error, (16,)."""
         released: BoolArray = self.hot | (self.errors > 0)
         return released
 
     @property
     def pause(self) -> bool:
-        """A joint is warm: finish the step, then let it cool."""
+        """Return whether a joint is warm and asks for a pause after the present step."""
         return self._rest.pause or self.too_hot
 
     def silent_fingers(self, now: float) -> BoolArray:
-        """Fingers whose frames are late, (4,), index to thumb."""
+        """Return which fingers are silent, (4,), index to thumb."""
         return now - self._seen > FINGER_LATE
 
     def silent_joints(self, now: float) -> BoolArray:
-        """Joints of silent fingers, (16,), in the hand's order."""
+        """Return which joints belong to silent fingers, (16,), in the hand's order."""
         return self._joints_of(self.silent_fingers(now))
 
     def _joints_of(self, fingers: BoolArray) -> BoolArray:
-        """Joints of some fingers, (4,) to (16,), in the hand's order."""
+        """Convert a mask of fingers, (4,), to a mask of joints, (16,), in the hand's order."""
         return self._mounting.sort(np.repeat(fingers, JOINTS_EACH).astype(np.float64)) > 0
 
     def problems(self, now: float) -> tuple[str, ...]:
-        """What is wrong now, a sentence each."""
+        """Return one sentence for each present problem, with its remedy."""
         found = []
         silent = self.silent_fingers(now)
         names = ", ".join(name for name, gone in zip(FINGER_NAMES, silent, strict=True) if gone)
@@ -394,8 +394,8 @@ class HandDriver:
         for bits in np.unique(errors[errors > 0]).tolist():
             names = ", ".join(self._hand.joints[i] for i in np.flatnonzero(errors == bits))
             found.append(
-                f"the hand reports {describe_error(bits)} of {names}: released until it reports "
-                "none, or until the hand is activated again"
+                f"the hand reports {describe_error(bits)} of {names}: released until the report "
+                "ends, or until the hand is activated again"
             )
         return tuple(found)
 

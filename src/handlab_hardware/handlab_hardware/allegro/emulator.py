@@ -1,11 +1,11 @@
-"""An emulated Allegro hand on a CAN bus: what the firmware does, as far as it is known.
+"""Emulated Allegro hand on a CAN bus: the firmware's behaviour, as far as it is known.
 
-It answers remote frames, sends angles and temperatures by SET_PERIOD, and moves its joints by
-SET_TORQUE while its motors are on. After power-on motors and periodic frames are off. It has no
-watchdog: like the vendor's, it holds the last torques for ever when the host falls silent.
+The hand answers remote frames, sends angles and temperatures at the periods of SET_PERIOD, and
+applies SET_TORQUE while its motors are on. After power-on, motors and periodic frames are off. The
+hand has no watchdog: like the vendor's, it keeps the last torques when the host falls silent.
 
-A V5 hand sends angles only while its motors are on, and its HAND_INFO has no side; see `protocol`
-for whose findings these are.
+A V5 hand sends angles only while its motors are on, and its HAND_INFO has no side; `protocol` names
+the source of these findings.
 
     python -m handlab_hardware.allegro.emulator --interface udp_multicast --channel 239.74.163.2
 """
@@ -53,61 +53,64 @@ from handlab_hardware.allegro.protocol import (
 from handlab_hardware.allegro.wire import Wire
 
 STEP_MS = 1
-"""ms, of the emulation; SET_PERIOD counts in it."""
+"""ms; step of the emulation, the unit of SET_PERIOD."""
 MS = 1e-3  # s
 LONGEST_CATCH_UP = 0.02
-"""s. Where the machine could not follow for longer, the hand's time stands still: else it would go
-on with torques that were meant for milliseconds."""
+"""s; largest delay that the emulation makes up for.
+
+After a longer delay the hand's time stands still. Otherwise torques meant for milliseconds would
+act for the whole delay."""
 HIGH_TEMPERATURE = 80.0
-"""degrees Celsius at which the firmware faults, and its motors go off. Chosen, as in the driver."""
-HARDWARE, FIRMWARE = 0x0400, 0x0103  # chosen; nothing reads them
+"""degrees Celsius; temperature at which the firmware turns the motors off; chosen."""
+HARDWARE, FIRMWARE = 0x0400, 0x0103
+"""Version numbers in HAND_INFO; chosen, unused by the driver."""
 SERIALS = {"v4": "0B000001", "v5": "5TA{side}0001"}
-"""Chosen. Of V5 the letters A or B and R or L in the middle have a meaning."""
-UNKNOWN = 0x7F  # message id that nobody knows
+"""Serial numbers; chosen. In V5 the third character is the gear type, the fourth the side."""
+UNKNOWN = 0x7F  # id of no message
 BURST = 64
-"""Frames, the most between two looks at the time."""
+"""Largest number of frames between two checks of the time."""
 REOPEN_EVERY = 0.5
-"""s, between attempts to open a bus that was lost."""
+"""s; time between attempts to open a bus that was lost."""
 LISTEN = 0.2
-"""s, for another hand on the bus; it answers in a millisecond."""
+"""s; wait for the answer of another hand on the bus; a hand answers within a millisecond."""
 DEFAULT_BUS = ("udp_multicast", "239.74.163.2")
-"""Interface and channel; python-can's own group, which needs no kernel module."""
+"""Interface and channel: python-can's own group, which needs no kernel module."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class Faults:
-    """What goes wrong, from now on; may be changed at any time."""
+    """Present faults of an emulated hand; changes take effect at once."""
 
     silent_fingers: set[int] = field(default_factory=set)
     """Fingers, 0 to 3, that send no angles."""
     unplugged: bool = False
-    """Nothing comes from the hand and nothing reaches it."""
+    """The CAN cable is unplugged."""
     unknown_frames: bool = False
-    """A frame with an id that nobody knows, with every set of angles."""
+    """The hand sends a frame with an unknown id with every set of angles."""
     malformed_frames: bool = False
-    """An angle frame that is too short, with every set of angles."""
+    """The hand sends a truncated angle frame with every set of angles."""
     high_temperature: bool = False
-    """The firmware says so, whatever the motors' temperatures are."""
+    """The firmware reports a high temperature, whatever the motors' temperatures are."""
     internal_communication: bool = False
-    """The fault of that name."""
+    """The firmware reports a fault of its internal bus."""
     no_info: bool = False
-    """HAND_INFO is not answered, as by some V5 hands."""
+    """HAND_INFO goes unanswered, as with some V5 hands."""
     motor_errors: dict[int, int] = field(default_factory=dict)
-    """Motors 0 to 15 with the bits of `MotorError` that they report; 0 takes an error back."""
+    """Motor, 0 to 15, to the bits of `MotorError` that it reports; 0 clears an error."""
 
 
 class EmulatedHand:
-    """The firmware's state, fed with frames and with time.
+    """Firmware state of an emulated hand.
 
     Args:
-        send: puts a frame on the bus; what it returns is of no use here.
-        physics: what the torques move; without it, joints that know nothing of each other.
-        version: of the protocol.
-        device: id, 0 to 3.
+        send: function that sends a frame; its result is ignored.
+        physics: dynamics of the joints; None: independent joints.
+        version: protocol version.
+        device: device id, 0 to 3.
         side: right or left.
-        serial: eight ASCII characters; empty: one that fits the version.
+        serial: serial number, eight ASCII characters; empty: one that fits the version.
     """
 
     def __init__(
@@ -127,17 +130,17 @@ class EmulatedHand:
         self._heat = MotorHeat(np.array(version.torque_clip, dtype=np.float64))
         self.faults = Faults()
         self.ignored = 0
-        """Frames for this hand that do not fit their message."""
+        """Number of malformed frames for this hand."""
         self._reported: dict[int, int] = {}
         self.servo_on = False
         self.periods = (0, 0, 0)
         self.counts = np.zeros(JOINTS, dtype=np.int64)
-        """Torque as commanded."""
+        """(16,) torque counts of the newest commands."""
         self.q, self.qd = self._physics.step(np.zeros(JOINTS), STEP_MS * MS)
         self._ms, self._now = 0, -np.inf
 
     def receive(self, frame: Frame) -> None:
-        """Take a frame from the bus; what is not for this hand is ignored."""
+        """Process a frame from the bus; ignore frames for other devices."""
         message, device = split_id(frame.id)
         if device != self._device or self.faults.unplugged:
             return
@@ -172,7 +175,7 @@ class EmulatedHand:
             self._send_temperature(finger)
 
     def tick(self, now: float) -> None:
-        """Let time go on to `now` [s], and send what is due."""
+        """Advance the time to `now`, s, and send the frames that are due."""
         if now - self._now > LONGEST_CATCH_UP:
             self._now = now - STEP_MS * MS
         while self._now + STEP_MS * MS <= now:
@@ -184,7 +187,7 @@ class EmulatedHand:
         self._heat.step(self.counts.astype(np.float64), dt)
         if self._too_hot:
             self._motors_off()
-        full = self._version.full_counts  # no motor makes more, whatever it is sent
+        full = self._version.full_counts  # saturation of the motors
         counts = np.clip(self.counts, -full, full)
         self.q, self.qd = self._physics.step(torque_from_counts(counts, self._scale), dt)
         self._send_errors()
@@ -221,7 +224,7 @@ class EmulatedHand:
         self._send(Message.TEMPERATURE + finger, pack_temperatures(celsius))
 
     def _info(self) -> HandInfo:
-        if self._version.side_in_serial:  # constants; manual V5 (4F) 1.3, section 11.3.4
+        if self._version.side_in_serial:  # constant values; manual V5 (4F) 1.3, section 11.3.4
             return HandInfo(HARDWARE, FIRMWARE, 0, 0, Status.SERVO_ON)
         status = Status.SERVO_ON if self.servo_on else Status(0)
         if self._too_hot:
@@ -255,7 +258,7 @@ def serve(
     stop: threading.Event,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Run a hand at real time until `stop` is set; open the bus again when it is lost."""
+    """Run a hand in real time until `stop` is set; open the bus again when it is lost."""
     use_realtime_priority()
     while not stop.is_set():
         try:
@@ -272,7 +275,7 @@ def _serve(
         frame, taken = wire.receive(STEP_MS * MS), 0
         while frame is not None:
             hand.receive(frame)
-            taken += 1  # on a flooded bus time goes on, too
+            taken += 1  # a flooded bus must not stop the hand's time
             frame = wire.receive(0.0) if taken < BURST else None
         hand.tick(clock())
 
@@ -285,13 +288,13 @@ def _reopen(wire: Wire, stop: threading.Event) -> None:
 
 
 def check_free(wire: Wire, device: int) -> None:
-    """Refuse a bus on which a hand with this id answers already.
+    """Check that no hand with this device id answers on the bus.
 
     Raises:
-        StationFault: there is one; says what to choose.
+        StationFault: another hand answers; the message names the remedy.
     """
     wire.send(Frame(frame_id(Message.SERIAL, device), remote=True))
-    answer = Message.SERIAL, device  # a driver, which may wait here for its hand, sends others
+    answer = Message.SERIAL, device  # a waiting driver on the bus sends other frames
     deadline = time.monotonic() + LISTEN
     while (left := deadline - time.monotonic()) > 0:
         frame = wire.receive(left)
@@ -303,9 +306,9 @@ def check_free(wire: Wire, device: int) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare which bus and which hand."""
-    parser.add_argument("--interface", default=DEFAULT_BUS[0], help="of python-can")
-    parser.add_argument("--channel", default=DEFAULT_BUS[1], help="of that interface")
+    """Declare the options of bus and hand."""
+    parser.add_argument("--interface", default=DEFAULT_BUS[0], help="interface of python-can")
+    parser.add_argument("--channel", default=DEFAULT_BUS[1], help="channel of the interface")
     parser.add_argument("--device", type=int, default=0, choices=DEVICES)
     parser.add_argument("--version", default="v4", choices=sorted(VERSIONS))
     parser.add_argument("--side", default="right", choices=SIDES)
@@ -333,7 +336,7 @@ def run(arguments: argparse.Namespace, physics: TorquePhysics | None = None) -> 
 
 
 def main() -> None:
-    """Run from the command line, with joints that know nothing of each other."""
+    """Run from the command line, with independent joints."""
     parser = argparse.ArgumentParser(description="An emulated Allegro hand on a CAN bus.")
     add_arguments(parser)
     run(parser.parse_args())

@@ -1,7 +1,7 @@
-"""PD gains of the Allegro hand, by name; in N m, the vendor's being counts of PWM.
+"""PD gains of the Allegro hand, by name, in N m instead of the vendor's PWM counts.
 
-The vendor computes torque = stiffness (target - q) - damping qd on the host. What a count is worth,
-and the gains that MuJoCo uses too, are in `handlab_core.hands.allegro`.
+The vendor computes torque = stiffness (target - q) - damping qd on the host. The torque of one
+count, and the gains that MuJoCo uses too, are in `handlab_core.hands.allegro`.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from handlab_core.types import Array
 
 @dataclass(frozen=True, slots=True)
 class Gains:
-    """Of 16 joints, in the vendor's order."""
+    """PD gains of 16 joints, in the vendor's order."""
 
     stiffness: Array  # (16,) N m/rad
     damping: Array  # (16,) N m s/rad
@@ -35,12 +35,12 @@ GAINS = {
     "stiff": _stiff(),
     "soft": Gains(FULL_TORQUE * np.array(SOFT_STIFFNESS), FULL_TORQUE * np.array(SOFT_DAMPING)),
 }
-"""`stiff`: the vendor's ROS 1 driver of V4, gains_pd.yaml; a policy learned in MuJoCo expects it.
-`soft`: its ROS 2 driver, about six times softer."""
+"""`stiff`: gains of the vendor's ROS 1 driver of V4, gains_pd.yaml, and of the MuJoCo model.
+`soft`: gains of the vendor's ROS 2 driver, about six times softer."""
 
 
 def make_gains(name: str) -> Gains:
-    """Look up gains by name; BadConfig if there are none."""
+    """Look up gains by name; raise BadConfig for an unknown name."""
     if name not in GAINS:
         raise BadConfig(f"gains is {name!r}; it can be {' or '.join(GAINS)}")
     return GAINS[name]

@@ -1,4 +1,4 @@
-"""Turns the motors of a hand off, from outside the driver; see `guardian`."""
+"""Emergency release of an Allegro hand, called by the guardian process; see `guardian`."""
 
 from handlab_core.errors import StationFault
 from handlab_hardware.allegro.protocol import FINGERS, Frame, Message, frame_id
@@ -6,11 +6,11 @@ from handlab_hardware.allegro.wire import Wire
 
 
 def let_go(bus: str, device: str) -> None:
-    """Send zero torque and SYSTEM_OFF; nothing confirms them.
+    """Send zero torque and SYSTEM_OFF; the protocol has no confirmation.
 
     Args:
         bus: `interface:channel` of python-can.
-        device: id of the hand.
+        device: device id of the hand.
 
     Raises:
         OSError: the bus cannot be used.

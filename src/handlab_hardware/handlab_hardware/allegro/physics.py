@@ -1,4 +1,4 @@
-"""What is behind an emulated hand: joints that torques move, and motors that torques heat."""
+"""Physics of an emulated Allegro hand: joint dynamics and motor temperatures."""
 
 from typing import Protocol
 
@@ -8,33 +8,37 @@ from handlab_core.hands import Hand
 from handlab_core.types import Array
 
 INERTIA = 0.001
-"""kg m2 of every joint, links included; chosen: the armature in MuJoCo, which is most of it."""
-DAMPING = 0.1  # N m s/rad, as in urdf/allegro
+"""kg m2; inertia of each joint with its links; chosen: MuJoCo's armature, its largest part."""
+DAMPING = 0.1
+"""N m s/rad; joint damping; urdf/allegro."""
 
-AMBIENT = 25.0  # degrees Celsius
+AMBIENT = 25.0
+"""degrees Celsius; ambient temperature; chosen."""
 HEATING = 60.0
-"""K above ambient after a long stall at the vendor's clip. Chosen: so that such a stall is too much
-and anything else is not; nothing is published."""
-HEAT_TIME = 120.0  # s, chosen: "minutes"
+"""K; heating by a long stall at the vendor's torque clip; chosen, since no figure is published.
+
+Such a stall exceeds the temperature limit, any lighter load does not."""
+HEAT_TIME = 120.0
+"""s; thermal time constant; chosen."""
 
 
 class TorquePhysics(Protocol):
-    """Sixteen joints in the vendor's order."""
+    """Dynamics of sixteen joints in the vendor's order."""
 
     def step(self, torque: Array, dt: float) -> tuple[Array, Array]:
-        """Apply torques [N m] for a time [s]; return angles [rad] and velocities [rad/s]."""
+        """Apply torques, N m, for a time, s; return angles, rad, and velocities, rad/s."""
         ...
 
 
 class SecondOrder:
-    """Joints that know nothing of each other: inertia, damping, stops at their limits."""
+    """Independent second-order joints: inertia, damping, and stops at their limits."""
 
     def __init__(self, hand: Hand) -> None:
         self._lower, self._upper = hand.lower, hand.upper
         self.q, self.qd = hand.nominal.copy(), np.zeros(hand.n)
 
     def step(self, torque: Array, dt: float) -> tuple[Array, Array]:
-        """See `TorquePhysics`. Damping is solved exactly: no step is too long for it."""
+        """See `TorquePhysics`; exact integration of damping keeps long steps stable."""
         decay = np.exp(-DAMPING / INERTIA * dt)
         settled = torque / DAMPING
         self.qd = settled + (self.qd - settled) * decay
@@ -45,7 +49,7 @@ class SecondOrder:
 
 
 class MotorHeat:
-    """Temperatures of motors: first order, heated by the square of the torque.
+    """First-order motor temperatures, heated by the square of the torque.
 
     Args:
         clip: (n,) torque at which a long stall heats by HEATING, in any unit.
@@ -54,10 +58,10 @@ class MotorHeat:
     def __init__(self, clip: Array) -> None:
         self._clip = clip
         self.temperature = np.full(len(clip), AMBIENT)
-        """degrees Celsius."""
+        """(n,) degrees Celsius; motor temperatures."""
 
     def step(self, torque: Array, dt: float) -> Array:
-        """Let torques, in the unit of the clip, heat for a time [s]; return temperatures."""
+        """Apply torques, in the unit of the clip, for a time, s; return temperatures."""
         settled = AMBIENT + HEATING * np.square(torque / self._clip)
         self.temperature = settled + (self.temperature - settled) * np.exp(-dt / HEAT_TIME)
         return self.temperature.copy()

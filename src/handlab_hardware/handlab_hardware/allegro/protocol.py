@@ -1,4 +1,4 @@
-"""The Allegro hand's CAN protocol: ids, units and payloads, as data and pure functions.
+"""CAN protocol of the Allegro hand: ids, units and payloads, as data and pure functions.
 
 CAN 2.0A, 11-bit ids, little-endian payloads. From the vendor's drivers, wilson-ko/allegro_hand_ros2
 @ 8749d24 (`v4_spec.hpp`, V4) and Wonikrobotics-git/allegro_hand_ros2_v5 (V5), and its wiki's CAN
@@ -15,12 +15,12 @@ protocol v4.0. A finger is 0 index, 1 middle, 2 ring, 3 thumb; its joints are 0 
 | SERIAL         | 8 ASCII characters                                                 |
 | ERROR          | V5: uint8 motor, uint8 bits of `MotorError`                        |
 
-What the hand sends can also be asked for at any time by a remote frame of the same id.
+A remote frame with the id of a message from the hand requests that message at any time.
 
 The owner of one V5 hand (5TBR0017, type B, right) published findings that the vendor's pages lack:
-ian-chuang/allegro_hand_v5_plus_python @ 5ff386c, README.md, docs/ and src/. They are marked below
-with "one owner": no second hand confirmed them. ERROR is also in the vendor's manual V5 (4F) 1.3,
-section 11.3.10, as that owner transcribed it.
+ian-chuang/allegro_hand_v5_plus_python @ 5ff386c, README.md, docs/ and src/. The mark "one owner"
+below means these findings: no second hand confirmed them. ERROR is also in the vendor's manual V5
+(4F) 1.3, section 11.3.10, as that owner transcribed it.
 """
 
 import struct
@@ -38,14 +38,14 @@ FINGER_NAMES = ("index", "middle", "ring", "thumb")
 FINGERS = JOINTS_EACH = 4
 JOINTS = FINGERS * JOINTS_EACH
 DEVICES = range(4)
-"""Device ids; two bits of the arbitration id."""
+"""Device ids, two bits of the arbitration id."""
 DEVICE_BITS = 2
 BITRATE = 1_000_000
 INT16 = np.iinfo(np.int16)
 
 
 class Message(IntEnum):
-    """Message ids; those of fingers are the first of four."""
+    """Message ids; the id of a finger's message is that of the first of four."""
 
     PICK = 0x11  # V5
     PLACE = 0x12  # V5
@@ -61,7 +61,7 @@ class Message(IntEnum):
     SET_PERIOD = 0x81
     SERIAL = 0x88
     CALIBRATE = 0x89  # V5: the hand calibrates its encoders
-    CALIBRATED = 0x92  # and says that it has
+    CALIBRATED = 0x92  # V5: the calibration is complete
     SET_POSE = 0xE0
     ERROR = 0xEE  # V5
     FINGERTIP = 0xF0  # V5, one owner: pressures of two fingers; the other two at + 2
@@ -75,25 +75,25 @@ class Frame:
     data: bytes = b""
     remote: bool = False
     waited: float = field(default=0.0, compare=False)
-    """s, from its arrival until it was read; 0 where the interface does not tell."""
+    """s; time from arrival to reading; 0 if the interface gives no time of arrival."""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What differs between versions of the hand."""
+    """Parameters of one version of the hand."""
 
     name: str
     rad_per_count: float
     counts_per_newton_metre: float
     torque_clip: tuple[int, ...]  # (16,) counts
-    periods: tuple[int, int, int]  # ms: position, IMU, temperature
-    full_counts: int  # counts of the largest torque that the motors can make
+    periods: tuple[int, int, int]  # ms; periods of position, IMU and temperature frames
+    full_counts: int  # counts; largest torque that the motors can produce
     halved_if_geared_b: tuple[int, ...] = ()
-    """Joints 0 to 15 whose torque counts are half as large in hands of gear type B."""
+    """Joints, 0 to 15, whose torque counts are half as large in hands of gear type B."""
     streams_when_on: bool = False
-    """Angles come only while the motors are on; one owner of a V5 hand."""
+    """Whether the hand sends angles only while its motors are on; one owner of a V5 hand."""
     side_in_serial: bool = False
-    """The serial number has the side, and HAND_INFO, which may go unanswered, has not."""
+    """Whether the side is in the serial number and not in HAND_INFO, which may go unanswered."""
 
 
 V4 = Version(
@@ -109,18 +109,18 @@ V5 = Version(
     rad_per_count=float(np.deg2rad(0.088)),
     counts_per_newton_metre=1.43 * 1000,
     torque_clip=(240,) * JOINTS,
-    periods=(2, 0, 500),  # position: its driver's; temperature: as V4
+    periods=(2, 0, 500),  # position: V5 driver; temperature: as V4
     full_counts=round(0.92 * 1430),  # stall torque of the manual V5 (4F) 1.3, section 3
     halved_if_geared_b=(1, 5, 9),
     streams_when_on=True,
     side_in_serial=True,
 )
 VERSIONS = {version.name: version for version in (V4, V5)}
-"""Name to version."""
+"""Versions by name."""
 
 
 def make_version(name: str) -> Version:
-    """Look up a version by name; BadConfig if there is none."""
+    """Look up a version by name; raise BadConfig for an unknown name."""
     if name not in VERSIONS:
         raise BadConfig(f"version is {name!r}; it can be {' or '.join(VERSIONS)}")
     return VERSIONS[name]
@@ -130,12 +130,12 @@ def make_version(name: str) -> Version:
 
 
 def frame_id(message: int, device: int) -> int:
-    """Arbitration id of a message for or from a device."""
+    """Return the arbitration id of a message for or from a device."""
     return message << DEVICE_BITS | device
 
 
 def split_id(arbitration_id: int) -> tuple[int, int]:
-    """Message id and device; the inverse of `frame_id`."""
+    """Return message id and device; inverse of `frame_id`."""
     return arbitration_id >> DEVICE_BITS, arbitration_id & (len(DEVICES) - 1)
 
 
@@ -143,17 +143,17 @@ def split_id(arbitration_id: int) -> tuple[int, int]:
 
 
 def rad_from_counts(counts: IntArray, version: Version) -> Array:
-    """Angles [rad] of position counts."""
+    """Convert position counts to angles, rad."""
     return counts.astype(np.float64) * version.rad_per_count
 
 
 def counts_from_rad(angle: Array, version: Version) -> IntArray:
-    """The nearest position counts to angles [rad], within int16."""
+    """Convert angles, rad, to the nearest position counts within int16."""
     return _counts(angle / version.rad_per_count)
 
 
 def torque_scale(version: Version, geared_b: bool = False) -> Array:
-    """Counts for one N m, (16,)."""
+    """Return the torque scales of all joints, (16,) counts per N m."""
     scale = np.full(JOINTS, version.counts_per_newton_metre)
     if geared_b:
         scale[list(version.halved_if_geared_b)] /= 2
@@ -161,12 +161,12 @@ def torque_scale(version: Version, geared_b: bool = False) -> Array:
 
 
 def torque_from_counts(counts: IntArray, scale: Array) -> Array:
-    """Torques [N m] of counts; `scale` as of `torque_scale`."""
+    """Convert counts to torques, N m; `scale` comes from `torque_scale`."""
     return counts.astype(np.float64) / scale
 
 
 def counts_from_torque(torque: Array, scale: Array) -> IntArray:
-    """The nearest counts to torques [N m], within int16."""
+    """Convert torques, N m, to the nearest counts within int16."""
     return _counts(torque * scale)
 
 
@@ -178,22 +178,22 @@ def _counts(value: Array) -> IntArray:
 
 
 def pack_counts(counts: IntArray | NDArray[np.int16]) -> bytes:
-    """Four counts of one finger: positions or torques."""
+    """Pack four position or torque counts of one finger."""
     return np.asarray(counts).astype("<i2").tobytes()
 
 
 def unpack_counts(data: bytes) -> IntArray:
-    """The inverse of `pack_counts`, (4,); ValueError for another length."""
+    """Unpack four counts, (4,); raise ValueError for a wrong length."""
     return np.array(struct.unpack("<4h", _of_length(data, 8)), dtype=np.int64)
 
 
 def pack_periods(periods: tuple[int, int, int]) -> bytes:
-    """Periods [ms] of position, IMU and temperature."""
+    """Pack the periods of position, IMU and temperature frames, ms."""
     return struct.pack("<3H", *periods)
 
 
 def unpack_periods(data: bytes) -> tuple[int, int, int]:
-    """The inverse of `pack_periods`; two more bytes, as in the wiki, are ignored."""
+    """Unpack three periods, ms; two additional bytes, as in the wiki, are ignored."""
     if len(data) == 8:
         data = data[:6]
     position, imu, temperature = struct.unpack("<3H", _of_length(data, 6))
@@ -201,12 +201,12 @@ def unpack_periods(data: bytes) -> tuple[int, int, int]:
 
 
 def pack_temperatures(temperature: Array | IntArray) -> bytes:
-    """Four temperatures [degrees Celsius] of one finger, to the nearest degree."""
+    """Pack four temperatures of one finger, rounded to whole degrees Celsius."""
     return bytes(int(value) for value in np.clip(np.rint(temperature), 0, 255))
 
 
 def unpack_temperatures(data: bytes) -> Array:
-    """The inverse of `pack_temperatures`, (4,); ValueError for another length."""
+    """Unpack four temperatures, degrees Celsius, (4,); raise ValueError for a wrong length."""
     return np.frombuffer(_of_length(data, 4), dtype=np.uint8).astype(np.float64)
 
 
@@ -219,7 +219,7 @@ class Status(IntFlag):
 
 
 class MotorError(IntFlag):
-    """Bits of ERROR, those of a Dynamixel servo's hardware error; V5 manual, section 11.3.10."""
+    """Bits of ERROR, as in a Dynamixel servo's hardware error; V5 manual, section 11.3.10."""
 
     INPUT_VOLTAGE = 1 << 0
     OVERHEATING = 1 << 2
@@ -233,77 +233,77 @@ def pack_error(motor: int, bits: int) -> bytes:
 
 
 def unpack_error(data: bytes) -> tuple[int, int]:
-    """Return motor and bits of ERROR; ValueError for another length."""
+    """Return motor and bits of ERROR; raise ValueError for a wrong length."""
     motor, bits = _of_length(data, 2)
     return motor, bits
 
 
 def describe_error(bits: int) -> str:
-    """Name the bits of ERROR."""
+    """Return the names of the bits of ERROR."""
     names = [bit.name.lower().replace("_", " ") for bit in MotorError if bits & bit and bit.name]
     unknown = bits & ~sum(MotorError)
     return ", ".join(names + [f"unknown bits {unknown:#x}"] * bool(unknown))
 
 
 SIDES = ("right", "left")
-"""By the number in the HAND_INFO of a V4 hand."""
+"""Sides by their number in the HAND_INFO of a V4 hand."""
 
 
 @dataclass(frozen=True, slots=True)
 class HandInfo:
-    """What a hand says of itself."""
+    """Payload of HAND_INFO."""
 
     hardware: int
     firmware: int
-    side: int  # place in SIDES
-    temperature: int  # degrees Celsius, of the main board
+    side: int  # index into SIDES
+    temperature: int  # degrees Celsius; main board
     status: Status
 
     def pack(self) -> bytes:
-        """The payload of HAND_INFO."""
+        """Return the payload."""
         return struct.pack(
             "<HHBBB", self.hardware, self.firmware, self.side, self.temperature, int(self.status)
         )
 
     @classmethod
     def unpack(cls, data: bytes) -> "HandInfo":
-        """The inverse of `pack`; ValueError for another length."""
+        """Build from a payload; raise ValueError for a wrong length."""
         hardware, firmware, side, temperature, status = struct.unpack("<HHBBB", _of_length(data, 7))
         return cls(hardware, firmware, side, temperature, Status(status))
 
 
 @dataclass(frozen=True, slots=True)
 class Serial:
-    """A hand's serial number; a V5 hand tells its gear type and side in it."""
+    """Serial number of a hand; that of a V5 hand contains gear type and side."""
 
     text: str
 
     def pack(self) -> bytes:
-        """The payload of SERIAL."""
+        """Return the payload of SERIAL."""
         return self.text.encode("ascii").ljust(8, b"\0")
 
     @classmethod
     def unpack(cls, data: bytes) -> "Serial":
-        """The inverse of `pack`; ValueError for another length or what is not ASCII."""
+        """Build from a payload; raise ValueError for a wrong length or non-ASCII bytes."""
         return cls(_of_length(data, 8).decode("ascii").rstrip("\0"))
 
     @property
     def is_v5(self) -> bool:
-        """Whether it has a gear type and a side where V5 puts them."""
+        """Return whether gear type and side are at the positions of a V5 hand."""
         return self.text[2:3] in ("A", "B") and self.text[3:4] in ("R", "L")
 
     @property
     def side(self) -> str:
-        """Side of a V5 hand, by its fourth character; empty for another hand."""
+        """Return the side of a V5 hand, its fourth character; empty for other hands."""
         return {"R": "right", "L": "left"}[self.text[3]] if self.is_v5 else ""
 
     @property
     def geared_b(self) -> bool:
-        """A V5 hand of gear type B."""
+        """Return whether the hand is a V5 hand of gear type B."""
         return self.is_v5 and self.text[2] == "B"
 
 
 def _of_length(data: bytes, length: int) -> bytes:
     if len(data) != length:
-        raise ValueError(f"{len(data)} bytes where {length} belong")
+        raise ValueError(f"the payload has {len(data)} bytes; it must have {length}")
     return data

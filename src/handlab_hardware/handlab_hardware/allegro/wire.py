@@ -1,13 +1,13 @@
-"""A CAN bus for frames of the Allegro hand; the only module here that knows python-can.
+"""CAN bus of an Allegro hand; only this module imports python-can.
 
 | fault                                           | consequence                                  |
 |-------------------------------------------------|----------------------------------------------|
-| the queue for frames is full (ENOBUFS and such) | a few tries, then the frame is dropped       |
-| what arrives is no CAN frame                    | counted, and given as an unknown frame       |
+| the transmit queue is full (ENOBUFS and others) | TRIES attempts, then the frame is dropped    |
+| a datagram holds no CAN frame                   | counted, and returned as an unknown frame    |
 | the controller is off the bus (error frame)     | reported until a frame arrives               |
 | the network is down, the adapter is gone        | `WireLost`; `reopen` opens the bus again     |
 
-All of them are counted.
+All faults are counted.
 """
 
 import errno
@@ -26,48 +26,51 @@ from handlab_hardware.allegro.protocol import BITRATE, Frame
 BRING_UP = f"ip link set {{channel}} up type can bitrate {BITRATE} restart-ms 100"
 STANDARD_ID_END = 1 << 11
 UNKNOWN = Frame(STANDARD_ID_END)
-"""Given for what is no CAN frame: nobody's id."""
+"""Unknown frame: its id is above the range of 11-bit ids, so that no message matches."""
 
 LONGEST_WAIT = 1.0
-"""s. A frame whose stamp says that it waited for longer has a stamp of another clock: python-can's
-socketcan, udp_multicast and virtual give the time of day, some adapters a time of their own."""
+"""s; longest plausible time between arrival and reading of a frame.
+
+A longer time means that the stamp is of another clock. The interfaces socketcan, udp_multicast and
+virtual stamp with the time of day, some adapters with a clock of their own."""
 
 FULL = {errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM, errno.EINTR}
 FULL_TEXT = "Transmit buffer full"
-"""Errors of a queue that has no room now; the text is that of python-can's socketcan."""
+"""Errors of a full transmit queue, and the text of the same error in python-can's socketcan."""
 TRIES, TRY_AGAIN = 3, 0.0005
-"""s between the tries to send a frame; a frame takes 0.13 ms at 1 Mbit/s."""
+"""Number of attempts to send a frame, and the time between them, s. A frame takes 0.13 ms at
+1 Mbit/s."""
 GARBAGE_TEXT = "could not unpack"
-"""Of python-can's udp_multicast, for a datagram that is no CAN frame."""
+"""Error text of python-can's udp_multicast for a datagram without a CAN frame."""
 MOST_FLUSHED = 10_000
-"""Frames that are thrown away at most: on a flooded bus there is no end of them."""
+"""Largest number of discarded frames; a flooded bus never runs empty."""
 
 CAN_ERR_BUSOFF, CAN_ERR_RESTARTED = 0x40, 0x100  # linux/can/error.h
 IP_MULTICAST_ALL, IPV6_MULTICAST_ALL = 49, 29  # linux/in.h, linux/in6.h
 HOST_ONLY = 0
-"""Hop limit of multicast: frames of an emulated hand do not leave this machine."""
+"""Hop limit of multicast datagrams: frames of an emulated hand stay on this machine."""
 
 
 class WireLost(StationFault):
-    """The bus does not take or give frames any more."""
+    """The bus no longer sends or receives frames."""
 
 
 class Wire:
     """One python-can bus.
 
     Args:
-        interface: a name that python-can knows: socketcan, virtual, udp_multicast, slcan, ...
-        channel: of that interface.
+        interface: interface of python-can: socketcan, virtual, udp_multicast, slcan, ...
+        channel: channel of the interface.
 
     Raises:
-        StationFault: the bus cannot be opened; says what to do.
+        StationFault: the bus cannot be opened; the message names the remedy.
     """
 
     def __init__(self, interface: str, channel: str) -> None:
         self.name = f"{channel} ({interface})"
         self.counts: Counter[str] = Counter(unsent_frames=0, garbage_frames=0, bus_errors=0)
         self.bus_off = self.full = False
-        """Whether the controller is off the bus, and whether the newest frame was dropped."""
+        """Whether the controller is off the bus; whether the newest frame was dropped."""
         self._interface, self._channel = interface, channel
         self._bus = self._open()
 
@@ -87,13 +90,13 @@ class Wire:
         return bus
 
     def reopen(self) -> None:
-        """Close the bus and open it again; StationFault if it cannot be opened."""
+        """Close the bus and open it again; raise StationFault if opening fails."""
         self.close()
         self._bus = self._open()
         self.bus_off = self.full = False
 
     def send(self, frame: Frame) -> bool:
-        """Send a frame; return whether the bus took it.
+        """Send a frame; return whether the transmit queue accepted it.
 
         Raises:
             WireLost: the bus is gone.
@@ -104,7 +107,7 @@ class Wire:
             is_remote_frame=frame.remote,
             is_extended_id=False,
         )
-        # A queue that was full for the last frame is not waited for again: others are due, too.
+        # One attempt only if the last frame met a full queue: waiting would delay other work.
         for left in reversed(range(1 if self.full else TRIES)):
             try:
                 self._bus.send(message)
@@ -122,10 +125,12 @@ class Wire:
         return False
 
     def receive(self, timeout: float) -> Frame | None:
-        """Return the next frame, or None after `timeout` [s]; WireLost if the bus is gone.
+        """Return the next frame, or None after a timeout, s.
 
-        Error frames, 29-bit ids and data that is no CAN frame come as a frame with an id above 11
-        bits.
+        Error frames, frames with 29-bit ids and invalid datagrams have ids above 11 bits.
+
+        Raises:
+            WireLost: the bus is gone.
         """
         try:
             message = self._bus.recv(timeout)
@@ -151,39 +156,39 @@ class Wire:
         return Frame(number, bytes(message.data), message.is_remote_frame, waited)
 
     def flush(self) -> None:
-        """Throw away the frames that have arrived."""
+        """Discard all frames that have arrived."""
         for _ in range(MOST_FLUSHED):
             if self.receive(0.0) is None:
                 return
 
     def problems(self) -> tuple[str, ...]:
-        """Return sentences about the bus itself, as it is now."""
+        """Return one sentence for each present fault of the bus."""
         found = []
         if self.bus_off:
             found.append(
                 f"the CAN controller of {self.name} is off the bus: check cable, termination and "
-                f"bit rate; it comes back by itself after: sudo {BRING_UP}".format(
+                f"bit rate; it recovers by itself after: sudo {BRING_UP}".format(
                     channel=self._channel
                 )
             )
         if self.full:
             found.append(
                 f"the CAN bus {self.name} takes no frames ({self.counts['unsent_frames']} were "
-                "dropped): nothing acknowledges them; check the hand's power and the cable"
+                "dropped) because none is acknowledged; check the hand's power and the cable"
             )
         return tuple(found)
 
     def close(self) -> None:
-        """Close the bus; twice is harmless."""
+        """Close the bus; a second call has no effect."""
         with suppress(can.CanError, OSError):  # an adapter that is gone
             self._bus.shutdown()
 
 
 def _only_own_group(descriptor: int) -> None:
-    """Have a multicast socket receive its own group alone.
+    """Restrict a multicast socket to its own group.
 
-    Linux delivers every group that any process of the machine has joined to every socket of the
-    port, unless the socket opts out (ip(7), IP_MULTICAST_ALL).
+    Without this option Linux delivers all groups joined by any process of the machine to every
+    socket of the port (ip(7), IP_MULTICAST_ALL).
     """
     with socket.socket(fileno=os.dup(descriptor)) as same:
         if same.family == socket.AF_INET6:
@@ -193,7 +198,7 @@ def _only_own_group(descriptor: int) -> None:
 
 
 def _is_full(error: Exception) -> bool:
-    """Whether an error says that the queue has no room now."""
+    """Return whether an error means a full transmit queue."""
     codes = {getattr(error, "error_code", None), getattr(error, "errno", None)}
     codes.add(getattr(error.__cause__, "errno", None))
     return bool(codes & FULL) or FULL_TEXT in str(error) or isinstance(error, can.CanTimeoutError)

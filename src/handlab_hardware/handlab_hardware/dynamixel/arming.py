@@ -1,6 +1,6 @@
-"""Check one servo, and set it up as the driver needs it.
+"""Check a servo and set it up for the driver.
 
-Nothing is written that already holds: the EEPROM, where return delay and mode are kept, wears out.
+Only values that differ are written: return delay and mode are in the EEPROM, which wears out.
 """
 
 from collections.abc import Sequence
@@ -24,66 +24,66 @@ from handlab_hardware.dynamixel.turns import TurnRange
 from handlab_hardware.station_file import CURRENT_BASED_POSITION, Servo
 
 LEAST_FIRMWARE = 38
-"""First with a bus watchdog; e-manual, XM430-W210."""
+"""First firmware version with a bus watchdog; e-manual, XM430-W210."""
 
 ANSWER_ALL = 2
-"""`status_return_level`: every instruction is answered."""
+"""Value of `status_return_level` with which every instruction is answered."""
 
 BLOCK = REGISTERS["model_number"].address, REGISTERS["profile_velocity"].end
-"""First address and size of what is read of a servo at once."""
+"""First address, and size in bytes, of the registers that are checked."""
 
 SEAM = TICKS_PER_TURN // 18
-"""A commanded range that comes this near to the end of the servo's single turn leaves the joint no
-room: 20 degrees, which covers play, a limp joint's sagging and an inexact zero. Chosen."""
+"""counts, 20 degrees; smallest distance of a commanded range from the ends of the single turn;
+chosen for play, a limp joint's sagging and an inexact zero."""
 
 FULL_PWM = 885
-"""Counts, the whole duty cycle; e-manual, PWM Limit."""
+"""counts; full duty cycle; e-manual, PWM Limit."""
 
 MAX_GOAL = 1_048_575
-"""Counts, either way, of a goal that counts turns; e-manual, Goal Position."""
+"""counts; largest goal in both directions in modes that count turns; e-manual, Goal Position."""
 
 MEANS_OTHERWISE = {
     "drive_mode": "positions, profiles or torque mean something else",
     "homing_offset": "positions are shifted",
-    "startup_configuration": "torque may go on by itself, or old settings come back",
+    "startup_configuration": "torque may go on by itself, or old settings return",
 }
-"""Registers that must be 0, and what a value there does."""
+"""Registers that must be 0, and the effect of other values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one servo shall be, and may be told."""
+    """Required setup of one servo."""
 
     servo: Servo
     mode: OperatingMode
-    range: TurnRange  # commanded
+    range: TurnRange  # commanded range
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What one servo is."""
+    """Properties of one servo, as read from it."""
 
     firmware: int
     goals: tuple[int, int]
-    """Least and greatest goal position it accepts [counts]."""
+    """counts; smallest and largest goal position."""
     current_limit: int
-    """Greatest goal current it accepts [counts]."""
+    """counts; largest goal current."""
     temperature_limit: int
-    """Degrees Celsius, where it shuts itself down."""
+    """degrees Celsius; temperature at which the servo shuts down."""
     restarted: bool
-    """Its RAM is as after power-on, so that it has forgotten whole turns."""
+    """Whether the RAM is as after power-on, so that whole turns are lost."""
     notes: tuple[str, ...] = ()
     """Sentences about settings that make the servo weaker or less protected."""
 
     def knows_fast_reads(self, plan: Plan) -> bool:
-        """Whether it takes part in a fast sync read."""
+        """Return whether the servo supports fast sync reads."""
         return self.firmware >= plan.servo.model.fast_sync_read_firmware
 
 
 def make_plan(servo: Servo, lower: float, upper: float, mode: str) -> Plan:
-    """Choose the operating mode for a joint's commanded range [rad].
+    """Choose the operating mode for a joint's commanded range, rad.
 
-    A range that leaves the servo's single turn, or comes near to its end, needs the extended mode,
+    A range beyond the servo's single turn, or within SEAM of its ends, needs the extended mode,
     which counts turns.
     """
     ends = units.rad_to_ticks([lower, upper], servo.zero, servo.direction)
@@ -98,10 +98,10 @@ def make_plan(servo: Servo, lower: float, upper: float, mode: str) -> Plan:
 
 
 def arm_all(bus: ServoBus, plans: Sequence[Plan]) -> list[Facts]:
-    """Check all servos, and set all up if nothing is wrong with any.
+    """Check all servos; set them up if all checks pass.
 
     Raises:
-        StationFault: lists what is wrong with all of them.
+        StationFault: a check failed; lists the problems of all servos.
     """
     problems: list[str] = []
     facts = []
@@ -114,9 +114,7 @@ def arm_all(bus: ServoBus, plans: Sequence[Plan]) -> list[Facts]:
         except StationFault as error:
             problems.append(str(error))
     if not facts:
-        problems.append(
-            "nobody answers: is the power on, is the baud in the station file the servos'?"
-        )
+        problems.append("no servo answers: check the power, and the baud in the station file")
     if problems:
         raise StationFault("; ".join(problems))
     for plan in plans:
@@ -126,16 +124,16 @@ def arm_all(bus: ServoBus, plans: Sequence[Plan]) -> list[Facts]:
 
 
 def inspect(bus: ServoBus, plan: Plan, ids: Sequence[int] = ()) -> Facts:
-    """Check one servo without changing what it does.
+    """Check one servo without changing it.
 
     Args:
-        bus: where it is.
-        plan: mode and range that it is to have.
-        ids: of all servos of the station.
+        bus: bus of the servo.
+        plan: required setup.
+        ids: ids of all servos of the station.
 
     Raises:
-        PacketLost: it is not there.
-        StationFault: it is another one, or set up so that it cannot serve; lists everything.
+        PacketLost: the servo does not answer.
+        StationFault: model or settings are not usable; lists all problems.
     """
     servo = plan.servo
     try:
@@ -164,7 +162,7 @@ def inspect(bus: ServoBus, plan: Plan, ids: Sequence[int] = ()) -> Facts:
 
 
 def _notes(servo: Servo, value: "_Values") -> tuple[str, ...]:
-    """Describe settings that make a servo weaker or less protected than its factory values."""
+    """Return sentences about settings that make a servo weaker or less protected."""
     found = []
     if value["pwm_limit"] < FULL_PWM:
         found.append(f"{servo} is weakened: its PWM limit is {value['pwm_limit']} of {FULL_PWM}")
@@ -200,27 +198,27 @@ def _problems(
 
 
 def arm(bus: ServoBus, plan: Plan, retries: int = RETRIES) -> None:
-    """Release one servo and set it up: return delay, mode, profile, bus watchdog.
+    """Release one servo and set up return delay, mode, profile and bus watchdog.
 
     Args:
-        bus: where it is.
-        plan: mode and range that it is to have.
-        retries: more tries for each packet that gets no answer.
+        bus: bus of the servo.
+        plan: required setup.
+        retries: number of repetitions of a packet without an answer.
 
     Raises:
-        StationFault: it does not answer, or refused; says which.
+        StationFault: the servo does not answer or refuses.
     """
     servo = plan.servo
     try:
         value = _Values(_read_all(bus, servo, retries))
-        # A watchdog that tripped must be cleared before anything else is accepted.
+        # A servo accepts no goal until a tripped watchdog is cleared.
         bus.write(servo.id, "bus_watchdog", WATCHDOG_OFF, retries)
         if value["torque_enable"]:
             bus.write(servo.id, "torque_enable", 0, retries)
         for register, wanted in (("return_delay_time", 0), ("operating_mode", int(plan.mode))):
             if value[register] != wanted:
                 bus.write(servo.id, register, wanted, retries)
-        # What another program may have left in the RAM would slow the joint down.
+        # Values that another program left in the RAM would slow the joint down.
         for register, wanted in (
             ("profile_velocity", 0),
             ("profile_acceleration", 0),
@@ -234,13 +232,13 @@ def arm(bus: ServoBus, plan: Plan, retries: int = RETRIES) -> None:
 
 
 def disarm(bus: ServoBus, servo: Servo) -> None:
-    """Release one servo and turn its bus watchdog off; PacketLost, ServoRefused."""
+    """Release one servo and turn its bus watchdog off; raise PacketLost or ServoRefused."""
     bus.write(servo.id, "torque_enable", 0)
     bus.write(servo.id, "bus_watchdog", WATCHDOG_OFF)
 
 
 class _Values:
-    """Registers by name, of a block that begins at address 0."""
+    """Register values by name, from a block that begins at address 0."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -251,11 +249,11 @@ class _Values:
 
 
 def _read_all(bus: ServoBus, servo: Servo, retries: int) -> bytes:
-    """The first registers of a servo, which from now on answers every instruction."""
+    """Read BLOCK, and make the servo answer every instruction."""
     try:
         data = bus.read_block(servo.id, *BLOCK, retries).data
     except PacketLost:
-        data = b""  # it answers pings only
+        data = b""  # the servo answers pings only
     if not data or data[REGISTERS["status_return_level"].address] != ANSWER_ALL:
         bus.write(servo.id, "status_return_level", ANSWER_ALL, retries)
         data = bus.read_block(servo.id, *BLOCK, retries).data

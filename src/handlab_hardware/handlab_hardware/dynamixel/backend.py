@@ -1,4 +1,4 @@
-"""A station whose hand, fixture or both are moved by Dynamixel servos."""
+"""Backend of a hand, a fixture or both that Dynamixel servos move."""
 
 import time
 from collections import Counter
@@ -30,32 +30,32 @@ from handlab_hardware.guardian import Guardian
 from handlab_hardware.station_file import Servo, StationFile, load_station, station_path
 
 LET_GO = "handlab_hardware.dynamixel.letting_go:let_go"
-"""The function by which the guardian turns the motors off."""
+"""Function with which the guardian turns the motors off."""
 
 STANDSTILL = (
     "the driver stood still, and its guardian let the hand go; the joints engage from where they "
     "are now"
 )
-TELL_STANDSTILL = 5.0
-"""Seconds for which a standstill is reported after it."""
+REPORT_STANDSTILL = 5.0
+"""s; time for which a standstill is reported afterwards."""
 
 
 class DynamixelBackend:
-    """One robot on one servo bus; implements `handlab_core.hardware.backend.Backend` with N = 1.
+    """Backend of one robot on one servo bus; implements `handlab_core.hardware.backend.Hardware`.
 
-    Opening it finds and checks every servo and leaves all torque off. `step` moves nothing until
-    `activate`. A group that the station file gives no servos for reads NaN, with a stamp that never
-    advances. What goes wrong on the bus is never raised by `step`: see `failures` and `health`.
+    Construction finds and checks all servos and leaves their torque off. `step` moves nothing
+    before `activate`. A group without servos reads NaN, and its stamp never advances. `step` raises
+    no bus failure: see `failures` and `motor_status`.
 
     Args:
         hand: the station's hand.
-        fixture: what holds the object.
-        station: the facts of this machine.
-        clock: s, gives the stamps and keeps the schedules.
-        sysfs: where the kernel tells the adapter's latency timer.
+        fixture: the station's fixture.
+        station: station file.
+        clock: clock of stamps and schedules, s.
+        sysfs: folder of the kernel with the latency timers of adapters.
 
     Raises:
-        StationFault: the port or servos are not as they must be; lists what is wrong with all.
+        StationFault: the port or servos are not usable; lists the problems of all servos.
         BadConfig: the station file is for another hand or fixture, or names no servos.
     """
 
@@ -94,10 +94,10 @@ class DynamixelBackend:
         self._advance(began)
         self._settle()
 
-    # The backend's verbs.
+    # Verbs of every backend.
 
     def reset(self, robots: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
-        """Refuse, by StationFault: hardware cannot be placed."""
+        """Raise StationFault: hardware cannot be placed."""
         raise StationFault("a real station cannot be placed at once; reset it with its motors")
 
     def step(
@@ -107,9 +107,9 @@ class DynamixelBackend:
         period: float,
         robots: IntArray | None = None,
     ) -> Reading:
-        """Send goals as they are, then read; does not wait. See `Backend.step` and `prepare`.
+        """Send goals unchanged, then read, without waiting; see `Backend.step` and `prepare`.
 
-        In position mode the effort is the servo's own limit; in current-based mode it is sent.
+        The effort is sent in current-based mode only. In position mode the servo's own limit holds.
 
         Raises:
             ValueError: a command has the wrong shape, or targets that are not finite.
@@ -132,10 +132,13 @@ class DynamixelBackend:
         return self._reading
 
     def close(self) -> None:
-        """Release all, turn the servos' watchdogs off, close the port. Twice is harmless."""
+        """Release all servos, turn their watchdogs off and close the port.
+
+        A second call has no effect.
+        """
         self._closed, self._active, self._fault = True, False, "the station is closed"
         if self._bus is not None:
-            with suppress(PortGone):  # then the watchdogs release what we cannot
+            with suppress(PortGone):  # without a port the servos' watchdogs stop them
                 self._servos.disarm(self._bus)
             self._drop()
         self._dismiss()
@@ -143,9 +146,9 @@ class DynamixelBackend:
     # Before a step.
 
     def prepare(self, hand: Array, fixture: Array) -> tuple[GoalsInForce, GoalsInForce]:
-        """Engage and release servos, and report their goals; see `Hardware.prepare`.
+        """Engage and release servos, and return their goals in force; see `Hardware.prepare`.
 
-        A servo stays passive if it is hot, has shut down, does not answer or refuses, and all do
+        A servo stays passive while it is hot, shut down, silent or refuses. All servos stay passive
         while the station is not active or the adapter is gone.
 
         Raises:
@@ -157,7 +160,7 @@ class DynamixelBackend:
         if self._bus is None:
             self._reopen(now)
         effort = self._layout.in_order(hand, fixture)
-        if was_let_go:  # what is commanded in this cycle may be as old as the standstill
+        if was_let_go:  # the commands of this cycle may be as old as the standstill
             self._stood_still, effort = now, np.zeros_like(effort)
             self._counts["let_go_by_guardian"] += 1
         if self._bus is not None:
@@ -171,7 +174,7 @@ class DynamixelBackend:
     def _set_torque(self, bus: ServoBus, effort: Array, now: float) -> None:
         servos = self._servos
         if now - self._last_cycle > WATCHDOG:
-            servos.examine_all(bus)  # we were away: their watchdogs may have tripped
+            servos.examine_all(bus)  # after a gap the servos' watchdogs may have tripped
         self._last_cycle = now
         servos.set_torque(bus, np.where(self._active & ~self._hot(), effort, 0.0))
 
@@ -193,10 +196,11 @@ class DynamixelBackend:
     # Lifecycle.
 
     def activate(self) -> None:
-        """Hold the hand where it is, and follow commands from now on; the fixture stays passive.
+        """Engage the hand at its present position; the fixture stays passive.
 
         Raises:
-            StationFault: the adapter is gone, or a servo cannot be engaged; none then is.
+            StationFault: the adapter is gone, or a servo cannot be engaged. All servos are then
+                released.
         """
         bus, servos, layout = self._need_bus(), self._servos, self._layout
         hand = np.zeros(layout.n, dtype=bool)
@@ -224,17 +228,17 @@ class DynamixelBackend:
         self._last_cycle, self._active = self._clock(), True
 
     def deactivate(self) -> None:
-        """Release all joints; commands wait for `activate`."""
+        """Release all joints; commands have no effect until `activate`."""
         self._active = False
         self._release(np.ones(self._layout.n, dtype=bool))
         self._dismiss()
 
-    # Maintenance, by the thread that steps, between steps.
+    # Maintenance, called between steps by the stepping thread.
 
     def reboot(self, joint: str) -> None:
-        """Restart one servo, which clears its error; it is armed when it answers again.
+        """Restart one servo, which clears its error; the servo is armed when it answers again.
 
-        Meanwhile its group holds. Returns at once, since the other servos must not wait.
+        Until then its group holds. The method returns at once, since other servos must not wait.
 
         Raises:
             UnknownName: no servo moves this joint.
@@ -249,20 +253,22 @@ class DynamixelBackend:
         self._settle()
 
     def calibrate(self, overwrite: bool = False, force: bool = False) -> str:
-        """Write down the present pose as zero; see `calibrate`, which has the port meanwhile.
+        """Write the present pose to the calibration file as the zero pose; see `calibrate`.
+
+        The port is closed meanwhile.
 
         Returns:
-            The file's path.
+            Path of the calibration file.
 
         Raises:
-            StationFault: torque is on, the adapter is gone, or what `calibrate` raises.
-            BadConfig: what `calibrate` raises.
+            StationFault: torque is on, the adapter is gone, or see `calibrate`.
+            BadConfig: see `calibrate`.
         """
         self._need_bus()
         if self._servos.engaged.any():
             raise StationFault("torque is on: deactivate, or turn it off, and hold the zero pose")
         nominal = load_station(self._station.path, nominal=True, port=self._layout.section.port)
-        self._dismiss()  # it takes long, and a second voice on the bus would disturb it
+        self._dismiss()  # the guardian must not write during the long calibration
         self._drop()
         try:
             return str(calibrate(nominal, overwrite, force))
@@ -274,7 +280,7 @@ class DynamixelBackend:
 
     @property
     def motor_status(self) -> StationStatus:
-        """How the servos are now."""
+        """Return the state of the servos."""
         servos, layout, bus = self._servos, self._layout, self._bus
         hand, fixture = (
             report.group_status(servos, layout, group, self._rest[group], bus is None)
@@ -286,7 +292,7 @@ class DynamixelBackend:
             return StationStatus(hand, fixture, (self._fault,), (), counts)
         counts.update(bus.counts)
         problems = report.problems(servos, layout, self._rest)
-        if self._clock() - self._stood_still < TELL_STANDSTILL:
+        if self._clock() - self._stood_still < REPORT_STANDSTILL:
             problems = (STANDSTILL, *problems)
         return StationStatus(
             hand, fixture, problems, report.notes(bus, servos, layout.section), counts
@@ -305,7 +311,7 @@ class DynamixelBackend:
         self._settle()
 
     def _advance(self, stamp: float) -> None:
-        """Take over what was read of each group that was read whole."""
+        """Update the readings of groups whose servos have all answered."""
         servos = self._servos
         states = {HAND: self._reading.hand, FIXTURE: self._reading.fixture}
         for group in self._layout.served:
@@ -316,12 +322,12 @@ class DynamixelBackend:
                 states[group] = JointState(np.array([stamp]), *rows)
             else:
                 self._counts["stale_cycles"] += 1
-        if self._layout.no_fixture:  # nothing is there that could turn
+        if self._layout.no_fixture:
             states[FIXTURE] = JointState(states[HAND].stamp, *np.zeros((3, 1, 1)))
         self._reading = Reading(states[HAND], states[FIXTURE])
 
     def _settle(self) -> None:
-        """Judge heat, and which group must hold because a servo is away."""
+        """Update thermal protection, and the positions of groups that hold for an absent servo."""
         servos = self._servos
         for group, places in self._layout.places.items():
             self._rest[group] = self._heat[group].update(servos.temperature[places])
@@ -341,7 +347,7 @@ class DynamixelBackend:
     # The adapter.
 
     def _open(self) -> float:
-        """Open the port, check and arm all servos; return when [s] their motion was read."""
+        """Open the port, check and arm all servos; return the time of their first reading, s."""
         section = self._layout.section
         bus = ServoBus(section.port, section.baud, self._sysfs)
         try:
@@ -355,7 +361,7 @@ class DynamixelBackend:
         return began
 
     def _lose(self, error: PortGone) -> None:
-        """The adapter is gone, and with it all that we know of the servos' torque."""
+        """Record the loss of the adapter; the torque of the servos is then unknown."""
         self._drop()
         self._fault = f"{error}: plug it in; it is tried again every {REOPEN_PERIOD:g} s"
         self._next_open = self._clock() + REOPEN_PERIOD
@@ -369,7 +375,7 @@ class DynamixelBackend:
         self._servos.engaged[:] = self._servos.fresh[:] = False
 
     def _reopen(self, now: float) -> None:
-        """Try to open the port, if it is time."""
+        """Try to open the port if REOPEN_PERIOD has passed."""
         if now < self._next_open:
             return
         self._next_open = now + REOPEN_PERIOD
@@ -385,7 +391,7 @@ class DynamixelBackend:
             raise StationFault(self._fault)
         return self._bus
 
-    # Small things.
+    # Helpers.
 
     def _check_open(self) -> None:
         if self._closed:
@@ -411,7 +417,7 @@ class DynamixelBackend:
         return whole_ns(self._clock())
 
     def _nothing(self, group: str) -> JointState:
-        """The reading of a group of which nothing is known."""
+        """Return the reading of a group without data."""
         values = np.full((3, 1, len(self._layout.joints[group])), np.nan)
         return JointState(np.array([self._stamp()]), *values)
 
@@ -419,13 +425,16 @@ class DynamixelBackend:
 def make_backend(
     hand: str, fixture: str, station: str | Path = "", port: str = ""
 ) -> DynamixelBackend:
-    """Open a station by the names of hand and object; stamps are the time of day.
+    """Open a servo station by the names of hand and fixture; stamps are the time of day.
 
     Args:
-        hand: its name.
-        fixture: its name.
-        station: path of the station file; empty: the one that comes with handlab for this hand.
-        port: in the place of the station file's; empty: that one.
+        hand: name of the hand.
+        fixture: name of the fixture.
+        station: path of the station file; empty: handlab's own for this hand.
+        port: serial port that replaces the station file's; empty: use the file's.
+
+    Raises:
+        BadConfig, StationFault: see `load_station` and `DynamixelBackend`.
     """
     facts = load_station(station or station_path(hand), port=port)
     return DynamixelBackend(make_hand(hand), FIXTURES.make(fixture), facts, time_of_day())

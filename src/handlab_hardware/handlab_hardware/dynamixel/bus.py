@@ -1,4 +1,4 @@
-"""A typed layer over the vendor's SDK: what can be said to the servos on one port."""
+"""Typed instructions for the servos on one serial port, on top of the vendor's SDK."""
 
 import time
 from collections import Counter
@@ -19,37 +19,39 @@ from handlab_hardware.dynamixel.failures import (
 from handlab_hardware.dynamixel.registers import REGISTERS
 from handlab_hardware.dynamixel.wire import SYSFS, Packets, Port, latency_ms, latency_warning
 
-ALERT = 0x80  # of a status packet's error byte: the servo has a hardware error
+ALERT = 0x80  # bit of a status packet's error byte: the servo has a hardware error
 BROADCAST = 0xFE
-ERROR, DATA = 8, 9  # where error byte and data begin in a status packet
+ERROR, DATA = 8, 9  # indices of error byte and data in a status packet
 FAST_OVERHEAD = 4  # bytes of each servo in a fast reply: error, id, checksum
 STATUS = 11  # bytes of a status packet without data
-IDENTITY = 3  # bytes of data of an answer to a ping
+IDENTITY = 3  # bytes of data in the answer to a ping
 MS_PER_S = 1000.0
 
 WARY = 1.0
-"""s after a loss, in which an answer that is late may still come."""
+"""s; time after a lost packet in which its late answer may still arrive."""
 
 LISTEN = 0.002
-"""s, while wary, to wait for a second answer behind the first: more than an adapter holds back."""
+"""s; wait for a second answer during WARY, longer than an adapter's latency."""
 
 TAGS = 11
-"""So many common reads in a row ask for different numbers of bytes, while wary; at 100 Hz that is a
-tenth of a second. A status packet says not which instruction it answers, but it has a length. So
-many bytes must follow those that are asked for: behind the present position there are 12."""
+"""Number of consecutive reads during WARY that request different numbers of bytes.
+
+A status packet does not identify its instruction, but its length does. At 100 Hz, lengths repeat
+after a tenth of a second. At least this many bytes must follow the requested ones: 12 registers'
+bytes follow the present position."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one servo said."""
+    """Answer of one servo."""
 
     data: bytes
-    alert: bool  # it has a hardware error
+    alert: bool  # the servo has a hardware error
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a servo says of itself when it is pinged."""
+    """Answer of a servo to a ping."""
 
     model_number: int
     firmware: int
@@ -60,12 +62,12 @@ class ServoBus:
 
     Args:
         port: path of the adapter.
-        baud: bits per second.
-        sysfs: where the kernel tells an adapter's latency timer.
+        baud: speed, bit/s.
+        sysfs: folder of the kernel with the latency timers of adapters.
 
     Raises:
-        StationFault: the port cannot be opened; says what to do.
-        BadConfig: no adapter knows the baud.
+        StationFault: the port cannot be opened; the message names the remedy.
+        BadConfig: adapters do not support this speed.
 
     Every method raises PortGone when the adapter is unplugged.
     """
@@ -74,12 +76,12 @@ class ServoBus:
         latency = latency_ms(port, sysfs)
         warning = latency_warning(port, latency)
         self.notes: tuple[str, ...] = (warning,) if warning else ()
-        """What a person could improve."""
+        """Sentences about settings that could be improved."""
         self.counts: Counter[str] = Counter(retries=0, lost_packets=0)
         self.fast = False
-        """Whether `read_all` begins with a fast sync read: all servos must know it."""
+        """Whether `read_all` begins with a fast sync read, which all servos must support."""
         self.fast_works = False
-        """Whether one has ever been answered."""
+        """Whether a fast sync read has ever been answered."""
         self._fast_failures = 0
         self._wary_until, self._tag = 0.0, 0
         self._port = Port(port, baud, (1 if latency is None else latency) / MS_PER_S)
@@ -87,42 +89,42 @@ class ServoBus:
 
     @property
     def traffic(self) -> int:
-        """Bytes sent and received so far."""
+        """Return the number of bytes sent and received since opening."""
         return int(self._port.sent + self._port.received)
 
     def close(self) -> None:
-        """Close the port; twice is harmless."""
+        """Close the port; a second call has no effect."""
         self._port.closePort()
 
     # One servo.
 
     def ping(self, servo: int, retries: int = RETRIES) -> Identity:
-        """Ask a servo who it is; PacketLost if it is not there."""
+        """Request the identity of a servo; raise PacketLost without an answer."""
         data = self._ask(servo, [1], retries, IDENTITY).data
         return Identity(int.from_bytes(data[:2], "little"), data[2])
 
     def read(self, servo: int, register: str) -> int:
-        """Read one register; PacketLost, ServoRefused."""
+        """Read one register; raise PacketLost or ServoRefused."""
         item = REGISTERS[register]
         return units.from_bytes(self.read_block(servo, item.address, item.size).data, item)
 
     def read_block(self, servo: int, address: int, size: int, retries: int = RETRIES) -> Answer:
-        """Read some bytes of the control table; PacketLost, ServoRefused."""
+        """Read bytes of the control table; raise PacketLost or ServoRefused."""
         return self._ask(servo, [2, *_word(address), *_word(size)], retries, size)
 
     def write(self, servo: int, register: str, value: int, retries: int = RETRIES) -> None:
-        """Write one register, and wait until the servo confirms it; PacketLost, ServoRefused."""
+        """Write one register and wait for the confirmation; raise PacketLost or ServoRefused."""
         item = REGISTERS[register]
         self._ask(servo, [3, *_word(item.address), *units.to_bytes(value, item)], retries)
 
     def reboot(self, servo: int) -> None:
-        """Restart a servo, which is silent for a while; PacketLost, ServoRefused."""
+        """Restart a servo, which is then silent for a while; raise PacketLost or ServoRefused."""
         self._ask(servo, [8], 0)
 
     # Many servos.
 
     def sync_write(self, register: str, values: Mapping[int, int]) -> None:
-        """Write one register of many servos, id to value; nobody confirms it."""
+        """Write one register of many servos, id to value, without confirmation."""
         item = REGISTERS[register]
         parameters: list[int] = []
         for servo, value in values.items():
@@ -133,11 +135,12 @@ class ServoBus:
         )
 
     def read_all(self, servos: Sequence[int], address: int, size: int) -> dict[int, Answer]:
-        """Read the same bytes of many servos: one try, one retry; who is silent is left out.
+        """Read the same bytes of many servos, with one retry; the result omits silent servos.
 
-        The first try is a fast sync read if `fast`. Who does not answer the plain one is asked
-        alone, since a servo may wait for the one before it. No answer to an earlier call is taken:
-        for WARY after a loss each call asks for up to TAGS bytes more, another number each time.
+        The first attempt is a fast sync read if `fast`. A servo without an answer to the plain sync
+        read is read alone, since a servo may wait for the one before it. Answers to earlier calls
+        are rejected: for WARY after a loss, each call requests up to TAGS more bytes, each time
+        another number.
         """
         if not servos:
             return {}
@@ -168,7 +171,7 @@ class ServoBus:
         return answers
 
     def _fast_sync_read(self, servos: Sequence[int], address: int, size: int) -> dict[int, Answer]:
-        """All servos' data in one status packet, which is lost as a whole."""
+        """Read all servos with one common status packet, which is lost as a whole."""
         self._packets.syncReadTx(self._port, address, size, list(servos), len(servos), True)
         stride = size + FAST_OVERHEAD
         packet: list[int] = []
@@ -185,8 +188,8 @@ class ServoBus:
         return answers
 
     def _sync_read(self, servos: Sequence[int], address: int, size: int) -> dict[int, Answer]:
-        """One status packet of each servo that answers."""
-        # Not the SDK's group read: waiting for one id, it throws the answers of others away.
+        """Read all servos with one status packet each."""
+        # Not the SDK's group read: it discards answers of other ids while it waits for one id.
         self._packets.syncReadTx(self._port, address, size, list(servos), len(servos), False)
         answers: dict[int, Answer] = {}
         came = heard = 0
@@ -196,7 +199,7 @@ class ServoBus:
                 break
             answer, error = _answer(packet), packet[ERROR] & ~ALERT
             if packet[4] not in servos or not (error or len(answer.data) == size):
-                continue  # to an earlier question
+                continue  # an answer to an earlier instruction
             came, heard = came + len(packet), heard + 1
             if not error:
                 answers[packet[4]] = answer
@@ -226,16 +229,16 @@ class ServoBus:
     def _receive(
         self, fast: bool = False, came: int = 0, alone: bool = True
     ) -> tuple[list[int], int]:
-        """The next status packet that can be an answer to what was sent last.
+        """Return the next status packet that can answer the newest instruction.
 
-        After a loss an answer may come late, and then look like the next one's: it betrays itself
-        by being there before the wire can have carried both packets, or by another behind it (and
-        to a common read by its length).
+        A late answer may arrive instead of the expected one. Its signs are an arrival before the
+        wire can have carried both packets, a second packet behind it, or (for a common read) its
+        length.
 
         Args:
-            fast: it is the common answer to a fast sync read.
-            came: bytes of the answer that came before.
-            alone: no other packet follows, and its length tells nothing.
+            fast: whether the packet is the common answer to a fast sync read.
+            came: number of bytes of the answer that have arrived before.
+            alone: whether no other packet follows, and the length identifies nothing.
         """
         while True:
             packet, result = self._packets.rxPacket(self._port, fast)
@@ -255,7 +258,7 @@ class ServoBus:
 
 
 def _answer(packet: list[int]) -> Answer:
-    """The data of a status packet, whose length field is right even if bytes trail behind it."""
+    """Return the data of a status packet by its length field, which ignores trailing bytes."""
     length = packet[5] | packet[6] << 8
     return Answer(bytes(packet[DATA : 7 + length - 2]), bool(packet[ERROR] & ALERT))
 

@@ -1,4 +1,4 @@
-"""The checksum of Protocol 2.0: CRC-16/BUYPASS, polynomial 0x8005, nothing reflected."""
+"""Checksum of Protocol 2.0: CRC-16/BUYPASS, polynomial 0x8005, not reflected."""
 
 import struct
 from array import array
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def _table() -> "array[int]":
-    """CRCs of all pairs of bytes."""
+    """Return the CRCs of all pairs of bytes."""
     crc = np.arange(1 << 16)
     for _ in range(16):
         crc = (crc << 1) ^ (crc >> 15) * 0x18005
@@ -18,7 +18,10 @@ TABLE = _table()
 
 
 def crc16(data: bytes | bytearray, crc: int = 0) -> int:
-    """Carry a CRC on over more bytes; two at a time, for this is most of the work."""
+    """Return the CRC of bytes that follow those of `crc`.
+
+    The loop takes two bytes at a time, since it is most of the work of a cycle.
+    """
     table, pairs = TABLE, len(data) // 2
     for pair in struct.unpack_from(f">{pairs}H", data):
         crc = table[crc ^ pair]

@@ -1,4 +1,4 @@
-"""Which servo is which joint of which group."""
+"""Layout of a servo station: order of the servos, and their joints and groups."""
 
 import numpy as np
 
@@ -12,16 +12,16 @@ from handlab_hardware.dynamixel.arming import Plan, make_plan
 from handlab_hardware.station_file import DynamixelSection, StationFile
 
 GROUPS = (HAND, FIXTURE)
-"""In the order of the servos."""
+"""Joint groups in the order of the servos."""
 
 
 class Layout:
-    """The servos of one station, those of the hand before that of the fixture.
+    """Servos of one station: the hand's, then the fixture's.
 
     Args:
         hand: the station's hand.
-        fixture: what holds the object.
-        station: which servos there are; all of a group, or none.
+        fixture: the station's fixture.
+        station: station file, which names all servos of a group or none.
 
     Raises:
         BadConfig: the station file is for another hand or fixture, or names no servos.
@@ -37,7 +37,7 @@ class Layout:
         }
         self.plans: list[Plan] = []
         self.places: dict[str, slice] = {}
-        """Group to the places of its joints in every array over servos; empty if not served."""
+        """Group to the slice of its joints in arrays over servos; empty if not served."""
         servos = {servo.joint: servo for servo in self.section.servos}
         for group in GROUPS:
             begin, limits = len(self.plans), self.limits[group]
@@ -49,42 +49,52 @@ class Layout:
 
     @property
     def n(self) -> int:
-        """Number of servos."""
+        """Return the number of servos."""
         return len(self.plans)
 
     @property
     def served(self) -> tuple[str, ...]:
-        """The groups that have servos."""
+        """Return the groups that have servos."""
         return tuple(g for g in GROUPS if self.places[g].start < self.places[g].stop)
 
     @property
     def no_fixture(self) -> bool:
-        """Whether the task needs no fixture and the station has none: it then rests at zero."""
+        """Return whether the task needs no fixture and the station has none.
+
+        The fixture's readings are then zero.
+        """
         return self._bare and self.served == (HAND,)
 
     @property
     def max_effort(self) -> Array:
-        """How hard each joint may push, (n,) N m."""
+        """Return the largest effort of each joint, (n,) N m."""
         return np.concatenate([self.limits[group].max_effort for group in self.served])
 
     def group_of(self, place: int) -> str:
-        """Group of a servo."""
+        """Return the group of a servo."""
         return HAND if place < self.places[HAND].stop else FIXTURE
 
     def place(self, joint: str) -> int:
-        """Place of a joint's servo; an unknown joint raises UnknownName."""
+        """Return the index of a joint's servo; raise UnknownName for an unknown joint."""
         joints = [plan.servo.joint for plan in self.plans]
         if joint not in joints:
             raise UnknownName("joint of this station", joint, joints)
         return joints.index(joint)
 
     def in_order(self, hand: Array, fixture: Array) -> Array:
-        """Values of all servos, (n,), from those of both groups, (1, joints of the group) each."""
+        """Join the values of both groups, (1, joints of the group) each, to those of all servos.
+
+        Returns:
+            Values in the order of the servos, (n,).
+        """
         values = {HAND: hand, FIXTURE: fixture}
         return np.concatenate([values[group][0] for group in self.served])
 
     def joined(self, hand: Command, fixture: Command | None) -> tuple[Array, Array]:
-        """Targets [rad] and efforts [N m] of all servos, (n,) each; None has no effort.
+        """Join the commands of both groups; None stands for zero effort.
+
+        Returns:
+            Targets, rad, and efforts, N m, in the order of the servos, (n,) each.
 
         Raises:
             ValueError: a command has the wrong shape.
@@ -107,15 +117,15 @@ class Layout:
 
 def _section(hand: Hand, fixture: Fixture, station: StationFile) -> DynamixelSection:
     mounted = FIXTURES.make(station.fixture)
-    # A task that asks for nothing on the fixture's motor leaves alone what is there.
+    # A task without an object accepts any object on the same motor and leaves it passive.
     serves = mounted.name == fixture.name or (
         fixture.name == BARE and mounted.joint == fixture.joint
     )
     if station.hand != hand.name or not serves:
         raise BadConfig(
             f"{station.path} is for {station.hand} and {station.fixture}, "
-            f"not for {hand.name} and {fixture.name}: say there what is mounted, or choose a task "
-            "for it"
+            f"not for {hand.name} and {fixture.name}: correct the station file, or choose a task "
+            "for the mounted hand and fixture"
         )
     if station.dynamixel is None:
         raise BadConfig(f"{station.path} names no servos: it has no section `dynamixel`")

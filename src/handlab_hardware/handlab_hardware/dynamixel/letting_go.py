@@ -1,4 +1,4 @@
-"""Turns the torque of every servo on a port off, from outside the driver; see `guardian`."""
+"""Emergency release of all servos on a port, called by the guardian process; see `guardian`."""
 
 import serial
 
@@ -9,14 +9,22 @@ HEADER, BROADCAST, WRITE = b"\xff\xff\xfd\x00", 0xFE, 0x03  # e-manual, protocol
 
 
 def let_go(port: str, baud: str) -> None:
-    """Turn all torque off on a port; nothing confirms it. OSError if the port cannot be used."""
+    """Turn all torque off on a port, by a broadcast without confirmation.
+
+    Args:
+        port: path of the serial port.
+        baud: speed of the bus, bit/s, as text.
+
+    Raises:
+        OSError: the port cannot be used.
+    """
     with serial.Serial(port, int(baud)) as line:
         line.write(release_all())
         line.flush()
 
 
 def release_all() -> bytes:
-    """Return the packet that turns every servo's torque off."""
+    """Return the broadcast packet that turns the torque of all servos off."""
     register = REGISTERS["torque_enable"]
     body = bytes((WRITE, *register.address.to_bytes(2, "little"), 0))
     packet = HEADER + bytes((BROADCAST, *(len(body) + 2).to_bytes(2, "little"))) + body

@@ -1,8 +1,8 @@
-"""What differs from one servo model to another.
+"""Parameters of the servo models.
 
-From the vendor's e-manual, ROBOTIS-GIT/emanual: control tables from docs/en/dxl/x/<model>.md,
-torque and speed at the voltage named there from _data/dxl_x_info.yml and the pages' specifications.
-Features by firmware: _includes/en/dxl/control_table_drivemode.md, ..._startup_configuration.md.
+Source: the vendor's e-manual, ROBOTIS-GIT/emanual. Control tables: docs/en/dxl/x/<model>.md. Torque
+and speed at the given voltage: _data/dxl_x_info.yml and the pages' specifications. Features by
+firmware: _includes/en/dxl/control_table_drivemode.md, ..._startup_configuration.md.
 """
 
 from dataclasses import dataclass
@@ -23,20 +23,20 @@ LOAD_MODES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ServoModel:
-    """One model's facts."""
+    """Parameters of one servo model."""
 
     name: str
     number: int
-    """Of `model_number`."""
+    """Value of `model_number`."""
     stall_torque: float  # N m
     stall_current: float  # A
     no_load_speed: float  # rad/s
     current_unit: float | None
     """A per count of `present_current`; None: the register holds the load, 0.1 % per count."""
-    current_limit: int | None  # counts, factory value
-    velocity_limit: int  # counts, factory value
-    temperature_limit: int  # degrees Celsius, factory value
-    voltage_limits: tuple[int, int]  # counts of 0.1 V, factory minimum and maximum
+    current_limit: int | None  # counts; factory value
+    velocity_limit: int  # counts; factory value
+    temperature_limit: int  # degrees Celsius; factory value
+    voltage_limits: tuple[int, int]  # counts of 0.1 V; factory minimum and maximum
     nominal_voltage: float  # V
     gains: tuple[int, int, int]
     """Factory position gains D, I, P."""
@@ -44,18 +44,18 @@ class ServoModel:
     """Factory velocity gains I, P."""
     modes: frozenset[OperatingMode] = CURRENT_MODES
     fast_sync_read_firmware: int = 45
-    """First firmware with fast sync and fast bulk read, startup configuration, backup and torque on
-    by goal update."""
+    """First firmware version with fast sync read, fast bulk read, startup configuration, backup and
+    torque on by goal update."""
     timed_profile_firmware: int = 42
-    """First firmware with time-based profiles."""
+    """First firmware version with time-based profiles."""
     shutdown: int = 52
-    """Factory value: which hardware errors take the torque away."""
+    """Factory value of `shutdown`: hardware errors that turn the torque off."""
     velocity_limit_most: int = 1023
-    """Counts; the greatest velocity limit that can be set."""
+    """counts; largest value of `velocity_limit`."""
     protocols: tuple[int, int] = (1, 2)
-    """Least and greatest value of `protocol_type`."""
+    """Smallest and largest value of `protocol_type`."""
     baud_rate_most: int = 7
-    """The greatest value of `baud_rate`."""
+    """Largest value of `baud_rate`."""
     indirect: tuple[tuple[int, int, int], ...] = INDIRECT
     """Indirect registers: first address register, first data register, count."""
 
@@ -77,7 +77,7 @@ def _small(
     velocity_gains: tuple[int, int],
     shutdown: int = 52,
 ) -> ServoModel:
-    """Build a model of the 330 series, which counts its current in mA and has a shorter table."""
+    """Build a model of the 330 series, with currents in mA and a shorter control table."""
     return ServoModel(
         name, number, torque, current, rpm * RPM, 1e-3, current_limit, velocity_limit, 70,
         voltage_limits, voltage, gains, velocity_gains, fast_sync_read_firmware=46,

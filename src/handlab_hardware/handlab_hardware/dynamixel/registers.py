@@ -1,8 +1,8 @@
-"""The control table of the X series: where each value lives, and what a count of it is worth.
+"""Control table of the X series: addresses, sizes and units of the registers.
 
-From the vendor's e-manual (ROBOTIS-GIT/emanual, docs/en/dxl/x/*.md and
-_includes/en/dxl/control_table_*.md). Addresses are the same on all models here but for the indirect
-registers of the 330 series; what differs from model to model is in `models`.
+Source: the vendor's e-manual (ROBOTIS-GIT/emanual, docs/en/dxl/x/*.md and
+_includes/en/dxl/control_table_*.md). All models here share these addresses, except for the indirect
+registers of the 330 series. `models` lists the differences between models.
 """
 
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from enum import IntEnum, IntFlag
 
 import numpy as np
 
-TICKS_PER_TURN = 4096  # position counts in a turn; 2048 is the middle of the horn's range
-RAD_PER_TICK = 2 * np.pi / TICKS_PER_TURN
-RAD_S_PER_COUNT = 0.229 * 2 * np.pi / 60  # velocity unit, 0.229 rpm
-RAD_S2_PER_COUNT = 214.577 * 2 * np.pi / 60**2  # profile acceleration unit, 214.577 rev/min^2
-VOLT_PER_COUNT = 0.1
-PWM_PER_COUNT = 1 / 885  # of the full duty cycle, 0.113 %
-WATCHDOG_S_PER_COUNT = 0.020
-RETURN_DELAY_S_PER_COUNT = 2e-6
+TICKS_PER_TURN = 4096  # counts; positions per turn; 2048 is the middle of the horn's range
+RAD_PER_TICK = 2 * np.pi / TICKS_PER_TURN  # rad per count of position
+RAD_S_PER_COUNT = 0.229 * 2 * np.pi / 60  # rad/s per count of velocity, 0.229 rpm
+RAD_S2_PER_COUNT = 214.577 * 2 * np.pi / 60**2  # rad/s2 per count, 214.577 rev/min^2
+VOLT_PER_COUNT = 0.1  # V per count of voltage
+PWM_PER_COUNT = 1 / 885  # duty cycle per count, 0.113 %
+WATCHDOG_S_PER_COUNT = 0.020  # s per count of bus_watchdog
+RETURN_DELAY_S_PER_COUNT = 2e-6  # s per count of return_delay_time
 
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """One item of the control table."""
+    """Register of the control table."""
 
     name: str
     address: int
@@ -30,16 +30,16 @@ class Register:
     writable: bool = False
     signed: bool = False
     eeprom: bool = False
-    """Kept without power, and locked while torque is on."""
+    """Whether the value survives without power and is locked while torque is on."""
 
     @property
     def end(self) -> int:
-        """First address behind it."""
+        """Return the first address after the register."""
         return self.address + self.size
 
 
 def _table(*rows: tuple[str, int, int, str]) -> dict[str, Register]:
-    """Rows of name, address, size, and letters: w writable, s signed, e EEPROM."""
+    """Build registers from rows of name, address, size, flags: w writable, s signed, e EEPROM."""
     return {
         name: Register(name, address, size, "w" in flags, "s" in flags, "e" in flags)
         for name, address, size, flags in rows
@@ -101,24 +101,25 @@ REGISTERS = _table(
     ("present_temperature", 146, 1, ""),
     ("backup_ready", 147, 1, ""),
 )
-"""Name to register, without the indirect ones."""
+"""Registers by name, without the indirect registers."""
 
 INDIRECT = (
     # first address register, first data register, count
     (168, 224, 28),
     (578, 634, 28),
 )
-"""Indirect address registers (2 bytes each) point to what the data bytes stand for."""
+"""Indirect registers. An address register, 2 bytes, points to the byte that a data register, one
+byte, stands for."""
 
 INDIRECT_330 = ((168, 208, 20),)
-"""The same of the 330 series, whose table ends with them."""
+"""Indirect registers of the 330 series, the last registers of its table."""
 
 TABLE_SIZE = 662
-"""Bytes, to the end of the last indirect data register."""
+"""bytes; size of the control table, to the end of the last indirect data register."""
 
 
 class OperatingMode(IntEnum):
-    """What a goal means."""
+    """Operating mode: the quantity that a servo controls."""
 
     CURRENT = 0
     VELOCITY = 1
@@ -148,4 +149,4 @@ BAUD_RATES = {
     4_000_000: 6,
     4_500_000: 7,
 }
-"""Baud to the value of `baud_rate`."""
+"""Speed, bit/s, to the value of `baud_rate`."""

@@ -1,4 +1,4 @@
-"""What a person is told about the servos."""
+"""Status of the servos as sentences for a person, and as values for /diagnostics."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from handlab_hardware.station_file import DynamixelSection, is_emulated
 
 
 def problems(servos: Servos, layout: Layout, rest: dict[str, ThermalState]) -> tuple[str, ...]:
-    """What is wrong with which servo, and what to do: a sentence for each that has something."""
+    """Return one sentence for each servo with a problem: the problem and its remedy."""
     hot = [bool(h) for group in layout.places for h in rest[group].hot]
     found = (_problem(servos, i, layout.group_of(i), hot[i]) for i in range(layout.n))
     return tuple(problem for problem in found if problem)
@@ -41,9 +41,9 @@ def _lost(servos: Servos, i: int) -> str:
     servo, plan = servos.servos[i], servos.plans[i]
     if plan.range.many:
         return (
-            f"{servo} has restarted away from where it was seen last, or too long ago: its turns "
-            "are not known, and all joints are limp; start the driver again, or deactivate and "
-            "activate it, to count from where it stands"
+            f"{servo} has restarted far from its last known position, or too long after it: its "
+            "turns are not known, and all joints are limp; start the driver again, or deactivate "
+            "and activate it, to count turns from its present position"
         )
     ends = (plan.range.lower, plan.range.upper)
     lower, upper = np.sort(np.degrees(units.ticks_to_rad(ends, servo.zero, servo.direction)))
@@ -55,12 +55,12 @@ def _lost(servos: Servos, i: int) -> str:
 
 
 def notes(bus: ServoBus, servos: Servos, section: DynamixelSection) -> tuple[str, ...]:
-    """What works, but could be better."""
+    """Return one sentence for each setting that could be improved."""
     found = [*bus.notes, *servos.notes]
     if not bus.fast:
         found.append(
-            "positions are read with plain sync reads, which take longer: a servo's firmware does "
-            "not know fast ones, or they got lost"
+            "positions are read with plain sync reads, which take longer: a servo's firmware has "
+            "no fast sync read, or fast replies were lost"
         )
     measured = section.calibrated or is_emulated(section.port)  # emulated zeros are exact
     if section.calibration is not None and not measured:
@@ -71,7 +71,10 @@ def notes(bus: ServoBus, servos: Servos, section: DynamixelSection) -> tuple[str
 def group_status(
     servos: Servos, layout: Layout, group: str, rest: ThermalState, gone: bool
 ) -> GroupStatus:
-    """The health of one group; unknown if it has no servos. Without an adapter all are silent."""
+    """Return the status of one group.
+
+    The status of a group without servos is unknown. Without an adapter all servos are silent.
+    """
     if group not in layout.served:
         return GroupStatus.unknown(len(layout.joints[group]))
     places = layout.places[group]

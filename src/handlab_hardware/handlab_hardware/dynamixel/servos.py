@@ -1,7 +1,7 @@
-"""The servos of one station: what is known of each, and what is done for each in a cycle.
+"""State of the servos of one station, and the bus traffic of a cycle.
 
-No method raises for a servo that is silent or refuses: that shows in the arrays. All raise PortGone
-when the adapter is unplugged. Arrays are (m,), in the order of the plans.
+No method raises for a servo that is silent or refuses; the arrays show it. All methods raise
+PortGone when the adapter is unplugged. Arrays are (n,), in the order of the plans.
 """
 
 from collections import Counter
@@ -29,19 +29,21 @@ from handlab_hardware.dynamixel.registers import REGISTERS, TICKS_PER_TURN, Oper
 from handlab_hardware.dynamixel.turns import BLIND, FAR, continued
 
 MOTION = REGISTERS["present_current"].address, 10
-"""First address and size of current, velocity and position, which lie side by side."""
+"""First address, and size in bytes, of the adjacent registers current, velocity and position."""
 
 MOTION_TYPE = np.dtype([("current", "<i2"), ("velocity", "<i4"), ("position", "<i4")])
 
 LEAP = TICKS_PER_TURN // 4
-"""Counts in a cycle that no servo can turn at 100 Hz: more than it turns in ten cycles. After a
-long pause it may have; then it is looked at, too."""
+"""counts; position change within a cycle that triggers an examination of the servo; chosen.
+
+At 100 Hz no servo turns this far in ten cycles. After a long pause the change may be real."""
 
 UPKEEP = (
     REGISTERS["shutdown"].address,
     REGISTERS["present_temperature"].end - REGISTERS["shutdown"].address,
 )
-"""First address and size of what tells a servo's health: one long packet costs less than three."""
+"""First address, and size in bytes, of the health registers; one long packet costs less than
+three."""
 
 
 HEALTH = [
@@ -55,15 +57,15 @@ HEALTH = [
         "present_temperature",
     )
 ]
-"""What is looked at in it."""
+"""Health registers."""
 
 
 class Servos:
     """Servos on one bus.
 
     Args:
-        plans: what each shall be.
-        clock: s; gives the times at which goals went out.
+        plans: required setup of each servo.
+        clock: clock that gives the times of goals, s.
     """
 
     def __init__(self, plans: Sequence[Plan], clock: Callable[[], float]) -> None:
@@ -71,18 +73,18 @@ class Servos:
         self.plans, self.servos, self._clock = tuple(plans), [p.servo for p in plans], clock
         self.ids = [servo.id for servo in self.servos]
         self.q, self.qd, self.torque, self.goal, self.effort = np.full((5, n), np.nan)
-        """rad, rad/s and N m as measured last; goal [rad] and effort [N m] as sent last."""
+        """Newest measurements, rad, rad/s and N m; newest goals, rad, and efforts, N m, sent."""
         self.sent_at = np.full(n, -np.inf)
-        """s; when each goal went out."""
-        self.temperature, self.voltage = np.full((2, n), np.nan)
+        """s; time of each newest goal."""
+        self.temperature, self.voltage = np.full((2, n), np.nan)  # degrees Celsius; V
         self.engaged, self.fresh, self.absent, self.rebooting, self.locked, self.lost = np.zeros(
             (6, n), dtype=bool
         )
-        """Torque is on; was read in this cycle; does not answer; will soon; has shut down; stands
-        on a turn that is not known."""
+        """Torque is on; read in this cycle; silent; silent because of a reboot; shut down; on an
+        unknown turn."""
         self.errors, self._missed = np.zeros((2, n), dtype=np.int64)
         self.troubles: dict[int, str] = {}
-        """Place of a servo to what it refuses."""
+        """Index of a servo to the text of its newest refusal."""
         self.counts: Counter[str] = Counter()
         self._zero = np.array([servo.zero for servo in self.servos])
         self._direction = np.array([servo.direction for servo in self.servos])
@@ -92,16 +94,16 @@ class Servos:
         self._middle = np.array([(p.range.lower + p.range.upper) / 2 for p in plans])
         self._by_current = any(p.mode is OperatingMode.CURRENT_BASED_POSITION for p in plans)
         self._ticks, self._offset = np.zeros((2, n), dtype=np.int64)
-        """Counts as the servo reads; whole turns to be added for the joint's position."""
+        """counts; positions as read; whole turns that are added for the joint's position."""
         self._located = np.zeros(n, dtype=bool)
         """Whether the offset belongs to the turns that the servo counts now."""
-        self._seen_at = np.full(n, np.nan)  # s, when a sure position was read last
+        self._seen_at = np.full(n, np.nan)  # s; time of the newest position on a known turn
         self._alert, self._suspect = np.zeros((2, n), dtype=bool)
-        self._turn = self._probed = 0  # whose health is due next, and who was asked last
+        self._turn = self._probed = 0  # indices of the newest health reading and the newest probe
         self._next_health = self._next_probe = self._next_fast = 0.0
 
     def adopt(self, bus: ServoBus, facts: Sequence[Facts], now: float) -> None:
-        """Begin with servos that have just been armed: read them and their health."""
+        """Start with servos that have just been armed: read their motion and health."""
         for state in (
             self.engaged,
             self.absent,
@@ -121,13 +123,13 @@ class Servos:
     # Motion.
 
     def read(self, bus: ServoBus) -> None:
-        """Read position, velocity and torque of all that are there."""
+        """Read position, velocity and torque of all servos that are not absent."""
         asked = [i for i in range(len(self.ids)) if not self.absent[i]]
         answers = bus.read_all([self.ids[i] for i in asked], *MOTION)
         self.fresh[:] = False
         there = [i for i in asked if self.ids[i] in answers]
         self._take(bus, there, [answers[self.ids[i]] for i in there])
-        self._suspect[there] |= self._missed[there] > 0  # it may have restarted meanwhile
+        self._suspect[there] |= self._missed[there] > 0  # a missed servo may have restarted
         self._missed[there] = 0
         for i in set(asked) - set(there):
             self._missed[i] += 1
@@ -143,7 +145,7 @@ class Servos:
             values["current"], self._per_count[there], direction
         )
         self._alert[there] = [a.alert for a in answers]
-        # Too far for one cycle: if it has restarted, its turns are others now.
+        # A leap may mean a restart, after which the servo counts turns from another origin.
         leapt = (np.abs(moved) > LEAP) & self._located[there]
         unsure = [
             i
@@ -156,11 +158,11 @@ class Servos:
         self._locate(sure)
 
     def _locate(self, there: list[int]) -> None:
-        """Find the turn of each servo that has just been read, and with it the joint's position."""
+        """Find the turns of servos that have just been read, and update the joint positions."""
         for i in there:
             if self._many[i] and not self._located[i]:
                 self._find_turn(i)
-        # A joint that cannot make a turn is on the turn that is nearest to its range.
+        # A joint with a range below one turn is on the turn nearest to its range.
         counted = self._many | (self.engaged & self._located)
         loose = [i for i in there if not counted[i]]
         away = (self._ticks[loose] - self._middle[loose]) / TICKS_PER_TURN
@@ -174,7 +176,7 @@ class Servos:
         self._seen_at[[i for i in there if not self.lost[i]]] = self._clock()
 
     def _find_turn(self, i: int) -> None:
-        """Find the turn of a servo that turns more than once, after its restart."""
+        """Find the turn of a servo with a range of many turns after its restart."""
         ticks = int(self._ticks[i])
         if np.isnan(self._seen_at[i]):
             self._offset[i], self.lost[i] = self.plans[i].range.nearest(ticks), False
@@ -188,12 +190,12 @@ class Servos:
         self.counts["turns_lost" if self.lost[i] else "turns_found"] += 1
 
     def recount(self) -> None:
-        """Count the turns of lost servos from where they stand, at the next reading."""
+        """Count the turns of lost servos from their present positions at the next reading."""
         again = self.lost & self._many
         self._seen_at[again], self._located[again] = np.nan, False
 
     def set_torque(self, bus: ServoBus, effort: Array) -> None:
-        """Engage the joints that have an effort [N m], where they stand, and release the others."""
+        """Engage joints with an effort, N m, at their present positions; release the others."""
         wanted = (effort > 0.0) & ~self.locked
         if self.lost.any():
             wanted[:] = False
@@ -202,17 +204,15 @@ class Servos:
             self.engage(bus, new, effort)
 
     def send(self, bus: ServoBus, target: Array, effort: Array) -> None:
-        """Send goals as they are.
-
-        A servo that does not answer is sent its goal, too: it may hear.
+        """Send goals unchanged, also to silent servos, which may still hear.
 
         Args:
-            bus: where they are.
-            target: rad.
-            effort: N m; 0: no goal, which is what a joint that is not engaged must have.
+            bus: bus of the servos.
+            target: targets, rad.
+            effort: efforts, N m; 0: no goal. Joints that are not engaged must have 0.
 
         Raises:
-            ValueError: a joint is to move to a target that is not finite.
+            ValueError: a target with an effort is not finite.
         """
         on = _places(self.engaged & (effort > 0.0))
         if not np.isfinite(target[on]).all():
@@ -229,7 +229,7 @@ class Servos:
         self.goal[on], self.effort[on], self.sent_at[on] = target[on], effort[on], self._clock()
 
     def engage(self, bus: ServoBus, which: BoolArray, effort: Array) -> None:
-        """Turn torque on, each joint held where it is now."""
+        """Turn torque on; each joint holds its present position."""
         self.read(bus)
         effort = np.minimum(effort, self.max_effort)
         for i in _places(which & self.fresh):
@@ -237,13 +237,13 @@ class Servos:
 
     def _engage(self, bus: ServoBus, i: int, effort: float) -> None:
         ticks = int(self._ticks[i])
-        if self._single[i]:  # with torque on, the position is counted within one turn
+        if self._single[i]:  # with torque on, the servo counts within one turn
             ticks += int(self._offset[i])
         least, greatest = self._facts[i].goals
         if not least <= ticks <= greatest:
             raise ServoRefused(
-                f"{self.servos[i]} stands at {ticks} counts, and can hold {least} to {greatest}: "
-                "turn its joint by hand towards the middle of its range"
+                f"{self.servos[i]} is at {ticks} counts and can hold {least} to {greatest}: turn "
+                "its joint by hand towards the middle of its range"
             )
         bus.write(self.ids[i], "goal_position", ticks)
         if self._by_current:
@@ -256,16 +256,16 @@ class Servos:
         self.effort[i], self.sent_at[i], self.engaged[i] = effort, self._clock(), True
 
     def release(self, bus: ServoBus, which: BoolArray) -> None:
-        """Turn torque off; who does not confirm it stays engaged, and is told again."""
+        """Turn torque off; a servo without confirmation stays engaged, and release is repeated."""
         for i in _places(which & ~self.absent):
             if self._attempt(i, bus.write, self.ids[i], "torque_enable", 0):
                 self.engaged[i] = False
         if mute := _places(which & self.absent):
-            # It may hear, though we do not hear it.
+            # A silent servo may still hear.
             bus.sync_write("torque_enable", {self.ids[i]: 0 for i in mute})
 
     def disarm(self, bus: ServoBus) -> None:
-        """Release all, and turn their watchdogs off."""
+        """Release all servos and turn their watchdogs off."""
         for i in _places(~self.absent):
             if self._attempt(i, disarm, bus, self.servos[i]):
                 self.engaged[i] = False
@@ -275,17 +275,17 @@ class Servos:
 
     @property
     def notes(self) -> list[str]:
-        """List sentences about settings that make servos weaker or less protected."""
+        """Return sentences about settings that make servos weaker or less protected."""
         return [note for facts in self._facts for note in facts.notes]
 
     @property
     def temperature_limit(self) -> Array:
-        """Degrees Celsius; where each servo shuts itself down."""
+        """Return the temperatures at which the servos shut down, degrees Celsius."""
         return np.array([float(facts.temperature_limit) for facts in self._facts])
 
     @property
     def max_effort(self) -> Array:
-        """N m; the most that each servo's current limit allows, inf where current is no goal."""
+        """Return the efforts that the current limits allow, N m; inf in position mode."""
         if not self._by_current:
             return np.full(len(self.ids), np.inf)
         return self._per_count * [facts.current_limit for facts in self._facts]
@@ -293,8 +293,8 @@ class Servos:
     # Upkeep.
 
     def look_after(self, bus: ServoBus, now: float) -> None:
-        """Read the health of one servo, if one is due, and look for one that is away."""
-        # The alert bit stays as long as the error: ask when it comes, and when it goes.
+        """Read the health of one servo if one is due, and probe one absent servo."""
+        # The alert bit lasts as long as the error: examine a servo when the bit changes.
         news = self._suspect | (self._alert != (self.errors != 0))
         if new := _places(self.fresh & news & ~self.absent):
             self._attempt(new[0], self.examine, bus, new[0])
@@ -318,7 +318,7 @@ class Servos:
             self._attempt(i, self.examine, bus, i)
 
     def examine(self, bus: ServoBus, i: int) -> None:
-        """Read the health of one servo, and set right what is not as it was left."""
+        """Read the health of one servo, and restore its setup after a restart."""
         value = self._upkeep(bus, i)
         self.temperature[i] = value["present_temperature"]
         self.voltage[i] = units.counts_to_volts(value["present_input_voltage"])
@@ -330,7 +330,7 @@ class Servos:
             self.engaged[i] = False
             self._located[i] &= tripped
             arm(bus, self.plans[i])
-            self._suspect[:] = True  # what happened to one may have happened to all
+            self._suspect[:] = True  # a brown-out may have restarted all servos
         elif value["torque_enable"] and not self.engaged[i]:
             bus.write(self.ids[i], "torque_enable", 0)
         elif not value["torque_enable"]:
@@ -342,11 +342,11 @@ class Servos:
         return {name: units.from_bytes(data[r.address - UPKEEP[0] :], r) for name, r in HEALTH}
 
     def reboot(self, bus: ServoBus, i: int, now: float) -> None:
-        """Restart one servo, and look for it from now on.
+        """Restart one servo and probe it until it answers.
 
         Raises:
-            PacketLost: it does not answer.
-            ServoRefused: it would not.
+            PacketLost: the servo does not answer.
+            ServoRefused: the servo refused.
         """
         bus.reboot(self.ids[i])
         self.absent[i] = self.rebooting[i] = True
@@ -355,7 +355,7 @@ class Servos:
         self._next_probe = now + PROBE_PERIOD
 
     def _probe(self, bus: ServoBus, now: float) -> None:
-        """Look for the next servo that is away, and take it back; then the others need no wait."""
+        """Probe the next absent servo; if it is back, probe the others without waiting."""
         i = min(_places(self.absent), key=lambda place: (place <= self._probed, place))
         self._probed = i
         there = self._attempt(i, self._take_back, bus, i)
@@ -363,7 +363,7 @@ class Servos:
 
     def _take_back(self, bus: ServoBus, i: int) -> None:
         bus.ping(self.ids[i], retries=0)
-        if self._upkeep(bus, i)["bus_watchdog"] != WATCHDOG_COUNTS:  # it is not as it was left
+        if self._upkeep(bus, i)["bus_watchdog"] != WATCHDOG_COUNTS:  # it has restarted
             self._facts[i] = inspect(bus, self.plans[i], self.ids)
             arm(bus, self.plans[i])
             self.engaged[i] = False
@@ -373,7 +373,7 @@ class Servos:
         self._missed[i] = 0
 
     def _attempt(self, i: int, action: Callable[..., None], *arguments: Any) -> bool:
-        """Do something with one servo; False if it did not work."""
+        """Call an action on one servo; return whether it succeeded."""
         try:
             action(*arguments)
         except PortGone:
@@ -389,6 +389,6 @@ class Servos:
 
 
 def _places(which: BoolArray) -> list[int]:
-    """Where an array is true."""
+    """Return the indices at which an array is true."""
     places: list[int] = np.flatnonzero(which).tolist()
     return places

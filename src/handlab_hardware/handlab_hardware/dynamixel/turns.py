@@ -1,16 +1,16 @@
-"""Find the turn that a servo stands on: its encoder measures the angle within one turn.
+"""Turn recovery: find the turn of a servo, whose encoder measures the angle within one turn only.
 
-A servo counts turns while it has power, and begins again within one turn after power-on, a reboot
-or a brown-out, and in position mode when its torque goes on (e-manual, Present Position). What
-it reads is therefore known up to whole turns, and the joint's commanded range decides:
+A servo counts turns while it has power. After power-on, a reboot or a brown-out it starts again
+within one turn; in position mode also when its torque goes on (e-manual, Present Position). Its
+position is therefore known up to whole turns, and the commanded range of the joint decides:
 
-| range            | the turn taken                            | unknown if               |
+| range            | chosen turn                               | unknown if               |
 |------------------|-------------------------------------------|--------------------------|
-| below one turn   | the one nearest to the range              | beyond `TurnRange.margin`|
+| below one turn   | nearest to the range                      | beyond `TurnRange.margin`|
 | one turn or more | at opening: as read, or nearest to range  |                          |
-|                  | after a restart: nearest to the last seen | beyond FAR, after BLIND  |
+|                  | after a restart: nearest to the last one  | beyond FAR, after BLIND  |
 
-A joint whose turn is unknown is not engaged, and what it reads is not published.
+A joint whose turn is unknown is not engaged, and its reading is not published.
 
 All positions are counts of the servo.
 """
@@ -20,22 +20,24 @@ from dataclasses import dataclass
 from handlab_hardware.dynamixel.registers import TICKS_PER_TURN
 
 FAR = TICKS_PER_TURN // 4
-"""A joint this far beyond its range stands on its turn for sure. Chosen: mechanical ranges are
-wider than commanded ones, on the claw by 50 degrees."""
+"""counts; largest distance from the range at which the turn is certain; chosen.
+
+Mechanical ranges exceed commanded ranges, on the claw by 50 degrees."""
 
 DOUBT = TICKS_PER_TURN // 36
-"""Nearer than this to the middle between two turns of the range, both are as likely: 10 degrees,
-for play and an inexact zero."""
+"""counts, 10 degrees; distance from the middle between two turns at which both are equally likely;
+chosen for play and an inexact zero."""
 
 BLIND = 2.0
-"""s, after which the turn of a joint that turns more than once is not known any more: a brown-out
-and the start of all servos after it take about one, and an object that is let go makes no turn in
-two. Chosen."""
+"""s; time after which the turn of a joint with many turns is lost; chosen.
+
+A brown-out with the start of all servos takes about one second. A released object makes no full
+turn in two seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnRange:
-    """Commanded range of one joint, in counts."""
+    """Commanded range of one joint, counts."""
 
     lower: int
     upper: int
@@ -47,18 +49,18 @@ class TurnRange:
 
     @property
     def margin(self) -> int:
-        """Return how far beyond the range a joint may stand; counts."""
+        """Return the largest distance from the range at which the turn is certain; counts."""
         free = TICKS_PER_TURN - (self.upper - self.lower)
         return max(0, min(FAR, free // 2 - DOUBT))
 
     def beyond(self, ticks: int) -> int:
-        """Return how far a position is outside of the range; counts, 0 within."""
+        """Return the distance of a position from the range; counts, 0 within the range."""
         return max(self.lower - ticks, ticks - self.upper, 0)
 
     def nearest(self, ticks: int) -> int:
-        """Return the offset, a whole number of turns, that brings a position nearest to the range.
+        """Return the offset, whole turns in counts, that brings a position nearest to the range.
 
-        A position within a range of many turns stays.
+        A position within the range needs no offset.
         """
         if not self.beyond(ticks):
             return 0
@@ -69,10 +71,10 @@ class TurnRange:
         return -round((ticks - middle) / TICKS_PER_TURN) * TICKS_PER_TURN
 
     def fits(self, ticks: int) -> bool:
-        """Return whether a joint may stand at a position."""
+        """Return whether the turn of a joint at a position is certain."""
         return self.beyond(ticks) <= self.margin
 
 
 def continued(ticks: int, last: int) -> int:
-    """Return the offset, a whole number of turns, that brings `ticks` nearest to `last`."""
+    """Return the offset, whole turns in counts, that brings `ticks` nearest to `last`."""
     return round((last - ticks) / TICKS_PER_TURN) * TICKS_PER_TURN

@@ -1,13 +1,13 @@
-"""The vendor's SDK, with its port made fit for a control loop.
+"""Serial port and packets of the vendor's SDK, adapted to a control loop.
 
-What differs from `dynamixel_sdk` 4.1, and why:
-- its port polls in a busy loop; ours sleeps in `select` until bytes come, and leaves the processor
-  to others;
-- its time-outs are of the wall clock, which may be set back, and assume an adapter that holds bytes
-  back for 16 ms; ours are monotonic, and know the adapter's latency and what is still on its way;
-- its port may be opened twice; ours is locked;
-- its `addStuffing` makes a longer copy that its `txPacket` never sends; ours stuffs in place;
-- an unplugged adapter is one kind of error, PortGone.
+Differences from `dynamixel_sdk` 4.1:
+- The SDK's port polls in a busy loop; this port sleeps in `select` until bytes arrive.
+- The SDK's timeouts use the wall clock and assume an adapter latency of 16 ms; these timeouts are
+  monotonic and use the adapter's latency and the bytes that are still being sent.
+- The SDK's port may be opened twice; this port is locked.
+- The SDK's `addStuffing` makes a longer copy that its `txPacket` never sends; this one works in
+  place.
+- An unplugged adapter raises one kind of error, PortGone.
 """
 
 import errno
@@ -29,25 +29,25 @@ SYSFS = Path("/sys/bus/usb-serial/devices")
 BITS_PER_BYTE = 10  # 8N1: start, eight, stop
 
 SLACK = 0.015
-"""s, by which an answer may be late because this computer is busy: a few time slices of a scheduler
-whose cores are all taken. The SDK allows 34 ms."""
+"""s; tolerated delay of an answer on a busy computer: a few time slices of the scheduler; chosen.
+The SDK allows 34 ms."""
 
 WRITE_TIMEOUT = 0.1
-"""s, for the kernel to take bytes; its buffer is never full on a line that works."""
+"""s; timeout of writing to the kernel, whose buffer is never full on a working line."""
 
 FAST_LATENCY_MS = 1
-"""What the latency timer of the adapter shall be; the least there is."""
+"""ms; recommended latency timer of the adapter, the smallest possible."""
 
-READ_SIZE = 4096
+READ_SIZE = 4096  # bytes
 
 ADAPTERS = ("serial/by-id/*", "ttyUSB*", "ttyACM*")
-"""Where the kernel and udev list serial adapters, below /dev."""
+"""Patterns of serial adapters below /dev."""
 
 HEADER = 7  # bytes before the instruction: FF FF FD 00, id, length
 
 
 def latency_ms(port: str, sysfs: Path = SYSFS) -> int | None:
-    """How long a USB adapter holds bytes back [ms]; None where there is no such timer."""
+    """Return the latency timer of a USB adapter, ms; None without such a timer."""
     try:
         return int((sysfs / os.path.basename(os.path.realpath(port)) / "latency_timer").read_text())
     except (OSError, ValueError):
@@ -55,7 +55,7 @@ def latency_ms(port: str, sysfs: Path = SYSFS) -> int | None:
 
 
 def latency_warning(port: str, latency: int | None) -> str | None:
-    """What to do about a slow adapter; None if it is not slow."""
+    """Return the remedy for a slow adapter; None for a fast one."""
     if latency is None or latency <= FAST_LATENCY_MS:
         return None
     return (
@@ -71,29 +71,29 @@ class Port(PortHandler):  # type: ignore[misc]
 
     Args:
         name: path of the device.
-        baud: bits per second.
-        latency: s, how long the adapter holds bytes back.
+        baud: speed, bit/s.
+        latency: latency timer of the adapter, s.
 
     Raises:
-        StationFault: the port is missing, locked or may not be used; says what to do.
-        BadConfig: no adapter knows the baud.
+        StationFault: the port is missing, locked or not permitted; the message names the remedy.
+        BadConfig: adapters do not support this speed.
     """
 
     def __init__(self, name: str, baud: int, latency: float) -> None:
         super().__init__(name)
         self.sent = self.received = 0
-        """Bytes so far."""
+        """Numbers of bytes sent and received since opening."""
         self._latency, self._per_byte = latency, BITS_PER_BYTE / baud
         self._quiet = self._deadline = 0.0
         self._come = b""
         if self.getCFlagBaud(baud) <= 0:
-            raise BadConfig(f"the SDK knows no baud of {baud}; try 1000000")
+            raise BadConfig(f"the SDK does not support a baud of {baud}; try 1000000")
         try:
             self.setBaudRate(baud)
         except (OSError, ValueError) as error:  # SerialException is an OSError
             raise StationFault(_remedy(name, error)) from error
 
-    # The names below are the SDK's.
+    # The SDK calls the methods below by these names.
 
     def setupPort(self, cflag_baud: int) -> bool:  # noqa: N802
         """Open and lock the port."""
@@ -104,13 +104,13 @@ class Port(PortHandler):  # type: ignore[misc]
         return True
 
     def closePort(self) -> None:  # noqa: N802
-        """Close the port; twice is harmless."""
+        """Close the port; a second call has no effect."""
         if self.is_open:
             self.ser.close()
             self.is_open = False
 
     def clearPort(self) -> None:  # noqa: N802
-        """Forget what came and was not read."""
+        """Discard received bytes."""
         try:
             while data := os.read(self._fd, READ_SIZE):
                 self.received += len(data)
@@ -121,9 +121,9 @@ class Port(PortHandler):  # type: ignore[misc]
         self._come = b""
 
     def writePort(self, packet: list[int]) -> int:  # noqa: N802
-        """Hand a packet to the kernel."""
+        """Write a packet; return the number of bytes written."""
         data = rest = bytes(packet)
-        now = time.monotonic()  # before: an answer must never seem to come too early
+        now = time.monotonic()  # before writing: no answer may count as too early
         try:
             while rest:
                 try:
@@ -138,7 +138,7 @@ class Port(PortHandler):  # type: ignore[misc]
         return len(data)
 
     def readPort(self, length: int) -> bytes:  # noqa: N802
-        """Read so many bytes, or those that came before the time was over."""
+        """Return `length` bytes, or fewer after the timeout."""
         while len(self._come) < length:
             wait = max(0.0, self._deadline - time.monotonic())
             try:
@@ -149,7 +149,7 @@ class Port(PortHandler):  # type: ignore[misc]
                 continue
             except OSError as error:
                 raise self._gone() from error
-            if not part:  # though `select` said that there is something: the line was hung up
+            if not part:  # readable without bytes: the line was hung up
                 raise self._gone()
             self.received += len(part)
             self._come += part
@@ -157,36 +157,36 @@ class Port(PortHandler):  # type: ignore[misc]
         return data
 
     def setPacketTimeout(self, packet_length: int) -> None:  # noqa: N802
-        """Begin to wait for so many bytes, behind those that are still being sent."""
+        """Start the timeout of an answer of this length, after the bytes still being sent."""
         begin = max(time.monotonic(), self._quiet)
         self._deadline = begin + packet_length * self._per_byte + 2 * self._latency + SLACK
 
     def too_early(self, length: int) -> bool:
-        """Whether an answer of so many bytes could not yet be here: it is to something before."""
+        """Return whether an answer of this length is too early to belong to the last packet."""
         return time.monotonic() < self._quiet + length * self._per_byte
 
     def more_comes(self, within: float) -> bool:
-        """Whether something else arrives within a time [s]."""
+        """Return whether more bytes arrive within a time, s."""
         return bool(self._come or select.select([self._fd], [], [], within)[0])
 
     def setPacketTimeoutMillis(self, msec: float) -> None:  # noqa: N802
-        """Begin to wait for so long [ms]."""
+        """Start a timeout, ms."""
         self._deadline = time.monotonic() + msec / 1000
 
     def isPacketTimeout(self) -> bool:  # noqa: N802
-        """Whether the time is over."""
+        """Return whether the timeout has passed."""
         return time.monotonic() >= self._deadline
 
     def _gone(self) -> PortGone:
-        self.is_using = False  # the SDK leaves its mark when it is interrupted
+        self.is_using = False  # the SDK leaves its lock set when an exception interrupts it
         return PortGone(f"the adapter on {self.port_name} is gone")
 
 
 class Packets(Protocol2PacketHandler):  # type: ignore[misc]
-    """The SDK's packets, with stuffing that reaches the wire."""
+    """Packet handler of the SDK with working byte stuffing and a fast checksum."""
 
     def addStuffing(self, packet: list[int]) -> list[int]:  # noqa: N802
-        """Put FD behind every FF FF FD of the instruction and its parameters, in place."""
+        """Insert FD after every FF FF FD of the instruction and its parameters, in place."""
         body = bytes(packet[HEADER:-2])
         stuffed = body.replace(b"\xff\xff\xfd", b"\xff\xff\xfd\xfd")
         if len(stuffed) != len(body):
@@ -195,12 +195,12 @@ class Packets(Protocol2PacketHandler):  # type: ignore[misc]
         return packet
 
     def updateCRC(self, crc_accum: int, data_blk_ptr: Any, data_blk_size: int) -> int:  # noqa: N802
-        """Checksum of a packet; the SDK makes its table anew for each."""
+        """Return the checksum of a packet; the SDK rebuilds its table for every packet."""
         return crc16(bytes(data_blk_ptr[:data_blk_size]), crc_accum)
 
 
 def _remedy(port: str, error: Exception) -> str:
-    """Say what to do about a port that cannot be opened."""
+    """Return the remedy for a port that cannot be opened."""
     code = getattr(error, "errno", None)
     if code in (errno.EACCES, errno.EPERM):
         return (

@@ -299,7 +299,7 @@ def test_a_v5_hand_that_gives_no_information_is_opened(emulate, opened):
 def test_a_v4_hand_that_gives_no_information_is_refused(emulate, opened):
     emulated, channel = emulate()
     emulated.faults.no_info = True
-    with pytest.raises(StationTimeout, match="gives its serial number '0B000001', but no info"):
+    with pytest.raises(StationTimeout, match="serial number '0B000001', but not its info"):
         opened(channel)
 
 
@@ -311,4 +311,4 @@ def test_the_side_of_a_v5_hand_is_in_its_serial_number(emulate, opened):
 
 def test_a_left_hand_is_refused_before_the_bus_is_opened(opened):
     with pytest.raises(BadConfig, match="side is left; only a right hand can be driven"):
-        opened("nobody", side="left")
+        opened("absent", side="left")

@@ -129,7 +129,7 @@ def test_a_payload_of_another_length_is_refused(unpack, length):
         unpack(bytes(length))
 
 
-def test_a_v5_serial_tells_gear_and_side():
+def test_a_v5_serial_contains_gear_and_side():
     assert Serial("01AR0001").is_v5 and not Serial("01AR0001").geared_b
     assert Serial("01BL0001").geared_b
     assert not Serial("0B000001").is_v5

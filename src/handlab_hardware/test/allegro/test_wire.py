@@ -219,7 +219,7 @@ def test_letting_go_says_when_the_bus_is_gone():
 
 
 class Faulty(can.BusABC):
-    """A bus that fails to send or to receive, as it is told."""
+    """Bus with sending or receiving failures on request."""
 
     def __init__(self, channel, **options):
         super().__init__(channel=channel, **options)

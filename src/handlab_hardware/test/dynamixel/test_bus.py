@@ -45,7 +45,7 @@ def positions(bus, ids=IDS):
     return bus.read_all(ids, POSITION.address, POSITION.size)
 
 
-def test_a_ping_tells_model_and_firmware(make):
+def test_a_ping_returns_model_and_firmware(make):
     _, bus = make(models=("XL430-W250",), firmware=44)
     assert (bus.ping(11).model_number, bus.ping(11).firmware) == (1060, 44)
 
@@ -130,7 +130,7 @@ def test_fast_reads_are_given_up_after_some_failures(make):
     assert bus.counts["retries"] == retries
 
 
-def test_the_alert_bit_tells_whose_error_it_is(pair):
+def test_the_alert_bit_marks_the_servo_with_the_error(pair):
     port, bus = pair
     port.inject(Fault("overload", id=12))
     for bus.fast in (True, False):
@@ -214,10 +214,10 @@ def test_an_answer_that_comes_a_cycle_late_and_alone_is_never_taken_for_a_new_on
         given = 0
         for value in range(1, 40):
             bus.fast, adapter.value, adapter.holding = fast, value, value % 3 == 1
-            told = {int.from_bytes(a.data, "little") for a in positions(bus).values()}
-            assert told <= {value}
-            given += bool(told)
-            assert not (told and adapter.holding)
+            answers = {int.from_bytes(a.data, "little") for a in positions(bus).values()}
+            assert answers <= {value}
+            given += bool(answers)
+            assert not (answers and adapter.holding)
     assert given > 10  # of 26: a busy machine may lose some
 
 
@@ -283,7 +283,7 @@ def test_a_baud_that_no_adapter_knows_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(("timer", "warned"), [("16", True), ("1", False), (None, False)])
-def test_a_slow_latency_timer_is_told_with_the_udev_rule(make, tmp_path, timer, warned):
+def test_a_slow_latency_timer_is_reported_with_the_udev_rule(make, tmp_path, timer, warned):
     port, bus = make()
     bus.close()
     device = tmp_path / "sys" / os.path.basename(os.path.realpath(port.name))

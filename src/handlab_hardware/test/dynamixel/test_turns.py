@@ -226,7 +226,7 @@ def test_over_the_whole_circle_a_joint_is_on_the_nearest_turn_or_the_hand_is_lim
     law()
 
 
-def test_a_joint_on_no_turn_of_its_range_is_told_and_taken_back_when_it_is_turned(make):
+def test_a_joint_outside_every_turn_of_its_range_is_reported_and_engages_after_it_is_turned(make):
     rig = make("FFJ10", np.pi / 2, np.pi)
     before = rig.station.read().hand.stamp[0]
     with pytest.raises(StationFault, match=r"FFJ10.*by hand, or correct its zero"):

@@ -1,7 +1,7 @@
 """Episodes of the Adroit suite in the environments of gymnasium-robotics.
 
-An episode is a function of policy, seed and number alone: a reset clears MuJoCo's whole state, and
-what is drawn at random comes from seed and number.
+An episode is a function of policy, seed and number alone. A reset clears MuJoCo's whole state, and
+seed and number determine all random values.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-with redirect_stderr(StringIO()):  # Farama's notice about rewards, once for each process
+with redirect_stderr(StringIO()):  # suppress Farama's notice about rewards
     from gymnasium_robotics.envs.adroit_hand.adroit_door import AdroitHandDoorEnv
     from gymnasium_robotics.envs.adroit_hand.adroit_hammer import AdroitHandHammerEnv
     from gymnasium_robotics.envs.adroit_hand.adroit_pen import AdroitHandPenEnv
@@ -41,14 +41,15 @@ ENVIRONMENTS: dict[str, type] = {
 }
 
 PALM_COST = 0.1
-"""A step, for each metre between palm and object; mj_envs/hand_manipulation_suite/*_v0.py."""
+"""1/m; cost of a step per distance between palm and object;
+mj_envs/hand_manipulation_suite/*_v0.py."""
 
 
 def _between(data: Any, palm: int, other: Array) -> float:
     return float(np.linalg.norm(data.site_xpos[palm] - other))
 
 
-# How far the palm is from what it shall hold, m; the pen lies in the hand from the beginning.
+# m; distance between palm and object; 0 for the pen, which lies in the hand from the start.
 PALM_DISTANCE: dict[str, Callable[[Any], float]] = {
     "AdroitHandDoor": lambda env: _between(
         env.data, env.grasp_site_id, env.data.site_xpos[env.handle_site_id]
@@ -76,7 +77,7 @@ def _pen_error(env: Any) -> float:
     return float(np.arccos(np.clip(cosine, -1.0, 1.0)))
 
 
-# How far the object is from its goal: rad from the open stop; m of the nail; rad; m.
+# Distance between object and goal: rad to the open stop; m of the nail; rad; m.
 ERROR: dict[str, Callable[[Any], float]] = {
     "AdroitHandDoor": lambda env: np.pi / 2 - float(env.data.qpos[env.door_hinge_addrs]),
     "AdroitHandHammer": lambda env: _between(
@@ -90,12 +91,12 @@ ERROR: dict[str, Callable[[Any], float]] = {
 
 
 class AdroitWorld:
-    """One environment that runs whole episodes.
+    """Environment that runs whole episodes.
 
     Args:
-        task: of the suite.
-        variations: of its object, drawn anew for every episode.
-        render_mode: of Gymnasium.
+        task: task of the suite.
+        variations: variations of the object, drawn for every episode.
+        render_mode: Gymnasium's render mode.
     """
 
     def __init__(
@@ -145,7 +146,7 @@ class AdroitWorld:
         return episode_of(task, key, (observations, actions, rewards, errors), reached)
 
     def _reset(self, seed: int, number: int) -> Array:
-        """Draw the object and place everything."""
+        """Draw the object's variation and reset the environment; return the observation."""
         if self._variations:
             self._object.become(object_of(draw_all(self._variations, seed, number)))
         start = int(episode_rng(seed, number, START_STREAM).integers(2**31))
@@ -153,7 +154,7 @@ class AdroitWorld:
         return np.asarray(observation)
 
     def _correction(self) -> float:
-        """What makes the environment's reward the published one."""
+        """Return the difference between the environment's reward and the published reward."""
         return 2 * PALM_COST * self._palm(self.env) if self.task.reward == "published" else 0.0
 
 
@@ -163,7 +164,7 @@ def episode_of(
     """Build an episode of the suite, which has no goal angle and no reset time.
 
     Args:
-        task: of the suite.
+        task: task of the suite.
         key: identity of the episode.
         arrays: observations (T + 1, O), actions (T, A), rewards (T,), errors (T,).
         reached: number of successful steps.

@@ -18,29 +18,29 @@ KNOWN = (
 )
 
 LARGEST = 1e6
-"""No observation, action or reward of the suite is larger, in any of its units: it is damage."""
+"""Largest plausible observation, action or reward of the suite, in its units; chosen."""
 
 SHOWN = 5
-"""Reasons, at most, in an error message."""
+"""Largest number of reasons in an error message."""
 
 log = logging.getLogger(__name__)
 
 
 def read_dataset(name: str, task: SuiteTask) -> list[Episode]:
-    """Read a dataset; one that is not on this machine is downloaded.
+    """Read a dataset; download it if it is not on this machine.
 
-    The last action of an episode goes with its last observation but one; datasets in which
-    observations and actions are equally many are cut by an action. Information may begin with that
-    of the reset. Actions outside of [-1, 1] are clipped, as the environments do, and counted in a
-    warning. An episode that cannot be used is left out, with a warning that says why.
+    An episode has one more observation than actions. If a dataset has equal numbers, its last
+    action is dropped. Information may begin with a row for the reset. Actions outside [-1, 1] are
+    clipped, as in the environments, and counted in a warning. Unusable episodes are omitted, with a
+    warning that gives the reason.
 
     Args:
-        name: Minari's id.
-        task: that it must be of.
+        name: Minari's id of the dataset.
+        task: task of the suite that the dataset must match.
 
     Raises:
-        BadDemonstrations: there is none of that name, it is of another environment, or none of its
-            episodes can be used, with the reasons.
+        BadDemonstrations: the dataset does not exist, is of another environment, or has no usable
+            episode; the message gives the reasons.
     """
     dataset = _load(name, task)
     episodes, left_out, clipped = [], [], 0
@@ -49,16 +49,16 @@ def read_dataset(name: str, task: SuiteTask) -> list[Episode]:
             episode, outside = _episode(number, _read(dataset, number), task)
         except BadDemonstrations as error:
             left_out.append(f"episode {number}: {error}")
-            log.warning("%s: episode %d is left out: %s", name, number, error)
+            log.warning("%s: episode %d is omitted: %s", name, number, error)
         else:
             episodes.append(episode)
             clipped += outside
     if clipped:
-        log.warning("%s: %d actions outside of [-1, 1] are clipped to it", name, clipped)
+        log.warning("%s: %d actions outside [-1, 1] are clipped", name, clipped)
     if not episodes:
         more = f"; and {len(left_out) - SHOWN} more" if len(left_out) > SHOWN else ""
         reasons = "; ".join(left_out[:SHOWN]) or "it is empty"
-        raise BadDemonstrations(f"{name} has no episode that can be used; {reasons}{more}")
+        raise BadDemonstrations(f"{name} has no usable episode; {reasons}{more}")
     return episodes
 
 
@@ -66,7 +66,7 @@ def _load(name: str, task: SuiteTask) -> Any:
     try:
         dataset = minari.load_dataset(name, download=True)
         environment = getattr(dataset.env_spec, "id", "unknown")
-    except Exception as error:  # Minari, its formats and its remote raise what they like
+    except Exception as error:  # Minari documents no exceptions of its formats and remotes
         raise BadDemonstrations(
             f"no demonstrations {shown(name)} for {task.name}: {_one_line(error)}; name {KNOWN}"
         ) from error
@@ -81,12 +81,12 @@ def _load(name: str, task: SuiteTask) -> Any:
 def _read(dataset: Any, number: int) -> Any:
     try:
         return next(iter(dataset.iterate_episodes([number])))
-    except Exception as error:  # as above: files that are damaged
+    except Exception as error:  # damaged files raise arbitrary exceptions
         raise BadDemonstrations(f"it cannot be read ({_one_line(error)})") from error
 
 
 def _episode(number: int, data: Any, task: SuiteTask) -> tuple[Episode, int]:
-    """Return an episode, and how many of its actions had to be clipped."""
+    """Return an episode and the number of its clipped actions."""
     observations = _numbers("observations", data.observations, (task.observation_size,))
     actions = _numbers("actions", data.actions, (task.action_size,))
     rewards = _numbers("rewards", data.rewards, ())
@@ -109,11 +109,11 @@ def _episode(number: int, data: Any, task: SuiteTask) -> tuple[Episode, int]:
 
 
 def _numbers(name: str, given: Any, shape: tuple[int, ...]) -> Array:
-    """Return numbers of an episode, one row a step; BadDemonstrations if they cannot be used."""
+    """Return an array with one row per step; raise BadDemonstrations for unusable values."""
     try:
         values = np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise BadDemonstrations(f"its {name} are no numbers ({_one_line(error)})") from error
+        raise BadDemonstrations(f"its {name} are not numbers ({_one_line(error)})") from error
     if values.ndim == 0 or values.shape[1:] != shape:
         raise BadDemonstrations(f"its {name} have the shape {values.shape}, not (steps, *{shape})")
     if (bad := ~(np.abs(values) <= LARGEST)).any():
@@ -123,7 +123,7 @@ def _numbers(name: str, given: Any, shape: tuple[int, ...]) -> Array:
 
 
 def _successes(infos: Any, count: int) -> Array:
-    """Return whether each step reached the goal, (count,); all 0 where nothing says so."""
+    """Return whether each step reached the goal, (count,); zeros without this information."""
     found = infos.get("success") if isinstance(infos, dict) else None
     if found is None:
         return np.zeros(count)

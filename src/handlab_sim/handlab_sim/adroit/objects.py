@@ -1,4 +1,4 @@
-"""The object of an Adroit environment, made larger, heavier or rougher in the compiled model."""
+"""Variation of an Adroit object's size, mass, friction and damping in the compiled model."""
 
 from dataclasses import replace
 from typing import Any
@@ -17,25 +17,25 @@ BODIES = {
     "AdroitHandPen": ("Object",),
     "AdroitHandRelocate": ("Object",),
 }
-"""What varies; of the door its leaf and its latch, which hang from the frame."""
+"""Bodies of the object; for the door: leaf and latch, without the frame."""
 
 LYING = ("AdroitHandHammer", "AdroitHandRelocate")
-"""Where the object lies on the table, at a height that its size decides."""
+"""Environments whose object lies on the table, so that its height depends on its size."""
 
 FIELDS = (
     "body_mass", "body_inertia", "body_ipos", "body_pos", "geom_size", "geom_pos", "geom_rbound",
     "geom_aabb", "geom_friction", "site_pos", "dof_damping", "bvh_aabb",
 )  # fmt: skip
-"""Of the model, what is changed."""
+"""Fields of the model that a variation changes."""
 
 
 class AdroitObject:
-    """Changes one model's object; always from what it was when it was compiled.
+    """Object of a compiled model; every variation starts from the compiled values.
 
     Args:
-        task: of the suite.
-        model: compiled.
-        data: of the model; is reset by a change.
+        task: task of the suite.
+        model: compiled model.
+        data: data of the model; a variation resets it.
     """
 
     def __init__(self, task: SuiteTask, model: Any, data: Any) -> None:
@@ -48,10 +48,10 @@ class AdroitObject:
         self._dofs = np.flatnonzero(np.isin(model.dof_bodyid, bodies))
 
     def become(self, chosen: ObjectVariation) -> None:
-        """Change the object.
+        """Apply a variation to the object.
 
         Raises:
-            BadConfig: this object cannot vary so; says what can be varied.
+            BadConfig: this object has no such variation; the message lists those it has.
         """
         self._check(chosen)
         model, own, scale = self._model, self._own, chosen.scale

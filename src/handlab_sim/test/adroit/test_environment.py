@@ -100,11 +100,11 @@ def test_the_published_reward_takes_the_palms_distance_off(name, palm_to_object,
 
 @pytest.mark.parametrize(("reached", "success"), [(2, False), (3, True)])
 def test_success_is_more_steps_than_asked_for(policy, reached, success):
-    """As if the environment had told so many successful steps."""
+    """Make the environment report this number of successful steps."""
     task = short("adroit_door")
     world = AdroitWorld(task)
-    step, told = world.env.step, iter([True] * reached + [False] * (SHORT - reached))
-    world.env.step = lambda action: (*step(action)[:4], {"success": next(told)})
+    step, flags = world.env.step, iter([True] * reached + [False] * (SHORT - reached))
+    world.env.step = lambda action: (*step(action)[:4], {"success": next(flags)})
     assert run(world, policy(task, np.random.default_rng(0)), 0, 0).success is success
 
 
@@ -151,7 +151,7 @@ def test_a_larger_object_is_what_a_larger_one_compiles_to(name):
         )
 
 
-def test_an_object_comes_back_to_what_it_was(policy):
+def test_an_object_returns_to_its_compiled_values(policy):
     task = short("adroit_relocate")
     world = AdroitWorld(task)
     acts = policy(task, np.random.default_rng(0))
@@ -179,7 +179,7 @@ STEPS = 40
 
 
 def buffer(number, steps=STEPS, good=30, **changed):
-    """An episode of the door that is at its goal in the last steps; a value of None is left out."""
+    """An episode of the door that is at its goal in the last steps; a value of None is omitted."""
     task, rng = find_task("adroit_door"), np.random.default_rng(number)
     values = {
         "observations": rng.normal(size=(steps + 1, task.observation_size)),
@@ -236,7 +236,7 @@ def test_an_episode_that_cannot_be_used_is_left_out_by_name(tmp_path, monkeypatc
     with caplog.at_level(logging.WARNING):
         [episode] = read_dataset("test/door-v0", task)
     assert episode.number == 0
-    assert re.search(f"test/door-v0: episode 1 is left out: .*{words}", caplog.text)
+    assert re.search(f"test/door-v0: episode 1 is omitted: .*{words}", caplog.text)
 
 
 def test_an_empty_episode_and_one_that_is_missing_are_left_out_by_name(datasets, tmp_path, caplog):
@@ -248,27 +248,27 @@ def test_an_empty_episode_and_one_that_is_missing_are_left_out_by_name(datasets,
             file["episode_1"][name] = kept
     with caplog.at_level(logging.WARNING):
         assert [episode.number for episode in read_dataset("test/door-v0", datasets)] == [0]
-    assert "episode 1 is left out: it has 1 observations, 0 actions and 0 rew" in caplog.text
+    assert "episode 1 is omitted: it has 1 observations, 0 actions and 0 rew" in caplog.text
     with h5py.File(data, "a") as file:
         del file["episode_1"]
     with caplog.at_level(logging.WARNING):
         assert [episode.number for episode in read_dataset("test/door-v0", datasets)] == [0]
-    assert "episode 1 is left out: it cannot be read" in caplog.text
+    assert "episode 1 is omitted: it cannot be read" in caplog.text
 
 
-def test_without_a_usable_episode_all_reasons_are_told(tmp_path, monkeypatch):
+def test_without_a_usable_episode_all_reasons_are_reported(tmp_path, monkeypatch):
     changed, _ = BAD_EPISODES["NaN observation"]
     task = make_dataset(monkeypatch, tmp_path, buffer(0, **changed), buffer(1, **changed))
     with pytest.raises(BadDemonstrations, match=r"episode 0: .*nan at step 7; episode 1: "):
         read_dataset("test/door-v0", task)
 
 
-def test_actions_outside_of_the_range_are_clipped_and_counted(tmp_path, monkeypatch, caplog):
+def test_actions_outside_the_range_are_clipped_and_counted(tmp_path, monkeypatch, caplog):
     changed = spoiled("actions", ([3, 3, 9], [0, 1, 5]), [-1.5, 7.0, 1.25])
     task = make_dataset(monkeypatch, tmp_path, buffer(0), buffer(1, **changed))
     with caplog.at_level(logging.WARNING):
         _, episode = read_dataset("test/door-v0", task)
-    assert "2 actions outside of [-1, 1] are clipped" in caplog.text
+    assert "2 actions outside [-1, 1] are clipped" in caplog.text
     assert (
         episode.trajectory.actions[3, 0] == -1.0
         and episode.trajectory.actions[3, 1] == episode.trajectory.actions[9, 5] == 1.0

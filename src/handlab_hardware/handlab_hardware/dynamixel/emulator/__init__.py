@@ -1,11 +1,12 @@
-"""An emulated bus of Dynamixel X servos, Protocol 2.0, behind a pseudo-terminal.
+"""Emulated bus of Dynamixel X servos, Protocol 2.0, behind a pseudo-terminal.
 
-packet   frames, stuffing, CRC
-table    a control table and its rules            servo    what instructions do
-settings, profile, loop   the firmware's control loop over all servos at once
-physics  what turns: free servos; station: any backend's world
-bus      the wire and its time                    faults, control   what goes wrong, on request
-port     the pseudo-terminal                      config   put together
+packet   frames, byte stuffing, CRC
+table    control table and its rules              servo    effects of instructions
+settings, profile, loop   control loop of the firmware, over all servos at once
+physics  dynamics of free servos                  station  dynamics by a backend, such as MuJoCo
+thermal  temperatures                             tap      recorder of goals on the bus
+bus      wire with its timing                     faults, control   faults on request
+port     pseudo-terminal                          config   configuration and construction
 
 See docs/emulator.md.
 """

@@ -12,7 +12,7 @@ from handlab_hardware.dynamixel.models import MODELS
 
 
 def read_arguments(arguments: list[str]) -> EmulatorConfig:
-    """Turn the command line into a config."""
+    """Parse the command line."""
     default = EmulatorConfig()
     parser = argparse.ArgumentParser(
         prog="python -m handlab_hardware.dynamixel.emulator",
@@ -20,11 +20,14 @@ def read_arguments(arguments: list[str]) -> EmulatorConfig:
     )
     parser.add_argument("--ids", type=int, nargs="+", default=default.ids)
     parser.add_argument(
-        "--model", nargs="+", default=default.models, help=f"of all or each: {', '.join(MODELS)}"
+        "--model",
+        nargs="+",
+        default=default.models,
+        help=f"one for all ids, or one for each: {', '.join(MODELS)}",
     )
-    parser.add_argument("--baud", type=int, default=default.baud, help="the servos are set to")
+    parser.add_argument("--baud", type=int, default=default.baud, help="speed of the servos, bit/s")
     parser.add_argument("--firmware", type=int, default=default.firmware)
-    parser.add_argument("--link", type=Path, help="a stable name for the port")
+    parser.add_argument("--link", type=Path, help="symbolic link to the port, a stable name")
     parser.add_argument("--control", type=Path, help="socket for faults; default <link>.faults")
     parser.add_argument("--seed", type=int, default=default.seed)
     given = parser.parse_args(arguments)
@@ -40,7 +43,7 @@ def read_arguments(arguments: list[str]) -> EmulatorConfig:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve; return the exit code."""
+    """Serve until interrupted; return the exit code."""
     logging.basicConfig(format="%(message)s")
     try:
         config = read_arguments(sys.argv[1:] if arguments is None else arguments)

@@ -1,7 +1,8 @@
-"""The bus: instruction packets in, status packets with their times out. Time is an argument.
+"""Emulated bus: instruction packets in, status packets with their times out.
 
-The wire is half duplex and takes its time, ten bits a byte. An instruction is on it from when it
-came, or from when the wire is free; a servo answers after its return delay and a processing time.
+Time is an argument. The wire is half duplex and carries ten bits per byte. An instruction starts
+when it arrives, or when the wire becomes free. A servo answers after its return delay and a
+processing time.
 """
 
 import struct
@@ -21,26 +22,26 @@ from handlab_hardware.dynamixel.emulator.servo import (
 from handlab_hardware.dynamixel.registers import TABLE_SIZE
 
 PROCESSING_S = 50e-6
-"""s from the end of an instruction to an answer with return delay 0, about what users see. A fast
-read costs it once."""
+"""s; processing time from an instruction to its answer with return delay 0; chosen near users'
+reports. A fast read takes this time once."""
 
 FRAME_GAP_S = 0.1
-"""s between bytes after which what was begun is no packet any more; chosen."""
+"""s; pause between bytes that ends an incomplete packet; chosen."""
 
 BITS_PER_BYTE = 10  # 8N1
 MAX_FAST_DATA = 60_000
-"""Bytes of data in a fast reply, so that with what is around them they fit its length field."""
+"""bytes; most data in a fast reply, within the range of its length field; chosen."""
 
 READ_LEVEL, WRITE_LEVEL = 1, 2
-"""Status return levels from which on reads, and everything else, are answered."""
+"""Smallest status return levels at which reads, and other instructions, are answered."""
 _NEEDED_LEVEL: dict[int, int] = {Code.PING: 0, Code.READ: READ_LEVEL}
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Bytes for the host, and when the last of them is through the wire."""
+    """Status packet for the host."""
 
-    time: float  # s
+    time: float  # s; end of the last byte
     data: bytes
 
 
@@ -48,9 +49,12 @@ class Bus:
     """Servos on one wire.
 
     Args:
-        loop: the control loop, with the servos.
-        faults: what shall go wrong.
-        processing: s, a servo's time for an instruction.
+        loop: control loop with the servos.
+        faults: active faults; None: no faults.
+        processing: processing time of an instruction, s.
+
+    Raises:
+        BadConfig: there are no servos, or two servos share an id.
     """
 
     def __init__(
@@ -63,30 +67,30 @@ class Bus:
         self.faults = faults or Faults()
         self.processing = processing
         self.taps: list[Callable[[float, Instruction], None]] = []
-        """Listeners; each is called with every packet, and the time [s] when it was through."""
+        """Listeners; each is called with the time of the end, s, of every instruction packet."""
         self._parser = packet.Parser()
         self._free = 0.0
-        """s, when the wire is free."""
+        """s; time at which the wire becomes free."""
         self._began: float | None = None
-        """s, when the first byte of an unfinished packet came."""
+        """s; arrival of the first byte of an incomplete packet."""
         self._last = 0.0
-        """s, when the last byte came."""
+        """s; arrival of the newest byte."""
 
     def advance(self, now: float) -> None:
-        """Let the servos move up to `now`."""
+        """Advance the servos to the time `now`, s."""
         self.faults.advance(now, self.loop)
         self.loop.advance(now)
 
     def receive(self, data: bytes, now: float, baud: int) -> list[Reply]:
-        """Take bytes from the host.
+        """Process bytes from the host.
 
         Args:
-            data: any piece of the stream.
-            now: s, when they came.
-            baud: the speed of the host's port.
+            data: next chunk of the byte stream.
+            now: time of arrival, s.
+            baud: speed of the host's port, bit/s.
 
         Returns:
-            What the servos answer, in the order of their times.
+            Answers of the servos in the order of their times.
         """
         if self._parser.pending and now - self._last > FRAME_GAP_S:
             self.hang_up()
@@ -104,16 +108,16 @@ class Bus:
 
     @property
     def resting(self) -> bool:
-        """Return whether nothing happens until an instruction or a fault comes."""
+        """Return whether nothing changes before the next instruction or fault."""
         return self.loop.resting and self.faults.quiet
 
     def hang_up(self) -> None:
-        """Forget a packet that was begun; the host is gone."""
+        """Discard an incomplete packet."""
         self._parser.reset()
         self._began = None
 
     def _execute(self, instruction: Instruction, heard: float, baud: int) -> list[Reply]:
-        """Let the servos act on a packet that has gone over the wire at the time `heard`."""
+        """Execute a packet whose last byte was on the wire at the time `heard`, s."""
         self.advance(heard)
         for tap in self.taps:
             tap(heard, instruction)
@@ -183,7 +187,7 @@ class Bus:
         return Answer(Error.INSTRUCTION)
 
     def _act_as_second(self, servo: Servo, code: int, params: bytes) -> None:
-        """Do what was said to a servo's secondary id; silently, and only to the RAM."""
+        """Execute an instruction for a secondary id: without an answer, on the RAM only."""
         if len(params) > 2 and code in (Code.WRITE, Code.REG_WRITE):
             act = servo.write if code == Code.WRITE else servo.register
             act(int.from_bytes(params[:2], "little"), params[2:], as_second=True)
@@ -199,9 +203,9 @@ class Bus:
         return self._chain(_bulk_reads(params), hearing)
 
     def _chain(self, reads: "Reads", hearing: "Hearing") -> "Answers":
-        """Servos answer one after the other; each waits for the one before it in the list.
+        """Return answers of servos in a chain, in which each waits for the one before it.
 
-        If that one is silent, so are all after it: seen on real servos (DynamixelSDK issue 331).
+        After a silent servo all later ones are silent, as on real servos (DynamixelSDK issue 331).
         """
         self.loop.refresh()
         answers: Answers = []
@@ -219,7 +223,7 @@ class Bus:
         return self._fast(_bulk_reads(params), hearing)
 
     def _fast(self, reads: "Reads", hearing: "Hearing") -> "Answers":
-        """All answer with one packet, to which each adds its part; one missing loses it."""
+        """Return one common answer, which is lost if one servo is silent."""
         self.loop.refresh()
         parts = []
         for id, address, length in reads:
@@ -253,7 +257,7 @@ class Bus:
             at += 5 + length
         return []
 
-    # The way back
+    # Answers
 
     def _send(self, answers: "Answers", heard: float, baud: int) -> list[Reply]:
         replies: list[Reply] = []
@@ -270,7 +274,7 @@ class Bus:
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """A packet that a servo begins; a fast reply has parts of several."""
+    """Status packet; a fast reply has parts of several servos."""
 
     servo: Servo
     data: bytes

@@ -1,4 +1,4 @@
-"""What is emulated, as a value, and how it is put together."""
+"""Configuration and construction of an emulated servo bus."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,26 +17,26 @@ from handlab_hardware.dynamixel.registers import BAUD_RATES
 
 @dataclass(frozen=True)
 class EmulatorConfig:
-    """A bus of servos as somebody has set them up with the vendor's tool."""
+    """Configuration of an emulated servo bus."""
 
     ids: tuple[int, ...] = (1,)
     models: tuple[str, ...] = ("XM430-W210",)
-    """One for all, or one for each id."""
-    baud: int = 1_000_000  # that the servos are set to
+    """Model names, one for all ids or one for each id."""
+    baud: int = 1_000_000  # bit/s; speed that the servos are set to
     wire_baud: int | None = None
-    """The speed of the wire; None: what the client sets. Another than `baud` means silence."""
+    """bit/s; speed of the wire; None: the client's. Servos of another speed are silent."""
     firmware: int = FIRMWARE
     link: Path | None = None
-    """A stable name for the port."""
+    """Symbolic link to the port, a stable name."""
     control: Path | None = None
-    """Socket for faults; None: beside the link, `<link>.faults`, and none without a link."""
-    processing: float = PROCESSING_S  # s a servo takes for an instruction
-    seed: int = 0  # of faults that are left to chance
+    """Socket for faults; None: `<link>.faults`, or no socket without a link."""
+    processing: float = PROCESSING_S  # s; processing time of an instruction
+    seed: int = 0  # seed of random faults
     loop: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:
         if not self.ids or len(set(self.ids)) < len(self.ids):
-            raise BadConfig(f"ids {self.ids}: give at least one, and none of them twice")
+            raise BadConfig(f"ids {self.ids}: give at least one id, and each id once")
         if any(not 0 <= id <= MAX_ID for id in self.ids):
             raise BadConfig(f"ids {self.ids}: an id is a number from 0 to {MAX_ID}")
         if len(self.models) not in (1, len(self.ids)):
@@ -48,18 +48,18 @@ class EmulatorConfig:
 
     @property
     def control_path(self) -> Path | None:
-        """Where faults are taken."""
+        """Return the path of the socket for faults."""
         if self.control is None and self.link is not None:
             return self.link.with_name(self.link.name + ".faults")
         return self.control
 
 
 def make_bus(config: EmulatorConfig, physics: Physics | None = None) -> Bus:
-    """Put servos on a bus.
+    """Build a bus with its servos.
 
     Args:
-        config: which servos.
-        physics: what turns, in the order of the ids; None: free servos.
+        config: configuration of the bus.
+        physics: physics of the servos, in the order of the ids; None: free servos.
     """
     names = config.models * (len(config.ids) if len(config.models) == 1 else 1)
     models = [make_model(name) for name in names]
@@ -72,15 +72,15 @@ def make_bus(config: EmulatorConfig, physics: Physics | None = None) -> Bus:
 
 
 def emulate(config: EmulatorConfig, physics: Physics | None = None) -> EmulatedPort:
-    """Open an emulated port; `with` it, or `serve()` it in the foreground.
+    """Open an emulated port; use it in a `with` statement, or call its `serve()`.
 
     Args:
-        config: which servos, and what the port is called.
-        physics: what turns, in the order of the ids; None: free servos.
+        config: configuration of the bus.
+        physics: physics of the servos, in the order of the ids; None: free servos.
 
     Raises:
-        BadConfig: something in the config cannot be.
-        UnknownName: there is no such model.
+        BadConfig: a value is out of bounds.
+        UnknownName: a model is unknown.
         StationFault: the link cannot be made.
     """
     bus = make_bus(config, physics)

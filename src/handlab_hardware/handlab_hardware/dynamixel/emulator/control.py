@@ -1,7 +1,7 @@
-"""Faults from another process: a Unix socket that takes one JSON object a line.
+"""Fault injection from another process: a Unix socket with one JSON object per line.
 
-{"fault": "drop", "id": 10, "count": 3} is answered by {"ok": true}, or by {"ok": false, "error":
-"..."}. What there is says `faults`.
+The answer to {"fault": "drop", "id": 10, "count": 3} is {"ok": true}, or {"ok": false, "error":
+"..."}. `faults` lists all faults.
 """
 
 import contextlib
@@ -16,15 +16,18 @@ from handlab_core.errors import BadConfig, HandlabError, StationFault
 from handlab_hardware.dynamixel.emulator.faults import Fault
 
 READ_SIZE = 4096
-TIMEOUT_S = 5.0  # s that a client waits
+TIMEOUT_S = 5.0  # s; timeout of a client
 
 
 class ControlChannel:
-    """The emulator's end; its owner watches the file descriptors.
+    """Server of the socket; its owner waits on the file descriptors.
 
     Args:
-        path: of the socket; one left behind by a process that is gone is replaced.
-        inject: is called with each fault.
+        path: path of the socket; a socket that a dead process left behind is replaced.
+        inject: function that is called with each fault.
+
+    Raises:
+        BadConfig: another emulator uses the socket, or the path cannot be used.
     """
 
     def __init__(self, path: Path, inject: Callable[[Fault], None]) -> None:
@@ -45,11 +48,11 @@ class ControlChannel:
         self._clients: dict[int, tuple[socket.socket, bytearray]] = {}
 
     def watched(self) -> list[int]:
-        """File descriptors to wait for."""
+        """Return the file descriptors to wait for."""
         return [self._server.fileno(), *self._clients]
 
     def serve(self, ready: int) -> None:
-        """Do what a file descriptor has for us."""
+        """Handle a file descriptor that is ready."""
         if ready == self._server.fileno():
             client, _ = self._server.accept()
             self._clients[client.fileno()] = (client, bytearray())
@@ -91,19 +94,19 @@ class ControlChannel:
 
 
 def _answers(path: Path) -> bool:
-    """Whether somebody listens on a socket."""
+    """Return whether a process listens on a socket."""
     with socket.socket(socket.AF_UNIX) as client:
         return client.connect_ex(str(path)) == 0
 
 
 class FaultInjector:
-    """Injects faults into an emulator that runs in another process.
+    """Client that injects faults into an emulator in another process.
 
     Args:
-        path: of its control socket.
+        path: path of the emulator's control socket.
 
     Raises:
-        StationFault: nobody listens there.
+        StationFault: no emulator listens on the socket.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -119,10 +122,10 @@ class FaultInjector:
         self._reader = self._socket.makefile("r")
 
     def inject(self, fault: str, **values: Any) -> None:
-        """Let something go wrong; values as in `faults.Fault`.
+        """Inject a fault with the values of `faults.Fault`.
 
         Raises:
-            BadConfig: the emulator does not know such a fault; says why.
+            BadConfig: the emulator rejects the fault; the message gives the reason.
             StationFault: the emulator is gone.
         """
         try:
@@ -137,7 +140,7 @@ class FaultInjector:
             raise BadConfig(result["error"])
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._reader.close()
         self._socket.close()
 

@@ -1,17 +1,17 @@
-"""Faults on request, as data: what can go wrong on a bus, and how often.
+"""Faults of an emulated bus, as data.
 
-| fault           | what happens                                                              |
+| fault           | effect                                                                    |
 |-----------------|---------------------------------------------------------------------------|
 | drop            | a status packet is lost                                                   |
-| corrupt         | a byte of a status packet is another one                                  |
-| delay           | a status packet comes `seconds` late                                      |
-| duplicate       | a status packet comes twice                                               |
-| dead            | the servo does not hear or answer any more, for `seconds` or for ever     |
+| corrupt         | one byte of a status packet changes                                       |
+| delay           | a status packet arrives `seconds` late                                    |
+| duplicate       | a status packet arrives twice                                             |
+| dead            | the servo neither hears nor answers, for `seconds` or forever             |
 | brown_out       | the supply sinks to `volts` for `seconds`                                 |
-| overload, encoder, shock | that hardware error                                              |
-| overheat        | the servo is as hot as `celsius`, or hotter than its limit, and cools     |
-| unplug          | the adapter disappears for `seconds` (the port does this)                 |
-| clear           | ends what is still to come: packets, dead servos, low supply              |
+| overload, encoder, shock | the servo sets this hardware error                               |
+| overheat        | the temperature jumps to `celsius`, or above the limit, and falls         |
+| unplug          | the adapter disappears for `seconds` (implemented by the port)            |
+| clear           | all packet faults, dead servos and low supplies end                       |
 """
 
 from collections.abc import Iterable
@@ -32,24 +32,24 @@ SERVO_ERRORS = {
 }
 KINDS = (*PACKET_FAULTS, "dead", "brown_out", *SERVO_ERRORS, "overheat", "unplug", "clear")
 
-OVERHEAT_K = 5.0  # above the limit
+OVERHEAT_K = 5.0  # K above the temperature limit
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault. Which of the values count depends on `fault`."""
+    """One fault; its kind determines which other fields are used."""
 
     fault: str
     id: int | None = None
-    """Whose; None: everybody's."""
+    """Id of the servo; None: all servos."""
     count: int | None = None
-    """How many status packets; None: until it is cleared."""
-    probability: float = 1.0  # for each packet
+    """Number of status packets; None: until `clear`."""
+    probability: float = 1.0  # probability of each packet
     seconds: float | None = None
-    """How late a packet, or how long a servo is dead, the supply low, the adapter away."""
-    volts: float = 8.0
+    """s; delay of a packet, or duration of a dead servo, a low supply or a lost adapter."""
+    volts: float = 8.0  # V; low supply
     celsius: float | None = None
-    """How hot; None: OVERHEAT_K above the limit."""
+    """degrees Celsius; None: OVERHEAT_K above the limit."""
 
     def __post_init__(self) -> None:
         if self.fault not in KINDS:
@@ -63,37 +63,37 @@ class Fault:
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "Fault":
-        """Build from a JSON object; raises BadConfig on what cannot be."""
+        """Build from a JSON object; raise BadConfig for unknown fields and values."""
         known = {field.name for field in fields(cls)}
         if unknown := set(values) - known:
             raise BadConfig(f"unknown {sorted(unknown)} in a fault; there is: {sorted(known)}")
         try:
             return cls(**values)
         except TypeError as error:
-            raise BadConfig(f"a fault of {values} cannot be: {error}") from error
+            raise BadConfig(f"the fault {values} is invalid: {error}") from error
 
 
 class Faults:
-    """The faults in force.
+    """Active faults.
 
     Args:
-        seed: of what is left to chance.
+        seed: seed of random faults.
     """
 
     def __init__(self, seed: int = 0) -> None:
         self._rng = np.random.default_rng(seed)
         self._packet: list[tuple[Fault, int | None]] = []
-        """With how many packets are left."""
+        """Packet faults with the number of remaining packets."""
         self._waiting: list[Fault] = []
         self._dead: dict[int | None, float] = {}
-        """Id to when it is alive again, s."""
+        """Id of a dead servo to the time at which it lives again, s."""
         self._low: tuple[float, np.ndarray] | None = None
-        """When the supply is back, and what it was."""
+        """Time, s, at which the supply returns, and its former voltages, V."""
         self.quiet = True
-        """Nothing is in force; a short cut for the wire's sake."""
+        """Whether no fault is active; a short cut for speed."""
 
     def inject(self, fault: Fault) -> None:
-        """Put a fault in force; those of servos begin at the next `advance`."""
+        """Activate a fault; faults of servos begin at the next `advance`."""
         if fault.fault in PACKET_FAULTS:
             self._packet.append((fault, fault.count))
         else:
@@ -101,7 +101,7 @@ class Faults:
         self.quiet = False
 
     def advance(self, now: float, loop: ControlLoop) -> None:
-        """Let faults of servos begin and end."""
+        """Begin and end the faults of servos that are due."""
         if self.quiet:
             return
         waiting, self._waiting = self._waiting, []
@@ -114,18 +114,18 @@ class Faults:
         self.quiet = not (self._packet or self._dead or self._low or self._waiting)
 
     def alive(self, id: int) -> bool:
-        """Whether a servo hears and answers."""
+        """Return whether a servo hears and answers."""
         return not self._dead or not (id in self._dead or None in self._dead)
 
     def distort(self, ids: Iterable[int], data: bytes) -> list[tuple[float, bytes]]:
-        """Do to a status packet what shall be done.
+        """Apply packet faults to a status packet.
 
         Args:
-            ids: who has part in it.
-            data: the packet.
+            ids: ids of the servos that contribute to the packet.
+            data: bytes of the packet.
 
         Returns:
-            Delay [s] and bytes of what arrives, nothing to two packets.
+            Delay, s, and bytes of each arriving packet: none, one or two.
         """
         if self.quiet or not self._packet:
             return [(0.0, data)]

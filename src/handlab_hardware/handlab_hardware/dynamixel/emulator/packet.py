@@ -1,4 +1,4 @@
-"""Protocol 2.0 on the wire: frames, byte stuffing, CRC. Pure functions of bytes.
+"""Protocol 2.0 packets: frames, byte stuffing and CRC, as pure functions of bytes.
 
 FF FF FD 00 | id | length, low byte first | instruction | parameters | CRC, low byte first.
 Length counts from the instruction to the CRC. (ROBOTIS-GIT/emanual, docs/en/dxl/protocol2.md)
@@ -17,15 +17,16 @@ STUFFED = HEADER + b"\xfd"
 BROADCAST = 0xFE
 MAX_ID = 252
 MAX_LENGTH = 1021
-"""Of the length field; with the seven bytes before it, a frame has at most 1028 bytes, a little
-more than what the vendor's SDK sends."""
+"""bytes; largest value of the length field; chosen.
+
+A frame then has at most 1028 bytes, slightly more than the longest packet of the vendor's SDK."""
 
 FRAME_HEAD = 7  # bytes before the instruction
 CRC_SIZE = 2
 
 
 class Code(IntEnum):
-    """Instructions."""
+    """Instruction codes."""
 
     PING = 0x01
     READ = 0x02
@@ -46,7 +47,7 @@ class Code(IntEnum):
 
 
 class Error(IntEnum):
-    """Why an instruction was refused; the low seven bits of a status packet's error."""
+    """Error codes: the low seven bits of a status packet's error byte."""
 
     NONE = 0
     RESULT_FAIL = 1
@@ -59,43 +60,43 @@ class Error(IntEnum):
 
 
 class Alert(IntFlag):
-    """The high bit of a status packet's error."""
+    """Alert bit: the high bit of a status packet's error byte."""
 
     HARDWARE = 0x80
 
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """An instruction packet as it came over the wire."""
+    """Received instruction packet."""
 
     id: int
     code: int
     params: bytes
     size: int
-    """Bytes on the wire."""
+    """bytes; length on the wire."""
     intact: bool = True
-    """The CRC fits."""
+    """Whether the CRC is right."""
 
 
 def stuff(body: bytes) -> bytes:
-    """Make sure that no header appears in instruction and parameters."""
+    """Insert stuffing bytes, so that instruction and parameters contain no header."""
     return body.replace(HEADER, STUFFED) if HEADER in body else body
 
 
 def unstuff(body: bytes) -> bytes:
-    """Undo `stuff`."""
+    """Remove the stuffing bytes that `stuff` inserts."""
     return body.replace(STUFFED, HEADER) if STUFFED in body else body
 
 
 def frame(id: int, body: bytes) -> bytes:
-    """Frame instruction (or status) and parameters."""
+    """Build a packet from an id and a body of instruction (or status) and parameters."""
     body = stuff(body)
     packet = PREFIX + struct.pack("<BH", id, len(body) + CRC_SIZE) + body
     return packet + crc16(packet).to_bytes(CRC_SIZE, "little")
 
 
 def instruction(id: int, code: int, params: bytes = b"") -> bytes:
-    """Build an instruction packet, as a host sends it."""
+    """Build an instruction packet."""
     return frame(id, bytes((code,)) + params)
 
 
@@ -105,13 +106,13 @@ def status(id: int, error: int, params: bytes = b"") -> bytes:
 
 
 def fast_status(answers: Iterable[tuple[int, int, bytes]]) -> bytes:
-    """Build the one reply that many servos give together to a fast read.
+    """Build the common status packet of many servos that answer a fast read.
+
+    Each answer ends with the CRC of all bytes before it, earlier CRCs included. The packet has no
+    byte stuffing.
 
     Args:
-        answers: of each servo, in their order: error, id and data.
-
-    Each answer ends with the CRC of all that was on the wire before it, earlier CRCs included;
-    nothing is stuffed.
+        answers: error, id and data of each servo, in their order.
     """
     answers = list(answers)
     length = 1 + sum(len(data) + 2 + CRC_SIZE for _, _, data in answers)
@@ -127,18 +128,18 @@ def fast_status(answers: Iterable[tuple[int, int, bytes]]) -> bytes:
 
 
 class Parser:
-    """Finds instruction packets in a stream of bytes that comes in any pieces, garbage between."""
+    """Parser of instruction packets in a byte stream with arbitrary chunks and garbage."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     @property
     def pending(self) -> int:
-        """Bytes that are no whole packet yet."""
+        """Return the number of bytes of an incomplete packet."""
         return len(self._buffer)
 
     def reset(self) -> None:
-        """Forget a packet that was begun."""
+        """Discard an incomplete packet."""
         self._buffer.clear()
 
     def feed(self, data: bytes) -> list[Instruction]:
@@ -155,14 +156,14 @@ class Parser:
             length = buffer[5] | buffer[6] << 8
             end = FRAME_HEAD + length
             fresh = self._header_within(min(end - CRC_SIZE, len(buffer)))
-            if fresh:  # the rest of this packet never came
+            if fresh:  # a new packet begins before the end of this one
                 del buffer[:fresh]
                 continue
             if len(buffer) < end:
                 return None
             packet = bytes(buffer[:end])
             del buffer[:end]
-            if packet[7] == Code.STATUS:  # not for us: an echo, or another servo
+            if packet[7] == Code.STATUS:  # an echo, or the answer of another servo
                 continue
             return Instruction(
                 packet[4],
@@ -174,16 +175,16 @@ class Parser:
         return None
 
     def _seek(self) -> bool:
-        """Bring a plausible header to the front of the buffer; whether there is one, complete."""
+        """Discard bytes before the next plausible header; return whether it is complete."""
         buffer = self._buffer
         while True:
             start = buffer.find(HEADER)
-            if start < 0:  # the last two bytes may be the beginning of one
+            if start < 0:  # the last two bytes may begin a header
                 del buffer[:-2]
                 return False
             if start:
                 del buffer[:start]
-            if len(buffer) > 3 and buffer[3] == HEADER[2]:  # stuffed: inside of a packet
+            if len(buffer) > 3 and buffer[3] == HEADER[2]:  # stuffing: inside of a packet
                 del buffer[:3]
                 continue
             if len(buffer) < FRAME_HEAD:
@@ -194,12 +195,12 @@ class Parser:
             del buffer[:3]
 
     def _header_within(self, end: int) -> int:
-        """Where another packet begins before `end`, as in no stuffed packet; 0: nowhere."""
+        """Return the index of an unstuffed header before `end`, or 0 without one."""
         buffer = self._buffer
         at = buffer.find(HEADER, 4, end)
         while at >= 0:
             if at + 3 >= end:
-                return 0  # what follows is not here yet, or belongs to the CRC
+                return 0  # the next byte is missing, or belongs to the CRC
             if buffer[at + 3] != HEADER[2]:
                 return at
             at = buffer.find(HEADER, at + 4, end)

@@ -1,8 +1,8 @@
-"""The emulated bus as a serial port: a pseudo-terminal that answers when a real adapter would.
+"""Emulated serial port: a pseudo-terminal that answers when a real adapter would.
 
-The time between packets is the bus's; what this module adds is the time to wake up. It therefore
-works out a reply while the instruction is still on the wire, sleeps until shortly before the reply
-is due, and then watches the clock.
+The bus determines the times of packets; this module adds its own wake-up time. It therefore
+computes a reply while the instruction is still on the wire, sleeps until shortly before the reply
+is due, and then polls the clock.
 """
 
 import contextlib
@@ -31,31 +31,36 @@ from handlab_hardware.dynamixel.emulator.control import ControlChannel
 from handlab_hardware.dynamixel.emulator.faults import Fault
 
 SPIN_S = 100e-6
-"""s before a reply during which the clock is watched instead of slept."""
+"""s; time before a reply in which the clock is polled; chosen."""
 
-IDLE_S = 2e-3  # s between looks at the servos while no instruction comes
+IDLE_S = 2e-3  # s; time between updates of the servos without instructions
 WAKE_S = 0.02
-"""s; end of a rest that is simulated after all, one period of any world or more: the servos may
-have been turned by hand."""
-MAX_LAG_S = 0.25  # s that the servos may be behind; more is not made up for
-UNPLUG_S = 1.0  # s, unless a fault says otherwise
-READ_SIZE = 4096
+"""s; simulated end of a rest, at least one period of any physics.
 
-TCGETS2 = 0x802C542A  # asm-generic/ioctls.h; gives the speed as a number, whatever it is
+A hand may have turned the servos during the rest."""
+MAX_LAG_S = 0.25  # s; largest delay of the servos that is made up for
+UNPLUG_S = 1.0  # s; default duration of the fault `unplug`
+READ_SIZE = 4096  # bytes
+
+TCGETS2 = 0x802C542A  # asm-generic/ioctls.h; returns any speed as a number
 TERMIOS2 = struct.Struct("4I20B2I")
 
 log = logging.getLogger(__name__)
 
 
 class EmulatedPort:
-    """A pseudo-terminal in front of a bus.
+    """Pseudo-terminal in front of a bus.
 
     Args:
-        bus: what answers.
-        link: a symbolic link to the port, the same after it was unplugged.
-        baud: the speed of the wire; None: what the client sets, as with a real adapter.
-        control: socket for faults from other processes.
-        clock: s; the bus's time begins when the port is opened.
+        bus: bus that answers.
+        link: symbolic link to the port; it stays the same after `unplug`.
+        baud: speed of the wire, bit/s; None: the client's speed, as with a real adapter.
+        control: path of the socket for faults from other processes; None: no socket.
+        clock: clock, s; the bus's time begins at the opening of the port.
+
+    Raises:
+        BadConfig: link or socket cannot be used.
+        StationFault: the link cannot be made.
     """
 
     def __init__(
@@ -73,9 +78,9 @@ class EmulatedPort:
         self._master = self._slave = -1
         self._terminal = ""
         self._plugged_at: float | None = None
-        """When an unplugged port comes back; None: it is there."""
+        """s; time at which an unplugged port returns; None: the port is plugged in."""
         self._requests: deque[Fault] = deque()
-        """Faults that `serve` has not seen yet; they may come from other threads."""
+        """Faults from any thread that `serve` has not processed."""
         self._thread: threading.Thread | None = None
         self._running = True
         self._began = clock()
@@ -89,11 +94,11 @@ class EmulatedPort:
 
     @property
     def name(self) -> str:
-        """What a client opens."""
+        """Return the path that a client opens."""
         return str(self.link) if self.link is not None else self._terminal
 
     def inject(self, fault: Fault) -> None:
-        """Let something go wrong, before the next instruction; from any thread."""
+        """Inject a fault before the next instruction; callable from any thread."""
         self._requests.append(fault)
         self._waker.send(b"!")
 
@@ -104,13 +109,13 @@ class EmulatedPort:
         return self
 
     def stop(self) -> None:
-        """Ask `serve` to return; from any thread or signal handler."""
+        """Request `serve` to return; callable from any thread or signal handler."""
         self._running = False
         with contextlib.suppress(OSError):
             self._waker.send(b"!")
 
     def close(self) -> None:
-        """Stop, and let port, link and socket go. Twice is harmless."""
+        """Stop serving, and close port, link and socket; a second call has no effect."""
         self.stop()
         if self._thread is not None:
             self._thread.join()
@@ -138,7 +143,7 @@ class EmulatedPort:
         use_realtime_priority()
         while self._running:
             if self._release():
-                self.bus.advance(self._keep_up())  # while the client thinks
+                self.bus.advance(self._keep_up())  # use the client's thinking time
             ready_now = self._wait()
             self._take_requests()
             for ready in ready_now:
@@ -153,17 +158,17 @@ class EmulatedPort:
         return self._clock() - self._began
 
     def _keep_up(self) -> float:
-        """Return the bus's time, which stands still where the machine could not follow it."""
+        """Return the bus's time, which leaves out delays above MAX_LAG_S."""
         now = self._now()
         lag = now - self.bus.loop.time
         if lag <= MAX_LAG_S:
             return now
         self._began += lag
-        log.warning("the emulator fell %.2f s behind; so much time is left out", lag)
+        log.warning("the emulator fell %.2f s behind; it leaves this time out", lag)
         return self.bus.loop.time
 
     def _wait(self) -> list[int]:
-        """File descriptors that have something, after at most the time until there is work."""
+        """Return file descriptors that are ready, after waiting until the next work is due."""
         watched = [self._wake.fileno()]
         if self._master >= 0:
             watched.append(self._master)
@@ -198,13 +203,13 @@ class EmulatedPort:
         now = self._keep_up()
         try:
             data = os.read(self._master, READ_SIZE)
-        except OSError:  # another port than the one that had something
+        except OSError:  # the port was unplugged meanwhile
             return
         for reply in self.bus.receive(data, now, self._baud or self._client_baud()):
             heapq.heappush(self._replies, (reply.time, next(self._order), reply.data))
 
     def _release(self) -> bool:
-        """Write the replies that are due, or will be within the time of a spin; whether any was."""
+        """Write the replies that are due within SPIN_S; return whether there were any."""
         released = False
         while self._replies and self._replies[0][0] - self._now() <= SPIN_S:
             due, _, data = heapq.heappop(self._replies)
@@ -214,12 +219,12 @@ class EmulatedPort:
                 try:
                     os.write(self._master, data)
                 except BlockingIOError:
-                    log.warning("nobody reads %s: %d bytes are lost", self.name, len(data))
+                    log.warning("no client reads %s: %d bytes are lost", self.name, len(data))
             released = True
         return released
 
     def _client_baud(self) -> int:
-        """The speed that the client has set, which a pseudo-terminal remembers but does not use."""
+        """Return the client's speed, which a pseudo-terminal stores without using it."""
         state = fcntl.ioctl(self._slave, TCGETS2, bytes(TERMIOS2.size))
         return int(TERMIOS2.unpack(state)[-1]) or 9600
 
@@ -245,7 +250,7 @@ class EmulatedPort:
 
 
 def _link(link: Path, target: str) -> None:
-    """Point a symbolic link to the port; one that is there already is ours from before, or dead."""
+    """Point a symbolic link to the port; replace an existing link, but no other file."""
     if link.exists() and not link.is_symlink():
         raise BadConfig(f"{link} exists and is no symbolic link; give another name for the port")
     fresh = link.with_name(f".{link.name}.{os.getpid()}")
@@ -259,6 +264,6 @@ def _link(link: Path, target: str) -> None:
 
 
 def _unlink(link: Path, target: str) -> None:
-    """Remove the link to a port, unless somebody has put something else there."""
+    """Remove the link to a port, unless it points elsewhere."""
     if link.is_symlink() and str(link.readlink()) == target:
         link.unlink()

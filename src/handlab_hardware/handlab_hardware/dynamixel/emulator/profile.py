@@ -1,7 +1,7 @@
-"""The trajectory from where a servo is to its goal: step, rectangle or trapezoid of velocity.
+"""Profiles: trajectories to a goal with step, rectangular or trapezoidal velocity.
 
-Pure functions over arrays of servos, in position counts and counts/s; see the manual's section
-"What is the profile" (_includes/en/dxl/control_table_profile_velocity.md).
+Pure functions over arrays of servos, in position counts and counts/s. Source: e-manual, "What is
+the profile" (_includes/en/dxl/control_table_profile_velocity.md).
 """
 
 import numpy as np
@@ -9,25 +9,27 @@ import numpy as np
 from handlab_core.types import Array, BoolArray
 
 NONE, RECTANGULAR, TRIANGULAR, TRAPEZOIDAL = 0x00, 0x10, 0x20, 0x30
-"""Profile types as in `moving_status`."""
+"""Profile types, bits of `moving_status`."""
 
 
 def follow(
     position: Array, velocity: Array, goal: Array, top: Array, acceleration: Array, dt: float
 ) -> tuple[Array, Array]:
-    """Take one step of position profiles.
+    """Advance position profiles by one step.
+
+    A trajectory brakes in time and ends exactly at its goal. It passes the goal only if it was too
+    fast.
 
     Args:
-        position: of the trajectory, counts, (n,).
-        velocity: of the trajectory, counts/s.
-        goal: counts.
-        top: largest velocity, counts/s; 0: at once.
-        acceleration: counts/s2; 0: at once.
-        dt: s.
+        position: position of the trajectory, counts, (n,).
+        velocity: velocity of the trajectory, counts/s, (n,).
+        goal: goal positions, counts, (n,).
+        top: largest velocity, counts/s, (n,); 0: unlimited.
+        acceleration: acceleration, counts/s2, (n,); 0: unlimited.
+        dt: length of the step, s.
 
     Returns:
-        Position and velocity of the trajectory one step later. It brakes in time, does not go
-        beyond its goal unless it came too fast, and ends there exactly.
+        Position and velocity of the trajectory after the step.
     """
     way = goal - position
     once = np.abs(way) / dt
@@ -44,18 +46,18 @@ def follow(
 
 
 def ramp(velocity: Array, goal: Array, acceleration: Array, dt: float) -> Array:
-    """Take one step of velocity profiles; acceleration 0: at once."""
+    """Advance velocity profiles by one step; acceleration 0 is unlimited."""
     change = np.where(acceleration > 0.0, acceleration * dt, np.inf)
     return velocity + np.minimum(np.maximum(goal - velocity, -change), change)
 
 
 def timed(way: float, total: float, rise: float) -> tuple[float, float]:
-    """Velocity and acceleration of a profile that is over after a time.
+    """Return velocity, counts/s, and acceleration, counts/s2, of a profile of given duration.
 
     Args:
-        way: counts.
-        total: s.
-        rise: s, of the acceleration; half of the total at most.
+        way: distance, counts.
+        total: duration, s; 0: unlimited velocity.
+        rise: duration of the acceleration, s, at most half of `total`.
     """
     if total <= 0.0:
         return 0.0, 0.0
@@ -65,7 +67,7 @@ def timed(way: float, total: float, rise: float) -> tuple[float, float]:
 
 
 def shape(way: float, top: float, acceleration: float) -> int:
-    """Type of a profile that begins at rest."""
+    """Return the type of a profile that begins at rest."""
     if not top or not way:
         return NONE
     if not acceleration:
@@ -74,6 +76,6 @@ def shape(way: float, top: float, acceleration: float) -> int:
 
 
 def moving(position: Array, goal: Array, top: Array) -> BoolArray:
-    """Which profiles are under way."""
+    """Return which profiles are under way."""
     under_way: BoolArray = (position != goal) & (top > 0.0)
     return under_way

@@ -1,7 +1,7 @@
-"""One emulated servo: what each instruction does to it, and what it answers.
+"""Emulated servo: effects of instructions, and answers.
 
-Its motion belongs to `loop`, which reads the goals from this servo's table and writes the present
-values into it. Where the manual is silent, the choice is named here.
+`loop` computes the motion: it reads goals from the servo's table and writes present values into it.
+The word "chosen" marks behaviour that the manual leaves open.
 """
 
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ from handlab_hardware.dynamixel.registers import (
 )
 
 FIRMWARE = 46
-"""Of a servo fresh from the shop: it knows fast reads and the control table backup."""
+"""Firmware version of a new servo, with fast reads and the control table backup."""
 
 BOOT_S = 0.25
-"""s without an answer after power-on or a reboot; chosen, the manual gives no figure."""
+"""s; silence after power-on or a reboot; chosen, since the manual gives no figure."""
 
 CLEAR_TURNS = b"\x01\x44\x58\x4c\x22"
 BACKUP_STORE, BACKUP_RESTORE = b"\x01CTRL", b"\x02CTRL"
@@ -46,21 +46,21 @@ RAM_START = REGISTERS["torque_enable"].address
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a servo says to an instruction: the error byte without the alert bit, and parameters."""
+    """Answer to an instruction: error code, without the alert bit, and parameters."""
 
     error: Error
     params: bytes = b""
 
 
 class Servo:
-    """A servo's memory and protocol.
+    """Memory and protocol of one servo.
 
     Args:
-        model: which servo it is.
-        id: its id on the bus.
-        baud: the speed that it is set to.
-        firmware: its version.
-        now: s, when it is powered on.
+        model: model of the servo.
+        id: id on the bus.
+        baud: speed that the servo is set to, bit/s.
+        firmware: firmware version.
+        now: time of power-on, s.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Servo:
         self.ready_at = now
 
     def _boot(self, now: float) -> None:
-        """Power on: EEPROM stays, RAM starts anew."""
+        """Power on: keep the EEPROM and reset the RAM."""
         table = self.table
         eeprom = bytes(table.memory[:RAM_START])
         table.memory[RAM_START:] = bytes(len(table.memory) - RAM_START)
@@ -97,8 +97,8 @@ class Servo:
         self.booted_at, self.ready_at = now, now + BOOT_S
         self.torque = False
         self.changed = self.goal_changed = self.rebase = self.rebooted = True
-        """Notes to the control loop: look at the table again; a goal was written; forget the turns
-        made so far; all state in RAM is gone."""
+        """Notes to the control loop: the table changed; a goal was written; whole turns are lost;
+        the RAM was reset."""
         self._remember()
         startup = table.get("startup_configuration")
         if startup & STARTUP_RAM_RESTORE and self._backup is not None:
@@ -107,7 +107,7 @@ class Servo:
             self._set_torque(True)
 
     def _remember(self) -> None:
-        """Keep what every packet asks for out of the table."""
+        """Cache the registers that every packet needs."""
         table = self.table
         self.id, self.secondary_id = table.get("id"), table.get("secondary_id")
         self.baud = BAUD_OF[table.get("baud_rate")]
@@ -118,20 +118,20 @@ class Servo:
 
     @property
     def alert(self) -> int:
-        """The alert bit for a status packet."""
+        """Return the alert bit for a status packet."""
         return Alert.HARDWARE if self.errors else 0
 
     @property
     def reads_fast(self) -> bool:
-        """Whether the firmware knows fast sync and fast bulk read."""
+        """Return whether the firmware supports fast sync and fast bulk read."""
         return self.firmware >= self.model.fast_sync_read_firmware
 
     def hears(self, baud: int, now: float) -> bool:
-        """Whether it takes packets at this speed and time."""
+        """Return whether the servo receives packets at this speed, bit/s, and time, s."""
         return self.baud == baud and now >= self.ready_at and self.speaks
 
     def light(self, now: float) -> bool:
-        """Whether the LED is lit; after a shutdown it flickers every second."""
+        """Return whether the LED is lit; after a shutdown it flickers every second."""
         if self.shut_down:
             return bool(int(now) % 2)
         return bool(self.table.get("led"))
@@ -139,20 +139,20 @@ class Servo:
     # Instructions
 
     def ping(self) -> Answer:
-        """Answer model and firmware."""
+        """Return model and firmware."""
         return Answer(Error.NONE, bytes(self.table.memory[:2]) + bytes((self.firmware,)))
 
     def read(self, address: int, length: int) -> Answer:
-        """Read the table."""
+        """Read bytes of the table."""
         return Answer(*self.table.read(address, length))
 
     def write(self, address: int, data: bytes, as_second: bool = False) -> Answer:
-        """Write to the table; all of it or, with an error, nothing.
+        """Write bytes to the table; with an error, write nothing.
 
         Args:
-            address: of the first byte.
-            data: bytes.
-            as_second: the servo was called by its secondary id, and the EEPROM is locked.
+            address: address of the first byte.
+            data: bytes to write.
+            as_second: whether the packet had the secondary id, which locks the EEPROM.
         """
         error, writes = self._plan(address, data, as_second)
         for register, value in writes:
@@ -162,7 +162,7 @@ class Servo:
         return Answer(error)
 
     def register(self, address: int, data: bytes, as_second: bool = False) -> Answer:
-        """Keep a write for the action to come."""
+        """Register a write for the next action instruction."""
         error, _ = self._plan(address, data, as_second)
         if not error:
             self.registered = (address, data)
@@ -170,7 +170,7 @@ class Servo:
         return Answer(error)
 
     def action(self) -> Answer:
-        """Do the write that was registered."""
+        """Execute the registered write."""
         if self.registered is None:
             return Answer(Error.INSTRUCTION)
         (address, data), self.registered = self.registered, None
@@ -178,12 +178,12 @@ class Servo:
         return self.write(address, data)
 
     def reboot(self, now: float) -> Answer:
-        """Start anew; the answer comes before."""
+        """Restart the servo after its answer."""
         self._boot(now)
         return Answer(Error.NONE)
 
     def factory_reset(self, option: int, now: float, broadcast: bool = False) -> Answer:
-        """Set the table back to factory values and start anew."""
+        """Reset the table to factory values and restart."""
         kept = {
             RESET_ALL: (),
             RESET_KEEP_ID: ("id",),
@@ -201,7 +201,7 @@ class Servo:
         return Answer(Error.NONE)
 
     def clear(self, params: bytes) -> Answer:
-        """Forget the turns made so far; not while it moves."""
+        """Discard whole turns; refuse while the servo moves."""
         if params != CLEAR_TURNS:
             return Answer(Error.DATA_RANGE)
         if self.table.get("moving"):
@@ -210,7 +210,7 @@ class Servo:
         return Answer(Error.NONE)
 
     def back_up(self, params: bytes, now: float) -> Answer:
-        """Store the table, or restore it and start anew."""
+        """Store the table, or restore it and restart."""
         if self.firmware < self.model.fast_sync_read_firmware:
             return Answer(Error.INSTRUCTION)
         if params not in (BACKUP_STORE, BACKUP_RESTORE):
@@ -233,7 +233,7 @@ class Servo:
     def _plan(self, address: int, data: bytes, as_second: bool) -> tuple[Error, Writes]:
         error, writes = self.table.plan(address, data, self.torque or as_second)
         if self.shut_down and any(r.name == "torque_enable" and value for r, value in writes):
-            # Chosen; the manual says only that a reboot is needed.
+            # Chosen; the manual only demands a reboot.
             return Error.RESULT_FAIL, []
         return error, writes
 
@@ -271,7 +271,7 @@ class Servo:
         self.table.put("torque_enable", int(on))
 
     def _reset_mode(self) -> None:
-        """Gains, profile and goals as a change of the operating mode leaves them."""
+        """Reset gains, profile and goals, as a change of the operating mode does."""
         table, model = self.table, self.model
         mode = table.get("operating_mode")
         d, i, p = model.gains
@@ -290,10 +290,10 @@ class Servo:
         if "goal_current" in table:
             table.put("goal_current", table.get("current_limit"))
         self.goal_reset = True
-        """Note to the control loop: the goal position is the present one."""
+        """Note to the control loop: set the goal position to the present position."""
 
     def raise_error(self, error: HardwareError) -> None:
-        """Set bits of the hardware error status; those of `shutdown` take the torque away."""
+        """Set bits of the hardware error status; bits of `shutdown` turn the torque off."""
         self.errors |= error
         self.table.put("hardware_error_status", int(self.errors))
         if self.errors & self.table.get("shutdown"):
@@ -301,7 +301,7 @@ class Servo:
             self._set_torque(False)
 
     def _restore_ram(self) -> None:
-        """Set what the backup keeps of the RAM: settings, not goals or states."""
+        """Restore the settings in RAM from the backup, without goals and states."""
         assert self._backup is not None
         for register in self.table.layout.registers.values():
             name = register.name

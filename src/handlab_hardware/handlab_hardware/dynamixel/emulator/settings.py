@@ -1,4 +1,4 @@
-"""The servos' settings as arrays, so that the control loop works on all servos at once."""
+"""Servo settings as arrays, so that the control loop handles all servos at once."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ from handlab_hardware.dynamixel.registers import (
 MIDDLE = TICKS_PER_TURN / 2
 
 FIRMWARE_PERIOD = 1e-3
-"""s of the firmware's controllers, in whose steps its I and D gains count. Chosen."""
+"""s; period of the firmware's controllers, the unit of time in its I and D gains; chosen."""
 
 DUTY_PER_TICK = PWM_PER_COUNT / RAD_PER_TICK
 DUTY_PER_SPEED = PWM_PER_COUNT / RAD_S_PER_COUNT
@@ -31,11 +31,12 @@ POSITION_MODES = frozenset(
         OperatingMode.CURRENT_BASED_POSITION,
     )
 )
-MAX_HOMING_IN_POSITION_MODE = 1024  # ticks; more is ignored, control_table_homingoffset.md
+MAX_HOMING_IN_POSITION_MODE = 1024
+"""counts; larger homing offsets are ignored; control_table_homingoffset.md."""
 
 
 class Settings:
-    """One column per servo; `load` fills it from the servo's table. Arrays are (n,)."""
+    """Settings of all servos, arrays (n,); `load` fills a column from a servo's table."""
 
     def __init__(self, models: Sequence[ServoModel]) -> None:
         n = len(models)
@@ -48,13 +49,13 @@ class Settings:
                 for model in models
             ]
         )
-        """Counts of present current, or load, at stall torque."""
+        """counts; present current, or load, at stall torque."""
         self.mode = np.zeros(n, dtype=np.int64)
         self.torque = np.zeros(n, dtype=np.bool_)
         self.velocity_mode, self.position_mode = self.torque.copy(), self.torque.copy()
         self.sign, self.offset, self.base = np.ones(n), np.zeros(n), np.zeros(n)
-        """Direction; homing offset [counts]; whole turns of the horn that were forgotten [counts],
-        whatever the direction."""
+        """Direction; homing offset, counts; lost whole turns of the horn, counts, without the
+        direction."""
         self.goal = np.zeros(n)  # counts
         self.goal_speed = np.zeros(n)  # counts/s
         self.goal_torque, self.goal_duty = np.zeros(n), np.zeros(n)  # N m; of full duty
@@ -70,7 +71,7 @@ class Settings:
         self.any_profile = self.any_watchdog = False
 
     def load(self, i: int, servo: Servo) -> None:
-        """Fill the column of a servo."""
+        """Load the settings of one servo."""
         get, mode = servo.table.get, servo.mode
         self.mode[i], self.torque[i] = mode, servo.torque
         self.velocity_mode[i] = servo.torque and mode == OperatingMode.VELOCITY
@@ -90,7 +91,7 @@ class Settings:
         self.any_watchdog = bool((self.watchdog > 0).any())
 
     def _load_gains(self, i: int, servo: Servo) -> None:
-        """See the manual's conversions: control_table_position_pid_gain.md and velocity_pi_gain."""
+        """Convert gains; source: control_table_position_pid_gain.md, ..._velocity_pi_gain.md."""
         get = servo.table.get
         self.position_gains[:, i] = (
             get("position_i_gain") / 65_536 * DUTY_PER_TICK / FIRMWARE_PERIOD,

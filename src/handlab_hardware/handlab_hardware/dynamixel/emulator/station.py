@@ -1,4 +1,4 @@
-"""A station's world behind the servos: any backend, such as a MuJoCo world, turned by the bus."""
+"""Physics of emulated servos by a backend, such as MuJoCo: the servos turn its joints."""
 
 import logging
 from collections.abc import Sequence
@@ -13,21 +13,22 @@ from handlab_hardware.dynamixel.emulator.physics import Goals, Motion
 from handlab_hardware.dynamixel.emulator.settings import POSITION_MODES
 from handlab_hardware.dynamixel.models import ServoModel
 
-STEP = 0.01  # s, a whole number of the simulated worlds' steps
-WORLD = 0  # a bus drives one robot
+STEP = 0.01
+"""s; step of the physics, a whole number of MuJoCo's steps; chosen."""
+WORLD = 0  # index of the backend's only robot
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ServoJoint:
-    """Which joint a servo turns: servo angle = zero + direction * joint angle."""
+    """Joint of a servo: servo angle = zero + direction * joint angle."""
 
     index: int
-    """In the joint order of its group."""
+    """Index in the joint order of its group."""
     fixture: bool = False
-    """The joint is the fixture's, not the hand's."""
-    zero: float = np.pi  # rad of the servo where the joint is at 0
+    """Whether the joint is the fixture's, not the hand's."""
+    zero: float = np.pi  # rad; servo angle at the joint's zero
     direction: int = 1
 
     def __post_init__(self) -> None:
@@ -36,16 +37,19 @@ class ServoJoint:
 
 
 class StationPhysics:
-    """A world whose joints the servos turn, in steps of fixed length.
+    """Physics whose joints are those of a backend; implements `physics.Physics`.
 
-    A backend takes position targets; a servo in another than a position mode has no torque here,
+    A backend takes position targets. A servo in another mode than a position mode has no torque,
     which is logged once. A servo's largest torque becomes the joint's largest effort.
 
     Args:
-        backend: the world, one robot.
-        joints: of each servo, in the order of the bus.
-        models: of each servo.
-        period: s, of one step.
+        backend: backend with one robot.
+        joints: joint of each servo, in the order of the bus.
+        models: model of each servo.
+        period: length of one step, s.
+
+    Raises:
+        BadConfig: the backend has several robots, or the joints do not fit it.
     """
 
     def __init__(
@@ -108,7 +112,7 @@ class StationPhysics:
         return follows
 
     def _command(self, group: int, state: JointState, target: Array, effort: Array) -> Command:
-        """Targets for one group; joints without a servo are let go."""
+        """Return the command of one group; joints without a servo have no effort."""
         q, most = state.q.copy(), np.zeros_like(state.q)
         servos, joints = self._servos[group], self._joints[group]
         q[WORLD, joints] = target[servos]

@@ -1,4 +1,4 @@
-"""The control table of one emulated servo: memory, and the rules for reading and writing it."""
+"""Control table of one emulated servo: memory, and the rules for reading and writing it."""
 
 from functools import cache
 
@@ -13,14 +13,15 @@ from handlab_hardware.dynamixel.registers import (
 )
 
 FACTORY_ID = 1
-FACTORY_BAUD = 57_600
-MAX_TURNS_TICKS = 1_048_575  # +-256 turns; _includes/en/dxl/control_table_goal_position_2.md
+FACTORY_BAUD = 57_600  # bit/s
+MAX_TURNS_TICKS = 1_048_575
+"""counts; largest goal position, 256 turns; _includes/en/dxl/control_table_goal_position_2.md."""
 MAX_GAIN = 16_383
 MAX_PROFILE = 32_767
 REVERSE, TIME_BASED, TORQUE_ON_BY_GOAL = 0b0001, 0b0100, 0b1000  # bits of drive_mode
 
 CURRENT_REGISTERS = frozenset(("current_limit", "goal_current"))
-"""Missing from models that do not measure current."""
+"""Registers that models without a current sensor lack."""
 
 _RANGES = {
     "id": (0, MAX_ID),
@@ -47,39 +48,39 @@ _RANGES = {
     "profile_velocity": (0, MAX_PROFILE),
     "goal_position": (-MAX_TURNS_TICKS, MAX_TURNS_TICKS),
 }
-"""What may be written, from the manual's tables; outside of it is a data range error."""
+"""Range of each register; e-manual, control tables; other values cause a data range error."""
 
 _LIMITED_BY = {
     "goal_pwm": "pwm_limit",
     "goal_current": "current_limit",
     "goal_velocity": "velocity_limit",
 }
-"""Goals whose magnitude another register limits; beyond it is a data limit error."""
+"""Goal register to the register that limits it; larger values cause a data limit error."""
 
 _RULING = frozenset(
     ("operating_mode", "bus_watchdog", "min_position_limit", "max_position_limit")
 ) | frozenset(_LIMITED_BY.values())
-"""Registers that decide what goals may be."""
+"""Registers that determine the ranges of goals."""
 
 GOALS = frozenset(("goal_pwm", "goal_current", "goal_velocity", "goal_position"))
 
-FIRST_INDIRECT_TARGET = 64
+FIRST_INDIRECT_TARGET = 64  # smallest address that an indirect address may name
 
 LATER = frozenset(("startup_configuration", "backup_ready"))
-"""Registers that only firmware with fast reads has."""
+"""Registers of firmware with fast reads only."""
 
 
 class Layout:
-    """The registers of one model by address."""
+    """Registers of one model, by name and by address."""
 
     def __init__(self, model: ServoModel) -> None:
         self.model = model
         absent = CURRENT_REGISTERS if model.current_limit is None else frozenset()
         self.registers = {name: r for name, r in REGISTERS.items() if name not in absent}
         self.indirect: dict[int, int] = {}
-        """Address of an indirect data byte to that of its indirect address."""
+        """Address of an indirect data byte to the address of its indirect address."""
         self.size = max(data + count for _, data, count in model.indirect)
-        """Bytes, to the end of the table."""
+        """bytes; size of the table."""
         for address, data, count in model.indirect:
             for i in range(count):
                 self._add(Register(f"indirect_address_{address + 2 * i}", address + 2 * i, 2, True))
@@ -102,7 +103,7 @@ class Layout:
         self.registers[register.name] = register
 
     def defaults(self) -> dict[str, int]:
-        """Factory values of the registers that are not zero."""
+        """Return the factory values of registers that are not zero."""
         model = self.model
         values = {
             "model_number": model.number,
@@ -131,7 +132,7 @@ class Layout:
 
 @cache
 def layout_of(model: ServoModel) -> Layout:
-    """Return the layout of a model, made once."""
+    """Return the cached layout of a model."""
     return Layout(model)
 
 
@@ -139,11 +140,11 @@ Writes = list[tuple[Register, int]]
 
 
 class ControlTable:
-    """Memory behind the rules of a model's layout; knows values, not what they do.
+    """Memory of one servo, with the rules of its model's layout.
 
     Args:
-        model: which servo it is.
-        firmware: its version; an older one has fewer registers and drive modes.
+        model: model of the servo.
+        firmware: firmware version; older versions have fewer registers and drive modes.
     """
 
     def __init__(self, model: ServoModel, firmware: int) -> None:
@@ -158,9 +159,9 @@ class ControlTable:
         self.memory = bytearray(TABLE_SIZE)
         self._registers = self.layout.registers
         self._rules: dict[str, tuple[int, int, Error]] = {}
-        """Goals' ranges, worked out when asked for: most of what is written is goals."""
+        """Cached ranges of goals, since most writes are goals."""
         self.linked = False
-        """An indirect address points somewhere else than at its own data."""
+        """Whether an indirect address points elsewhere than to its own data."""
         for name, value in self.layout.defaults().items():
             self.put(name, value)
 
@@ -168,23 +169,23 @@ class ControlTable:
         return name in self._registers
 
     def get(self, name: str) -> int:
-        """Value of a register."""
+        """Return the value of a register."""
         r = self._registers[name]
         at = r.address
         return int.from_bytes(self.memory[at : at + r.size], "little", signed=r.signed)
 
     def put(self, name: str, value: int) -> None:
-        """Set a register, whatever the rules say; this is the firmware's own access."""
+        """Set a register without checks, as the firmware itself does."""
         r = self._registers[name]
         self.memory[r.address : r.end] = int(value).to_bytes(r.size, "little", signed=r.signed)
         if name in _RULING:
             self._rules.clear()
 
     def read(self, address: int, length: int) -> tuple[Error, bytes]:
-        """What a read instruction returns.
+        """Return error code and data of a read instruction.
 
-        A read must begin at a byte of a register and end within the table; gaps on the way are
-        zeros.
+        A read must begin at a byte of a register and end within the table. Gaps between registers
+        read as zeros.
         """
         end = address + length
         if not length or end > self.layout.size or self.layout.owner[address] is None:
@@ -194,22 +195,22 @@ class ControlTable:
         return Error.NONE, bytes(self.memory[self._target(a)] for a in range(address, end))
 
     def _target(self, address: int) -> int:
-        """Where a byte really is: indirect data stands for the byte that its address names."""
+        """Return the address of the byte that an address, direct or indirect, stands for."""
         pointer = self.layout.indirect.get(address)
         if pointer is None:
             return address
         return self.memory[pointer] | self.memory[pointer + 1] << 8
 
     def plan(self, address: int, data: bytes, locked: bool) -> tuple[Error, Writes]:
-        """Work out a write, without doing it.
+        """Check a write instruction without executing it.
 
         Args:
-            address: first.
-            data: bytes from there on; whole registers, without gaps.
-            locked: the EEPROM cannot be written, because torque is on.
+            address: first address.
+            data: bytes of whole registers without gaps.
+            locked: whether torque is on, which locks the EEPROM.
 
         Returns:
-            Why it is refused, or the registers and values that it is made of.
+            Error code, and the writes to registers.
         """
         writes: Writes = []
         for start, run in self._resolve(address, data):
@@ -223,7 +224,7 @@ class ControlTable:
         return Error.NONE, writes
 
     def _resolve(self, address: int, data: bytes) -> list[tuple[int, bytes]]:
-        """Split a write to indirect data into the writes that it stands for."""
+        """Split a write to indirect data into writes to its targets."""
         if not self.linked or address + len(data) > self.layout.size:
             return [(address, data)]
         runs: list[tuple[int, bytearray]] = []
@@ -236,7 +237,7 @@ class ControlTable:
         return [(start, bytes(run)) for start, run in runs]
 
     def _split(self, address: int, data: bytes, locked: bool, writes: Writes) -> Error:
-        """Append the registers that bytes cover; they must all be there, and writable."""
+        """Append writes to all registers that the bytes cover; return an error code."""
         at, end = address, address + len(data)
         if at >= end:
             return Error.DATA_LENGTH
@@ -279,9 +280,9 @@ class ControlTable:
         return Error.NONE if low <= value <= high else error
 
     def _goal_rule(self, name: str) -> tuple[int, int, Error]:
-        """What a goal may be now, and what it is refused with."""
+        """Return the range of a goal, and the error code of values beyond it."""
         if self.get("bus_watchdog") < 0:
-            return 0, -1, Error.DATA_RANGE  # nothing, until it is cleared
+            return 0, -1, Error.DATA_RANGE  # an empty range until the watchdog is cleared
         if name in _LIMITED_BY:
             limit = self.get(_LIMITED_BY[name])
             return -limit, limit, Error.DATA_LIMIT
@@ -291,5 +292,5 @@ class ControlTable:
         return *self.layout.ranges[name], Error.DATA_RANGE
 
     def relink(self) -> None:
-        """Look whether an indirect address points elsewhere; after one was written."""
+        """Update `linked`; call this method after a write to an indirect address."""
         self.linked = any(self._target(data) != data for data in self.layout.indirect)

@@ -1,4 +1,4 @@
-"""Listen to the emulated wire: the goals that servos are sent, and when."""
+"""Recorder of goal positions on the emulated bus, with their times."""
 
 import struct
 from dataclasses import dataclass, field
@@ -11,23 +11,23 @@ GOAL = REGISTERS["goal_position"]
 
 @dataclass(frozen=True, slots=True)
 class SentGoal:
-    """One goal position on the wire."""
+    """Goal position of one servo in an instruction packet."""
 
-    time: float  # s; end of its packet, by the clock of the emulated bus
+    time: float  # s; end of the packet, by the clock of the emulated bus
     id: int
-    ticks: int
+    ticks: int  # counts
     alone: bool
-    """It was written to this servo alone, as when a servo is engaged; else to many at once."""
+    """Whether the packet was for this servo alone, as when a servo is engaged."""
 
 
 @dataclass
 class GoalTap:
-    """Collects goal positions; append it to `Bus.taps`."""
+    """Recorder of goal positions; append it to `Bus.taps`."""
 
     goals: list[SentGoal] = field(default_factory=list)
 
     def __call__(self, time: float, instruction: Instruction) -> None:
-        """Take one instruction packet, and the time [s] at which its last byte was on the wire."""
+        """Record the goals of an instruction packet, whose last byte was on the wire at `time`."""
         params = instruction.params
         if instruction.code == Code.SYNC_WRITE and len(params) > 4:
             address, length = struct.unpack_from("<HH", params)
@@ -40,6 +40,6 @@ class GoalTap:
                 self.goals.append(SentGoal(time, instruction.id, ticks, True))
 
     def take(self) -> list[SentGoal]:
-        """Return the goals since the last call."""
+        """Return the goals recorded since the last call."""
         goals, self.goals = self.goals, []
         return goals

@@ -1,4 +1,4 @@
-"""How a motor heats: first order, driven by the square of its current."""
+"""First-order thermal model of a motor, heated by the square of its current."""
 
 from dataclasses import dataclass
 
@@ -10,15 +10,15 @@ from handlab_core.types import Array
 
 @dataclass(frozen=True, slots=True)
 class ThermalModel:
-    """A motor's heat. No vendor publishes these figures for its servos: chosen.
+    """Parameters of the thermal model; chosen, since the vendor publishes none.
 
-    A servo that holds half of its stall current for ever ends `rise` / 4 above the ambient, which
-    for the default is the limit of an X series servo, 80 degrees Celsius.
+    Half of the stall current heats a servo by `rise` / 4 in the long run. With the default it then
+    reaches the limit of an X series servo, 80 degrees Celsius.
     """
 
-    ambient: float = 25.0  # degrees Celsius
-    rise: float = 220.0  # K above ambient, in the end, at stall current
-    time_constant: float = 300.0  # s; minutes, as users of such servos report
+    ambient: float = 25.0  # degrees Celsius; ambient temperature
+    rise: float = 220.0  # K; final rise above ambient at stall current
+    time_constant: float = 300.0  # s; time constant, minutes by users' reports
 
     def __post_init__(self) -> None:
         if not (self.time_constant > 0.0 and self.rise >= 0.0):
@@ -28,12 +28,12 @@ class ThermalModel:
             )
 
     def heat(self, temperature: Array, load: Array, dt: float) -> Array:
-        """Temperatures after a time, exact for a constant current; works on any shape.
+        """Return the temperatures after a time, exact for a constant current, in any shape.
 
         Args:
-            temperature: degrees Celsius, now.
-            load: current as a part of the stall current.
-            dt: s.
+            temperature: present temperatures, degrees Celsius.
+            load: current as a fraction of the stall current.
+            dt: length of the step, s.
         """
         end = self.ambient + self.rise * np.square(load)
         kept = np.exp(-dt / self.time_constant)

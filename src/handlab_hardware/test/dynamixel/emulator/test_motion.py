@@ -312,7 +312,7 @@ def test_time_may_come_in_any_pieces():
 
 
 class Frictionless:
-    """A backend whose joints are at once where they are told to be, if they have torque."""
+    """Backend whose joints reach their targets at once while they have torque."""
 
     num_envs = 1
 
@@ -355,7 +355,7 @@ def test_a_station_moves_the_joint_of_the_servo_its_own_way():
     np.testing.assert_allclose(backend.q[0], [[0.0, -100 * RAD_PER_TICK]])
     assert {round(period * 1000) for _, _, period in backend.commands} == {10}
     assert len(backend.commands) == 5
-    assert backend.commands[-1][1] is None  # nobody drives the fixture
+    assert backend.commands[-1][1] is None  # the fixture is passive
 
 
 def test_a_stations_effort_is_what_the_servo_may_push():

@@ -116,7 +116,7 @@ def test_a_packet_that_breaks_off_does_not_swallow_the_next(first, second, data)
     assert parsed([part, following])[-1] == (5, Code.PING, b"")
 
 
-def test_a_packet_with_a_wrong_crc_is_told_from_a_good_one():
+def test_a_packet_with_a_wrong_crc_is_not_intact():
     whole = bytearray(packet.instruction(1, Code.PING))
     whole[-1] ^= 1
     [broken] = Parser().feed(bytes(whole))

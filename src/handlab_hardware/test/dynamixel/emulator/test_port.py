@@ -144,12 +144,12 @@ def test_faults_come_through_the_socket(served, link):
         ('{"fault": "lightning"}', "drop"),  # lists what there is
         ('{"fault": "drop", "times": 3}', "times"),
         ('{"fault": "drop", "count": 0}', "1 or more"),
-        ('{"fault": "drop", "probability": "often"}', "cannot be"),
+        ('{"fault": "drop", "probability": "often"}', "invalid"),
         ("[1]", "no JSON object"),
         ("drop", "Expecting value"),
     ],
 )
-def test_a_fault_that_cannot_be_is_answered_with_an_error(served, link, line, message):
+def test_an_invalid_fault_is_answered_with_an_error(served, link, line, message):
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(f"{link}.faults")
         client.sendall(line.encode() + b"\n")
@@ -172,7 +172,7 @@ def test_the_injector_raises_what_the_emulator_says(served, link):
 
 def test_an_injector_without_an_emulator_says_so(tmp_path):
     with pytest.raises(StationFault, match="no emulator"):
-        FaultInjector(tmp_path / "nobody")
+        FaultInjector(tmp_path / "absent")
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_time_that_the_machine_could_not_follow_is_left_out(caplog):
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_serves_until_it_is_told_to_end(link, how):
+def test_the_command_serves_until_a_signal(link, how):
     command = [sys.executable, "-m", "handlab_hardware.dynamixel.emulator"]
     arguments = ["--ids", "1", "2", "--model", "XH430-V210", "--link", str(link)]
     process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)

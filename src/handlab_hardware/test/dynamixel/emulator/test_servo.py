@@ -283,7 +283,7 @@ def test_a_reboot_keeps_the_eeprom_and_forgets_the_ram(host):
 @pytest.mark.parametrize(
     ("option", "id", "baud"), [(0xFF, 1, 57_600), (0x01, 7, 57_600), (0x02, 7, 1_000_000)]
 )
-def test_a_factory_reset_keeps_what_its_level_says(option, id, baud):
+def test_a_factory_reset_keeps_the_registers_of_its_level(option, id, baud):
     host = Host(ids=(7,))
     host.write(7, "velocity_limit", 100)
     assert host.error(7, Code.FACTORY_RESET, bytes((option,))) == Error.NONE
