@@ -13,7 +13,7 @@ comes last. After an interruption, at any point, the next start therefore goes o
 to be complete.
 
 There are two kinds of environment. Where ROS 2 is sourced, its rclpy and colcon are used; elsewhere
-they are installed from the wheels of `requirements-ros.lock`.
+they are installed from wheels. Both are made for one distribution of ROS 2, Jazzy or Kilted.
 """
 
 import errno
@@ -86,11 +86,13 @@ class Place:
 
     root: Path
     sourced: bool  # ROS 2 is sourced in this shell
+    distribution: str = "jazzy"  # of ROS 2
 
     @property
     def venv(self) -> Path:
         """The environment's folder."""
-        return self.root / ".venv"
+        name = ".venv" if self.distribution == "jazzy" else f".venv-{self.distribution}"
+        return self.root / name
 
     @property
     def python(self) -> Path:
@@ -100,7 +102,8 @@ class Place:
     @property
     def locks(self) -> list[Path]:
         """The lock files that this kind of environment is made from."""
-        both = [self.root / "requirements.lock", self.root / "requirements-ros.lock"]
+        kind = "ros" if self.distribution == "jazzy" else f"ros-{self.distribution}"
+        both = [self.root / "requirements.lock", self.root / f"requirements-{kind}.lock"]
         return both[:1] if self.sourced else both
 
 
@@ -376,9 +379,9 @@ def set_up(place: Place) -> None:
             write_stamp(place.venv, done)
 
 
-def main(verb: str, root: Path, sourced: bool) -> int:
+def main(verb: str, root: Path, sourced: bool, distribution: str = "jazzy") -> int:
     """Check or set up the environment of the checkout at `root`; return the exit status."""
-    place = Place(root, sourced)
+    place = Place(root, sourced, distribution)
     if verb == "check":
         return 0 if up_to_date(place) else 1
     try:
@@ -397,4 +400,5 @@ def main(verb: str, root: Path, sourced: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], Path(sys.argv[2]), sourced=bool(os.environ.get("ROS_DISTRO"))))
+    source = bool(os.environ.get("ROS_DISTRO"))
+    sys.exit(main(sys.argv[1], Path(sys.argv[2]), source, sys.argv[3]))

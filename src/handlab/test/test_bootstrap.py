@@ -1,4 +1,5 @@
 import fcntl
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -97,6 +98,32 @@ def test_the_environment_is_bound_to_place_python_and_kind(checkout, tmp_path):
     moved = checkout.rename(tmp_path / "moved")
     again = bootstrap.fingerprints(Place(moved, sourced=False), "3.11")
     assert {step for step in wheels if wheels[step] != again[step]} == {"environment"}
+
+
+def test_each_distribution_of_ros_has_an_environment_and_a_lock_of_its_own(checkout):
+    jazzy, kilted = Place(checkout, False), Place(checkout, False, "kilted")
+    assert (jazzy.venv.name, kilted.venv.name) == (".venv", ".venv-kilted")
+    assert [lock.name for lock in kilted.locks] == [
+        "requirements.lock",
+        "requirements-ros-kilted.lock",
+    ]
+    assert jazzy.locks[1].name == "requirements-ros.lock"
+    assert Place(checkout, True, "kilted").locks == jazzy.locks[:1]
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"HANDLAB_ROS": "humble"}, "HANDLAB_ROS=humble"),
+        ({"ROS_DISTRO": "humble"}, "humble is sourced"),
+    ],
+)
+def test_other_distributions_of_ros_are_refused(variables, said):
+    environment = {"PATH": os.environ["PATH"], **variables}
+    done = subprocess.run(
+        [REPOSITORY / "handlab"], env=environment, capture_output=True, text=True, timeout=20
+    )
+    assert done.returncode == 1 and said in done.stderr and "kilted" in done.stderr
 
 
 @pytest.mark.parametrize(
