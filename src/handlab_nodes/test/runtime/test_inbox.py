@@ -112,10 +112,14 @@ def inboxes(domain, tmp_path_factory):
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(data=st.data())
 def test_no_message_of_any_topic_ends_a_node(inboxes, data):
+    """Each example has one message of every type, which every topic of that type gets."""
+    messages_ = {}
     for inbox in inboxes:
         for channel in inbox._channels:
-            data_ = data.draw(serialised(channel.subscription.msg_type), label=channel.topic)
-            dropped, used = outcome(inbox, channel, data_)
+            kind = channel.subscription.msg_type
+            if kind not in messages_:
+                messages_[kind] = data.draw(serialised(kind), label=kind.__name__)
+            dropped, used = outcome(inbox, channel, messages_[kind])
             assert dropped + used == 1, f"{channel.topic}: neither used nor dropped"
 
 
@@ -267,7 +271,7 @@ def test_a_message_that_the_executor_takes_itself_is_judged_by_its_publishers_co
     for number in (2, 3):
         post.send(listed, number)
         post.spinner.wait(lambda number=number: number in post.got, "one that was overtaken")
-    for _ in range(7):
+    for _ in range(2):  # fewer than the listed node's: a count of both would tell neither
         post.send(stranger, 9)
     post.send(listed, 4)
     post.spinner.wait(lambda: 4 in post.got, "the last")
