@@ -139,20 +139,17 @@ def test_a_run_on_motors_goes_by_the_clock_and_its_report_plots_their_heat(tmp_p
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("victim", ["runner", "learner"])
 def test_a_run_whose_node_is_killed_says_so_and_can_be_resumed(tmp_path, victim):
-    words = ["train", "valve", "--max-hours", "0.012", "--until", "hours", "--json"]
-    for name, value in SMALL.items():
-        words += ["--set", f"{name}={json.dumps(value)}"]
+    folder = small_run(tmp_path, max_hours=0.012).path
+    words = ["train", "--resume", str(folder), "--json"]
     first = cli(*words, cwd=tmp_path)
-    runs = tmp_path / "runs"
-    wait_for(lambda: list(runs.glob("*/checkpoints/000002.json")), "two iterations")
+    wait_for(lambda: list(folder.glob("checkpoints/000002.json")), "two iterations", 120)
     [node] = [p for p in psutil.Process(first.pid).children(recursive=True)
               if f"handlab_nodes.nodes.{victim}_node" in " ".join(p.cmdline()[:4])]  # fmt: skip
     node.send_signal(signal.SIGKILL)
     _, said = first.communicate(timeout=30)
     assert first.returncode == 1
     assert f"{victim} was killed by SIGKILL" in said and "--resume" in said
-    [folder] = runs.iterdir()
-    second = cli("train", "--resume", str(folder), "--json", cwd=tmp_path)
+    second = cli(*words, cwd=tmp_path)
     out, said = second.communicate(timeout=200)
     assert second.returncode == 0, said
     summary = json.loads(out.splitlines()[-1])

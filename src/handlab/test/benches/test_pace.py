@@ -1,4 +1,6 @@
-"""A minute of what `./handlab bench pace` does for an hour."""
+"""A minute each of what `./handlab bench pace` does for an hour."""
+
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -6,16 +8,19 @@ from handlab.benches import BENCHES, pace, run_bench
 from handlab_core.errors import BadConfig
 
 SECONDS = 60.0
+HANDS = (("mujoco", ""), ("dynamixel", "emulated"))
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(200)
-@pytest.mark.parametrize(("hardware", "port"), [("mujoco", ""), ("dynamixel", "emulated")])
-def test_in_real_pace_every_state_is_rewarded_on_a_busy_machine(hardware, port):
-    counts = pace.run(SECONDS, 0, hardware, port)
-    assert counts["episodes"] >= 3 and counts["states"] > 0.5 * SECONDS * 100
-    assert counts["stops"] == []
-    assert (counts["states_without_reward"], counts["episodes_broken_off"]) == (0, 0)
+@pytest.mark.timeout(300)
+def test_in_real_pace_every_state_is_rewarded_on_a_busy_machine():
+    """In simulation and on emulated servos, both at once: each keeps the other from its core too."""
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit(pace.run, SECONDS, 0, *where) for where in HANDS]
+    for counts in (run.result() for run in runs):
+        assert counts["episodes"] >= 3 and counts["states"] > 0.3 * SECONDS * 100
+        assert counts["stops"] == []
+        assert (counts["states_without_reward"], counts["episodes_broken_off"]) == (0, 0)
 
 
 def test_a_bench_refuses_options_that_it_does_not_take():

@@ -219,48 +219,61 @@ def elsewhere():
     made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True)
     if made.returncode:
         pytest.skip(f"no network namespace can be made, which takes root: {made.stderr.strip()}")
+    network = f"10.213.{int(name[-2:], 16)}"  # another run of this test has another one
     try:
         for words in (
             f"ip link add {cable} type veth peer name {far} netns {name}",
-            f"ip addr add 10.213.7.1/24 dev {cable}",
+            f"ip addr add {network}.1/24 dev {cable}",
             f"ip link set {cable} up",
-            f"ip -n {name} addr add 10.213.7.2/24 dev {far}",
+            f"ip -n {name} addr add {network}.2/24 dev {far}",
             f"ip -n {name} link set {far} up",
             f"ip -n {name} link set lo up",
         ):
             subprocess.run(words.split(), check=True)
-        yield name
+        yield name, f"{network}.1"
     finally:
         subprocess.run(["ip", "netns", "del", name], check=True)
 
 
+@pytest.fixture
+def domains(shell):
+    """Two ROS domains that no other graph of this machine has."""
+    claimed = Domain(), Domain()
+    yield [domain.id for domain in claimed]
+    for domain in claimed:
+        domain.release()
+
+
 @pytest.mark.skipif(not Path("/sbin/ip").exists() and not Path("/usr/sbin/ip").exists(),
                     reason="iproute2 is not installed")  # fmt: skip
-def test_another_machine_reaches_a_graph_only_if_it_is_asked_for(elsewhere, tmp_path):
+@pytest.mark.timeout(300)
+def test_another_machine_reaches_a_graph_only_if_it_is_asked_for(elsewhere, domains, tmp_path):
     """It names this host as its static peer, which range LOCALHOST alone does not keep out."""
+    (namespace, here), (bound, networked) = elsewhere, domains
     graphs, found = [], []
     try:
-        for number, options in ((90, []), (91, ["--network"])):
+        for number, options in ((bound, []), (networked, ["--network"])):
             graphs.append(subprocess.Popen(
                 [sys.executable, "-m", "handlab.cli", "up", "pose", *options],
                 env=CLEAN | {"ROS_DOMAIN_ID": str(number)}, cwd=tmp_path,
                 stdout=subprocess.DEVNULL,
             ))  # fmt: skip
-        for number, patience in ((91, 60), (90, 8)):
-            environment = CLEAN | {"ROS_DOMAIN_ID": str(number), "ROS_STATIC_PEERS": "10.213.7.1"}
+        # The bound graph has started when a tool of this machine has seen it.
+        seen = subprocess.run(
+            [sys.executable, "-c", STRANGER, "60"],
+            env=CLEAN | {"ROS_DOMAIN_ID": str(bound)}, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        for number, patience in ((networked, 60), (bound, 5)):
+            environment = CLEAN | {"ROS_DOMAIN_ID": str(number), "ROS_STATIC_PEERS": here}
             found.append(subprocess.run(
-                ["ip", "netns", "exec", elsewhere, sys.executable, "-c", STRANGER, str(patience)],
+                ["ip", "netns", "exec", namespace, sys.executable, "-c", STRANGER, str(patience)],
                 env=environment, capture_output=True, text=True, timeout=120, check=True,
             ).stdout.split())  # fmt: skip
-        here = subprocess.run(
-            [sys.executable, "-c", STRANGER, "60"],
-            env=CLEAN | {"ROS_DOMAIN_ID": "90"}, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
     finally:
         for graph in graphs:
             graph.terminate()
         for graph in graphs:
             graph.wait(20)
+    assert {"driver", "runner"} <= set(seen.stdout.split())
     assert {"driver", "runner"} <= set(found[0])
     assert found[1] == ["stranger"]
-    assert {"driver", "runner"} <= set(here.stdout.split())  # tools of this machine do
