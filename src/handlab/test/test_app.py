@@ -139,7 +139,7 @@ def test_a_run_on_motors_goes_by_the_clock_and_its_report_plots_their_heat(tmp_p
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("victim", ["runner", "learner"])
 def test_a_run_whose_node_is_killed_says_so_and_can_be_resumed(tmp_path, victim):
-    folder = small_run(tmp_path, max_hours=0.012).path
+    folder = small_run(tmp_path, max_hours=0.03).path
     words = ["train", "--resume", str(folder), "--json"]
     first = cli(*words, cwd=tmp_path)
     wait_for(lambda: list(folder.glob("checkpoints/000002.json")), "two iterations", 120)

@@ -115,7 +115,7 @@ def test_the_channel_that_is_printed_is_where_the_hand_is(tmp_path):
             assert second.returncode and "already; choose another channel" in second.stderr
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(20)
+            process.wait(60)
     assert process.returncode == 0
 
 

@@ -90,20 +90,20 @@ def test_a_driver_that_stands_still_lets_the_hand_go_and_says_so_when_it_wakes(t
         moved = [s.table.get("present_position") - p
                  for s, p in zip(port.bus.servos, positions, strict=True)]  # fmt: skip
         assert max(map(abs, moved)) < 4096  # see the test through the graph for how fast
-        driver.communicate("\n", timeout=10.0)
+        driver.communicate("\n", timeout=60.0)
         assert driver.returncode == 0 and engaged(port) == {0}
 
 
 def test_a_driver_that_ends_in_order_dismisses_its_guardian(tmp_path):
     with emulate(EmulatorConfig(ids=IDS, link=tmp_path / "dxl")) as port:
         driver = start_driver(port.name)
-        driver.communicate("\n", timeout=10.0)
+        driver.communicate("\n", timeout=60.0)
         assert driver.returncode == 0
         assert engaged(port) == {0}
         again = start_driver(port.name)
         time.sleep(1.0)  # a guardian left behind would have struck by now
         assert engaged(port) == {1}
-        again.communicate("\n", timeout=10.0)
+        again.communicate("\n", timeout=60.0)
 
 
 # The guardian by itself; what it lets go is a file.

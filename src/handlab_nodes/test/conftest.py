@@ -47,7 +47,7 @@ def _graph(*names, **parameters):
         context.try_shutdown()
         for process in running.values():
             process.send_signal(signal.SIGTERM)
-        codes = {name: process.wait(15) for name, process in running.items()}
+        codes = {name: process.wait(60) for name, process in running.items()}
     assert not any(codes.values()), f"nodes did not end cleanly: {codes}"
 
 

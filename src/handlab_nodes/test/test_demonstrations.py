@@ -68,7 +68,7 @@ def processes(parameters):
         for process in running.values():
             process.send_signal(signal.SIGTERM)
         for name, process in running.items():
-            code = process.wait(10)
+            code = process.wait(60)
             clean = code in (0, -signal.SIGKILL, -signal.SIGALRM)  # the last: see `spinner.run`
             assert clean, f"{name} did not end cleanly: {code}"
 
@@ -401,7 +401,8 @@ def test_a_crash_loses_at_most_the_last_second_and_the_file_opens(tmp_path):
             for _, channel, _, message in reader.iter_decoded_messages()
             if channel.topic == "/hand/joint_states"
         ]
-    due = [convert.from_stamp(m.header.stamp) for at, m in heard if at < killed - 1.0]
+    # A second, and what a busy machine is late by.
+    due = [convert.from_stamp(m.header.stamp) for at, m in heard if at < killed - 2.0]
     assert len(due) > 100 and max(stamps) >= max(due)
     with AnyReader([path], default_typestore=None) as opened:
         assert opened.message_count > len(stamps)
@@ -413,7 +414,7 @@ def test_a_crash_loses_at_most_the_last_second_and_the_file_opens(tmp_path):
 
 def test_a_person_begins_ends_and_judges(tmp_path):
     """In real pace, by the service that keys call; a word at the wrong time is refused."""
-    stages, told = [], []
+    stages, told, elapsed = [], [], {}
     with classroom(tmp_path / "bag", "real") as (_, node, spinner):
         client = ActionClient(node, RecordDemonstration, topics.RECORD_DEMONSTRATION)
         tell = node.create_client(TellDemonstration, topics.TELL)
@@ -425,18 +426,19 @@ def test_a_person_begins_ends_and_judges(tmp_path):
             told.append(spinner.result(tell.call_async(request), "an answer"))
 
         goal = RecordDemonstration.Goal(ask=True, episodes=[0, 1, 2], seed=0, hold=0.05)
-        sending = client.send_goal_async(
-            goal, feedback_callback=lambda m: stages.append((m.feedback.episode, m.feedback.stage))
-        )
+        def on_feedback(message):
+            episode, stage = message.feedback.episode, message.feedback.stage
+            stages.append((episode, stage))
+            elapsed[episode] = message.feedback.elapsed
+
+        sending = client.send_goal_async(goal, feedback_callback=on_feedback)
         ending = spinner.result(sending, "the goal").get_result_async()
         for number, verdict in enumerate((Word.ACCEPT, Word.DROP)):
             spinner.wait(lambda n=number: (n, "waiting") in stages, "the hand to be let go")
             if not number:
                 say(Word.ACCEPT)  # too early
             say(Word.BEGIN)
-            spinner.wait(lambda n=number: (n, "guiding") in stages, "the beginning")
-            began = time.monotonic()
-            spinner.wait(lambda b=began: time.monotonic() > b + 2.0, "some of it")
+            spinner.wait(lambda n=number: elapsed.get(n, 0.0) >= 2.0, "two seconds of it")
             say(Word.END)
             spinner.wait(lambda n=number: (n, "verdict") in stages, "the time for a verdict")
             say(verdict)

@@ -59,7 +59,7 @@ class Processes:
         for process in self.running.values():
             process.send_signal(signal.SIGTERM)
         for name, process in self.running.items():
-            code = process.wait(10)
+            code = process.wait(60)
             assert code == 0, f"{name} did not end cleanly: {code}"
 
 

@@ -138,7 +138,7 @@ def rig(*names):
         context.try_shutdown()
         for process in running.values():
             process.terminate()
-        codes = {name: process.wait(10) for name, process in running.items()}
+        codes = {name: process.wait(60) for name, process in running.items()}
     assert not any(codes.values()), codes
 
 

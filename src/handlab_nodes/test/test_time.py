@@ -46,7 +46,7 @@ def processes(*words):
         for process in running:
             process.send_signal(signal.SIGTERM)
         for process in running:
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
 
 
 @contextmanager

@@ -273,7 +273,7 @@ def test_another_machine_reaches_a_graph_only_if_it_is_asked_for(elsewhere, doma
         for graph in graphs:
             graph.terminate()
         for graph in graphs:
-            graph.wait(20)
+            graph.wait(60)
     assert {"driver", "runner"} <= set(seen.stdout.split())
     assert {"driver", "runner"} <= set(found[0])
     assert found[1] == ["stranger"]

@@ -280,7 +280,7 @@ def test_the_emulator_ends_on_sigterm():
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert "Allegro hand v4 is on" in process.stderr.readline()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 def test_a_v5_hand_that_gives_no_information_is_opened(emulate, opened):
