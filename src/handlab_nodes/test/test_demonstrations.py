@@ -426,6 +426,7 @@ def test_a_person_begins_ends_and_judges(tmp_path):
             told.append(spinner.result(tell.call_async(request), "an answer"))
 
         goal = RecordDemonstration.Goal(ask=True, episodes=[0, 1, 2], seed=0, hold=0.05)
+
         def on_feedback(message):
             episode, stage = message.feedback.episode, message.feedback.stage
             stages.append((episode, stage))

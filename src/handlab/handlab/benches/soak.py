@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from sensor_msgs.msg import JointState
 
 from handlab.benches.result import Result
@@ -148,6 +150,7 @@ class Soak:
         self._newest, self._struck = "the start", self._clock()
         self._commands = node.create_publisher(JointState, topics.HAND_COMMANDS, qos.COMMAND)
         self._reboot = node.create_client(Reboot, "driver/reboot")
+        self._change = node.create_client(ChangeState, "driver/change_state")
         node.create_subscription(JointState, topics.HAND_STATES, self._on_state, qos.STREAM)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         node.create_timer(0.1, self._command)
@@ -177,7 +180,7 @@ class Soak:
         self._mend(fault, began)
 
     def _mend(self, fault: Fault, began: float) -> None:
-        """What a person would do: reboot what asks for it, and wait."""
+        """Do what the reports ask a person to do, and wait."""
         deadline = began + RECOVERY_LIMIT
         while time.monotonic() < deadline:
             try:
@@ -188,6 +191,13 @@ class Soak:
                 for servo in self._servos:
                     if f"({servo.joint}) reports" in self._problem:
                         self._reboot.call_async(Reboot.Request(joint=servo.joint))
+                if "deactivate and activate it" in self._problem:
+                    for number in (
+                        Transition.TRANSITION_DEACTIVATE,
+                        Transition.TRANSITION_ACTIVATE,
+                    ):
+                        transition = Transition(id=number)
+                        self._change.call_async(ChangeState.Request(transition=transition))
         self.verdict.not_recovered.append(f"{fault}: {self._problem}")
 
     def rest(self) -> None:
