@@ -1,25 +1,31 @@
 """Order of the test files: the longest first, so that no process of a parallel run ends alone."""
 
+from pathlib import Path
+
 import pytest
 
 LONGEST = (
-    "test_graph",
-    "test_soak",
-    "test_pace_bench",
-    "test_reward_variants",
-    "test_emulated_hand",
-    "test_demonstrations",
-    "test_kill",
-    "test_command_line",
-    "test_gym",
-    "test_composition",
-    "test_ros2_control",
-    "test_lifecycle",
+    "handlab/test/test_app.py",
+    "handlab/test/benches/test_pace.py",
+    "handlab_nodes/test/test_graph.py",
+    "handlab/test/benches/test_soak.py",
+    "handlab/test/test_command_line.py",
+    "handlab/test/test_reward_variants.py",
+    "handlab/test/test_gym.py",
+    "handlab_nodes/test/test_demonstrations.py",
+    "handlab/test/benches/test_kill.py",
+    "handlab/test/graph/test_ros_environment.py",
+    "handlab_nodes/test/test_lifecycle.py",
+    "handlab_nodes/test/test_ros2_control.py",
+    "handlab/test/test_full_disk.py",
+    "handlab_nodes/test/test_strangers.py",
 )
-"""Names of test modules that take longer than half a minute; the longest first."""
+"""Files below src/ that take longer than half a minute; the longest first."""
+
+SOURCES = Path(__file__).parent / "src"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Move the longest files to the front; the others keep their order."""
-    rank = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: rank.get(item.path.stem, len(LONGEST)))
+    rank = {SOURCES / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(LONGEST)))

@@ -45,9 +45,13 @@ class Client:
             self._clients[topic] = ActionClient(self.node, kind, topic)
         client = self._clients[topic]
         self.spinner.wait(client.server_is_ready, topic)
-        handle = self.spinner.result(client.send_goal_async(kind.Goal(**fields)), "acceptance")
-        assert handle.accepted
-        return handle
+        deadline = time.monotonic() + 30.0
+        while True:  # a node refuses while it ends what a cancelled goal had it do
+            handle = self.spinner.result(client.send_goal_async(kind.Goal(**fields)), "acceptance")
+            if handle.accepted:
+                return handle
+            assert time.monotonic() < deadline, f"{topic} refuses goals"
+            self.spinner.rest(0.1)
 
     def end(self, handle, timeout=30.0):
         answer = self.spinner.result(handle.get_result_async(), "the result", timeout)

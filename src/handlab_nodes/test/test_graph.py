@@ -364,4 +364,4 @@ def test_a_closed_spinner_leaves_no_participant_behind():
 
 def test_the_domain_is_the_tests_own(domain):
     assert os.environ["ROS_DOMAIN_ID"] == str(domain)
-    assert os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"].endswith("config/dds/loopback.xml")
+    assert os.environ["FASTDDS_DEFAULT_PROFILES_FILE"].endswith("config/dds/loopback.xml")

@@ -147,7 +147,7 @@ def test_the_clock_is_slow_enough_to_wake_for_and_ends_with_the_newest_stamp():
         spinner.wait(lambda: clocks.stamps[-1] == states.stamps[-1], "the newest stamp", 5.0)
         assert clocks.arrivals[-1] - ended < 1.0
         during = sum(began < at < ended for at in clocks.arrivals)
-        assert steps > 2 * during > 0 and during <= (ended - began) * CLOCK_RATE * 1.1 + 1
+        assert steps >= during > 0 and during <= (ended - began) * CLOCK_RATE * 1.1 + 1
         assert clocks.never_back() and states.never_back()
         late = clock(node)  # as a node that is started while the world rests
         spinner.wait(lambda: late.stamps, "the time of a world that rests", 3.0)

@@ -88,12 +88,15 @@ def wants_network(environment: Mapping[str, str] = os.environ) -> bool:
 def loopback() -> dict[str, str]:
     """Return the variables that bind Fast DDS to this machine."""
     profile = str(share() / "config" / "dds" / "loopback.xml")
-    return {
+    variables = {
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT",  # the profile says all
         "FASTRTPS_DEFAULT_PROFILES_FILE": profile,  # Fast DDS 2, ROS 2 Jazzy
         "FASTDDS_DEFAULT_PROFILES_FILE": profile,  # Fast DDS 3, ROS 2 Kilted
         "SKIP_DEFAULT_XML_FILE": "1",  # a profile in the working directory does not count
     }
+    if _installed("fastdds", os.environ):  # Fast DDS 3 warns of the older name
+        del variables["FASTRTPS_DEFAULT_PROFILES_FILE"]
+    return variables
 
 
 def prepare() -> None:
@@ -171,13 +174,18 @@ def _domain(value: str, _: Mapping[str, str]) -> Verdict:
     return None
 
 
-def _middleware(value: str, environment: Mapping[str, str]) -> Verdict:
-    if value in ("", MIDDLEWARE):
-        return None
+def _installed(library: str, environment: Mapping[str, str]) -> bool:
+    """Return whether ROS has a shared library of this name."""
     prefixes = environment.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
     folders = [Path(prefix, "lib") for prefix in (sys.prefix, *prefixes) if prefix]
     folders += [Path(p) for p in environment.get("LD_LIBRARY_PATH", "").split(os.pathsep) if p]
-    if any((folder / f"lib{Path(value).name}.so").exists() for folder in folders):
+    return any((folder / f"lib{Path(library).name}.so").exists() for folder in folders)
+
+
+def _middleware(value: str, environment: Mapping[str, str]) -> Verdict:
+    if value in ("", MIDDLEWARE):
+        return None
+    if _installed(value, environment):
         return None
     return "is not installed here", f"unset it, for {MIDDLEWARE}"
 

@@ -95,10 +95,27 @@ def test_a_graph_is_bound_to_this_machine_and_says_what_it_does_not_use(shell, c
     assert domain.id == 7
     assert capsys.readouterr().err.count("ROS_STATIC_PEERS, ROS_DISCOVERY_SERVER") == 1
     assert "ROS_DISCOVERY_SERVER" not in os.environ and "ROS_STATIC_PEERS" not in os.environ
-    assert os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] == PROFILE
+    assert os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] == PROFILE
     ros_environment.prepare()  # a second graph of the same process
     assert capsys.readouterr().err == ""
     assert doctor._environment()[0].ok
+
+
+@pytest.mark.parametrize(
+    ("library", "names"),
+    [
+        ("libfastrtps.so", {"FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"}),
+        ("libfastdds.so", {"FASTDDS_DEFAULT_PROFILES_FILE"}),
+    ],
+    ids=["Jazzy", "Kilted"],
+)
+def test_each_distributions_fast_dds_is_bound_by_a_variable_that_it_reads(
+    shell, monkeypatch, tmp_path, library, names
+):
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "environment"))
+    (tmp_path / library).touch()
+    shell(AMENT_PREFIX_PATH="", LD_LIBRARY_PATH=str(tmp_path))
+    assert {name for name in ros_environment.loopback() if name.startswith("FAST")} == names
 
 
 def test_the_network_is_left_as_the_shell_has_it_where_it_is_asked_for(shell, capsys):
