@@ -1,9 +1,9 @@
-"""README's figures, made from results/*.json: `./handlab bench NAME --write` rewrites them.
+"""Tables in README.md and docs/results.md, made from results/*.json.
 
-A table is never typed: between its marks everything is replaced.
+`./handlab bench NAME --write` rewrites them. Everything between the marks of a table is replaced.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -40,6 +40,11 @@ INFERENCE_BEGIN, INFERENCE_END = (
     "<!-- inference:end -->",
 )
 
+ESTIMATORS_BEGIN, ESTIMATORS_END = (
+    "<!-- estimators:begin (made from results/estimators.json) -->",
+    "<!-- estimators:end -->",
+)
+
 NOT_YET = "Not measured yet."
 
 Result = Mapping[str, Any]
@@ -62,12 +67,18 @@ def read_results(folder: Path) -> dict[str, dict[str, Any]]:
     return {path.stem: read_json(path) for path in sorted(folder.glob("*.json"))}
 
 
-def figures_table(results: Results) -> str:
-    """The table of figures; a figure that was not measured is not in it."""
+def figures_table(results: Results, only: Collection[str] | None = None) -> str:
+    """Return the table of figures, without those that were not measured.
+
+    Args:
+        results: kept results by name.
+        only: names of the benches to show; None: all.
+    """
     rows = ["| figure | asked | measured | command |", "|---|---|---|---|"]
     rows += (
         f"| {row.what} | {row.asked} | {measured} | `{r['command']}` |"
         for row in ROWS
+        if only is None or row.bench in only
         if (r := results.get(row.bench)) is not None and (measured := row.measured(r))
     )
     machines = "; ".join(sorted({r["machine"] for r in results.values()}))
@@ -141,7 +152,7 @@ def _resets(r: Result) -> str:
 
 
 def _foam(r: Result) -> str:
-    return f"**{r['value']:.0%}** ([curve](docs/objects.md))"
+    return f"**{r['value']:.0%}** ([curve](docs/objects.md#foam))"
 
 
 def _demos(r: Result) -> str:
@@ -151,7 +162,7 @@ def _demos(r: Result) -> str:
             hours = _hours(row["dapg"]["median_robot_hours_to_strict_success"])
             faster = f" ({r['speedups'][task]:.0f}x)" if task in r["speedups"] else ""
             told.append(f"`{task}` **{hours}**{faster}")
-    return f"{', '.join(told)}; [more](docs/learning.md)" if told else ""
+    return f"{', '.join(told)}; [more](docs/results.md#demonstrations-on-the-claw)" if told else ""
 
 
 def _adroit(r: Result) -> str:
@@ -160,7 +171,7 @@ def _adroit(r: Result) -> str:
         for task, row in r["tasks"].items()
         if "dapg" in row
     ]
-    return f"{', '.join(told)}; [more](docs/learning.md)" if told else ""
+    return f"{', '.join(told)}; [more](docs/results.md#the-adroit-suite)" if told else ""
 
 
 ROWS = (
@@ -189,7 +200,10 @@ ROWS = (
     Row("adroit", "the Adroit suite by DAPG: success of 100 episodes",
         "90 % each, pen 80 %", _adroit),
 )  # fmt: skip
-"""The README's figures, in its order."""
+"""All figures, in the order of the page."""
+
+KEY_FIGURES = ("valve", "demo", "demos", "adroit", "emulated", "parity", "graph", "soak")
+"""Benches whose figures the README shows."""
 
 
 def _hours(hours: float | None) -> str:
@@ -198,10 +212,9 @@ def _hours(hours: float | None) -> str:
     return "never" if hours is None or hours == float("inf") else f"{hours:.2f} h"
 
 
-def filled(text: str, results: Results) -> str:
-    """A page with its tables made anew."""
-    text = between(text, BEGIN, END, figures_table(results))
-    return between(text, TASKS_BEGIN, TASKS_END, tasks_table(results))
+def readme(text: str, results: Results) -> str:
+    """Return the README with its table made again."""
+    return between(text, BEGIN, END, figures_table(results, KEY_FIGURES))
 
 
 def _made(rows: list[str], result: Result) -> str:
@@ -333,34 +346,62 @@ def inference_table(results: Results) -> str:
 
 
 def between(text: str, begin: str, end: str, content: str) -> str:
-    """A page with what is between two marks made anew."""
+    """Return a text in which everything between two marks is replaced."""
     head, _, rest = text.partition(begin)
     _, _, tail = rest.partition(end)
     return f"{head}{begin}\n{content}\n{end}{tail}"
 
 
-def learning_page(text: str, results: Results) -> str:
-    """The page about demonstrations with its tables made anew."""
-    text = between(text, DEMOS_BEGIN, DEMOS_END, demos_table(results))
-    text = between(text, ADROIT_BEGIN, ADROIT_END, adroit_table(results))
-    return between(text, ROBUST_BEGIN, ROBUST_END, robust_table(results))
+def estimators_table(results: Results) -> str:
+    """Return the errors of the estimators, one row for each quantity."""
+    if (result := results.get("estimators")) is None:
+        return NOT_YET
+    kinds = ("encoder", "camera")
+    rows = [f"| | {' | '.join(kinds)} |", "|---" * 3 + "|"]
+    for name, form, text in ESTIMATED:
+        rows.append(f"| {text} | {' | '.join(form.format(result[k][name]) for k in kinds)} |")
+    return _made(rows, result)
 
 
-def demonstrations_page(text: str, results: Results) -> str:
-    """The page about teaching with its table made anew."""
-    return between(text, INFERENCE_BEGIN, INFERENCE_END, inference_table(results))
+ESTIMATED = (
+    ("rms_error", "{:.2g} rad", "error, root mean square"),
+    ("p99_error", "{:.2g} rad", "error, 99th percentile"),
+    ("max_error", "{:.2g} rad", "error, largest"),
+    ("nis", "{:.2f}", "innovations squared, normalised (1 expected)"),
+    ("nis_inside_95", "{:.0%}", "innovations within the 95 % bound"),
+    ("nees", "{:.2f}", "errors squared, normalised (1 expected)"),
+    ("success_rate", "{:.0%}", "success by the estimate"),
+    ("true_success_rate", "{:.0%}", "success by the true angle"),
+)
+"""Quantities of `handlab.benches.estimators`: key, format, text."""
 
 
-PAGES = {
-    "README.md": filled,
-    "docs/learning.md": learning_page,
-    "docs/demonstrations.md": demonstrations_page,
-}
-"""Every page with tables, and how they are made anew."""
+def results_page(text: str, results: Results) -> str:
+    """Return the page of all results with its tables made again."""
+    for begin, end, table in (
+        (BEGIN, END, figures_table(results)),
+        (TASKS_BEGIN, TASKS_END, tasks_table(results)),
+        (DEMOS_BEGIN, DEMOS_END, demos_table(results)),
+        (INFERENCE_BEGIN, INFERENCE_END, inference_table(results)),
+        (ADROIT_BEGIN, ADROIT_END, adroit_table(results)),
+        (ROBUST_BEGIN, ROBUST_END, robust_table(results)),
+        (ESTIMATORS_BEGIN, ESTIMATORS_END, estimators_table(results)),
+    ):
+        text = between(text, begin, end, within_docs(table))
+    return text
+
+
+def within_docs(text: str) -> str:
+    """Return a text for a page in docs/, in which links are relative to that folder."""
+    return text.replace("](docs/results.md#", "](#").replace("](docs/", "](")
+
+
+PAGES = {"README.md": readme, "docs/results.md": results_page}
+"""Every page with generated tables, and the function that makes its tables again."""
 
 
 def rewrite_pages() -> None:
-    """Make the tables of all pages anew."""
+    """Make the tables of all pages again."""
     results = read_results(share() / "results")
     for name, renew in PAGES.items():
         path = share() / name
