@@ -361,11 +361,13 @@ def record(
     spec = backend_spec(hardware)
     teacher = teacher or (SCRIPT if spec.simulated else PERSON)
     pace = pace or (spec.learning_pace if teacher == SCRIPT else "real")
-    manner = {"speed": speed, "noise": noise, "failures": failures} if teacher == SCRIPT else {}
+    teacher_config = (
+        {"speed": speed, "noise": noise, "failures": failures} if teacher == SCRIPT else {}
+    )
     folder = bag or record_and_replay.new_bag(task)
     config = GraphConfig(
         task, pace=pace, bag=str(folder), viewer=viewer, estimator=estimator, teacher=teacher,
-        manner=manner,
+        teacher_config=teacher_config,
     )  # fmt: skip
     figures = record_and_replay.record(
         on_machine(config, hardware, station, port), episodes, seed, keep, hold

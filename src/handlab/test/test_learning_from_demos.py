@@ -8,7 +8,7 @@ import pytest
 from handlab.experiments import demonstrations, training
 from handlab.teaching.scripted import demonstrate
 from handlab_core.demonstrations.recording import to_episode
-from handlab_core.demonstrations.scripted_teacher import Manner
+from handlab_core.demonstrations.scripted_teacher import TeacherConfig
 from handlab_core.errors import BadConfig, BadDemonstrations
 from handlab_core.tasks import make_task
 from handlab_learning.runs.config import RunConfig
@@ -23,7 +23,7 @@ def bag(tmp_path, monkeypatch):
 
     def read(path, task):
         asked.append((path, task.name))
-        motions = demonstrate(task, Manner(), 0, range(2))
+        motions = demonstrate(task, TeacherConfig(), 0, range(2))
         return [to_episode(motion, task) for motion in motions]
 
     reader = SimpleNamespace(read_demonstrations=read)

@@ -9,8 +9,13 @@ from handlab_core import batch
 from handlab_core.demonstrations.action_inference import Travel, loaded_servo, next_position, servo
 from handlab_core.demonstrations.gait import Gait
 from handlab_core.demonstrations.recording import Motion, to_episode
-from handlab_core.demonstrations.scripted_teacher import GaitTeacher, Manner, PoseTeacher
-from handlab_core.demonstrations.segmentation import Phase, Watch, WatchConfig, Word
+from handlab_core.demonstrations.scripted_teacher import GaitTeacher, PoseTeacher, TeacherConfig
+from handlab_core.demonstrations.segmentation import (
+    DemonstrationSegmenter,
+    OperatorCommand,
+    Phase,
+    SegmenterConfig,
+)
 from handlab_core.demonstrations.start_check import ELSEWHERE, check_start
 from handlab_core.errors import BadConfig, BadDemonstrations
 from handlab_core.rewards.goal import ObjectAim, PoseAim
@@ -94,11 +99,11 @@ def test_a_gait_goes_round_at_the_rate_of_its_fastest_joint():
     np.testing.assert_allclose(GAIT.pose(along), expected, atol=1e-12)
 
 
-def led(kind, *args, manner=None, aim=None, count=1, start=(0.0, 0.0)):
+def led(kind, *args, teacher_config=None, aim=None, count=1, start=(0.0, 0.0)):
     """A function from joints, (N, 2) rad, and error [rad] to where a teacher then holds them."""
     rngs = [np.random.default_rng(i) for i in range(count)]
     begin = np.tile(start, (count, 1))
-    lead = kind(*args, aim or ObjectAim(), manner or Manner(), rngs, begin)
+    lead = kind(*args, aim or ObjectAim(), teacher_config or TeacherConfig(), rngs, begin)
     still = np.zeros(count)
 
     def tick(q, angle, goal=0.0):
@@ -134,14 +139,14 @@ def test_a_teacher_leads_straight_to_a_pose_and_stays():
 
 @pytest.mark.parametrize("kind", ["gait", "pose"])
 def test_a_teacher_that_fails_breaks_off_for_good(kind):
-    fails = Manner(failures=1.0)
+    fails = TeacherConfig(failures=1.0)
     if kind == "gait":
-        tick = led(GaitTeacher, GAIT, manner=fails, count=3)
+        tick = led(GaitTeacher, GAIT, teacher_config=fails, count=3)
         for angle in np.linspace(-3.0, -0.3, 40):
             rest = tick([0.0, 0.0], angle)
         np.testing.assert_array_equal(tick([0.0, 0.0], -3.0), rest)
         return
-    tick = led(PoseTeacher, manner=fails, aim=PoseAim(), count=3)
+    tick = led(PoseTeacher, teacher_config=fails, aim=PoseAim(), count=3)
     rest = np.zeros((3, 2))
     for _ in range(10):
         rest = tick(rest, 0.0, [1.0, 1.0])
@@ -152,9 +157,9 @@ def test_a_teacher_that_fails_breaks_off_for_good(kind):
 @pytest.mark.parametrize(
     "wrong", [{"speed": 0.0}, {"noise": -1.0}, {"failures": 1.5}, {"speed": float("nan")}]
 )
-def test_a_manner_that_cannot_be_is_refused(wrong):
+def test_a_teacher_config_that_cannot_be_is_refused(wrong):
     with pytest.raises(BadConfig, match=f"{next(iter(wrong))} is "):
-        Manner(**wrong)
+        TeacherConfig(**wrong)
 
 
 def test_a_gait_that_cannot_be_is_refused():
@@ -168,11 +173,11 @@ def test_a_gait_that_cannot_be_is_refused():
 
 
 def seen(speeds, words=None, **config):
-    """What a watch makes of a hand's speeds, ten a second."""
-    watch, words = Watch(TASK, WatchConfig(**config)), words or {}
+    """What a segmenter makes of a hand's speeds, ten a second."""
+    segmenter, words = DemonstrationSegmenter(TASK, SegmenterConfig(**config)), words or {}
     for i, speed in enumerate(speeds):
-        watch.see(round(0.1 * i, 9), np.array([0.0, -speed, speed / 2]), words.get(i))
-    return watch
+        segmenter.update(round(0.1 * i, 9), np.array([0.0, -speed, speed / 2]), words.get(i))
+    return segmenter
 
 
 STILL, MOVING = [0.0] * 20, [1.0] * 30
@@ -180,35 +185,35 @@ STILL, MOVING = [0.0] * 20, [1.0] * 30
 
 def test_motion_begins_and_ends_a_demonstration():
     """It began with the last state that was still, and ended when it was still for `rest`."""
-    watch = seen(STILL + MOVING + STILL)
-    assert watch.phase is Phase.ENDED
-    assert watch.began == pytest.approx(1.9)
-    assert watch.ended == pytest.approx(5.0 + WatchConfig().rest)
+    segmenter = seen(STILL + MOVING + STILL)
+    assert segmenter.phase is Phase.ENDED
+    assert segmenter.began == pytest.approx(1.9)
+    assert segmenter.ended == pytest.approx(5.0 + SegmenterConfig().rest)
 
 
 def test_fingers_that_sink_when_they_are_let_go_begin_nothing():
-    watch = seen([0.0, 1.0, 1.0, 0.5, 0.0, 0.0, *STILL])
-    assert watch.phase is Phase.WAITING and np.isnan(watch.began)
+    segmenter = seen([0.0, 1.0, 1.0, 0.5, 0.0, 0.0, *STILL])
+    assert segmenter.phase is Phase.WAITING and np.isnan(segmenter.began)
 
 
 def test_a_short_stop_ends_nothing():
-    watch = seen(STILL + MOVING + [0.0] * 10 + MOVING)
-    assert watch.phase is Phase.GUIDING
+    segmenter = seen(STILL + MOVING + [0.0] * 10 + MOVING)
+    assert segmenter.phase is Phase.GUIDING
 
 
 def test_a_person_may_tell_begin_and_end():
-    watch = seen(STILL + STILL, {3: Word.BEGIN, 25: Word.END}, rest=60.0)
-    assert (watch.began, watch.ended) == (pytest.approx(0.3), pytest.approx(2.5))
+    segmenter = seen(STILL + STILL, {3: OperatorCommand.BEGIN, 25: OperatorCommand.END}, rest=60.0)
+    assert (segmenter.began, segmenter.ended) == (pytest.approx(0.3), pytest.approx(2.5))
 
 
 def test_somebody_who_left_ends_it():
-    watch = seen(STILL + [1.0] * 100, longest=5.0)
-    assert watch.ended - watch.began == pytest.approx(5.0)
+    segmenter = seen(STILL + [1.0] * 100, longest=5.0)
+    assert segmenter.ended - segmenter.began == pytest.approx(5.0)
 
 
 def test_at_once_there_is_nothing_to_detect():
-    watch = seen([0.0] * 70, at_once=True)
-    assert (watch.began, watch.ended) == (0.0, pytest.approx(TASK.steps * TASK.period))
+    segmenter = seen([0.0] * 70, at_once=True)
+    assert (segmenter.began, segmenter.ended) == (0.0, pytest.approx(TASK.steps * TASK.period))
 
 
 # Where it began.

@@ -27,8 +27,8 @@ from std_msgs.msg import String
 
 from handlab.teaching.scripted import Classroom, demonstrate
 from handlab_core.demonstrations.recording import to_episode
-from handlab_core.demonstrations.scripted_teacher import Manner
-from handlab_core.demonstrations.segmentation import Word
+from handlab_core.demonstrations.scripted_teacher import TeacherConfig
+from handlab_core.demonstrations.segmentation import OperatorCommand
 from handlab_core.errors import BadDemonstrations
 from handlab_core.system.paths import share
 from handlab_core.tasks import TASKS, make_task
@@ -73,7 +73,7 @@ def processes(parameters):
             assert clean, f"{name} did not end cleanly: {code}"
 
 
-def classroom(bag, pace="lockstep", **manner):
+def classroom(bag, pace="lockstep", **teacher_config):
     """The graph that records."""
     return processes(
         {
@@ -82,7 +82,7 @@ def classroom(bag, pace="lockstep", **manner):
             "reward": {},
             "reset": {},
             "demonstrator": {"pace": pace, "guided": True, "record": True, "teacher": "script"},
-            "teacher": {"noise": NOISE} | manner,
+            "teacher": {"noise": NOISE} | teacher_config,
             "recorder": {"bag": bag},
         }
     )
@@ -126,7 +126,7 @@ def test_what_is_computed_from_the_bag_is_what_was_computed_live(recorded):
 def test_the_graph_shows_the_demonstrations_of_the_process(recorded):
     """One hand after another in this process, and through all nodes: bit for bit."""
     _, live = recorded
-    motions = demonstrate(TASK, Manner(noise=NOISE), 0, range(3), num_envs=1)
+    motions = demonstrate(TASK, TeacherConfig(noise=NOISE), 0, range(3), num_envs=1)
     here = [to_episode(motion, TASK) for motion in motions]
     np.testing.assert_array_equal(live[0].trajectory.observations, here[0].trajectory.observations)
 
@@ -434,17 +434,17 @@ def test_a_person_begins_ends_and_judges(tmp_path):
 
         sending = client.send_goal_async(goal, feedback_callback=on_feedback)
         ending = spinner.result(sending, "the goal").get_result_async()
-        for number, verdict in enumerate((Word.ACCEPT, Word.DROP)):
+        for number, verdict in enumerate((OperatorCommand.ACCEPT, OperatorCommand.DROP)):
             spinner.wait(lambda n=number: (n, "waiting") in stages, "the hand to be let go")
             if not number:
-                say(Word.ACCEPT)  # too early
-            say(Word.BEGIN)
+                say(OperatorCommand.ACCEPT)  # too early
+            say(OperatorCommand.BEGIN)
             spinner.wait(lambda n=number: elapsed.get(n, 0.0) >= 2.0, "two seconds of it")
-            say(Word.END)
+            say(OperatorCommand.END)
             spinner.wait(lambda n=number: (n, "verdict") in stages, "the time for a verdict")
             say(verdict)
         spinner.wait(lambda: (2, "waiting") in stages, "the hand to be let go")
-        say(Word.DROP)
+        say(OperatorCommand.DROP)
         result = spinner.result(ending, "the end").result
     assert result.success and result.accepted == 1
     assert [why.split(":")[0] for why in result.dropped] == ["1", "2"]

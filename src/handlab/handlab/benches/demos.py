@@ -25,7 +25,7 @@ from handlab.reporting.generated_tables import WAYS
 from handlab.reporting.learning_curves import Curve, ways
 from handlab.teaching.scripted import demonstrate
 from handlab_core.demonstrations.recording import to_episode
-from handlab_core.demonstrations.scripted_teacher import Manner
+from handlab_core.demonstrations.scripted_teacher import TeacherConfig
 from handlab_core.environment.episode import Episode
 from handlab_core.system.paths import share
 from handlab_core.tasks import make_task
@@ -51,7 +51,7 @@ MAIN, SCRATCH = "dapg", "scratch"
 NUM_ENVS = 5
 """Side by side: as many as an iteration of DAPG has episodes."""
 
-TEACHER = Manner(noise=0.02)
+TEACHER = TeacherConfig(noise=0.02)
 """Of all variants that say nothing else: a hand that leads as well as it can."""
 
 
@@ -61,7 +61,7 @@ class Variant:
 
     algorithm: str = "dapg"
     demonstrations: int = 20
-    manner: Manner = TEACHER
+    teacher_config: TeacherConfig = TEACHER
     settings: Mapping[str, Any] = field(default_factory=dict)
     give_up: float = 2.0
     """Robot-hours."""
@@ -76,9 +76,9 @@ VARIANTS = {
     "dapg_10": Variant(demonstrations=10),
     "dapg_5": Variant(demonstrations=5),
     "dapg_1": Variant(demonstrations=1),
-    "noisy": Variant(manner=Manner(noise=0.05)),
-    "slow": Variant(manner=Manner(speed=0.6, noise=0.02)),
-    "failing": Variant(manner=Manner(noise=0.02, failures=0.3)),
+    "noisy": Variant(teacher_config=TeacherConfig(noise=0.05)),
+    "slow": Variant(teacher_config=TeacherConfig(speed=0.6, noise=0.02)),
+    "failing": Variant(teacher_config=TeacherConfig(noise=0.02, failures=0.3)),
     SCRATCH: Variant("npg", demonstrations=0, give_up=9.0, evaluate_every=5),
 }
 """By name; what they are called in tables stands in `handlab.reporting.generated_tables`."""
@@ -201,5 +201,5 @@ def _learn(root: str, name: str, variant_name: str, seed: int) -> dict[str, Any]
 def _shown(name: str, variant: Variant, seed: int) -> list[Episode]:
     task = make_task(name)
     numbers = range(variant.demonstrations)
-    motions = demonstrate(task, variant.manner, seed, numbers)
+    motions = demonstrate(task, variant.teacher_config, seed, numbers)
     return [to_episode(motion, task) for motion in motions]

@@ -12,7 +12,7 @@ from handlab.benches.result import Result
 from handlab.teaching.scripted import Classroom
 from handlab_core.demonstrations.action_inference import INFERENCES
 from handlab_core.demonstrations.recording import DEFAULT_INFERENCE, to_episode
-from handlab_core.demonstrations.scripted_teacher import Manner, lesson
+from handlab_core.demonstrations.scripted_teacher import TeacherConfig, lesson
 from handlab_core.tasks import Task, make_task
 
 TASKS = ("valve", "flip")
@@ -30,7 +30,7 @@ def measure(seed: int) -> Result:
 
 def _replayed(task: Task, seed: int) -> dict[str, dict[str, float]]:
     room, found = Classroom(task, COUNT), {}
-    motions = room.demonstrate(lesson(task), Manner(noise=NOISE), seed, range(COUNT))
+    motions = room.demonstrate(lesson(task), TeacherConfig(noise=NOISE), seed, range(COUNT))
     for name in INFERENCES:
         actions = np.stack([to_episode(m, task, name).trajectory.actions for m in motions], axis=1)
         angles = room.replay(actions, seed, range(COUNT))

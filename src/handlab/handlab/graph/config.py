@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field
 
-from handlab_core.demonstrations.scripted_teacher import Manner
+from handlab_core.demonstrations.scripted_teacher import TeacherConfig
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.estimation.follower import ENCODER, ESTIMATORS, check_estimator
 from handlab_core.hands import Hand
@@ -136,8 +136,8 @@ class GraphConfig:
     """Who demonstrates: `person` or `script`; empty: nobody, and no demonstrator."""
     replay: Text = ""
     """Demonstrations are repeated: `hand`, or `look`: only shown; empty: neither."""
-    manner: dict[Text, Number] = field(default_factory=dict)
-    """Of the scripted teacher: fields of `handlab_core.demonstrations.scripted_teacher.Manner`."""
+    teacher_config: dict[Text, Number] = field(default_factory=dict)
+    """Fields of the scripted teacher's `TeacherConfig`."""
     seed: Seed = 0
     """Of the scripted teacher's trembling and failures."""
     calibration: Text = ""
@@ -189,7 +189,7 @@ class GraphConfig:
             raise BadConfig("a person cannot be waited for; use --pace real")
         if (self.teacher or self.replay) and self.ros2_control:
             raise BadConfig("a controller cannot let a hand go: record and replay without it")
-        build(Manner, self.manner, "manner")
+        build(TeacherConfig, self.teacher_config, "teacher_config")
 
 
 def on_machine(
@@ -321,14 +321,16 @@ def _composed(nodes: list[NodeSpec], simulated: bool) -> list[NodeSpec]:
 def _teaching(config: GraphConfig) -> list[NodeSpec]:
     """What demonstrations need: who lets the hand go, and the scripted teacher."""
     scripted = config.teacher == SCRIPT
-    manner = ", ".join(f"{name} {value:g}" for name, value in sorted(config.manner.items()))
+    teacher_config = ", ".join(
+        f"{name} {value:g}" for name, value in sorted(config.teacher_config.items())
+    )
     task = _description(config)
     demonstrator = {
         **task,
         "pace": config.pace,
         "hardware": config.hardware,
         "rate": config.rate,
-        "teacher": f"script {manner}".strip() if scripted else PERSON,
+        "teacher": f"script {teacher_config}".strip() if scripted else PERSON,
         "guided": scripted,
         "record": bool(config.bag),
         "calibration": config.calibration,
@@ -336,7 +338,7 @@ def _teaching(config: GraphConfig) -> list[NodeSpec]:
     nodes = [NodeSpec("demonstrator", demonstrator)]
     if scripted:
         own = task | {"seed": config.seed}
-        nodes.append(NodeSpec("teacher", own | asdict(Manner(**config.manner))))
+        nodes.append(NodeSpec("teacher", own | asdict(TeacherConfig(**config.teacher_config))))
     return nodes
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from handlab.teaching.scripted import Classroom
 from handlab_core.demonstrations.gait import Gait, gait_file, gait_text, load_gait
 from handlab_core.demonstrations.recording import Motion, to_episode
-from handlab_core.demonstrations.scripted_teacher import Manner, gait_lesson
+from handlab_core.demonstrations.scripted_teacher import TeacherConfig, gait_lesson
 from handlab_core.errors import BadConfig
 from handlab_core.hands import Hand
 from handlab_core.system.files import check_writable, read_json, write_atomically
@@ -130,10 +130,10 @@ class GaitSearch:
     def _costs(self, gaits: Gait, far: Array, generation: int) -> Array:
         """How bad gaits (N) are whose poses are so far from the middle of the range, (N,) rad."""
         config, room = self.config, self._room
-        manner = Manner(noise=config.noise)
+        teacher_config = TeacherConfig(noise=config.noise)
         episodes = range(generation * config.population, (generation + 1) * config.population)
         lesson = gait_lesson(self.task, gaits)
-        motions = room.demonstrate(lesson, manner, config.seed, episodes)
+        motions = room.demonstrate(lesson, teacher_config, config.seed, episodes)
         shown = np.array([self._error(m.object.angle, m) for m in motions])
         actions = np.stack([to_episode(m, self.task).trajectory.actions for m in motions], axis=1)
         repeated = room.replay(actions, config.seed, episodes)

@@ -14,18 +14,18 @@ from handlab.graph.config import PERSON, GraphConfig
 from handlab.graph.processes import BackgroundGraph
 from handlab.reporting.terminal import console
 from handlab.teaching.keyboard import pressed, single_keys
-from handlab_core.demonstrations.segmentation import Word
+from handlab_core.demonstrations.segmentation import OperatorCommand
 from handlab_core.errors import BadConfig, HandlabError
 from handlab_core.tasks import make_task
 from handlab_data.demonstration_reader import Recording, episodes_of
 from handlab_interfaces.action import RecordDemonstration, ReplayDemonstration
 
-KEYS = {" ": None, "a": Word.ACCEPT, "d": Word.DROP}
+KEYS = {" ": None, "a": OperatorCommand.ACCEPT, "d": OperatorCommand.DROP}
 """What a key tells; space begins what waits and ends what runs."""
 
 HELP = "space: begin or end; a: accept; d: drop; Ctrl-C: stop recording"
 
-SPACE = {"waiting": Word.BEGIN, "guiding": Word.END}
+SPACE = {"waiting": OperatorCommand.BEGIN, "guiding": OperatorCommand.END}
 
 
 def new_bag(task: str) -> Path:

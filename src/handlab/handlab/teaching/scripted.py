@@ -6,7 +6,13 @@ import numpy as np
 
 from handlab_core import batch
 from handlab_core.demonstrations.recording import Motion
-from handlab_core.demonstrations.scripted_teacher import GRIP, Lesson, Manner, lesson, teacher_rng
+from handlab_core.demonstrations.scripted_teacher import (
+    GRIP,
+    Lesson,
+    TeacherConfig,
+    lesson,
+    teacher_rng,
+)
 from handlab_core.environment.station import LocalStation, ResetResult, start_request
 from handlab_core.tasks import Task
 from handlab_core.types import Array, Goal, JointState, ObjectEstimate
@@ -28,13 +34,13 @@ class Classroom:
         self._station = LocalStation(task, self._backend)
 
     def demonstrate(
-        self, lesson: Lesson, manner: Manner, seed: int, episodes: Sequence[int]
+        self, lesson: Lesson, teacher_config: TeacherConfig, seed: int, episodes: Sequence[int]
     ) -> list[Motion]:
         """One demonstration on each hand, after a reset by motors, as long as an episode is."""
         numbers = np.array(episodes)
         start = self._station.reset(start_request(self.task, seed, numbers))
         rngs = [teacher_rng(seed, number) for number in episodes]
-        teacher = lesson(manner, rngs, start.hand.q)
+        teacher = lesson(teacher_config, rngs, start.hand.q)
         hands, objects = [start.hand], [start.object]
         stiffness = np.full_like(start.hand.q, GRIP)
         for _ in range(self.task.steps):
@@ -79,12 +85,16 @@ def _motion(
 
 
 def demonstrate(
-    task: Task, manner: Manner, seed: int, episodes: Sequence[int], num_envs: int = 20
+    task: Task,
+    teacher_config: TeacherConfig,
+    seed: int,
+    episodes: Sequence[int],
+    num_envs: int = 20,
 ) -> list[Motion]:
     """Demonstrations with these numbers, so many side by side at most, each like one alone."""
     motions: list[Motion] = []
     teaching = lesson(task)
     for first in range(0, len(episodes), num_envs):
         part = episodes[first : first + num_envs]
-        motions += Classroom(task, len(part)).demonstrate(teaching, manner, seed, part)
+        motions += Classroom(task, len(part)).demonstrate(teaching, teacher_config, seed, part)
     return motions

@@ -12,7 +12,7 @@ from handlab.teaching import gait_search
 from handlab.teaching.scripted import demonstrate
 from handlab_core.demonstrations.gait import gait_file, load_gait
 from handlab_core.demonstrations.recording import to_episode
-from handlab_core.demonstrations.scripted_teacher import Manner
+from handlab_core.demonstrations.scripted_teacher import TeacherConfig
 from handlab_core.errors import HandlabError
 from handlab_core.tasks import make_task
 
@@ -24,8 +24,10 @@ def task(request):
     return make_task(request.param)
 
 
-def episodes(task, manner=None, seed=0, count=8, num_envs=8):
-    motions = demonstrate(task, manner or Manner(noise=0.02), seed, range(count), num_envs)
+def episodes(task, teacher_config=None, seed=0, count=8, num_envs=8):
+    motions = demonstrate(
+        task, teacher_config or TeacherConfig(noise=0.02), seed, range(count), num_envs
+    )
     return [to_episode(motion, task) for motion in motions]
 
 
@@ -54,9 +56,9 @@ def test_a_teacher_can_be_slow_and_break_off(task):
         return np.mean([(np.abs(e.trajectory.errors) > 0.1).sum() for e in demonstrations])
 
     less = 2 if task.name == "pose" else 3  # a pose is not far
-    slow, usual = episodes(task, Manner(speed=0.7), count=3), episodes(task, count=3)
+    slow, usual = episodes(task, TeacherConfig(speed=0.7), count=3), episodes(task, count=3)
     assert moving(slow) > moving(usual) + less
-    broken = episodes(task, Manner(failures=0.5), count=16)
+    broken = episodes(task, TeacherConfig(failures=0.5), count=16)
     verdicts = [e.outcome.strict_success if task.name == "pose" else e.success for e in broken]
     assert 3 <= verdicts.count(False) <= 13
 

@@ -44,7 +44,7 @@ def teacher_rng(seed: int, episode: int) -> np.random.Generator:
 
 
 @checked
-class Manner:
+class TeacherConfig:
     """How well somebody teaches."""
 
     speed: Annotated[
@@ -64,18 +64,18 @@ class Teacher(ABC):
 
     Args:
         aim: of the task that is taught.
-        manner: how well.
+        teacher_config: how well.
         rngs: one for each hand; its trembling and whether it breaks off depend on nothing else.
         start: where the hands are, (N, n) rad.
     """
 
     def __init__(
-        self, aim: Aim, manner: Manner, rngs: list[np.random.Generator], start: Array
+        self, aim: Aim, teacher_config: TeacherConfig, rngs: list[np.random.Generator], start: Array
     ) -> None:
-        self.aim, self.manner, self._rngs = aim, manner, rngs
+        self.aim, self.teacher_config, self._rngs = aim, teacher_config, rngs
         self._rest, self._going, self._tremble = start.copy(), start.copy(), np.zeros_like(start)
         # Whoever breaks off does so when this part of the way is left, and for good.
-        broken = np.array([rng.uniform() for rng in rngs]) < manner.failures
+        broken = np.array([rng.uniform() for rng in rngs]) < teacher_config.failures
         left = np.array([rng.uniform(0.2, 0.9) for rng in rngs])
         self._breaks_off = np.where(broken, left, -np.inf)
         self._way: Array | None = None
@@ -98,11 +98,11 @@ class Teacher(ABC):
         """The springs' next rest, (N, n) rad."""
 
     def _trembling(self, dt: float) -> Array:
-        if self.manner.noise == 0.0:
+        if self.teacher_config.noise == 0.0:
             return self._tremble
         kept = np.exp(-dt / TREMBLE_TIME)
         fresh = np.stack([rng.standard_normal(self._tremble.shape[1]) for rng in self._rngs])
-        spread = self.manner.noise * np.sqrt(1.0 - kept * kept)
+        spread = self.teacher_config.noise * np.sqrt(1.0 - kept * kept)
         self._tremble = kept * self._tremble + spread * fresh
         return self._tremble
 
@@ -119,9 +119,14 @@ class GaitTeacher(Teacher):
     """
 
     def __init__(
-        self, gait: Gait, aim: Aim, manner: Manner, rngs: list[np.random.Generator], start: Array
+        self,
+        gait: Gait,
+        aim: Aim,
+        teacher_config: TeacherConfig,
+        rngs: list[np.random.Generator],
+        start: Array,
     ) -> None:
-        super().__init__(aim, manner, rngs, start)
+        super().__init__(aim, teacher_config, rngs, start)
         self.gait = gait
         self._along = np.zeros(len(rngs))
         self._there, self._round = np.zeros((2, len(rngs)), dtype=bool)
@@ -134,7 +139,7 @@ class GaitTeacher(Teacher):
         # Who stops presses no more: the hand rests where the fingers are.
         held = np.where((stop & ~self._there)[:, None], hand.q, self._rest)
         self._there = stop
-        fastest = self.gait.rate * self.manner.speed
+        fastest = self.gait.rate * self.teacher_config.speed
         pace = np.clip(left / self.gait.braking, FLOOR, 1.0) * fastest
         waits = stop | ~self._round
         self._along = self._along + np.where(waits, 0.0, -np.sign(error) * pace * dt)
@@ -153,7 +158,7 @@ class PoseTeacher(Teacher):
         self, hand: JointState, goal: Goal, error: Array, broken: BoolArray, dt: float
     ) -> Array:
         pose = goal.at(hand.stamp + dt)
-        _, towards = _towards(self._going, pose, POSE_RATE * self.manner.speed * dt)
+        _, towards = _towards(self._going, pose, POSE_RATE * self.teacher_config.speed * dt)
         self._going = np.where(broken[:, None], self._going, towards)
         return self._going + self._trembling(dt)
 
@@ -166,7 +171,7 @@ def _towards(here: Array, there: Array, most: Array | float) -> tuple[BoolArray,
     return part >= 1.0, here + part[:, None] * way
 
 
-Lesson = Callable[[Manner, list[np.random.Generator], Array], Teacher]
+Lesson = Callable[[TeacherConfig, list[np.random.Generator], Array], Teacher]
 """A teacher of a task for hands that are somewhere."""
 
 

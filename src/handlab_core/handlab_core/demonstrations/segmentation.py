@@ -1,12 +1,13 @@
-"""When a demonstration begins and ends: seen from the hand's motion, or told by a person.
+"""Segmentation of demonstrations: begin and end, from the hand's motion or by an operator.
 
-| stage   | until                                                                            |
+| phase   | ends when                                                                        |
 |---------|----------------------------------------------------------------------------------|
-| waiting | the hand moves, after it was still; or BEGIN is told                             |
-| guiding | the hand is still for `rest`, or END is told, or it takes longer than `longest`  |
+| waiting | the hand moves, after it was still; or the operator commands BEGIN               |
+| guiding | the hand is still for `rest`, or END is commanded, or after `longest`            |
 | ended   |                                                                                  |
 
-`at_once` there is nothing to detect: it begins with the first state and takes an episode's time.
+With `at_once` nothing is detected: the demonstration begins with the first state and lasts as long
+as an episode.
 """
 
 from dataclasses import dataclass
@@ -18,14 +19,14 @@ from handlab_core.tasks import Task
 from handlab_core.types import NS_PER_S, Array
 
 
-class Word(Enum):
-    """What a person tells; numbers as in `TellDemonstration.srv`."""
+class OperatorCommand(Enum):
+    """Commands of the operator; values as in `TellDemonstration.srv`."""
 
     BEGIN, END, ACCEPT, DROP = range(4)
 
 
 class Phase(StrEnum):
-    """How far a demonstration is."""
+    """Phase of a demonstration."""
 
     WAITING = "waiting"
     GUIDING = "guiding"
@@ -33,52 +34,52 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True)
-class WatchConfig:
-    """What counts as motion; speeds are of the fastest joint."""
+class SegmenterConfig:
+    """Thresholds of motion; speeds are those of the fastest joint."""
 
     at_once: bool = False
     moving: float = 0.3
-    """rad/s. Chosen: an encoder's noise is a tenth of it, a person is faster at once."""
+    """rad/s; speed of a moving hand. Chosen: ten times the noise of an encoder, and slower than a
+    person who begins to guide."""
     still: float = 0.1
-    """rad/s."""
+    """rad/s; speed of a hand at rest."""
     settle: float = 0.3
-    """s, for which the hand must be still before a motion counts: fingers that were just let go
-    sink first."""
+    """s; rest that must precede a motion, because released fingers sink first."""
     rest: float = 1.5
-    """s. Longer than a person stops to grip anew."""
+    """s; rest that ends a demonstration. Longer than the pause of a person who changes the grip."""
     longest: float = 30.0
-    """s; somebody has left."""
+    """s; timeout after which the operator counts as absent."""
 
 
-class Watch:
-    """Follows one demonstration; time is an argument."""
+class DemonstrationSegmenter:
+    """Detects begin and end of one demonstration; time is an argument."""
 
-    def __init__(self, task: Task, config: WatchConfig | None = None) -> None:
-        self._config = config or WatchConfig()
+    def __init__(self, task: Task, config: SegmenterConfig | None = None) -> None:
+        self._config = config or SegmenterConfig()
         self._duration = round(task.steps * task.period * NS_PER_S)
         self.phase = Phase.WAITING
         self.began = self.ended = float("nan")
-        """s."""
+        """s; stamps of begin and end, NaN before."""
         self._still_since: float | None = None
         self._before = float("nan")
 
-    def see(self, stamp: float, qd: Array, word: Word | None = None) -> Phase:
-        """Look at a state.
+    def update(self, stamp: float, qd: Array, command: OperatorCommand | None = None) -> Phase:
+        """Process one state and return the phase.
 
         Args:
             stamp: s.
-            qd: velocities of the joints, rad/s.
-            word: what was told since the last one.
+            qd: rad/s; velocities of the joints.
+            command: newest command since the state before; None: no command.
         """
         speed, config = float(np.abs(qd).max()), self._config
         still = 0.0 if self._still_since is None else stamp - self._still_since
         if self.phase is Phase.WAITING:
             moves = still >= config.settle and speed > config.moving
-            if config.at_once or word is Word.BEGIN or moves:
+            if config.at_once or command is OperatorCommand.BEGIN or moves:
                 # A motion began with the last state that was before it.
-                self.began = self._before if moves and word is None else stamp
+                self.began = self._before if moves and command is None else stamp
                 self.phase = Phase.GUIDING
-        elif self.phase is Phase.GUIDING and self._over(stamp, still, word):
+        elif self.phase is Phase.GUIDING and self._over(stamp, still, command):
             self.ended, self.phase = stamp, Phase.ENDED
         if speed > config.still:
             self._still_since = None
@@ -87,9 +88,10 @@ class Watch:
         self._before = stamp
         return self.phase
 
-    def _over(self, stamp: float, still: float, word: Word | None) -> bool:
+    def _over(self, stamp: float, still: float, command: OperatorCommand | None) -> bool:
         elapsed = round((stamp - self.began) * NS_PER_S)
         if self._config.at_once:
             return elapsed >= self._duration
-        told = word is Word.END
-        return told or still >= self._config.rest or stamp - self.began >= self._config.longest
+        if command is OperatorCommand.END or still >= self._config.rest:
+            return True
+        return stamp - self.began >= self._config.longest

@@ -15,7 +15,12 @@ from std_srvs.srv import SetBool
 
 from handlab_core import batch
 from handlab_core.demonstrations.recording import Motion, to_episode
-from handlab_core.demonstrations.segmentation import Phase, Watch, WatchConfig, Word
+from handlab_core.demonstrations.segmentation import (
+    DemonstrationSegmenter,
+    OperatorCommand,
+    Phase,
+    SegmenterConfig,
+)
 from handlab_core.environment.episode import Episode
 from handlab_core.environment.station import ResetResult, start_request
 from handlab_core.errors import BadDemonstrations, StationFault
@@ -66,7 +71,7 @@ class DemonstratorNode(Node):
         self._params = read_params(self, DemonstratorParams())
         self._task = self._params.make_task()
         self._station: GraphStation | None = None
-        self._word: Word | None = None
+        self._command: OperatorCommand | None = None
         self._stage = ""
         self._streams = Streams(self, self._task.hand.joints)
         self._marks = self.create_publisher(Mark, topics.MARK, qos.EPISODES)
@@ -94,13 +99,13 @@ class DemonstratorNode(Node):
         self, request: TellDemonstration.Request, response: TellDemonstration.Response
     ) -> TellDemonstration.Response:
         expected = {
-            Phase.WAITING: (Word.BEGIN, Word.DROP),
-            Phase.GUIDING: (Word.END, Word.DROP),
-            "verdict": (Word.ACCEPT, Word.DROP),
+            Phase.WAITING: (OperatorCommand.BEGIN, OperatorCommand.DROP),
+            Phase.GUIDING: (OperatorCommand.END, OperatorCommand.DROP),
+            "verdict": (OperatorCommand.ACCEPT, OperatorCommand.DROP),
         }.get(self._stage, ())
         response.success = request.word in [word.value for word in expected]
         if response.success:
-            self._word = Word(request.word)
+            self._command = OperatorCommand(request.word)
         else:
             known = ", ".join(word.name for word in expected) or "nothing"
             response.message = f"now is the time for {known} ({self._stage or 'idle'})"
@@ -139,52 +144,56 @@ class DemonstratorNode(Node):
         assert self._station is not None
         goal = handle.request
         self._tell(handle, number, "reset")
-        self._word = None
+        self._command = None
         start = self._station.reset(start_request(self._task, goal.seed, np.array([number])))
-        watch = Watch(self._task, WatchConfig(at_once=goal.at_once))
+        segmenter = DemonstrationSegmenter(self._task, SegmenterConfig(at_once=goal.at_once))
         self._streams.begin(start)
         self._lead(True, spinner)
         try:
-            self._follow(handle, number, watch, start)
+            self._follow(handle, number, segmenter, start)
         finally:
             with spinner.undisturbed():
                 self._lead(False, spinner)
-        if np.isnan(watch.began):
-            return self._judge(handle, number, watch, "it was dropped before it began")
-        self._mark(Mark.ENDED, number, watch.ended)
-        if self._word is Word.DROP:
-            return self._judge(handle, number, watch, "it was dropped")
-        self._streams.wait(spinner, watch.ended)
-        motion = self._streams.motion(start, watch, goal.seed)
+        if np.isnan(segmenter.began):
+            return self._conclude(handle, number, segmenter, "it was dropped before it began")
+        self._mark(Mark.ENDED, number, segmenter.ended)
+        if self._command is OperatorCommand.DROP:
+            return self._conclude(handle, number, segmenter, "it was dropped")
+        self._streams.wait(spinner, segmenter.ended)
+        motion = self._streams.motion(start, segmenter, goal.seed)
         try:
             episode = to_episode(motion, self._task)
         except BadDemonstrations as error:
-            return self._judge(handle, number, watch, str(error))
+            return self._conclude(handle, number, segmenter, str(error))
         why = self._verdict(handle, episode, spinner)
         if not why:
-            self._episodes.publish(convert.episode_msg(episode, watch.ended))
-        return self._judge(handle, number, watch, why)
+            self._episodes.publish(convert.episode_msg(episode, segmenter.ended))
+        return self._conclude(handle, number, segmenter, why)
 
     def _follow(
-        self, handle: ServerGoalHandle, number: int, watch: Watch, start: ResetResult
+        self,
+        handle: ServerGoalHandle,
+        number: int,
+        segmenter: DemonstrationSegmenter,
+        start: ResetResult,
     ) -> None:
         """Let the hand go and see it through, until it has ended or is dropped."""
         assert self._station is not None
         stamp, qd, error = float(start.hand.stamp[0]), start.hand.qd, 0.0
         while True:
-            before, word = watch.phase, self._word
-            if word is Word.DROP:
-                watch.ended = stamp
+            before, command = segmenter.phase, self._command
+            if command is OperatorCommand.DROP:
+                segmenter.ended = stamp
                 return
-            self._word = None
-            phase = watch.see(stamp, qd, word)
+            self._command = None
+            phase = segmenter.update(stamp, qd, command)
             if before is Phase.WAITING and phase is not before:
                 reset = {"reset_s": float(start.duration[0]), "seed": handle.request.seed}
                 attempts = int(start.attempts[0])
-                self._mark(Mark.BEGAN, number, watch.began, reset_attempts=attempts, **reset)
+                self._mark(Mark.BEGAN, number, segmenter.began, reset_attempts=attempts, **reset)
             if phase is Phase.ENDED:
                 return
-            elapsed = 0.0 if phase is Phase.WAITING else stamp - watch.began
+            elapsed = 0.0 if phase is Phase.WAITING else stamp - segmenter.began
             self._tell(handle, number, phase, elapsed, error)
             sample: Sample = self._station.let_go(handle.request.hold)
             stamp, qd = float(sample.hand.stamp[0]), sample.hand.qd
@@ -197,7 +206,7 @@ class DemonstratorNode(Node):
         )
         if not goal.ask:
             return "" if episode.success or goal.keep else left
-        self._word = None
+        self._command = None
         self._tell(
             handle,
             episode.number,
@@ -206,14 +215,18 @@ class DemonstratorNode(Node):
             episode.trajectory.errors[-1],
         )
 
-        spinner.wait(lambda: self._word is not None, "a verdict: accept or drop", VERDICT_TIMEOUT)
-        return "" if self._word is Word.ACCEPT else f"it was dropped; {left}"
+        spinner.wait(
+            lambda: self._command is not None, "a verdict: accept or drop", VERDICT_TIMEOUT
+        )
+        return "" if self._command is OperatorCommand.ACCEPT else f"it was dropped; {left}"
 
-    def _judge(self, handle: ServerGoalHandle, number: int, watch: Watch, why: str) -> str:
+    def _conclude(
+        self, handle: ServerGoalHandle, number: int, segmenter: DemonstrationSegmenter, why: str
+    ) -> str:
         kind = Mark.DROPPED if why else Mark.ACCEPTED
-        self._mark(kind, number, watch.ended, reason=why)
+        self._mark(kind, number, segmenter.ended, reason=why)
         stage = "dropped" if why else "accepted"
-        elapsed = watch.ended - watch.began if np.isfinite(watch.began) else 0.0
+        elapsed = segmenter.ended - segmenter.began if np.isfinite(segmenter.began) else 0.0
         self._tell(handle, number, stage, elapsed, reason=why)
         return why
 
@@ -312,14 +325,14 @@ class Streams:
             "the streams' last messages",
         )
 
-    def motion(self, start: ResetResult, watch: Watch, seed: int) -> Motion:
+    def motion(self, start: ResetResult, segmenter: DemonstrationSegmenter, seed: int) -> Motion:
         """What they show."""
         return Motion(
             batch.stack(self._hand),
             batch.stack(self._object),
             start.goal,
-            watch.began,
-            watch.ended,
+            segmenter.began,
+            segmenter.ended,
             int(start.goal.episode[0]),
             seed,
             float(start.duration[0]),

@@ -7,7 +7,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
 
 from handlab_core.errors import StationTimeout
-from handlab_core.rewards.judge import Judge
+from handlab_core.rewards.reward_stream import RewardStream
 from handlab_core.system.validation import checked
 from handlab_interfaces import msg as wire
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
@@ -26,7 +26,7 @@ class RewardParams(TaskParams):
 
 
 class RewardNode(Node):
-    """Computes whenever hand and object of the same stamp are there; see `Judge`."""
+    """Computes whenever hand and object of the same stamp are there; see `RewardStream`."""
 
     def __init__(self) -> None:
         super().__init__("reward")
@@ -34,30 +34,30 @@ class RewardNode(Node):
         task = params.make_task()
         hands, objects = cdr_codec.JointStates(task.hand.joints), cdr_codec.ObjectStates()
         computer = task.reward_computer()
-        self._judge = Judge(computer)
+        self._rewards = RewardStream(computer)
         self._count = 0
-        self._rewards = cdr_codec.Rewards(len(computer.terms))
+        self._codec = cdr_codec.Rewards(len(computer.terms))
         self._publisher = self.create_publisher(wire.Reward, topics.REWARD, qos.STREAM)
         self._listener = Listener(self)
-        take_hand, take_object = self._judge.take_hand, self._judge.take_object
+        add_hand, add_object = self._rewards.add_hand, self._rewards.add_object
         hands_topic = JointStateMsg, topics.HAND_STATES
-        self._listener.listen(*hands_topic, hands.unpack, take_hand, qos.EVERY)
+        self._listener.listen(*hands_topic, hands.unpack, add_hand, qos.EVERY)
         hear = Inbox.of(self).subscribe
-        hear(wire.ObjectState, topics.OBJECT_STATE, objects.unpack, take_object, qos.EVERY)
+        hear(wire.ObjectState, topics.OBJECT_STATE, objects.unpack, add_object, qos.EVERY)
         read_goal = convert.goal_decoder(task)
-        hear(wire.EpisodeGoal, topics.GOAL, read_goal, self._judge.take_goal, qos.LATCHED)
+        hear(wire.EpisodeGoal, topics.GOAL, read_goal, self._rewards.add_goal, qos.LATCHED)
         self._diagnostics = Diagnostics(self)
 
     def work(self, spinner: Spinner) -> None:
         """Compute what is due."""
-        if self._judge.waiting:
+        if self._rewards.waiting:
             what = f"the hand's state on {topics.HAND_STATES}"
             try:
-                self._listener.wait(spinner, lambda: not self._judge.waiting, what)
+                self._listener.wait(spinner, lambda: not self._rewards.waiting, what)
             except StationTimeout as error:  # the driver may be inactive for long
                 self.get_logger().warning(str(error))
-        for goal, obj, reward in self._judge.due():
-            self._publisher.publish(self._rewards.pack(reward, int(goal.episode[0]), obj.stamp))
+        for goal, obj, reward in self._rewards.due():
+            self._publisher.publish(self._codec.pack(reward, int(goal.episode[0]), obj.stamp))
             self._count += 1
 
     def report(self) -> None:

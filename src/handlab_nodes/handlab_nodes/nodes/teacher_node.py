@@ -11,7 +11,13 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
 from std_srvs.srv import SetBool
 
-from handlab_core.demonstrations.scripted_teacher import GRIP, Manner, Teacher, lesson, teacher_rng
+from handlab_core.demonstrations.scripted_teacher import (
+    GRIP,
+    Teacher,
+    TeacherConfig,
+    lesson,
+    teacher_rng,
+)
 from handlab_core.environment.stamp_sync import StampSync
 from handlab_core.system.validation import Seed, checked
 from handlab_core.types import SAME_TIME, Command, Goal, JointState, ObjectEstimate, Sample
@@ -24,7 +30,7 @@ from handlab_nodes.runtime.parameters import TaskParams, read_params
 
 
 @checked
-class TeacherParams(Manner, TaskParams):
+class TeacherParams(TeacherConfig, TaskParams):
     """Parameters of the node."""
 
     seed: Annotated[Seed, Field(description="seed of the trembling and the failures")] = 0
@@ -38,7 +44,7 @@ class TeacherNode(Node):
         params = self._params = read_params(self, TeacherParams())
         task = self._task = params.make_task()
         self._lesson = lesson(task)
-        self._manner = Manner(params.speed, params.noise, params.failures)
+        self._config = TeacherConfig(params.speed, params.noise, params.failures)
         self._sync: StampSync[JointState, ObjectEstimate] = StampSync()
         self._sample: Sample | None = None
         self._goal: Goal | None = None
@@ -87,7 +93,7 @@ class TeacherNode(Node):
             return
         if self._teacher is None:
             rng = teacher_rng(self._params.seed, int(goal.episode[0]))
-            self._teacher = self._lesson(self._manner, [rng], hand.q)
+            self._teacher = self._lesson(self._config, [rng], hand.q)
         period = self._task.period
         rest = self._teacher.tick(hand, obj, goal, period)
         self._guide.publish(self._guides.pack(Command(rest, self._stiffness), stamp))

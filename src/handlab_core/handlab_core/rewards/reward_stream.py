@@ -1,4 +1,4 @@
-"""Reward every state of the object as soon as the hand's state and the goal are there.
+"""Reward every state of the object as soon as the hand's state and the goal have arrived.
 
 The streams of a graph are not in step, and a goal may arrive after the first states that it holds
 for.
@@ -15,11 +15,11 @@ MEMORY = 32
 """States that a late goal can still reward; as many as a stream repeats to a restarted node."""
 
 
-class Judge:
-    """Rewards of one robot's states.
+class RewardStream:
+    """Computes the rewards of one robot's states, each once.
 
     Args:
-        computer: computes them.
+        computer: the reward of the task.
     """
 
     def __init__(self, computer: RewardComputer) -> None:
@@ -29,19 +29,19 @@ class Judge:
         self._pending: deque[Sample] = deque()
         self._goal: Goal | None = None
 
-    def take_hand(self, hand: JointState) -> None:
-        """Take the hand's next state."""
+    def add_hand(self, hand: JointState) -> None:
+        """Add the next state of the hand."""
         self._sync.add_a(hand)
 
-    def take_object(self, obj: ObjectEstimate) -> None:
-        """Take the object's next state; an older stamp means that time began again."""
+    def add_object(self, obj: ObjectEstimate) -> None:
+        """Add the next state of the object; an older stamp discards all states before it."""
         if self._past and obj.stamp[0] < self._past[-1].object.stamp[0]:
             self._past.clear()
             self._pending.clear()
         self._sync.add_b(obj)
 
-    def take_goal(self, goal: Goal) -> None:
-        """Take the next goal; it rewards all states since its stamp, the newest state anyway."""
+    def add_goal(self, goal: Goal) -> None:
+        """Set the goal; reward all states since its stamp, and the newest state in any case."""
         self._pair()
         since = [s for s in self._past if s.object.stamp[0] >= goal.stamp[0] - SAME_TIME]
         self._pending = deque(since or list(self._past)[-1:])
