@@ -12,12 +12,12 @@ T = TypeVar("T")
 
 
 def take(value: T, rows: IntArray | Sequence[int]) -> T:
-    """Some rows of a value, copied."""
+    """Return a copy of some rows of a value."""
     return _each(lambda array: array[rows], value)
 
 
 def put(value: T, rows: IntArray, new: T) -> T:
-    """A copy of a value with some rows replaced by those of `new`."""
+    """Return a copy of a value with some rows replaced by those of `new`."""
 
     def replaced(old: np.ndarray, part: np.ndarray) -> np.ndarray:
         result = old.copy()
@@ -28,7 +28,7 @@ def put(value: T, rows: IntArray, new: T) -> T:
 
 
 def stack(values: Sequence[T]) -> T:
-    """One value with the rows of all, in order."""
+    """Return one value with the rows of all values, in order."""
     return _each(lambda *arrays: np.concatenate(arrays), *values)
 
 

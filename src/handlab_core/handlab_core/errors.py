@@ -1,22 +1,22 @@
-"""What can go wrong, as types.
+"""Exceptions that handlab raises.
 
 HandlabError
-├── UnknownName       a name that no registry knows; lists the known ones
+├── UnknownName       a name that is not registered; lists the registered names
 ├── LayoutMismatch    a policy that reads another observation than the task gives
 ├── BadRun            a run folder or checkpoint that is missing, truncated or foreign
 ├── RunInUse          a run folder that another process is writing
 ├── CannotWrite       a file that the disk, the folder or the user's rights do not allow
-├── BadConfig         a value that cannot be
+├── BadConfig         a value that is not allowed
 ├── RenderingUnavailable  this machine cannot draw off screen; names what to install
-├── BadDemonstrations demonstrations that are not there, of another task, or that show no episode
-├── StationFault      the robot (or its simulation) did not do what it must
+├── BadDemonstrations demonstrations that are missing, of another task, or contain no episode
+├── StationFault      the robot, or its simulation, failed
 │   ├── HandWarm      the motors must rest before the next step
-│   ├── RewardLost    a state stays without reward; the episode is broken off
+│   ├── RewardLost    the reward of a state is lost; the episode is broken off
 │   └── ResetFailed   the reset gave up; names the joints
-└── StationTimeout    an answer did not come in time; names what is silent
+└── StationTimeout    an answer did not arrive in time; names the silent part
 """
 
-# ruff: noqa: N818  (each is named for what went wrong; all are a HandlabError)
+# ruff: noqa: N818  (names state the fault; all are a HandlabError)
 
 import errno
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ class HandlabError(Exception):
 
 
 class UnknownName(HandlabError):
-    """A name that no registry knows."""
+    """A name that is not registered."""
 
     def __init__(self, kind: str, given: str, known: Iterable[str]) -> None:
         super().__init__(
@@ -80,11 +80,11 @@ _REMEDIES = {
     errno.EISDIR: "; it is a folder: choose the name of a file",
     errno.ENAMETOOLONG: "; choose a shorter name",
 }
-"""What a user can do, by error number."""
+"""Remedies for the user, by error number."""
 
 
 class BadConfig(HandlabError):
-    """A setting has a value that cannot be."""
+    """A setting has a value that is not allowed."""
 
 
 class RenderingUnavailable(HandlabError):
@@ -96,15 +96,15 @@ class BadDemonstrations(HandlabError):
 
 
 class StationFault(HandlabError):
-    """The robot, or its simulation, did not do what it must."""
+    """The robot, or its simulation, failed."""
 
 
 class HandWarm(StationFault):
-    """The motors must rest before the next step; `Station.rest` lets them."""
+    """The motors must cool before the next step; see `Station.rest`."""
 
 
 class RewardLost(StationFault):
-    """The reward of a state is missing, while rewards of newer states have come."""
+    """The reward of a state is missing, while rewards of newer states have arrived."""
 
 
 class ResetFailed(StationFault):

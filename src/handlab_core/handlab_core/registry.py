@@ -1,4 +1,4 @@
-"""A registry is a dict that a decorator fills."""
+"""Registries: dictionaries of builders, filled by a decorator."""
 
 import pkgutil
 from collections.abc import Callable, Iterable
@@ -22,10 +22,10 @@ def import_modules(package: str, path: Iterable[str]) -> None:
 
 
 class Registry(dict[str, Callable[[], T]], Generic[T]):
-    """Builders of things of one kind, by name.
+    """Builders of one kind of thing, by name.
 
     Args:
-        kind: what the things are called in error messages.
+        kind: name of the kind in error messages.
     """
 
     def __init__(self, kind: str) -> None:
@@ -48,7 +48,7 @@ class Registry(dict[str, Callable[[], T]], Generic[T]):
         """Build the thing called `name`.
 
         Raises:
-            UnknownName: there is none; the message lists what there is.
+            UnknownName: there is none; the message lists the registered names.
         """
         if name not in self:
             raise UnknownName(self.kind, name, self)

@@ -1,4 +1,4 @@
-"""The values that travel between sensor, policy and wire.
+"""Values that travel between sensors, policy and motors.
 
 Every array has the robots of a station on its leading axis, N; one robot is N = 1.
 Stamps are seconds since the station started, each a whole number of nanoseconds divided by 1e9,
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 NS_PER_S = 1_000_000_000
 
 SAME_TIME = 0.02
-"""s. Stamps no further apart belong together: two drivers of one station, each at 100 Hz, are never
-in step. Far below a control period, so that in lockstep only equal stamps are."""
+"""s; largest difference of two stamps that belong together. Two drivers of one station, each at
+100 Hz, are never in step. It is far below a control period: in lockstep only equal stamps match."""
 
 Array = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -23,7 +23,7 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class JointState:
-    """One reading of one group of joints, in the group's joint order."""
+    """One reading of one group of joints, in the joint order of the group."""
 
     stamp: Array  # (N,) s
     q: Array  # (N, n) rad
@@ -33,15 +33,15 @@ class JointState:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Position targets for one group of joints, and how hard each joint may push for them."""
+    """Position targets and effort limits of one group of joints."""
 
     q: Array  # (N, n) rad
-    effort: Array  # (N, n) N m, the largest; 0 releases a joint, inf is the joint's own limit
+    effort: Array  # (N, n) N m; effort limit, 0 releases a joint, inf is the joint's own limit
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a backend measures: the hand and the fixture that holds the object."""
+    """Measurements of a backend: the hand, and the fixture that holds the object."""
 
     hand: JointState
     fixture: JointState
@@ -49,7 +49,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class ObjectEstimate:
-    """Where the object is and how it turns."""
+    """Estimated angle and velocity of the object."""
 
     stamp: Array  # (N,) s
     angle: Array  # (N,) rad, unwrapped
@@ -58,9 +58,9 @@ class ObjectEstimate:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """Where something shall be: `angle` at `stamp`, moving on with `velocity`.
+    """Goal of an episode: `angle` at `stamp`, from where it moves with `velocity`.
 
-    Of an object there is one angle, g = 1; of a hand's pose one for each joint.
+    A goal of the object has one angle, g = 1; a goal pose has one angle for each joint.
     """
 
     episode: IntArray  # (N,) number of the episode in its run
@@ -69,8 +69,8 @@ class Goal:
     velocity: Array  # (N, g) rad/s
 
     def at(self, stamp: Array) -> Array:
-        """Goal angles at a time, (N, g) rad."""
-        # Stamps are whole nanoseconds: so the goal's way does not depend on when it begins.
+        """Return the goal angles at a time [s], (N, g) rad."""
+        # Stamps are whole nanoseconds: rounding makes the result independent of the start time.
         elapsed = np.round((stamp - self.stamp) * NS_PER_S) / NS_PER_S
         return self.angle + self.velocity * elapsed[:, None]
 
@@ -81,13 +81,13 @@ class Reward:
 
     total: Array  # (N,)
     terms: Array  # (N, number of terms), weighted
-    error: Array  # (N,) rad, how far from the goal; what success is judged by
-    success: BoolArray  # (N,) within the task's tolerance now
+    error: Array  # (N,) rad; distance from the goal, which decides success
+    success: BoolArray  # (N,) whether the error is within the task's tolerance
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Hand and object at one stamp."""
+    """State of hand and object at one stamp."""
 
     hand: JointState
     object: ObjectEstimate

@@ -1,1 +1,1 @@
-"""Learning algorithms in torch, one file each, with checkpoints and evaluation."""
+"""Learning algorithms in torch, models, and training runs."""

@@ -1,4 +1,4 @@
-"""Gaits: cycles of poses round which a teacher leads fingers, so that they turn an object."""
+"""Gaits: cycles of poses along which a teacher guides the fingers, so that they turn an object."""
 
 import json
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ from handlab_core.tasks.task import Task
 from handlab_core.types import Array
 
 Angle = Annotated[Number, Field(ge=-2 * np.pi, le=2 * np.pi)]
-"""rad; no joint of a hand turns further."""
+"""rad; larger than the range of every joint."""
 
 
 @dataclass(frozen=True)
 class Gait:
     """A cycle of poses that moves an object towards its goal.
 
-    Leading axes, if there are any, are of the hands that are led, each with a gait of its own.
+    Leading axes, if any, are those of the guided hands; each hand has its own gait.
     """
 
-    poses: Array  # (..., K, n) rad; visited in order, then the first again
-    rate: Array  # (...) rad/s, of the joint that has farthest to go to the next pose
-    braking: Array  # (...) rad; nearer to the goal than this, speed falls with the distance
+    poses: Array  # (..., K, n) rad; poses of the cycle, in order
+    rate: Array  # (...) rad/s; speed of the joint with the longest way to the next pose
+    braking: Array  # (...) rad; distance from the goal below which the speed decreases
 
     def __post_init__(self) -> None:
-        """Check that it can be gone round."""
+        """Check the values."""
         if self.poses.ndim < 2 or self.poses.shape[-2] < 2:
             raise BadConfig(f"a gait needs two poses at least, not shape {self.poses.shape}")
         if not ((np.asarray(self.rate) > 0).all() and (np.asarray(self.braking) > 0).all()):
@@ -39,12 +39,12 @@ class Gait:
 
     @property
     def ways(self) -> Array:
-        """From each pose to the next, what the joint goes that goes farthest. (..., K) rad."""
+        """Longest way of a joint from each pose to the next, (..., K) rad."""
         ways: Array = np.abs(np.roll(self.poses, -1, axis=-2) - self.poses).max(axis=-1)
         return np.maximum(ways, 1e-6)
 
     def pose(self, along: Array) -> Array:
-        """The pose so far along the cycle, (N,) rad, straight from pose to pose. (N, n) rad."""
+        """Return the poses (N, n) rad at distances along the cycle, (N,) rad; linear."""
         count, rows = self.poses.shape[-2], np.arange(len(along))
         poses = np.broadcast_to(self.poses, (len(along), *self.poses.shape[-2:]))
         ways = np.broadcast_to(self.ways, (len(along), count))
@@ -59,7 +59,7 @@ class Gait:
 
 @checked
 class _GaitFacts:
-    """What the file of a gait gives."""
+    """Contents of the file of a gait."""
 
     task: Name
     source: dict[Name, Any]
@@ -70,15 +70,15 @@ class _GaitFacts:
 
 
 def gait_file(task: Task) -> Path:
-    """Where a task's gait is kept."""
+    """Return the path of a task's gait."""
     return paths.share() / "config" / "gaits" / f"{task.name}.json"
 
 
 def load_gait(task: Task) -> Gait:
-    """The gait that the scripted teacher has for a task.
+    """Load the gait of a task.
 
     Raises:
-        UnknownName: it has none; the message lists for which it has one.
+        UnknownName: the task has none; the message lists the tasks with a gait.
         BadConfig: the file is not a gait of the task's hand.
     """
     path = gait_file(task)
@@ -96,7 +96,7 @@ def load_gait(task: Task) -> Gait:
 
 
 def gait_text(task: Task, gait: Gait, source: dict[str, Any]) -> str:
-    """A gait as `load_gait` reads it, and where it is from."""
+    """Return a gait and its source as the text that `load_gait` reads."""
     head = {"task": task.name, "source": source, "joints": list(task.hand.joints)}
     lines = [f' "{key}": {json.dumps(value)}' for key, value in head.items()]
     lines += [f' "{key}": {float(getattr(gait, key)):.3f}' for key in ("rate", "braking")]

@@ -1,4 +1,4 @@
-"""What was recorded of one demonstration, and the episode that it shows."""
+"""Recordings of demonstrations, and their conversion to episodes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -30,32 +30,32 @@ from handlab_core.types import (
 )
 
 TEACHER = -1
-"""Version of the policy that acted: none."""
+"""Policy version of demonstrations, in which no policy acted."""
 
 LEAST_STEPS = 5
-"""Of an episode; fewer have no last fifth."""
+"""Smallest number of steps of an episode; a shorter one has no last fifth."""
 
 LONGEST = 600.0
-"""s; twenty times as long as a recording waits for the end of a demonstration."""
+"""s; longest demonstration, twenty times the limit of a recording."""
 
 LARGEST = 1e4
-"""rad, rad/s, N m or s. No hand measures, and no goal has, a larger number: it is damage."""
+"""rad, rad/s, N m or s; largest plausible value of measurements and goals; others are damaged."""
 
 BEYOND = np.pi
-"""rad beyond the commanded range. A guided joint turns further than a commanded one, but by no half
-turn."""
+"""rad; largest plausible distance of a joint from its commanded range. A guided joint may leave the
+range, but not by half a turn."""
 
 MEASURED = {"q": "position", "qd": "velocity", "effort": "effort", "angle": "angle"} | {
     "velocity": "velocity"
 }
-"""Fields of the streams that hold measured numbers, and their names in messages."""
+"""Fields of measured values, and their names in messages."""
 
 DEFAULT_INFERENCE = "loaded_servo"
 
 
 @dataclass(frozen=True)
 class Motion:
-    """Streams of one robot as they passed, one row a message, and when the episode was."""
+    """Recorded streams of one robot, one row per message, from begin to end."""
 
     hand: JointState
     object: ObjectEstimate
@@ -68,7 +68,7 @@ class Motion:
     reset_attempts: int
 
     def within(self) -> "Motion":
-        """Return the motion without the readings before its begin and after its end."""
+        """Return the motion from begin to end."""
         hand, obj = (self._during(stream.stamp) for stream in (self.hand, self.object))
         return replace(self, hand=batch.take(self.hand, hand), object=batch.take(self.object, obj))
 
@@ -94,7 +94,7 @@ class Motion:
 
 
 def check_motion(motion: Motion, hand: Hand) -> None:
-    """Refuse a motion with numbers that no hand can have measured.
+    """Reject a motion with implausible values.
 
     Raises:
         BadDemonstrations: names the number, its joint and its time.
@@ -130,10 +130,10 @@ def check_motion(motion: Motion, hand: Hand) -> None:
 def check_numbers(
     name: str, stream: JointState | ObjectEstimate | Goal, joints: Sequence[str] = ()
 ) -> None:
-    """Refuse a stream with a number that is not finite or beyond LARGEST.
+    """Reject a stream with a value that is not finite or beyond LARGEST.
 
     Args:
-        name: of the stream.
+        name: name of the stream.
         stream: one row for each reading.
         joints: names of its columns; empty: it has only one.
 
@@ -158,15 +158,15 @@ def _sane(values: Array) -> BoolArray:
 
 
 def to_episode(motion: Motion, task: Task, inference: str = DEFAULT_INFERENCE) -> Episode:
-    """The episode that a recorded motion shows: what a policy would have seen, done and got.
+    """Convert a recorded motion to an episode.
 
-    States are taken one control period apart; actions are those whose targets would have moved the
-    engaged hand so, as far as the task's actions reach; see
+    States are sampled once per control period. Actions are those that would have moved the engaged
+    hand in the same way, clipped to [-1, 1]; see
     `handlab_core.demonstrations.action_inference`.
 
     Raises:
-        BadDemonstrations: it is too short, its goal is of another size, a number is impossible, or
-            a stream was silent; says which and when.
+        BadDemonstrations: the motion is too short, its goal has another size, a value is
+            implausible, or a stream was silent; the message names the part and its time.
     """
     check_motion(motion, task.hand)
     angles = np.atleast_1d(task.goal_angle.lower).size
@@ -205,7 +205,7 @@ def to_episode(motion: Motion, task: Task, inference: str = DEFAULT_INFERENCE) -
 
 
 def control_stamps(motion: Motion, task: Task) -> Array:
-    """Times from begin to end, one control period apart, (T + 1,) s."""
+    """Return the times from begin to end, one control period apart, (T + 1,) s."""
     period = round(task.period * NS_PER_S)
     began, ended = round(motion.began * NS_PER_S), round(motion.ended * NS_PER_S)
     steps = (ended - began + round(SAME_TIME * NS_PER_S)) // period
@@ -218,7 +218,7 @@ def control_stamps(motion: Motion, task: Task) -> Array:
 
 
 def _nearest(stamps: Array, times: Array, patience: float, name: str) -> IntArray:
-    """Rows of the reading nearest to each time, which must be within the patience [s]."""
+    """Return the row of the reading nearest to each time, within the patience [s]."""
     if len(stamps) == 0:
         raise BadDemonstrations(f"nothing was recorded of the {name}")
     after = np.clip(np.searchsorted(stamps, times), 1, max(1, len(stamps) - 1))

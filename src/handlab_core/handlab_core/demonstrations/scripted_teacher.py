@@ -1,7 +1,7 @@
-"""The scripted teacher: leads passive fingers, as a person's hand does.
+"""The scripted teacher: guides passive fingers, as a person does.
 
-It holds every joint by a spring and moves the springs' rest. It sees what a person sees, the
-fingers and how far what is taught still is from its goal.
+It attaches a spring to every joint and moves the rest positions of the springs. Its inputs are
+those of a person: the fingers, and the distance from the goal.
 """
 
 from abc import ABC, abstractmethod
@@ -19,33 +19,33 @@ from handlab_core.tasks.task import Task, episode_rng
 from handlab_core.types import Array, BoolArray, Goal, JointState, ObjectEstimate
 
 GRIP = 4.0
-"""N m/rad, of a teacher's hand on each joint. Chosen: 100 N/m at the end of a finger of 0.2 m, as a
-person guides, neither limp nor clamping; twice the claw's own servos."""
+"""N m/rad; stiffness of the springs. Chosen: 100 N/m at the end of a finger of 0.2 m, as a person
+guides, twice the stiffness of the claw's servos."""
 
 ARRIVED, LEFT = 0.02, 0.06
-"""rad. So near the goal the teacher stops, and starts again when the object is so far from it."""
+"""rad; distance from the goal at which the teacher stops, and at which it starts again."""
 
 FLOOR = 0.15
-"""Of the full speed, the least while the object is not there."""
+"""Fraction of the full speed; minimum until the object arrives."""
 
 POSE_RATE = 2.0
-"""rad/s, of the joint that has farthest to go to a pose. Chosen: slower than any hand's servos."""
+"""rad/s; speed of the joint with the longest way to a pose. Chosen: slower than all servos."""
 
 TREMBLE_TIME = 0.3
-"""s, over which a hand's trembling forgets itself."""
+"""s; correlation time of the trembling."""
 
 TEACHER_STREAM = 8
-"""Random stream of an episode, beside those of `handlab_core.tasks.task`."""
+"""Number of the random stream, different from those in `handlab_core.tasks.task`."""
 
 
 def teacher_rng(seed: int, episode: int) -> np.random.Generator:
-    """Random numbers of a teacher in one demonstration."""
+    """Return the random generator of a teacher in one demonstration."""
     return episode_rng(seed, episode, TEACHER_STREAM)
 
 
 @checked
 class TeacherConfig:
-    """How well somebody teaches."""
+    """Skill of the scripted teacher."""
 
     speed: Annotated[
         Positive, Field(le=100, description="speed as a multiple of the gait's own")
@@ -60,13 +60,13 @@ class TeacherConfig:
 
 
 class Teacher(ABC):
-    """Leads N hands at once, each as if it were alone.
+    """Guides N hands at once, independently of each other.
 
     Args:
-        aim: of the task that is taught.
-        teacher_config: how well.
-        rngs: one for each hand; its trembling and whether it breaks off depend on nothing else.
-        start: where the hands are, (N, n) rad.
+        aim: kind of goal of the task.
+        teacher_config: skill of the teacher.
+        rngs: random generator of each hand, for trembling and for breaking off.
+        start: (N, n) rad; present poses of the hands.
     """
 
     def __init__(
@@ -74,14 +74,14 @@ class Teacher(ABC):
     ) -> None:
         self.aim, self.teacher_config, self._rngs = aim, teacher_config, rngs
         self._rest, self._going, self._tremble = start.copy(), start.copy(), np.zeros_like(start)
-        # Whoever breaks off does so when this part of the way is left, and for good.
+        # A demonstration that is broken off ends for good when this fraction of the way is left.
         broken = np.array([rng.uniform() for rng in rngs]) < teacher_config.failures
         left = np.array([rng.uniform(0.2, 0.9) for rng in rngs])
         self._breaks_off = np.where(broken, left, -np.inf)
         self._way: Array | None = None
 
     def tick(self, hand: JointState, obj: ObjectEstimate, goal: Goal, dt: float) -> Array:
-        """Where to hold the joints for the next `dt` [s], (N, n) rad."""
+        """Return the rest positions of the springs for the next `dt` [s], (N, n) rad."""
         error = self.aim.error(hand, obj, goal)
         left = np.abs(error)
         if self._way is None:
@@ -95,7 +95,7 @@ class Teacher(ABC):
     def _lead(
         self, hand: JointState, goal: Goal, error: Array, broken: BoolArray, dt: float
     ) -> Array:
-        """The springs' next rest, (N, n) rad."""
+        """Return the next rest positions of the springs, (N, n) rad."""
 
     def _trembling(self, dt: float) -> Array:
         if self.teacher_config.noise == 0.0:
@@ -108,14 +108,14 @@ class Teacher(ABC):
 
 
 class GaitTeacher(Teacher):
-    """Leads the fingers to a gait and round it until the object is at its goal.
+    """Guides the fingers to a gait and along it until the object is at its goal.
 
-    It goes on by as much as is left to do: so it stops at the goal, and goes back where it went too
-    far. To the gait's first pose it goes no faster than round it: a hand that is pulled there shows
-    what its servos cannot do, and whoever learns from it is lost from the first step.
+    The speed is proportional to the remaining error near the goal. Therefore the teacher stops at
+    the goal, and reverses after an overshoot. It approaches the first pose no faster than it
+    follows the gait, because servos cannot repeat a faster motion.
 
     Args:
-        gait: what to do; for other arguments see `Teacher`.
+        gait: cycle of poses; for other arguments see `Teacher`.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class GaitTeacher(Teacher):
     ) -> Array:
         left = np.abs(error)
         stop = np.where(self._there, left < LEFT, left < ARRIVED) | broken
-        # Who stops presses no more: the hand rests where the fingers are.
+        # A stopped teacher does not press: the springs rest at the fingers' positions.
         held = np.where((stop & ~self._there)[:, None], hand.q, self._rest)
         self._there = stop
         fastest = self.gait.rate * self.teacher_config.speed
@@ -152,7 +152,7 @@ class GaitTeacher(Teacher):
 
 
 class PoseTeacher(Teacher):
-    """Leads the joints straight to the goal's pose and along with it."""
+    """Guides the joints straight to the goal's pose and follows it."""
 
     def _lead(
         self, hand: JointState, goal: Goal, error: Array, broken: BoolArray, dt: float
@@ -164,7 +164,7 @@ class PoseTeacher(Teacher):
 
 
 def _towards(here: Array, there: Array, most: Array | float) -> tuple[BoolArray, Array]:
-    """Straight towards poses (N, n), no joint by more than `most` [rad]; and who arrives, (N,)."""
+    """Move towards poses (N, n), each joint by at most `most` [rad]; also return arrivals, (N,)."""
     way = there - here
     farthest = np.abs(way).max(axis=1)
     part = np.minimum(1.0, most / np.maximum(farthest, 1e-9))
@@ -172,19 +172,19 @@ def _towards(here: Array, there: Array, most: Array | float) -> tuple[BoolArray,
 
 
 Lesson = Callable[[TeacherConfig, list[np.random.Generator], Array], Teacher]
-"""A teacher of a task for hands that are somewhere."""
+"""Builds the teacher of a task from its skill, generators and the poses of the hands."""
 
 
 def gait_lesson(task: Task, gait: Gait) -> Lesson:
-    """Teach a task by a gait."""
+    """Return the builder of teachers that use a gait."""
     return partial(GaitTeacher, gait, task.aim)
 
 
 def lesson(task: Task) -> Lesson:
-    """How the scripted teacher teaches a task.
+    """Return the builder of scripted teachers of a task.
 
     Raises:
-        UnknownName: it needs a gait and has none; the message lists for which it has one.
+        UnknownName: the task needs a gait and has none; the message lists the tasks with a gait.
         BadConfig: the gait's file is not one of the task's hand.
     """
     if task.aim.of_object:

@@ -1,4 +1,4 @@
-"""Whether a hand is where a demonstration began."""
+"""Check that hand and object are at the start of a demonstration."""
 
 import numpy as np
 
@@ -10,14 +10,14 @@ from handlab_core.tasks import Task
 from handlab_core.types import Array, JointState, ObjectEstimate
 
 ELSEWHERE = 2 * ResetConfig().tolerance
-"""rad. Two resets end no further apart than this."""
+"""rad; largest difference between the ends of two resets."""
 
 
 def check_start(task: Task, motion: Motion, hand: JointState, obj: ObjectEstimate) -> None:
-    """Refuse to repeat a motion from somewhere else.
+    """Reject a replay from another start.
 
     Raises:
-        BadDemonstrations: names what is elsewhere, with both poses.
+        BadDemonstrations: names the joints with another position, and both poses.
     """
     recorded, present = motion.hand.q[0], hand.q[0]
     away = np.abs(present - recorded) > ELSEWHERE

@@ -1,4 +1,4 @@
-"""The environment: the only `step` there is, for learning, evaluation, robot and simulation."""
+"""The environment: one `step` for learning, evaluation, robot and simulation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,21 +23,21 @@ from handlab_core.types import (
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step gave; its reward is asked for apart."""
+    """Result of one step; the reward is requested separately."""
 
     observation: Array  # (N, O)
-    terminated: BoolArray  # (N,) the task is over; the tasks so far never are
-    truncated: BoolArray  # (N,) the time is over
+    terminated: BoolArray  # (N,) the task ended the episode; always False so far
+    truncated: BoolArray  # (N,) the time of the episode is over
     sample: Sample
 
 
 class Env:
-    """N robots doing one task in step.
+    """N robots that do one task in step.
 
     Args:
-        task: what is to be done.
-        station: what does it; closed with the environment.
-        teleport: reset by placing everything at once; simulation only.
+        task: the task.
+        station: the robots; closed with the environment.
+        teleport: reset by placing hand and object; simulation only.
     """
 
     def __init__(self, task: Task, station: Station, teleport: bool = False) -> None:
@@ -52,12 +52,13 @@ class Env:
         """Begin episodes and return the first observations, one row for each of `robots`.
 
         Args:
-            seed: of the run, or one for each robot.
+            seed: seed of the run, or one seed for each robot.
             episodes: number of each robot's episode.
-            robots: which robots; the others stay as they are, in time too. None: all.
+            robots: robots to reset; the others do not change, also in time. None: all.
 
         Raises:
-            BadConfig: some robots only, where no episode has begun or the station has one robot.
+            BadConfig: only some robots, although no episode has begun or the robots of the station
+                cannot be stepped apart.
         """
         request = start_request(self.task, seed, episodes, self.teleport)
         if robots is None:
@@ -75,9 +76,10 @@ class Env:
         """Act for one control period.
 
         Args:
-            action: one row for each of `robots`, (N, A) in [-1, 1]; clipped there, and made smooth
-                if the task says so. Where it is not finite what was asked last holds.
-            robots: which robots; the others stay as they are, in time too. None: all.
+            action: (N, A) in [-1, 1], one row for each of `robots`. Actions are clipped here, and
+                filtered if the task has smoothing. An element that is not finite is replaced by
+                the last finite one.
+            robots: robots to step; the others do not change, also in time. None: all.
         """
         if self._state is None:
             raise RuntimeError("no episode has begun; call reset() first")
@@ -94,7 +96,7 @@ class Env:
         return Step(observation, np.zeros_like(new.left, dtype=bool), new.left == 0, sample)
 
     def reward(self, step: Step, robots: IntArray | None = None) -> Reward:
-        """The reward of a step, of this episode's newest two; see `Station.reward`."""
+        """Return the reward of one of the newest two steps; see `Station.reward`."""
         if robots is None:
             return self.station.reward(step.sample)
         return self._apart().reward(step.sample, robots)
@@ -104,19 +106,19 @@ class Env:
         self.station.close()
 
     def _some(self) -> "_EpisodeState":
-        """Return the state of the running episodes, in which some robots are replaced."""
+        """Return the state of the running episodes; raise BadConfig if none has begun."""
         if self._state is None:
             raise BadConfig("before some robots are reset alone, reset all of them once")
         return self._state
 
     def _apart(self) -> LocalStation:
-        """Return the station, if its robots can be stepped apart."""
+        """Return the station; raise BadConfig if its robots cannot be stepped apart."""
         if not isinstance(self.station, LocalStation):
             raise BadConfig("robots are reset and stepped apart in this process's simulation only")
         return self.station
 
     def _first_action(self, robots: int) -> Array:
-        """What counts as the action before the first: none, or what the hand does after a reset."""
+        """Return the action before the first: zero, or with smoothing the pose after a reset."""
         if not self.task.smoothing:
             return np.zeros((robots, self.hand.n))
         return np.tile(self.hand.normalise(self.hand.nominal), (robots, 1))
@@ -127,9 +129,9 @@ class Env:
 
 @dataclass(frozen=True, slots=True)
 class _EpisodeState:
-    """Running episodes of N robots."""
+    """State of the running episodes of N robots."""
 
     goal: Goal
-    left: IntArray  # (N,) steps until the time is over
+    left: IntArray  # (N,) number of steps until the time is over
     asked: Array  # (N, A) newest finite action
-    action: Array  # (N, A) the same after smoothing
+    action: Array  # (N, A) newest action after smoothing

@@ -1,4 +1,4 @@
-"""A Gaussian policy in numpy: what a robot needs in order to act, without a learning library."""
+"""Gaussian policy in numpy: a robot acts without a learning library."""
 
 import json
 from collections.abc import Mapping
@@ -12,16 +12,16 @@ from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array
 
 LARGEST, LEAST_SCALE = 1e9, 1e-9
-"""Largest weight and least unit of an observation that a trained policy may have; beyond them its
-sums overflow. Trained policies stay below 100 and above 1e-6."""
+"""Largest weight and smallest scale of an observation; beyond them the sums of the network
+overflow. Trained policies stay below 100 and above 1e-6."""
 
 LOG_STD = (-40.0, 10.0)
-"""Range of a logarithm of a standard deviation; cloning goes down to -27.6."""
+"""Range of the logarithm of a standard deviation; cloned policies reach -27.6."""
 
 
 @dataclass(frozen=True)
 class GaussianPolicy:
-    """A tanh network for the mean and one standard deviation per action.
+    """Tanh network for the mean, and one standard deviation per action.
 
     mean = W_k tanh(... tanh(W_0 ((obs - shift) / scale) + b_0)) + b_k
     """
@@ -34,11 +34,11 @@ class GaussianPolicy:
     version: int
 
     def act(self, observation: Array, noise: Array | None = None) -> Array:
-        """Actions (N, A), not clipped, for observations (N, O).
+        """Return actions (N, A), not clipped, for observations (N, O).
 
         Args:
             observation: (N, O).
-            noise: (N, A), standard normal; None acts with the mean.
+            noise: (N, A), standard normal; None: return the mean.
         """
         x = (observation - self.shift) / self.scale
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
@@ -47,7 +47,7 @@ class GaussianPolicy:
         return mean if noise is None else mean + np.exp(self.log_std) * noise
 
     def tensors(self) -> dict[str, Array]:
-        """All arrays by name, for a safetensors file."""
+        """Return all arrays by name, for a safetensors file."""
         named = {"log_std": self.log_std, "shift": self.shift, "scale": self.scale}
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             named |= {f"weight_{i}": weight, f"bias_{i}": bias}
@@ -59,11 +59,11 @@ class GaussianPolicy:
     def from_tensors(
         cls, named: Mapping[str, Array], version: int, spaces: Spaces, where: str = "the policy"
     ) -> "GaussianPolicy":
-        """Build a policy from what `tensors` returned.
+        """Build a policy from the arrays of `tensors`.
 
         Args:
-            named: the arrays.
-            version: of the policy.
+            named: arrays by name.
+            version: version of the policy.
             spaces: sizes of the observation and of the action.
             where: the policy's name in messages.
 
@@ -92,7 +92,7 @@ class GaussianPolicy:
 
 
 def _shapes(named: Mapping[str, Array], count: int, spaces: Spaces) -> dict[str, tuple[int, ...]]:
-    """Return the shape that each array must have; hidden layers are as wide as their biases."""
+    """Return the required shape of each array; biases define the widths of hidden layers."""
     size = spaces.observation
     shapes: dict[str, tuple[int, ...]] = {"shift": (size,), "scale": (size,)}
     for i in range(count):
@@ -103,7 +103,7 @@ def _shapes(named: Mapping[str, Array], count: int, spaces: Spaces) -> dict[str,
 
 
 def _checked(array: Array, shape: tuple[int, ...], name: str) -> Array:
-    """Return an array in double precision; BadRun if it cannot be part of a policy."""
+    """Return an array in double precision; raise BadRun if it cannot be part of a policy."""
     if array.dtype not in (np.float32, np.float64):
         raise BadRun(f"{name} is of type {array.dtype}; it must be float64: train the policy again")
     if array.shape != shape:
@@ -120,12 +120,12 @@ def _checked(array: Array, shape: tuple[int, ...], name: str) -> Array:
 
 
 def layout_json(layout: Layout) -> str:
-    """A layout as text; two layouts are equal where their texts are."""
+    """Return a layout as text; equal layouts have equal texts."""
     return json.dumps([list(part) for part in layout])
 
 
 def check_layout(task: LearnableTask, layout: str, where: str) -> None:
-    """Refuse a policy that reads another observation than the task gives.
+    """Reject a policy with another observation than the task's.
 
     Raises:
         LayoutMismatch: names both layouts.

@@ -1,7 +1,7 @@
-"""Pair the states of two streams that belong to one time.
+"""Pair states of two streams by their stamps, as message_filters does.
 
-A graph's streams are not in step: either may be some states ahead of the other. Two drivers of one
-station have clocks of their own, so that their stamps are never equal.
+The streams of a graph are not in step: either may be some states ahead of the other. Two drivers of
+one station have separate clocks, and their stamps are never equal.
 """
 
 from collections import deque
@@ -11,8 +11,8 @@ from typing import Generic, Protocol, TypeVar
 from handlab_core.types import SAME_TIME, Array
 
 MEMORY = 1000
-"""States of each stream that wait for the other; ten seconds at the drivers' 100 Hz, longer than a
-busy machine keeps a process waiting."""
+"""Number of states of each stream that wait for the other: ten seconds at the drivers' 100 Hz,
+longer than a busy machine delays a process."""
 
 
 class Stamped(Protocol):

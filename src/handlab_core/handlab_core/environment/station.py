@@ -1,7 +1,7 @@
-"""A station: hand, object, estimator, reward and reset as one thing that an environment steps.
+"""Stations: hand, object, estimator, reward and reset behind one interface.
 
-`LocalStation` calls them in this process. The graph of nodes has the same face
-(`handlab_nodes.clients.graph_station`) and, in lockstep, gives the same numbers bit for bit.
+`LocalStation` runs them in this process. `handlab_nodes.clients.graph_station` has the same
+interface to a graph of nodes and, in lockstep, gives the same numbers bit for bit.
 """
 
 from collections.abc import Sequence
@@ -32,28 +32,28 @@ from handlab_core.types import (
 
 @dataclass(frozen=True, slots=True)
 class ResetRequest:
-    """How the next episode of each robot begins."""
+    """Start of the next episode of each robot."""
 
     episode: IntArray  # (N,)
     object_angle: Array  # (N,) rad
     goal_angle: Array  # (N, g) rad
     goal_velocity: Array  # (N, g) rad/s
-    teleport: bool = False  # simulation only: place everything at once
+    teleport: bool = False  # place hand and object; simulation only
 
 
 @dataclass(frozen=True, slots=True)
 class ResetResult:
-    """The state a reset ended in."""
+    """State at the end of a reset."""
 
     hand: JointState
     object: ObjectEstimate
     goal: Goal  # valid from the state's stamp on
-    duration: Array  # (N,) s of robot time
+    duration: Array  # (N,) s; robot time of the reset
     attempts: IntArray  # (N,)
 
 
 class Station(Protocol):
-    """N robots that are stepped together, one control period at a time."""
+    """N robots that advance together, one control period per step."""
 
     num_envs: int
 
@@ -62,7 +62,7 @@ class Station(Protocol):
 
         Raises:
             ResetFailed: a robot could not be reset; names its joints.
-            HandWarm: a hand must rest first.
+            HandWarm: a hand must cool first.
         """
         ...
 
@@ -70,44 +70,44 @@ class Station(Protocol):
         """Send position targets [rad], (N, n), and return hand and object one period later.
 
         Raises:
-            HandWarm: the step was made, and no other may be before `rest`.
+            HandWarm: the step was made; `rest` must follow.
         """
         ...
 
     def reward(self, sample: Sample) -> Reward:
-        """The reward of one of the newest two states that `step` gave in this episode.
+        """Return the reward of one of the newest two states of this episode.
 
-        No action depends on it. So where another process computes it, that may go on while the
-        next step is under way; who asks after each step for the reward of the step before never
-        waits long, and never runs ahead of a reward that does not come.
+        No action depends on the reward. Another process may therefore compute it during the next
+        step. A caller that requests the reward of the step before after each step rarely waits,
+        and notices a lost reward.
         """
         ...
 
     def let_go(self, hold: float = 0.0) -> Sample:
-        """Leave the hands to whoever guides them for one control period; else as `step`.
+        """Release the hands for one control period, so that they can be guided; else as `step`.
 
         Args:
-            hold: N m, with which joints resist being moved from where they are.
+            hold: N m; effort with which joints resist a motion.
         """
         ...
 
     def rest(self) -> float:
-        """Let the hands go until they have cooled; return the robot time it took [s]."""
+        """Release the hands until they have cooled; return the robot time [s]."""
         ...
 
     def temperatures(self) -> Array:
-        """Of the hands' joints, (N, n) degrees Celsius; NaN where unknown."""
+        """Return the temperatures of the joints, (N, n) degrees Celsius; NaN where unknown."""
         ...
 
     def close(self) -> None:
-        """Release what is held."""
+        """Release all resources."""
         ...
 
 
 def start_request(
     task: Task, seed: int | Sequence[int], episodes: IntArray, teleport: bool = False
 ) -> ResetRequest:
-    """Draw the starts of episodes; `seed` is that of the run, or there is one for each robot."""
+    """Draw the starts of episodes; `seed` is the seed of the run, or one seed for each robot."""
     seeds = [seed] * len(episodes) if isinstance(seed, int) else seed
     starts = [task.start(own, int(n)) for own, n in zip(seeds, episodes, strict=True)]
     return ResetRequest(
@@ -123,9 +123,9 @@ class LocalStation:
     """A station in this process, on any backend.
 
     Args:
-        task: what is to be done; names hand, object and reward.
-        backend: what does it.
-        estimator: what follows the objects, a name in `estimation.follower.ESTIMATORS`.
+        task: defines hand, object, reward and reset.
+        backend: the robots.
+        estimator: a name in `estimation.follower.ESTIMATORS`.
     """
 
     def __init__(self, task: Task, backend: Backend, estimator: str = ENCODER) -> None:
@@ -147,8 +147,8 @@ class LocalStation:
         """See `Station.reset`.
 
         Args:
-            request: how episodes begin, one row for each of `robots`.
-            robots: which robots; the others stay as they are, in time too. None: all.
+            request: starts of the episodes, one row for each of `robots`.
+            robots: robots to reset; the others do not change, also in time. None: all.
         """
         which = np.arange(self.num_envs) if robots is None else robots
         began = self.backend.read().hand.stamp[which]
@@ -165,7 +165,7 @@ class LocalStation:
         return ResetResult(hand, self._object(robots), goal, hand.stamp - began, attempts)
 
     def step(self, q: Array, robots: IntArray | None = None) -> Sample:
-        """See `Station.step`; with `robots`, `q` has one row for each of these."""
+        """See `Station.step`; with `robots`, `q` has one row for each of them."""
         if robots is None:
             return self._sample(Command(q, self._full))
         reading = self._advance(Command(q, self._full[robots]), None, robots.tolist())
@@ -177,12 +177,12 @@ class LocalStation:
         return self._sample(Command(q, np.full_like(q, hold)))
 
     def reward(self, sample: Sample, robots: IntArray | None = None) -> Reward:
-        """See `Station.reward`; with `robots`, the sample is of these."""
+        """See `Station.reward`; with `robots`, the sample has one row for each of them."""
         goal = self._goal if robots is None else batch.take(self._goal, robots)
         return self.computer.compute(sample.hand, sample.object, goal)
 
     def rest(self) -> float:
-        """See `Station.rest`; what runs in this process has no heat."""
+        """See `Station.rest`; simulated hands do not heat."""
         return 0.0
 
     def temperatures(self) -> Array:
@@ -204,10 +204,10 @@ class LocalStation:
     def drive(
         self, resets: Sequence[ResetProcedure], robots: Sequence[int] | None = None
     ) -> list[ResetTick]:
-        """Carry out a reset on each of `robots` (None: all) until each has ended, well or not.
+        """Run a reset on each of `robots` (None: all) until each has ended, with success or not.
 
         Returns:
-            The last tick of each.
+            The last tick of each reset.
         """
         robots = range(self.num_envs) if robots is None else robots
         of = dict(zip(robots, resets, strict=True))
@@ -229,7 +229,7 @@ class LocalStation:
         return Sample(hand, self._object())
 
     def _advance(self, hand: Command, fixture: Command | None, robots: Sequence[int]) -> Reading:
-        """Step some robots, whose estimates follow; return the reading of these."""
+        """Step some robots, update their estimates, and return their reading."""
         some = None if len(robots) == self.num_envs else np.array(robots)
         reading = self.backend.step(hand, fixture, self.task.period, some)
         self._estimate(reading.fixture, robots)

@@ -1,8 +1,8 @@
-"""The angle of an object and how it turns: the estimate, and the filter's mathematics.
+"""Kalman filter of an object's angle and angular velocity, driven by white acceleration.
 
-A Kalman filter on angle and velocity, driven by white acceleration (Bar-Shalom, Li, Kirubarajan,
-Estimation with Applications to Tracking and Navigation, 2001, section 6.2.2). One object at a time,
-in plain numbers: at this size they are faster than arrays, for one object and for a thousand.
+Source: Bar-Shalom, Li, Kirubarajan, Estimation with Applications to Tracking and Navigation, 2001,
+section 6.2.2. The state is plain numbers, one object at a time: at this size they are faster than
+arrays, for one object and for a thousand.
 """
 
 import math
@@ -13,33 +13,33 @@ TURN = 2 * math.pi
 
 @dataclass(frozen=True, slots=True)
 class AngleEstimate:
-    """Where one object is and how it turns, with the estimator's own doubt."""
+    """Estimated angle and velocity of one object, with their covariance."""
 
     stamp: float  # s
     angle: float  # rad, unwrapped
     velocity: float  # rad/s
     angle_variance: float  # rad^2
     velocity_variance: float  # rad^2/s^2
-    covariance: float  # rad^2/s, between angle and velocity
-    rejections: int  # measurements rejected or missing in a row; 0: the newest was used
+    covariance: float  # rad^2/s; covariance of angle and velocity
+    rejections: int  # rejected or missing measurements in a row; 0: the newest was used
 
 
 def wrapped(angle: float) -> float:
-    """The same direction within half a turn of zero [rad]."""
+    """Return the equivalent angle in [-pi, pi); rad."""
     return (angle + math.pi) % TURN - math.pi
 
 
 def predict(
     estimate: AngleEstimate, stamp: float, density: float, decay: float = math.inf
 ) -> AngleEstimate:
-    """The estimate at a later time [s], as if a measurement there were missing.
+    """Return the prediction for a later time; it counts as a missing measurement.
 
     Args:
         estimate: of an earlier time.
         stamp: s.
-        density: spectral density of the acceleration, rad^2/s^3.
-        decay: s, in which an object that nobody pushes loses all but 1/e of its velocity (Singer,
-            IEEE Transactions on Aerospace and Electronic Systems 6, 1970, one derivative lower).
+        density: rad^2/s^3; spectral density of the acceleration.
+        decay: s; time constant of the velocity of an object that is not pushed (Singer, IEEE
+            Transactions on Aerospace and Electronic Systems 6, 1970, one derivative lower).
     """
     if decay < math.inf:
         return _predict_decaying(estimate, stamp, density, decay)
@@ -60,8 +60,8 @@ def _predict_decaying(
     estimate: AngleEstimate, stamp: float, density: float, decay: float
 ) -> AngleEstimate:
     dt = stamp - estimate.stamp
-    kept = math.exp(-dt / decay)  # part of the velocity
-    reach = -decay * math.expm1(-dt / decay)  # s, of that velocity
+    kept = math.exp(-dt / decay)  # fraction of the velocity that remains
+    reach = -decay * math.expm1(-dt / decay)  # s; integral of that fraction
     twice = -decay * math.expm1(-2.0 * dt / decay) / 2.0
     spread = density * decay**2 * (dt - 2.0 * reach + twice)
     across = estimate.covariance + reach * estimate.velocity_variance
@@ -77,12 +77,12 @@ def _predict_decaying(
 
 
 def correct(x: AngleEstimate, innovation: float, variance: float) -> AngleEstimate:
-    """The estimate after a measurement of the angle at its own time.
+    """Return the estimate after a measurement of the angle.
 
     Args:
-        x: predicted to that time.
-        innovation: measured minus predicted angle, rad.
-        variance: of the innovation: the prediction's and the measurement's together, rad^2.
+        x: prediction for the time of the measurement.
+        innovation: rad; measured minus predicted angle.
+        variance: rad^2; of the innovation, the sum of prediction and measurement.
     """
     gain, velocity_gain = x.angle_variance / variance, x.covariance / variance
     return AngleEstimate(

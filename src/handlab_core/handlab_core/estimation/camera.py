@@ -1,11 +1,11 @@
-"""Object state from a camera's detections, which come late, or not at all, or are wrong.
+"""Estimator of the object's state from a camera's detections, which may be late, missing or wrong.
 
-The filter of `handlab_core.estimation.angle`, corrected at the time at which a picture was taken,
-and carried on from there to the time at which it is asked. Detections are taken in the order of
-their pictures; one of an older picture than the newest is dropped, since at the rate of a camera
-the newer one says more. What cannot be the object, since its axis or its place is elsewhere, is
-dropped too; what can, but is too far from the prediction, is an outlier. Outliers that agree with
-each other are followed beside, as a rival, until there are enough of them to be believed.
+The filter of `handlab_core.estimation.angle` is corrected at the time of the picture, and the
+estimate is predicted from there to the requested time. Detections are processed in the order of
+their pictures; a detection of a picture older than the newest is dropped. A detection whose axis or
+position differs from the object's is dropped too. A detection far from the prediction is an
+outlier. Outliers that agree with each other form a rival track, which replaces the track when it
+has enough of them.
 """
 
 from collections.abc import Sequence
@@ -27,75 +27,75 @@ from handlab_core.objects.fixture import Fixture
 
 @dataclass(frozen=True)
 class CameraConfig:
-    """How far detections and the prediction are trusted."""
+    """Noise of detections and prediction, and the treatment of outliers."""
 
     acceleration: float = 30.0
-    """rad^2/s^3, spectral density. With `decay` chosen so that over episodes of a learned policy on
-    the valve innovations are about as large as expected: `./handlab bench estimators`."""
+    """rad^2/s^3; spectral density of the acceleration. Chosen with `decay` so that innovations have
+    about their expected size in episodes of a learned policy; `./handlab bench estimators`."""
     decay: float = 0.2
-    """s, in which an object that nobody pushes comes to rest."""
+    """s; time constant of the velocity of an object that is not pushed."""
     gate: float = 5.0
-    """Beyond so many standard deviations a detection is of something else, or an outlier."""
+    """Standard deviations; threshold for other things and for outliers."""
     patience: int = 3
-    """So many outliers in a row that agree with each other are the truth."""
+    """Number of outliers in a row that must agree to replace the track."""
     initial_velocity_variance: float = 4.0
-    """rad^2/s^2."""
+    """rad^2/s^2; variance of the velocity after a restart."""
     longest_gap: float = 1.0
-    """s. After so long without a call, or without a detection, the filter starts anew; the estimate
-    is not carried further either."""
+    """s; longest time without a call, or without a detection, before the filter restarts. An
+    estimate is not predicted further."""
     orientation_noise: float = ORIENTATION_NOISE
-    """rad, for detectors that tell no covariance."""
+    """rad; noise of detectors that give no covariance."""
     position_noise: float = POSITION_NOISE
-    """m, the same."""
+    """m; noise of detectors that give no covariance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """What was made of the pictures so far."""
+    """State of the filter after the pictures so far."""
 
-    held: AngleEstimate | None = None  # at the newest picture; None: nothing was seen yet
-    rival: AngleEstimate | None = None  # what the outliers since then say
-    votes: int = 0  # outliers that agree on it
+    held: AngleEstimate | None = None  # at the newest picture; None: no detection yet
+    rival: AngleEstimate | None = None  # estimate from the outliers since then
+    votes: int = 0  # number of outliers that agree on the rival
 
 
 @dataclass(frozen=True, slots=True)
 class CameraEstimate(AngleEstimate):
-    """The estimate for the time it was asked for, and what it was carried on from."""
+    """Estimate at the requested time, and the track from which it was predicted."""
 
     track: Track
 
 
 class CameraEstimator:
-    """Filter detections; pure but for its configuration.
+    """Filters detections; the state is in the estimate.
 
     Args:
-        view: where the detector's frame has the axis.
-        config: what is trusted.
+        view: axis of the object in the frame of the detector.
+        config: settings of the filter.
     """
 
     def __init__(self, view: AxisView, config: CameraConfig | None = None) -> None:
         self.view, self.config = view, config or CameraConfig()
 
     def start(self, stamp: float, detections: Sequence[Detection] = ()) -> CameraEstimate:
-        """First estimate at a time [s], from what has been seen so far, which may be nothing.
+        """Return the first estimate at a time [s], from the detections so far.
 
-        Then the angle is zero with the variance of any angle, and nothing is held.
+        Without a detection the angle is zero, with the variance of a uniform angle.
         """
         return self._carried(self._taken(Track(), stamp, detections), stamp)
 
     def update(
         self, estimate: CameraEstimate, stamp: float, detections: Sequence[Detection]
     ) -> CameraEstimate:
-        """The estimate at a time [s], by the detections that have come since the last call.
+        """Return the estimate at a time [s], from the detections since the last call.
 
-        The filter starts anew after `longest_gap` without a call, or when time jumps back.
+        The filter restarts after `longest_gap` without a call, or when time jumps back.
         """
         fresh = 0.0 <= stamp - estimate.stamp <= self.config.longest_gap
         track = estimate.track if fresh else Track()
         return self._carried(self._taken(track, stamp, detections), stamp)
 
     def sees(self, detection: Detection) -> bool:
-        """Whether a detection is a pose whose axis and place are the object's, within the gate."""
+        """Return whether axis and position of a detection match the object, within the gate."""
         if not is_pose(detection):
             return False
         c = detection.covariance
@@ -106,10 +106,10 @@ class CameraEstimator:
         return 0.0 <= tilt + offset <= self.config.gate**2
 
     def innovation(self, x: AngleEstimate, detection: Detection) -> tuple[float, float]:
-        """How far a detection is from what was predicted for its picture.
+        """Return the innovation of a detection against the prediction for its picture.
 
         Returns:
-            That distance [rad] and its variance [rad^2].
+            Innovation [rad] and its variance [rad^2].
         """
         distance = wrapped(self.view.angle(detection) - x.angle)
         return distance, x.angle_variance + self._noise(detection)
@@ -122,7 +122,7 @@ class CameraEstimator:
         return track
 
     def _take(self, track: Track, detection: Detection) -> Track:
-        """What is known after one more detection."""
+        """Return the track after one more detection."""
         config, held = self.config, track.held
         if held is None:
             return Track(self._start(detection, 0.0))
@@ -144,7 +144,7 @@ class CameraEstimator:
         return Track(x, rival, votes + 1)
 
     def _tried(self, held: AngleEstimate, detection: Detection) -> tuple[AngleEstimate, bool]:
-        """The estimate at a picture: corrected, if the detection fits; else only predicted."""
+        """Return the corrected estimate and True, or the prediction and False for an outlier."""
         x = predict(held, detection.stamp, self.config.acceleration, self.config.decay)
         distance, variance = self.innovation(x, detection)
         if distance * distance > self.config.gate**2 * variance:
@@ -152,7 +152,7 @@ class CameraEstimator:
         return correct(x, distance, variance), True
 
     def _start(self, detection: Detection, near: float) -> AngleEstimate:
-        """Begin at a detection, in the turn that is nearest to an angle [rad]."""
+        """Start a track at a detection, in the turn nearest to an angle [rad]."""
         angle = near + wrapped(self.view.angle(detection) - near)
         velocity_variance = self.config.initial_velocity_variance
         noise = self._noise(detection)
@@ -169,7 +169,7 @@ class CameraEstimator:
         return CameraEstimate(stamp, x.angle, x.velocity, *doubt, held.rejections, track)
 
     def _noise(self, detection: Detection) -> float:
-        """Variance of the seen angle [rad^2]."""
+        """Return the variance of the detected angle [rad^2]."""
         about = self._about_axis(detection.covariance)
         return about if about > 0.0 else self.config.orientation_noise**2
 

@@ -1,4 +1,4 @@
-"""What a camera tells of an object that turns on a fixed axis: its pose, seen a while ago."""
+"""Detections of a camera: poses of an object that turns on a fixed axis, with a delay."""
 
 import math
 from dataclasses import dataclass
@@ -18,40 +18,40 @@ from handlab_core.estimation.quaternions import (
 from handlab_core.objects.fixture import Fixture
 
 ORIENTATION_NOISE = 0.02
-"""rad. The corners of a tag 40 mm wide, 20 mm from its middle, found to 0.4 mm (POSITION_NOISE)."""
+"""rad; noise of a tag 40 mm wide whose corners, 20 mm from its centre, are found to 0.4 mm."""
 
 POSITION_NOISE = 0.001
-"""m. Roboception's manual of the rc_visard 65 gives 0.4 mm across and 0.9 mm along the view for an
-AprilTag at 0.3 m, 0.7 mm and 3.3 mm at 1 m."""
+"""m; noise of the position. For an AprilTag the manual of Roboception's rc_visard 65 gives 0.4 mm
+across and 0.9 mm along the view at 0.3 m, 0.7 mm and 3.3 mm at 1 m."""
 
 UNIT = 1e-3
-"""How far the length of an axis or a quaternion may be from one."""
+"""Tolerance of the length of unit vectors and quaternions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Detection:
     """Pose of the object's frame in one picture, as in `geometry_msgs/PoseWithCovarianceStamped`.
 
-    The object's frame has its origin on the axis. A detector that follows several tags on one
-    object, a bundle, gives such a pose whichever of them it sees.
+    The origin of the object's frame is on the axis. A detector of a bundle of tags gives this pose
+    for any tag of the bundle.
     """
 
-    stamp: float  # s, when the picture was taken; the detection comes later
+    stamp: float  # s; time of the picture, earlier than the arrival of the detection
     position: Vector  # m
     orientation: Quaternion  # wxyz
-    covariance: tuple[float, ...]  # 36, rows of x y z and rotations about the fixed x y z [m, rad]
+    covariance: tuple[float, ...]  # (36,) rows of x y z and rotations about fixed x y z [m, rad]
 
 
 @dataclass(frozen=True)
 class AxisView:
-    """Where the detector's frame has the object's axis."""
+    """Axis of the object in the frame of a detector."""
 
     axis: Vector = (0.0, 0.0, 1.0)
-    """Of unit length; the object turns about it by the right-hand rule."""
+    """Unit vector; the object turns about it by the right-hand rule."""
     centre: Vector = (0.0, 0.0, 0.0)
-    """m, where the origin of the object's frame is."""
+    """m; origin of the object's frame."""
     zero: Quaternion = IDENTITY
-    """wxyz, orientation of the object's frame at angle zero."""
+    """wxyz; orientation of the object's frame at angle zero."""
 
     def __post_init__(self) -> None:
         """Check lengths."""
@@ -62,11 +62,11 @@ class AxisView:
 
     @classmethod
     def of_fixture(cls, fixture: Fixture) -> "AxisView":
-        """The view in the frame `world`, in which the fixture stands."""
+        """Build the view in the frame `world`."""
         return cls(axis=fixture.axis, centre=fixture.centre)
 
     def seen_from(self, position: Vector, orientation: Quaternion) -> "AxisView":
-        """The same axis in the frame of a camera that stands there in the present frame.
+        """Return the same axis in the frame of a camera with this pose in the present frame.
 
         Raises:
             BadConfig: the orientation, wxyz, has not length 1.
@@ -78,24 +78,24 @@ class AxisView:
         return AxisView(rotate(back, self.axis), rotate(back, (x, y, z)), multiply(back, self.zero))
 
     def angle(self, detection: Detection) -> float:
-        """The object's angle about the axis, within half a turn of zero [rad]."""
+        """Return the object's angle about the axis, in [-pi, pi]; rad."""
         return twist(self._turned(detection), self.axis)
 
     def tilt(self, detection: Detection) -> float:
-        """How far the pose's own axis is from the object's [rad]; of a true pose only noise."""
+        """Return the angle between the axis of the pose and the object's axis; rad."""
         return swing(self._turned(detection), self.axis)
 
     def offset(self, detection: Detection) -> float:
-        """How far the pose is from where the object is [m]; of a true pose only noise."""
+        """Return the distance of the pose from the object's position; m."""
         return math.dist(detection.position, self.centre)
 
     def _turned(self, detection: Detection) -> Quaternion:
-        """Rotation from the zero orientation to the seen one, in the detector's frame."""
+        """Return the rotation from the zero orientation, in the detector's frame."""
         return multiply(detection.orientation, inverse(self.zero))
 
 
 def is_pose(detection: Detection) -> bool:
-    """Whether all numbers are finite and the orientation is one."""
+    """Return whether all numbers are finite and the orientation has unit length."""
     numbers = (detection.stamp, *detection.position, *detection.orientation, *detection.covariance)
     return all(map(math.isfinite, numbers)) and _is_unit(detection.orientation)
 

@@ -1,7 +1,7 @@
-"""Object state from an encoder on its axis: unwrap, filter, reject.
+"""Estimator of the object's state from an encoder on its axis: unwrap, filter, reject outliers.
 
-The filter is that of `handlab_core.estimation.angle`. The encoder may report within one turn; the
-estimate counts turns.
+The filter is that of `handlab_core.estimation.angle`. A single-turn encoder suffices; the estimate
+counts turns.
 """
 
 import math
@@ -14,42 +14,43 @@ from handlab_core.objects.fixture import Fixture
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """How far the encoder and the prediction are trusted."""
+    """Noise of encoder and prediction, and the treatment of outliers."""
 
     resolution: float = TURN / 4096
-    """rad, one tick of a Dynamixel X-series encoder."""
+    """rad; one tick of the encoder; Dynamixel X series."""
     acceleration: float = 300.0
-    """rad^2/s^3, spectral density: within 0.1 s the velocity changes by 5.5 rad/s (one sigma), as a
-    finger that hits a lobe of a valve makes it."""
+    """rad^2/s^3; spectral density of the acceleration. In 0.1 s the velocity changes by
+    5.5 rad/s (one standard deviation), as after the hit of a finger on a lobe."""
     gate: float = 5.0
-    """Innovations beyond so many standard deviations are outliers."""
+    """Standard deviations; threshold of the innovation for outliers."""
     patience: int = 3
-    """After so many rejected or missing readings in a row, itself counted, an outlier is the truth:
-    the filter starts anew there."""
+    """Number of rejected or missing readings in a row after which the filter restarts at the
+    outlier."""
     initial_velocity_variance: float = 4.0
-    """rad^2/s^2."""
+    """rad^2/s^2; variance of the velocity after a restart."""
     longest_gap: float = 1.0
-    """s. After a longer silence the filter starts anew: the object may have been moved by hand."""
+    """s; longest time without a reading before the filter restarts, because a person may have moved
+    the object."""
 
 
 class EncoderEstimator:
-    """Filter encoder readings; pure but for its configuration."""
+    """Filters encoder readings; the state is in the estimate."""
 
     def __init__(self, config: EncoderConfig | None = None) -> None:
         self.config = config or EncoderConfig()
-        self.noise = self.config.resolution**2 / 12  # variance of a uniform rounding error
+        self.noise = self.config.resolution**2 / 12  # variance of the rounding error
 
     def start(self, stamp: float, angle: float) -> AngleEstimate:
-        """First estimate, from a first reading [s, rad]."""
+        """Return the first estimate, from a first reading [s, rad]."""
         velocity_variance = self.config.initial_velocity_variance
         return AngleEstimate(stamp, angle, 0.0, self.noise, velocity_variance, 0.0, 0)
 
     def update(self, estimate: AngleEstimate, stamp: float, angle: float) -> AngleEstimate:
         """Predict to the stamp [s] and correct by the encoder's angle [rad].
 
-        A reading that is not finite counts as missing, and an outlier is rejected: then the
-        prediction alone is returned. The filter starts anew after `longest_gap` without a call, or
-        when time jumps back, and at an outlier that `patience` takes for the truth.
+        A reading that is not finite counts as missing, and an outlier is rejected: the result is
+        then the prediction. The filter restarts after `longest_gap` without a call, when time jumps
+        back, and at an outlier after `patience` rejections.
         """
         config = self.config
         if not 0.0 <= stamp - estimate.stamp <= config.longest_gap:

@@ -1,6 +1,6 @@
 """Estimators by name: how each follows the object of one robot, in a simulation and in a graph.
 
-An estimator is one file of this package. The file registers an `EstimatorSpec`; nothing else names
+An estimator is one file of this package. The file registers an `EstimatorSpec`; no other file names
 the estimator.
 """
 

@@ -1,7 +1,7 @@
-"""A camera that exists in simulation only: the object's true angle in, detections out.
+"""Simulated camera with a tag detector: the object's true angle in, detections out.
 
-Each picture has random numbers of its own, so that what is seen in it depends on nothing but the
-seed and the picture's number: a camera that is started again sees what the first one would have.
+The random numbers of a picture depend only on the seed and on the picture's number. Therefore a
+restarted camera gives the same detections as one without interruption.
 """
 
 from dataclasses import dataclass
@@ -16,33 +16,33 @@ from handlab_core.types import NS_PER_S
 
 @dataclass(frozen=True)
 class SimulatedCameraConfig:
-    """A webcam and a tag detector; assumed where no source is named."""
+    """Properties of a webcam and a tag detector; assumed where no source is given."""
 
     rate: float = 30.0
-    """Hz, of most webcams."""
+    """Hz; rate of most webcams."""
     latency: float = 0.05
-    """s from a picture to its detection, at least: to expose, to transfer and to detect."""
+    """s; minimum delay of a detection: exposure, transfer and detection."""
     jitter: float = 0.02
-    """s. So much may come on top, evenly distributed."""
+    """s; largest additional delay, uniformly distributed."""
     orientation_noise: float = ORIENTATION_NOISE
-    """rad, about each axis."""
+    """rad; standard deviation about each axis."""
     position_noise: float = POSITION_NOISE
-    """m, along each axis."""
+    """m; standard deviation along each axis."""
     miss: float = 0.05
-    """Probability that a picture gives no detection: a finger is before the tag."""
+    """Probability of a picture without detection, because a finger hides the tag."""
     outlier: float = 0.02
-    """Probability that the object is found, but turned by any angle."""
+    """Probability of a detection with a random angle."""
     wrong: float = 0.01
-    """Probability that something else is taken for the object."""
+    """Probability of a detection of something else."""
     wrong_distance: float = 0.1
-    """m. As far from the object that is, at most, along each axis."""
+    """m; largest distance of such a detection from the object, along each axis."""
     settled: float = 0.5
-    """s. After a gap, in which the object was out of sight, it has lain still for so long."""
+    """s; assumed rest of the object at the end of a gap."""
     longest_gap: float = 1.0
-    """s. Readings further apart have a gap between them."""
+    """s; longest time between two readings that is not a gap."""
 
     def __post_init__(self) -> None:
-        """Check that the camera can be."""
+        """Check the values."""
         if self.rate <= 0 or self.latency < 0 or self.jitter < 0:
             raise BadConfig("a camera needs a positive rate, and no negative latency or jitter")
         if (
@@ -59,16 +59,16 @@ class _Pending:
 
 
 class SimulatedCamera:
-    """Takes pictures between the readings it is shown.
+    """Takes pictures between readings of the true angle.
 
-    The object is taken to have moved evenly from one reading to the next: in lockstep a reading
-    comes once a control period, and nothing is known in between.
+    Between two readings the angle is interpolated linearly, because in lockstep a reading comes
+    once per control period.
 
     Args:
-        view: where its frame has the axis.
-        config: how good it is.
-        seed: fixes everything random.
-        robot: number of the robot; each has a camera of its own.
+        view: axis of the object in the frame of the camera.
+        config: properties of the camera.
+        seed: seed of all random numbers.
+        robot: number of the robot; each robot has its own camera.
     """
 
     def __init__(
@@ -84,10 +84,14 @@ class SimulatedCamera:
         self._pending: list[_Pending] = []
 
     def see(self, stamp: float, angle: float) -> list[Detection]:
-        """Show the object at an angle [rad] at a time [s]; return what has arrived since the last.
+        """Process a reading; return the detections that have arrived since the last reading.
 
-        Where time jumps back, or on over a gap, the object was out of sight: what is still on its
-        way is lost, and the object has lain still at its new angle for a while.
+        A jump back in time and a gap discard the pending detections. The object is then assumed to
+        have rested at the new angle for `settled`.
+
+        Args:
+            stamp: s.
+            angle: rad; true angle of the object.
         """
         now, config = round(stamp * NS_PER_S), self.config
         last = self._last
@@ -119,14 +123,14 @@ def detect(
     angle: float,
     rng: np.random.Generator,
 ) -> Detection | None:
-    """What a detector finds in one picture, if anything.
+    """Return the detection in one picture; None if the object is not found.
 
     Args:
-        view: where its frame has the axis.
-        config: how good it is.
-        stamp: s, when the picture is taken.
-        angle: rad, of the object.
-        rng: noise and luck.
+        view: axis of the object in the frame of the camera.
+        config: properties of the camera.
+        stamp: s; time of the picture.
+        angle: rad; true angle of the object.
+        rng: source of noise and outliers.
     """
     luck = rng.uniform()
     if luck < config.miss:
@@ -157,7 +161,7 @@ def _moved(position: Vector, by: np.ndarray) -> Vector:
 
 
 def _frames_until(ns: int, rate: float) -> int:
-    """Number of the newest picture at a time; -1 before the first."""
+    """Return the number of the newest picture at a time [ns]; -1 before the first."""
     frame = int(ns * rate // NS_PER_S) + 1
     while frame >= 0 and round(frame * NS_PER_S / rate) > ns:
         frame -= 1

@@ -9,13 +9,19 @@ FINGERS = (("FFJ10", "FFJ11", "FFJ12"), ("MFJ20", "MFJ21", "MFJ22"), ("THJ30", "
 
 TOP, MIDDLE, BOTTOM = (tuple(finger[i] for finger in FINGERS) for i in range(3))
 
-RANGE = (0.48, np.pi / 3, np.pi / 2)  # rad, +-; robel/dclaw/base_env.py @ 5b0fd37
-NOMINAL = (0.0, -np.pi / 3, np.pi / 3)  # rad; robel/dclaw/turn.py: reset pose
-DISENTANGLE_TOP = np.pi / 4  # rad; robel/dclaw/scripted_reset.py, cut to RANGE by the clamp
-MAX_RATE = 2 * np.pi / 3 * 2  # rad/s, about half of what an XM430-W210 turns without load (77 rpm)
-MAX_EFFORT = 3.0  # N m, XM430-W210 stall torque at 12 V, vendor's e-manual
-STIFFNESS = 2.0  # N m/rad, position gain of the servos in ROBEL's simulation, which has no other
-LOSSES = 0.1  # N m s/rad, joint damping; robel-scenes, urdf/SOURCE.md
+RANGE = (
+    0.48,
+    np.pi / 3,
+    np.pi / 2,
+)  # rad; half range of each joint; robel/dclaw/base_env.py @ 5b0fd37
+NOMINAL = (0.0, -np.pi / 3, np.pi / 3)  # rad; reset pose; robel/dclaw/turn.py
+DISENTANGLE_TOP = np.pi / 4  # rad; the clamp limits it to RANGE; robel/dclaw/scripted_reset.py
+MAX_RATE = 2 * np.pi / 3 * 2  # rad/s; half of the no-load speed, 77 rpm; XM430-W210 e-manual
+MAX_EFFORT = 3.0  # N m; stall torque at 12 V; XM430-W210 e-manual
+STIFFNESS = (
+    2.0  # N m/rad; position gain of the servos, which have no derivative gain; ROBEL's simulation
+)
+LOSSES = 0.1  # N m s/rad; joint damping; robel-scenes, urdf/SOURCE.md
 
 
 @HANDS.register

@@ -1,4 +1,4 @@
-"""What a station's hardware can do, whatever it is made of.
+"""Interface of a station's hardware, real or simulated.
 
 A backend serves two groups of joints: `hand`, and `fixture`, the joint the object turns on. It
 drives N robots at once (one on hardware). `handlab_core.hardware.backend_table` lists the backends.
@@ -15,7 +15,7 @@ from handlab_core.types import Array, Command, IntArray, Reading
 
 
 class Backend(Protocol):
-    """Four verbs under everything."""
+    """Hardware of N robots: reset, step, read, close."""
 
     num_envs: int
     """Number of robots, N."""
@@ -38,7 +38,7 @@ class Backend(Protocol):
         period: float,
         robots: IntArray | None = None,
     ) -> Reading:
-        """Apply commands for one period and return what is measured at its end.
+        """Apply commands for one period and return the reading at its end.
 
         Args:
             hand: targets of the hand's joints, one row for each of `robots`.
@@ -53,20 +53,20 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None:
-        """Release what is held. Twice is harmless."""
+        """Release all resources; a second call does nothing."""
         ...
 
 
 @runtime_checkable
 class Guidable(Backend, Protocol):
-    """A simulated backend whose hand can be led from outside, as a person does."""
+    """A simulated backend whose hand can be guided by virtual springs, as by a person."""
 
     def guide(self, q: Array, stiffness: Array, robots: IntArray | None = None) -> None:
-        """Hold the hand's joints by springs, until told otherwise.
+        """Attach springs to the joints of the hand, until the next call.
 
         Args:
-            q: where the springs rest, one row for each of `robots`; rad.
-            stiffness: of each spring, of the same shape; N m/rad. 0 lets the joint go.
+            q: rad; rest positions of the springs, one row for each of `robots`.
+            stiffness: N m/rad; of each spring, same shape. 0 releases the joint.
             robots: indices of the robots. None: all.
         """
         ...
@@ -74,7 +74,7 @@ class Guidable(Backend, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GoalsInForce:
-    """Goals that the motors of one group follow just before the next command."""
+    """Goals that the motors of one group follow before the next command."""
 
     goal: Command
     """(1, n) rad and N m; effort 0: the motor is passive, stands at `q`, and takes no command."""
@@ -116,16 +116,16 @@ class Hardware(Backend, Protocol):
         ...
 
     def activate(self) -> None:
-        """Engage the hand where it is."""
+        """Engage the hand at its present pose."""
         ...
 
     def deactivate(self) -> None:
-        """Let go of everything; readings go on."""
+        """Release all motors; readings continue."""
         ...
 
     @property
     def motor_status(self) -> StationStatus:
-        """What is known of the motors."""
+        """State of the motors."""
         ...
 
     def reboot(self, joint: str) -> None:
@@ -138,7 +138,7 @@ class Hardware(Backend, Protocol):
         ...
 
     def calibrate(self, overwrite: bool = False, force: bool = False) -> str:
-        """Take the present pose, with torque off, for the zero pose, and write it down.
+        """Store the present pose, with torque off, as the zero pose.
 
         Args:
             overwrite: an older calibration.

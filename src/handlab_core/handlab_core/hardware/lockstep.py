@@ -1,35 +1,34 @@
-"""When a simulated world may advance: every engaged group has its command for this very time."""
+"""Lockstep: a simulation advances when every engaged group has its command for the present time."""
 
 from handlab_core.types import Command
 
 HAND, FIXTURE, GUIDE = "hand", "fixture", "guide"
 
 PACES = ("lockstep", "real")
-"""By the commands, or by the clock."""
+"""Time advances with the commands, or with the clock."""
 
 
 class Lockstep:
     """Collects the commands of one control period.
 
-    The hand is engaged from the start, the fixture only while the reset holds it; a group that is
-    not engaged need not be commanded. The guide, who leads a hand that is let go, is a third group
-    while somebody leads.
+    The hand is engaged from the start, the fixture only during a reset. A group that is not engaged
+    needs no command. The guide of a released hand is a third group during a demonstration.
     """
 
     def __init__(self) -> None:
         self._engaged = {HAND: True, FIXTURE: False, GUIDE: False}
         self._commands: dict[str, Command] = {}
         self.stale = 0
-        """Commands for another time or a group that is not engaged, or that came twice; they are
-        not applied."""
+        """Number of commands for another time, for a group that is not engaged, or repeated; they
+        are not applied."""
 
     def engage(self, group: str, engaged: bool) -> None:
-        """Turn a group's torque on or off; either way its waiting command is forgotten."""
+        """Turn a group's torque on or off and discard its waiting command."""
         self._engaged[group] = engaged
         self._commands.pop(group, None)
 
     def offer(self, group: str, command: Command, stamp: float, now: float) -> bool:
-        """Take a command for the time `stamp` [s]; return whether the world may advance."""
+        """Add a command for the time `stamp` [s]; return whether the simulation may advance."""
         if stamp != now or group in self._commands or not self._engaged[group]:
             self.stale += 1
             return False
@@ -37,7 +36,7 @@ class Lockstep:
         return all(group in self._commands for group, on in self._engaged.items() if on)
 
     def take(self) -> tuple[Command | None, Command | None, Command | None]:
-        """The commands for hand and fixture, and the guide's, to be applied for one period."""
+        """Return the commands of hand, fixture and guide, and begin the next period."""
         commands = self._commands
         self._commands = {}
         return commands.get(HAND), commands.get(FIXTURE), commands.get(GUIDE)

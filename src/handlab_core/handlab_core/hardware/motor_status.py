@@ -1,4 +1,4 @@
-"""How a station's motors are, beside what they measure."""
+"""State of a station's motors besides their measurements."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,30 +12,30 @@ from handlab_core.types import Array, BoolArray
 class GroupStatus:
     """One group of joints, in the group's joint order."""
 
-    temperature: Array  # (n,) degrees Celsius, NaN: not known
-    voltage: Array  # (n,) V, NaN: not known
-    hardware_error: tuple[int, ...]  # the motor's own error bits, 0 is healthy
-    silent: BoolArray  # (n,) does not answer
-    torque: BoolArray  # (n,) holds its command; False: passive
-    hot: BoolArray  # (n,) released until it has cooled
-    pause: bool = False  # a joint is warm: finish the step, then let it cool
+    temperature: Array  # (n,) degrees Celsius; NaN: unknown
+    voltage: Array  # (n,) V; NaN: unknown
+    hardware_error: tuple[int, ...]  # error bits of each motor, 0: healthy
+    silent: BoolArray  # (n,) the motor does not answer
+    torque: BoolArray  # (n,) the motor follows its command; False: passive
+    hot: BoolArray  # (n,) released until the motor has cooled
+    pause: bool = False  # a motor is warm: the hand pauses after the present step
 
     @classmethod
     def unknown(cls, n: int) -> "GroupStatus":
-        """Nothing is known of n joints."""
+        """Build the state of n joints of which nothing is known."""
         silent, torque, hot = np.zeros((3, n), dtype=bool)
         return cls(np.full(n, np.nan), np.full(n, np.nan), (0,) * n, silent, torque, hot)
 
 
 @dataclass(frozen=True, slots=True)
 class StationStatus:
-    """Both groups, and what a person should know."""
+    """State of both groups, and messages for people."""
 
     hand: GroupStatus
     fixture: GroupStatus
     problems: tuple[str, ...] = ()
-    """What is wrong now and what to do about it, a sentence each."""
+    """Present faults and their remedies, one sentence each."""
     notes: tuple[str, ...] = ()
-    """What works, but could be better."""
+    """Remarks on settings that work but are not optimal."""
     counts: Mapping[str, int] = field(default_factory=dict)
-    """How often something happened since the station was opened."""
+    """Number of events of each kind since the station was opened."""

@@ -1,4 +1,4 @@
-"""Fixtures: a joint the object turns on, whose motor resets it and whose encoder measures it."""
+"""Fixtures: the joint that an object turns on, with a motor for resets and an encoder."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,18 +11,18 @@ from handlab_core.registry import Registry
 
 @dataclass(frozen=True)
 class Softness:
-    """What a soft object has beside its URDF, which knows neither springs nor contact."""
+    """Properties of a soft object that a URDF cannot describe: springs and contact."""
 
     springs: Mapping[str, float]
-    """N m/rad, of the joints that no motor turns, by pattern of their names."""
+    """N m/rad; stiffness of the joints without motor, by pattern of their names."""
     armature: float
-    """kg m2 on each of them."""
+    """kg m2; armature of each of these joints."""
     friction: tuple[float, float, float]
-    """Sliding, torsional [m], rolling [m]."""
+    """Coefficients of friction: sliding, torsional [m], rolling [m]."""
     softness: tuple[float, float]
-    """MuJoCo's solref of its contacts: time constant [s] and damping ratio."""
+    """MuJoCo's solref of the contacts: time constant [s] and damping ratio."""
     impedance: tuple[float, float, float]
-    """MuJoCo's solimp: least, greatest, and the depth between them [m]."""
+    """MuJoCo's solimp of the contacts: minimum, maximum, and width [m]."""
 
 
 @dataclass(frozen=True)
@@ -32,20 +32,20 @@ class Fixture:
     name: str
     urdf: str  # path of the xacro below urdf/
     joint: str
-    lower: float  # rad
-    upper: float  # rad
-    max_rate: float  # rad/s, of the motor that resets the object
-    max_effort: float  # N m
-    damping: float = 0.1  # N m s/rad, of the joint; as the URDF's
-    friction: float = 0.01  # N m; as the URDF's
-    arguments: Mapping[str, str] = field(default_factory=dict)  # of the xacro
+    lower: float  # rad; lower end of the joint's range
+    upper: float  # rad; upper end of the joint's range
+    max_rate: float  # rad/s; speed limit of the motor
+    max_effort: float  # N m; effort limit of the motor
+    damping: float = 0.1  # N m s/rad; damping of the joint; URDF
+    friction: float = 0.01  # N m; dry friction of the joint; URDF
+    arguments: Mapping[str, str] = field(default_factory=dict)  # arguments of the xacro
     softness: Softness | None = None  # None: rigid
-    passive: tuple[str, ...] = ()  # further joints, which only springs hold; no sensor sees them
-    axis: tuple[float, float, float] = (0.0, 0.0, 1.0)  # of the joint, in the frame `world`
-    centre: tuple[float, float, float] = (0.0, 0.0, 0.048)  # m, where the joint is; as the URDF's
+    passive: tuple[str, ...] = ()  # joints on springs, without motor and sensor
+    axis: tuple[float, float, float] = (0.0, 0.0, 1.0)  # axis of the joint, in the frame `world`
+    centre: tuple[float, float, float] = (0.0, 0.0, 0.048)  # m; position of the joint; URDF
     mark: tuple[float, float, float] = (0.125, 0.0, 0.102)
-    """m; a goal of 0 is shown here, at the end of the valve's marked lobe, and others around the
-    axis."""
+    """m; position of the mark for a goal of 0, at the end of the valve's marked lobe. Marks of
+    other goals are turned about the axis."""
 
 
 FIXTURES: Registry[Fixture] = Registry("object")
@@ -60,14 +60,14 @@ def valve() -> Fixture:
         joint="valve",
         lower=-2 * np.pi,
         upper=2 * np.pi,
-        max_rate=6.0,  # below the 8 rad/s an XM430-W210 turns without load
-        max_effort=3.0,  # XM430-W210 stall torque at 12 V, vendor's e-manual
+        max_rate=6.0,  # rad/s; below the no-load speed of 8 rad/s; XM430-W210 e-manual
+        max_effort=3.0,  # N m; stall torque at 12 V; XM430-W210 e-manual
     )
 
 
 @FIXTURES.register
 def valve_turns() -> Fixture:
-    """Build the same valve with twice the turns: nothing but its motor's counter ends them."""
+    """Build the same valve with twice the range, which only the motor's turn counter limits."""
     return replace(
         valve(),
         name="valve_turns",
@@ -78,7 +78,7 @@ def valve_turns() -> Fixture:
 
 
 BARE = "bare"
-"""The fixture of tasks without an object."""
+"""Name of the fixture without an object."""
 
 
 @FIXTURES.register
@@ -104,7 +104,7 @@ def flip() -> Fixture:
 
 
 FOAM_LOBE = RoundBeam(modulus=100e3, poisson=0.3, radius=0.021, length=0.074)
-"""From the hub to the end of a lobe of soft polyurethane foam; urdf/SOURCE.md."""
+"""Lobe of soft polyurethane foam, from hub to end; urdf/SOURCE.md."""
 
 
 @FIXTURES.register

@@ -1,7 +1,7 @@
-"""Reset with motors: the fixture's motor turns the object home, the hand goes to its nominal pose.
+"""Reset with motors: the fixture's motor turns the object, the hand moves to its nominal pose.
 
-After ROBEL's procedure (robel/dclaw/scripted_reset.py @ 5b0fd37), which waits for a person when it
-fails three times; this one ends and names the joints.
+The procedure follows ROBEL (robel/dclaw/scripted_reset.py @ 5b0fd37), which waits for a person
+after three failures; this one ends and names the joints.
 
 | stage       | hand                                           | object          | until          |
 |-------------|------------------------------------------------|-----------------|----------------|
@@ -45,29 +45,29 @@ class ResetConfig:
     """Tolerances and time limits."""
 
     tolerance: float = np.deg2rad(5.0)
-    """rad, hand and object; robel/dclaw/scripted_reset.py."""
+    """rad; tolerance of hand and object; robel/dclaw/scripted_reset.py."""
     at_rest: float = 0.1
-    """rad/s, the object counts as standing below it."""
+    """rad/s; speed below which the object counts as standing."""
     attempts: int = 3
-    """robel/dclaw/scripted_reset.py."""
+    """Number of attempts; robel/dclaw/scripted_reset.py."""
     release_time: float = 0.2
-    """s, for the fingers to fall off the object."""
+    """s; time in which released fingers fall off the object."""
     object_timeout: float = 10.0
-    """s; robel/dclaw/scripted_reset.py."""
+    """s; timeout of the object's motion; robel/dclaw/scripted_reset.py."""
     hand_timeout: float = 3.0
-    """s; robel/utils/reset_procedure.py."""
+    """s; timeout of the hand's motion; robel/utils/reset_procedure.py."""
     disentangle_time: float = 0.75
-    """s, for each stage of it; robel/dclaw/scripted_reset.py."""
+    """s; duration of each stage of disentangling; robel/dclaw/scripted_reset.py."""
 
 
 class MotorReset:
     """One reset of one robot.
 
     Args:
-        hand: the hand that goes home.
-        fixture: the fixture whose motor turns the object.
-        object_angle: rad, where the object shall stand.
-        config: tolerances and limits.
+        hand: moves to its nominal pose.
+        fixture: its motor turns the object.
+        object_angle: rad; target angle of the object.
+        config: tolerances and time limits.
     """
 
     def __init__(
@@ -86,10 +86,10 @@ class MotorReset:
         self._full = np.broadcast_to(hand.max_effort, (1, hand.n))
         self._hand_error = np.zeros(hand.n)
         self.failed_joints: tuple[str, ...] = ()
-        """Joints that did not arrive in the newest attempt that failed."""
+        """See `ResetProcedure.failed_joints`."""
 
     def tick(self, reading: Reading, period: float) -> ResetTick:
-        """Look at one robot's reading, one row, and say what to send for the next period [s]."""
+        """See `ResetProcedure.tick`."""
         q, angle = reading.hand.q, float(reading.fixture.q[0, 0])
         self._hand_error = (q - self.hand.nominal)[0]
         self._object_error = angle - self.object_angle
@@ -116,7 +116,7 @@ class MotorReset:
             if object_there:
                 self._enter(Stage.HAND_HOME)
             elif late >= config.object_timeout:
-                self._give_up(())  # no joint of the hand was to arrive yet
+                self._give_up(())  # no joint of the hand has a target yet
         elif self.stage is Stage.HAND_HOME:
             if hand_there:
                 self._enter(Stage.VERIFY)
@@ -132,7 +132,7 @@ class MotorReset:
             self._enter(Stage.RELEASE)
 
     def _give_up(self, moving: Sequence[str]) -> None:
-        """End this attempt; of the object and the joints that were moving, tell which failed."""
+        """End this attempt, and note which of the object and the moving joints did not arrive."""
         outside = np.abs(self._hand_error) > self.config.tolerance
         late = [name for name in moving if outside[self.hand.index(name)]]
         self.failed_joints = (*late, self.fixture.joint) if self._object_off else tuple(late)
@@ -153,7 +153,7 @@ class MotorReset:
         return Command(home, self._full)
 
     def _disentangle_command(self, q: Array) -> Command:
-        """All limp first, then the hand's stages, each keeping what the earlier ones engaged."""
+        """Release all joints, then engage the hand's stages one after another."""
         target, effort = q.copy(), np.zeros_like(q)
         done = int(self.stage_time / self.config.disentangle_time)
         for stage in self.hand.disentangle[:done]:

@@ -1,6 +1,6 @@
-"""What a task brings to its goal: the object, or the hand itself.
+"""Goals: an angle of the object, or a pose of the hand.
 
-An aim says how many angles a goal has, what of it a policy sees, and how far off a state is.
+An aim defines the number of angles of a goal, its part of the observation, and the error.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from handlab_core.types import Array, Goal, JointState, ObjectEstimate
 
 
 class Aim(Protocol):
-    """What comes to the goal; N robots at once."""
+    """Kind of goal; N robots at once."""
 
     @property
     def of_object(self) -> bool:
@@ -20,31 +20,31 @@ class Aim(Protocol):
         ...
 
     def layout(self, joints: int) -> tuple[tuple[str, int], ...]:
-        """Name and size of the parts of the observation that `parts` gives."""
+        """Return name and size of each part of the observation that `parts` returns."""
         ...
 
     def parts(self, hand: JointState, obj: ObjectEstimate, goal: Goal) -> tuple[Array, ...]:
-        """What a policy sees of it, (N, size) each."""
+        """Return the parts of the observation, (N, size) each."""
         ...
 
     def error(self, hand: JointState, obj: ObjectEstimate, goal: Goal) -> Array:
-        """How far from the goal, (N,) rad."""
+        """Return the distance from the goal, (N,) rad."""
         ...
 
 
 @dataclass(frozen=True)
 class ObjectAim:
-    """The object shall come to an angle; the error has a sign, object minus goal."""
+    """The goal is an angle of the object; the error is signed, object minus goal."""
 
     repeats: int = 1
-    """So often in a turn a policy sees the object in the same place: where its lobes stand matters
-    to fingers, not which lobe is which. 1 tells them apart."""
+    """Rotational symmetry: number of indistinguishable orientations per turn in the observation.
+    The position of the lobes matters to the fingers, their identity does not."""
     fine: float | None = None
-    """rad. The policy sees the error once more, bent: in full within about so much of the goal, and
-    beyond it little but the sign. Where the goal is elsewhere in every episode nothing but the
-    error tells how near it is, and a tenth of a radian is lost among several whole ones."""
+    """rad; scale of an additional, saturated error in the observation, tanh(error / fine); None: no
+    such part. With random goals only the error encodes the distance, and its range of several
+    radians hides differences of a tenth."""
     moving: bool = False
-    """The policy sees how fast the goal turns: which way it must be ready to follow."""
+    """Whether the observation contains the velocity of the goal."""
     of_object: ClassVar[bool] = True
 
     def layout(self, joints: int) -> tuple[tuple[str, int], ...]:
@@ -54,7 +54,7 @@ class ObjectAim:
         return ((name, 2), ("error", 1), *fine, *((("goal_velocity", 1),) * self.moving))
 
     def parts(self, hand: JointState, obj: ObjectEstimate, goal: Goal) -> tuple[Array, ...]:
-        """See `Aim.parts`; the error is not wrapped: turns count."""
+        """See `Aim.parts`; the error is not wrapped, because turns count."""
         angle = obj.angle[:, None]
         seen, error = self.repeats * angle, angle - goal.at(obj.stamp)
         fine = () if self.fine is None else (np.tanh(error / self.fine),)
@@ -67,7 +67,7 @@ class ObjectAim:
 
 @dataclass(frozen=True)
 class PoseAim:
-    """The hand's joints shall come to a pose; the error is the mean of theirs, without sign."""
+    """The goal is a pose of the hand; the error is the mean absolute error of the joints."""
 
     of_object: ClassVar[bool] = False
 

@@ -1,4 +1,4 @@
-"""A reward is named terms with weights; success is a separate fact that no learner sees."""
+"""Rewards: weighted, named terms. Success is a separate criterion, unknown to learners."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Term:
 
 @dataclass(frozen=True)
 class RewardComputer:
-    """The reward of a task: terms, and the tolerance [rad] that counts as success."""
+    """Reward of a task: its terms, and the tolerance for success."""
 
     terms: tuple[Term, ...]
     aim: Aim
@@ -29,7 +29,7 @@ class RewardComputer:
     tolerance: float  # rad
 
     def compute(self, hand: JointState, obj: ObjectEstimate, goal: Goal) -> Reward:
-        """Reward of the state at `obj.stamp`."""
+        """Return the reward of the state at `obj.stamp`."""
         error = self.aim.error(hand, obj, goal)
         quantities = Quantities(error, obj.velocity, hand.q, hand.qd, self.nominal)
         terms = np.array([term.weight * term.function(quantities) for term in self.terms]).T

@@ -1,6 +1,6 @@
 """Reward terms: pure functions of arrays, batched over leading axes, non-negative.
 
-The sign lives in the weight. A new term is a function here and one weight in a task.
+The weight carries the sign. A new term is a function here and one weight in a task.
 """
 
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ import numpy as np
 from handlab_core.types import Array
 
 SLOW = 0.5
-"""rad/s, joints below it move for free; robel/dclaw/turn.py @ 5b0fd37."""
+"""rad/s; joint speed below which `fast_joints` is zero; robel/dclaw/turn.py @ 5b0fd37."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quantities:
-    """What a reward may look at. Any leading axes, the same for all."""
+    """Inputs of reward terms; leading axes are arbitrary, the same for all fields."""
 
-    error: Array  # (...) rad, how far from the goal; see `handlab_core.rewards.goal`
+    error: Array  # (...) rad; distance from the goal; see `handlab_core.rewards.goal`
     object_velocity: Array  # (...) rad/s
     q: Array  # (..., n) rad
     qd: Array  # (..., n) rad/s
@@ -25,22 +25,22 @@ class Quantities:
 
 
 def distance(x: Quantities) -> Array:
-    """|error|. (...)."""
+    """Return |error|, (...)."""
     return np.abs(x.error)
 
 
 def near(x: Quantities, within: float) -> Array:
-    """1 where |error| < `within` [rad], else 0. (...)."""
+    """Return 1 where |error| < `within` [rad], else 0, (...)."""
     return (np.abs(x.error) < within).astype(np.float64)
 
 
 def pose_deviation(x: Quantities) -> Array:
-    """Euclidean distance of the joints from the nominal pose. (...)."""
+    """Return the Euclidean distance of the joints from the nominal pose, (...)."""
     return _norm(x.q - x.nominal)
 
 
 def fast_joints(x: Quantities, slow: float = SLOW) -> Array:
-    """Euclidean norm of the joint velocities that are not `slow` [rad/s]. (...)."""
+    """Return the Euclidean norm of the joint velocities of at least `slow` [rad/s], (...)."""
     return _norm(x.qd * (np.abs(x.qd) >= slow))
 
 

@@ -1,7 +1,7 @@
-"""A backend behind the clamp: nothing reaches a wire but through here.
+"""A backend behind the clamp, the only way of a command to a wire.
 
-One place decides what each joint is sent: commands, holding and releasing meet here, the clamp is
-the last step, and the backend sends the result as it is. `ClampedBackend.sent` is that result.
+This module alone decides the command of each joint: commands, holding and releasing meet here. The
+clamp is the last step, and the backend sends its result unchanged: `ClampedBackend.sent`.
 """
 
 import numpy as np
@@ -15,11 +15,11 @@ from handlab_core.safety import limits as safety
 from handlab_core.types import Array, Command, IntArray, Reading
 
 HAND, FIXTURE = 0, 1
-"""Places of the groups in what is kept for both."""
+"""Indices of the groups in pairs of values."""
 
 
 class ClampedBackend:
-    """Clamp every command, record it as it was sent, count the targets that had to be changed.
+    """Clamp every command, record the command as sent, and count the changed targets.
 
     Implements `handlab_core.hardware.backend.Backend` around another one.
 
@@ -34,7 +34,7 @@ class ClampedBackend:
         self._hand, self._fixture = hand, fixture
         self._limits = safety.Limits.of_hand(hand), safety.Limits.of_fixture(fixture)
         self.dropped = self.clamped = 0
-        """Joint targets that were not finite, and that were moved into the limits, so far."""
+        """Number of joint targets that were not finite, and that were moved into the limits."""
         self._loose = np.zeros(hand.n, dtype=bool), np.zeros(1, dtype=bool)
         self._reading: Reading
         self._sent: list[Command]
@@ -59,7 +59,7 @@ class ClampedBackend:
         period: float,
         robots: IntArray | None = None,
     ) -> Reading:
-        """See `Backend.step`; `sent` tells what became of the commands."""
+        """See `Backend.step`; `sent` holds the commands after the clamp."""
         if self._hardware is not None:
             return self._drive(self._hardware, hand, fixture, period)
         some = None if robots is None or len(robots) == self.num_envs else robots
@@ -77,10 +77,10 @@ class ClampedBackend:
         return self._reading
 
     def guide(self, guide: Command) -> None:
-        """Lead the hand from outside: springs at `q` of the stiffness [N m/rad] in `effort`.
+        """Guide a simulated hand by springs at `q` with the stiffness [N m/rad] in `effort`.
 
         Raises:
-            StationFault: only people lead real hands.
+            StationFault: the hand is real; a person guides it.
         """
         if not isinstance(self._backend, Guidable):
             raise StationFault("only a simulated hand is led from outside; lead this one by hand")
@@ -93,13 +93,13 @@ class ClampedBackend:
 
     @property
     def sent(self) -> tuple[Command, Command]:
-        """Return the commands for hand and fixture as they went out; effort 0: no goal did."""
+        """Commands of hand and fixture as sent; effort 0: no goal was sent."""
         return self._sent[HAND], self._sent[FIXTURE]
 
     def passive_joints(self) -> Array:
         """Return the angles of the fixture's passive joints; (N, p) rad.
 
-        Only a simulation knows them; on hardware they count as at rest.
+        Only a simulation measures them; on hardware they count as at rest.
         """
         count = len(self._fixture.passive)
         rest = np.zeros((self.num_envs, count))
@@ -107,7 +107,7 @@ class ClampedBackend:
         return sprung.copy() if sprung.shape[1] == count else rest
 
     def loosen(self, joint: str, loose: bool) -> None:
-        """Let one joint go, whatever is commanded, or obey commands again; UnknownName if none."""
+        """Release a joint whatever its command, or end that; raise UnknownName if there is none."""
         if joint == self._fixture.joint:
             self._loose[FIXTURE][0] = loose
         else:

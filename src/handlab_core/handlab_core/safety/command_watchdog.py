@@ -1,17 +1,17 @@
-"""What happens to a hand whose commands stop coming, in real pace.
+"""Command watchdog: hold, then release a hand whose commands stop, in real pace.
 
-| age of the newest command          | what is sent                          |
+| age of the newest command          | command that is sent                  |
 |------------------------------------|---------------------------------------|
-| up to safety.COMMAND_TIMEOUT       | the command                           |
-| up to safety.RELEASE_TIMEOUT       | hold: the position when it grew old   |
+| up to limits.COMMAND_TIMEOUT       | the command                           |
+| up to limits.RELEASE_TIMEOUT       | hold: the position when it grew old   |
 | more, or no command since `engage` | release: no effort                    |
 
-A hand whose torque is off gets the release, a fixture whose torque is off gets nothing.
+A hand whose torque is off is released; a fixture whose torque is off gets no command.
 
-Two kinds of senders command a hand: our own nodes, which say how hard a joint may push, and
-ros2_control's controllers, which know positions only and repeat the last one forever. A command of
-the first kind is not disturbed by the second for safety.COMMAND_TIMEOUT, or until the torque is
-turned on or off. `Command.effort` tells them apart: it is infinite where none was given.
+Two kinds of senders command a hand: nodes of this graph, which limit the effort of each joint, and
+controllers of ros2_control, which send positions only and repeat the last one forever. A command of
+a node takes precedence over controllers for limits.COMMAND_TIMEOUT, or until the torque is turned
+on or off. `Command.effort` distinguishes them: it is infinite in commands of controllers.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ from handlab_core.types import Array, Command, Reading
 
 
 class Watchdog:
-    """Keeps the newest command of each group and judges its age; time is an argument."""
+    """Keeps the newest command of each group and checks its age; time is an argument."""
 
     def __init__(self, hand: Hand, fixture: Fixture) -> None:
         self._limits = {
@@ -34,12 +34,12 @@ class Watchdog:
         self._engaged = {HAND: True, FIXTURE: False}
         self._newest: dict[str, tuple[Command, float]] = {}
         self._held: dict[str, Command] = {}
-        self._claimed: dict[str, float] = {}  # when our own nodes last commanded
+        self._claimed: dict[str, float] = {}  # s; time of the newest command of a node
         self.overruled = 0
-        """Commands of controllers that came while one of our own nodes commanded, so far."""
+        """Number of commands of controllers that a node's command overruled."""
 
     def feed(self, group: str, command: Command, now: float) -> None:
-        """Take a command that came at the time `now` [s]."""
+        """Add a command that arrived at the time `now` [s]."""
         if not _positions_only(command):
             self._claimed[group] = now
         elif now - self._claimed.get(group, -np.inf) <= limits.COMMAND_TIMEOUT:
@@ -49,16 +49,16 @@ class Watchdog:
         self._held.pop(group, None)
 
     def engage(self, group: str, engaged: bool) -> None:
-        """Turn a group's torque on or off; either way old commands are forgotten."""
+        """Turn a group's torque on or off and discard old commands."""
         self._engaged[group] = engaged
         self._newest.pop(group, None)
         self._held.pop(group, None)
         self._claimed.pop(group, None)
 
     def silence(self, now: float) -> float:
-        """How long controllers have commanded the hand no more [s]; 0 while they do.
+        """Return the time since controllers stopped commanding the hand; s, 0 while they command.
 
-        Our own nodes may be silent between episodes. A controller never is, unless it died or its
+        Nodes may be silent between episodes. A controller is silent only if it died, or if its
         plugin publishes changes only.
         """
         if not self._engaged[HAND] or HAND not in self._newest:
@@ -68,11 +68,11 @@ class Watchdog:
         return age if _positions_only(command) and age > limits.COMMAND_TIMEOUT else 0.0
 
     def resting(self, now: float) -> bool:
-        """Return whether everything is let go and no command is young enough to be followed."""
+        """Return whether all groups are released and no command is recent enough to be followed."""
         return all(now - came > limits.RELEASE_TIMEOUT for _, came in self._newest.values())
 
     def commands(self, reading: Reading, now: float) -> tuple[Command, Command | None]:
-        """What to send now to hand and fixture; None leaves the fixture passive."""
+        """Return the commands for hand and fixture; None leaves the fixture passive."""
         hand = self._command(HAND, reading.hand.q, now)
         if not self._engaged[FIXTURE]:
             return hand, None

@@ -1,7 +1,7 @@
-"""The last function before the wire.
+"""The clamp, the last function before the wire, with the limits that it applies.
 
-In this order, the same on every backend: finite? -> range -> rate -> effort. What comes out is what
-is sent and what is recorded.
+The checks are the same on every backend, in this order: finite, range, rate, effort. The result is
+sent and recorded without a further change.
 """
 
 from dataclasses import dataclass
@@ -13,32 +13,32 @@ from handlab_core.objects.fixture import Fixture
 from handlab_core.types import Array, Command
 
 COMMAND_TIMEOUT = 0.3
-"""s. A command older than three control periods of 0.1 s: hold the present position."""
+"""s; age of a command after which the position is held; three control periods of 0.1 s."""
 
 RELEASE_TIMEOUT = 1.5
-"""Seconds; a hand whose newest command is older than this is let go. With the last command's own
-period and a cycle of the driver it is limp two seconds after its commander stopped."""
+"""s; age of a command after which the joints are released. With the period of the last command and
+a cycle of the driver the hand is limp two seconds after its commander stopped."""
 
 WARM_MARGIN = 15.0
-"""K below a motor's own temperature limit: ask for a pause. An XM430, whose limit is 80 degrees
-Celsius (vendor's e-manual), is warm at 65: a motor heats by a degree in seconds at stall and cools
-in minutes, so that a pause must be asked for well before the servo shuts itself down."""
+"""K below the motor's temperature limit; threshold for a pause. An XM430, whose limit is 80 degrees
+Celsius (e-manual), is warm at 65. At stall a motor heats by a degree in seconds, and it cools in
+minutes. Therefore the pause begins well before the servo shuts down."""
 
 HOT_MARGIN = 5.0
-"""K below the limit: let go, 75 degrees on an XM430. The servo's own shutdown would need a reboot,
-and its thermometer lags behind the winding."""
+"""K below the limit; threshold for a release, 75 degrees Celsius on an XM430. After its own
+shutdown a servo needs a reboot, and its thermometer lags behind the winding."""
 
 COOLING_TIMEOUT = 3600.0
-"""s. A hand that has not cooled by then has another fault."""
+"""s; a hand that has not cooled in this time has another fault."""
 
 COOL_MARGIN = 25.0
-"""K below the limit: the pause ends, 55 degrees on an XM430. Far enough below WARM_MARGIN that
-pauses are few and long, instead of many and short."""
+"""K below the limit; threshold for the end of a pause, 55 degrees Celsius on an XM430. The distance
+from WARM_MARGIN makes pauses few and long, instead of many and short."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one group of joints may be told. Arrays are (n,), in the group's joint order."""
+    """Limits of commands to one group of joints; arrays are (n,), in joint order."""
 
     lower: Array  # rad
     upper: Array  # rad
@@ -47,29 +47,29 @@ class Limits:
 
     @classmethod
     def of_hand(cls, hand: Hand) -> "Limits":
-        """Limits of a hand's joints."""
+        """Build the limits of a hand's joints."""
         return cls(hand.lower, hand.upper, hand.max_rate, hand.max_effort)
 
     @classmethod
     def of_fixture(cls, fixture: Fixture) -> "Limits":
-        """Limits of a fixture's motor."""
+        """Build the limits of a fixture's motor."""
         values = (fixture.lower, fixture.upper, fixture.max_rate, fixture.max_effort)
         return cls(*(np.array([value]) for value in values))
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A command as it goes to the wire, and what had to be done to it."""
+    """A command as sent, and the number of changes that the clamp made."""
 
     command: Command
-    dropped: int  # joints whose target was not finite, though they are to hold one
-    clamped: int  # joints whose target was moved into the limits
+    dropped: int  # number of engaged joints whose target was not finite
+    clamped: int  # number of joints whose target was moved into the limits
 
 
 def clamp(
     command: Command, previous: Command, q: Array, limits: Limits, elapsed: float | Array
 ) -> Sent:
-    """Make a command safe.
+    """Return a command within the limits.
 
     Args:
         command: (N, n); the command as it was received.
@@ -120,15 +120,15 @@ def reach_time(age: Array, period: float, resolution: float, limits: Limits) -> 
 
 
 def hold(q: Array, limits: Limits) -> Command:
-    """Build the command that keeps joints where they are, (N, n)."""
+    """Build the command that holds joints at their positions, (N, n)."""
     return Command(q.copy(), np.broadcast_to(limits.max_effort, q.shape))
 
 
 def release(q: Array) -> Command:
-    """The command that lets joints go, (N, n)."""
+    """Build the command that releases joints, (N, n)."""
     return Command(q, np.zeros_like(q))
 
 
 def _between(x: Array, lower: Array, upper: Array) -> Array:
-    """np.clip, without its overhead, which at these sizes is most of it."""
+    """Clip without the overhead of np.clip, which dominates at these sizes."""
     return np.minimum(np.maximum(x, lower), upper)

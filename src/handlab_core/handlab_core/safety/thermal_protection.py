@@ -1,10 +1,10 @@
-"""When hot motors must rest: warm asks for a pause, hot lets go.
+"""Thermal protection: a warm motor requests a pause, a hot motor is released.
 
-| temperature below the motor's own limit | what follows                                       |
+| temperature below the motor's own limit  | reaction                                           |
 |------------------------------------------|----------------------------------------------------|
-| less than safety.HOT_MARGIN              | the joint is released until it is no longer warm   |
-| less than safety.WARM_MARGIN             | a pause is asked for                               |
-| safety.COOL_MARGIN or more, every joint  | the pause ends                                     |
+| less than limits.HOT_MARGIN              | the joint is released until it is no longer warm   |
+| less than limits.WARM_MARGIN             | a pause is requested                               |
+| limits.COOL_MARGIN or more, every joint  | the pause ends                                     |
 """
 
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ from handlab_core.types import Array, BoolArray
 
 @dataclass(frozen=True, slots=True)
 class ThermalState:
-    """What a group of motors needs now."""
+    """Thermal protection state of one joint group."""
 
     pause: bool
-    hot: BoolArray  # (n,) to be released
+    hot: BoolArray  # (n,) joints that must be released
 
 
 class ThermalProtection:
-    """Follows the temperatures of one group of motors; the thresholds have hysteresis.
+    """Monitors the temperatures of one joint group; the thresholds have hysteresis.
 
     Args:
-        limit: (n,) degrees Celsius, where each motor shuts itself down.
+        limit: (n,) degrees Celsius; temperature at which each motor shuts down.
     """
 
     def __init__(self, limit: Array) -> None:
@@ -35,7 +35,7 @@ class ThermalProtection:
         self._warm = self._hot = np.zeros(self._limit.shape, dtype=bool)
 
     def update(self, temperature: Array) -> ThermalState:
-        """Take new temperatures, (n,) degrees Celsius; NaN, not known, changes nothing."""
+        """Update from temperatures, (n,) degrees Celsius; NaN (unknown) changes nothing."""
         margin = self._limit - temperature
         above = margin <= limits.WARM_MARGIN
         below = margin >= limits.COOL_MARGIN

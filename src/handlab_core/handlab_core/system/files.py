@@ -1,4 +1,4 @@
-"""Read text, YAML and JSON within bounds, and write so that a crash leaves the old file or the new.
+"""Read text, YAML and JSON of limited size; write files atomically.
 
 Readers raise the error class that the caller names, with one line: the file, the fault, the place.
 YAML is the core schema of YAML 1.2: `1e-3` is a number, dates and `yes` are text. A key may come

@@ -22,7 +22,7 @@ VARIABLE = "HANDLAB_SUPERVISORS"
 """Environment variable: process ids, separated by commas."""
 
 REFUSED = 2
-"""Exit code of a node that cannot go on and has said why in its last line."""
+"""Exit code of a node that cannot continue; its last line of output states the reason."""
 
 LAST_MOMENT = 1.5
 """Seconds from a supervisor's death until a process that has not ended is ended by force."""

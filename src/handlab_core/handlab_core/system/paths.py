@@ -1,4 +1,4 @@
-"""Where launch/, config/ and urdf/ are: beside the sources, or in an installed handlab_bringup."""
+"""Location of launch/, config/ and urdf/: in the checkout, or in an installed handlab_bringup."""
 
 import os
 from pathlib import Path
@@ -25,5 +25,5 @@ def share() -> Path:
 
 
 def urdf(name: str) -> Path:
-    """Path of a file below urdf/."""
+    """Return the path of a file below urdf/."""
     return share() / "urdf" / name

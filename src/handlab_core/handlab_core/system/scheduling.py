@@ -1,4 +1,4 @@
-"""Who keeps time does not wait for other programs; who waits for others lets them finish first."""
+"""Linux scheduling: real-time priority for drivers, SCHED_BATCH for lockstep nodes."""
 
 import contextlib
 import os
@@ -7,25 +7,25 @@ from pathlib import Path
 THREADS = Path("/proc/self/task")
 
 PRIORITY = 10
-"""Of SCHED_RR, whose least is 1: before every ordinary program, behind the kernel's own threads (50
-and more), which bring what comes from the wire."""
+"""Priority of SCHED_RR, whose minimum is 1. It is above every ordinary program, and below the
+threads of the kernel (50 and more), which receive data from the wire."""
 
 
 def use_realtime_priority() -> None:
     """Give the calling thread, and threads that it starts from now on, real-time priority.
 
-    It takes root, or a line `<user> - rtprio 10` in /etc/security/limits.conf; without permission
-    everything stays as it is.
+    This needs root, or a line `<user> - rtprio 10` in /etc/security/limits.conf. Without permission
+    nothing changes.
     """
     with contextlib.suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(PRIORITY))
 
 
 def use_batch_scheduling() -> None:
-    """Let no thread of this process that wakes interrupt one that works; for ever.
+    """Prevent threads of this process that wake from interrupting a running thread.
 
-    For processes that wait for each other. Linux runs a thread that wakes at once, even where that
-    stops another in the middle of what all wait for, such as telling several readers of a message.
+    This serves processes that wait for each other. By default Linux runs a thread as soon as it
+    wakes, even if that stops another thread in the middle of the work that all wait for.
     """
     for thread in THREADS.iterdir():
         with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended, or is jailed

@@ -1,8 +1,9 @@
 """Dataclasses that check their values: types, bounds and unknown names, by pydantic.
 
-A field's type says what it may be: `rate: Positive`. Constructors, `dataclasses.replace` and
-`build` then raise BadConfig with one line that names each wrong field, its value and the rule.
-Command-line options, launch arguments and files fill such dataclasses, so one rule serves all.
+The type of a field defines its allowed values: `rate: Positive`. Constructors,
+`dataclasses.replace` and `build` then raise BadConfig with one line that names each wrong field,
+its value and the rule. Command-line options, launch arguments and files fill such dataclasses, so
+one rule serves all.
 """
 
 import re
@@ -75,7 +76,7 @@ Count = Annotated[int, Strict(), Field(ge=1, le=LARGEST)]
 """1 or more."""
 Sign = Annotated[int, Strict(), AfterValidator(_sign)]
 Seed = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1)]
-"""What numpy, torch, cma and messages all take."""
+"""Seed that numpy, torch, cma and messages accept."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""The Adroit suite (arXiv:1709.10087): tasks of a simulated hand in somebody else's environments.
+"""The Adroit suite (arXiv:1709.10087): tasks of a simulated hand in gymnasium-robotics.
 
-| part        | what                                                                              |
+| part        | value                                                                             |
 |-------------|-----------------------------------------------------------------------------------|
 | hand        | Shadow hand of 24 joints on an arm of 0 to 6, position targets in [-1, 1], 100 Hz |
 | observation | joints, object and goal, as the environment gives them                            |
@@ -8,9 +8,8 @@
 | success     | more successful steps than `Held.steps`; a step's rule is the environment's own   |
 | end         | never before the time is over                                                     |
 
-They run in `handlab_sim.adroit.environment`. They have no station, no graph of
-nodes and no motors that reset them: a reset places everything and takes no robot time, as in the
-paper.
+They run in `handlab_sim.adroit.environment`. They have no station, no graph of nodes and no motors
+that reset them: a reset places hand and object and takes no robot time, as in the paper.
 """
 
 from collections.abc import Mapping
@@ -24,8 +23,8 @@ from handlab_core.tasks.learnable import LearnableTask
 from handlab_core.tasks.sizes import Spaces
 
 REWARDS = ("published", "gymnasium")
-"""gymnasium-robotics before 1.4.3 rewards a palm that is far from the object in door, hammer and
-relocate, where mj_envs/hand_manipulation_suite/*_v0.py takes the distance off."""
+"""Reward variants. In door, hammer and relocate gymnasium-robotics before 1.4.3 adds the distance
+between palm and object, and mj_envs/hand_manipulation_suite/*_v0.py subtracts it."""
 
 NPG = {
     "hidden": (32, 32),
@@ -39,8 +38,8 @@ NPG = {
     "baseline.epochs": 2,
     "baseline.memory": 1,
 }
-"""hand_dapg/dapg/examples/*.txt, where a step size is twice a KL. There no step is taken back and
-the Fisher matrix is that of all 40000 steps; that of a quarter of them costs a quarter."""
+"""Settings of NPG; hand_dapg/dapg/examples/*.txt, where a step size is twice a KL. There no step is
+reverted, and the Fisher matrix uses all 40000 steps; a quarter of them costs a quarter."""
 
 CLONING = {
     "cloning.epochs": 5,
@@ -48,22 +47,23 @@ CLONING = {
     "cloning.noise": 1.0,
     "cloning.jitter": 0.0,
 }
-"""hand_dapg/dapg/examples/*.txt and job_script.py."""
+"""Settings of cloning; hand_dapg/dapg/examples/*.txt and job_script.py."""
 
 PAPER = {"max_advantage": True}
-"""arXiv:1709.10087, section V."""
+"""Weight of the demonstrations; arXiv:1709.10087, section V."""
 
 DOOR = {"cloning.epochs": 40, "cloning.jitter": 0.3, "cloning.noise": 0.3}
-"""Ours: cloned as published, the hand stops before the handle and the door is never opened."""
+"""Own settings: with the published ones the cloned hand stops before the handle of the door."""
 
 DOOR_WEIGHT = {"lambda0": 0.01, "max_advantage": False}
-"""hand_dapg/dapg/examples/dapg.txt; with the paper's the policy gets better more slowly."""
+"""hand_dapg/dapg/examples/dapg.txt; with the weight of the paper the policy improves more
+slowly."""
 
 
 def _settings(
     cloning: Mapping[str, Any] = CLONING, weight: Mapping[str, Any] = PAPER
 ) -> dict[str, Mapping[str, Any]]:
-    """Of each algorithm, what is not its default."""
+    """Return the settings by algorithm that differ from the defaults."""
     own = {f"npg.{name}": value for name, value in NPG.items()}
     return {
         "npg": NPG,
@@ -74,7 +74,7 @@ def _settings(
 
 @dataclass(frozen=True)
 class Held:
-    """The goal was held for more than so many steps of the episode, in a row or not."""
+    """Require more than `steps` successful steps of the episode, in a row or not."""
 
     steps: int
 
@@ -82,28 +82,28 @@ class Held:
         return f"more than {self.steps} steps at the goal"
 
     def met(self, reached: int) -> bool:
-        """Whether an episode with so many successful steps was a success."""
+        """Return whether an episode with this number of successful steps was a success."""
         return reached > self.steps
 
 
 @dataclass(frozen=True)
 class SuiteTask:
-    """One task of the suite."""
+    """Task of the Adroit suite."""
 
     name: str
     description: str
     environment: str
-    """Of gymnasium-robotics."""
+    """Name of the environment in gymnasium-robotics."""
     observation_size: int
     action_size: int
     success: Held
-    """mj_envs, `evaluate_success`."""
+    """Criterion of success; `evaluate_success` in mj_envs."""
     steps: int = 200
     period: float = 0.01
-    """s, one action each."""
+    """s; control period."""
     reward: str = "published"
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=_settings)
-    """Of each algorithm, where they are not its defaults."""
+    """Settings by algorithm that differ from the defaults."""
     hand_name: str = "adroit"
 
     kind: ClassVar[str] = "adroit"
@@ -114,26 +114,26 @@ class SuiteTask:
 
     @property
     def strict(self) -> Held:
-        """The suite has one criterion only."""
+        """The same as `success`, the only criterion of the suite."""
         return self.success
 
     @property
     def rewards(self) -> tuple[str, ...]:
-        """Variants."""
+        """Names of the reward variants."""
         return REWARDS
 
     @property
     def layout(self) -> tuple[tuple[str, int], ...]:
-        """The observation, whose parts the environment does not name."""
+        """Parts of the observation; the environment does not name them."""
         return ((self.environment, self.observation_size),)
 
     @property
     def spaces(self) -> Spaces:
-        """The sizes that learning needs."""
+        """Sizes of observation and action, and length of an episode."""
         return Spaces(self.observation_size, self.action_size, self.steps)
 
     def with_reward(self, name: str) -> "SuiteTask":
-        """The same task under another reward variant."""
+        """Return the same task under another reward variant."""
         if name not in REWARDS:
             raise UnknownName(f"reward of {self.name}", name, REWARDS)
         return replace(self, reward=name)
@@ -180,10 +180,10 @@ def adroit_relocate() -> SuiteTask:
 
 
 def find_task(name: str) -> LearnableTask:
-    """Build the task called `name`, of a robot of ours or of the suite.
+    """Build the task called `name`, of a station or of the suite.
 
     Raises:
-        UnknownName: there is none; the message lists what there is.
+        UnknownName: there is none; the message lists the tasks.
     """
     if name in SUITE:
         return SUITE[name]()

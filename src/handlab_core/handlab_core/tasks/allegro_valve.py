@@ -1,6 +1,6 @@
 """Turn the valve by a whole turn with the Allegro hand (the post's third task).
 
-| part        | what                                                                 |
+| part        | value                                                                |
 |-------------|----------------------------------------------------------------------|
 | observation | as `valve_random`, with 16 joints                                    |
 | action      | joint position targets (16) in [-1, 1] of the commanded range, 10 Hz |
@@ -24,7 +24,7 @@ from handlab_core.tasks.valve import LOBES, REWARDS
 START = np.deg2rad(-120.0)  # rad
 TURN = 2 * np.pi  # rad
 STEPS = 100
-"""10 s: a whole turn at the mean speed that `valve` needs for its half, and time to regrip."""
+"""Number of steps, 10 s: a whole turn at the mean speed of `valve`, and time to regrip."""
 
 
 @TASKS.register

@@ -1,4 +1,4 @@
-"""When an episode was a success: a fact about its errors that no learner sees."""
+"""Criteria of success: functions of an episode's errors, unknown to learners."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,34 +8,34 @@ import numpy as np
 from handlab_core.types import Array
 
 LAST_FIFTH = 5
-"""The end of an episode is its last fifth."""
+"""Divisor; the end of an episode is its last fifth."""
 
 
 class Criterion(Protocol):
-    """Judges whole episodes."""
+    """Decides whether an episode was a success."""
 
     @property
     def tolerance(self) -> float:
-        """Errors up to it are small; rad."""
+        """Tolerance of the error; rad."""
         ...
 
     def __str__(self) -> str:
-        """What it asks for, in a few words."""
+        """Return a short description."""
         ...
 
     def met(self, errors: Array) -> bool:
-        """Whether an episode with these errors, (steps,) rad, was a success."""
+        """Return whether an episode with these errors, (steps,) rad, was a success."""
         ...
 
 
 def last_fifth(errors: Array) -> Array:
-    """The sizes of the errors at the end of an episode, (steps // 5,) rad."""
+    """Return the absolute errors at the end of an episode, (steps // 5,) rad."""
     return np.abs(errors[-(len(errors) // LAST_FIFTH) :])
 
 
 @dataclass(frozen=True)
 class LastFifth:
-    """Every error of the last fifth is within the tolerance [rad]."""
+    """Require every error of the last fifth to be within the tolerance [rad]."""
 
     tolerance: float
 
@@ -49,7 +49,7 @@ class LastFifth:
 
 @dataclass(frozen=True)
 class MeanOfLastFifth:
-    """The mean error of the last fifth is below the tolerance [rad]; robel/dclaw/turn.py."""
+    """Require the mean error of the last fifth below the tolerance [rad]; robel/dclaw/turn.py."""
 
     tolerance: float
 
@@ -63,7 +63,7 @@ class MeanOfLastFifth:
 
 @dataclass(frozen=True)
 class MeanError:
-    """The mean error of the whole episode is below the tolerance [rad]."""
+    """Require the mean error of the whole episode to be below the tolerance [rad]."""
 
     tolerance: float
 

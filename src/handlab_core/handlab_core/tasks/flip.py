@@ -1,6 +1,6 @@
 """Flip a block on a horizontal axis (a task of the post).
 
-| part        | what                                                                            |
+| part        | value                                                                           |
 |-------------|---------------------------------------------------------------------------------|
 | observation | as `valve`, the block in the place of the valve                                 |
 | action      | as `valve`                                                                      |

@@ -1,6 +1,6 @@
 """Reach a pose and follow it: the health check of any new hand (ROBEL's Pose).
 
-| part        | what                                                                            |
+| part        | value                                                                           |
 |-------------|---------------------------------------------------------------------------------|
 | observation | joints (n, of the commanded range), joints minus goal (n, rad), last action (n) |
 | action      | joint position targets (n) in [-1, 1] of the commanded range, 20 Hz             |
@@ -9,9 +9,9 @@
 | success     | mean joint error within 10 degrees at every step of the last fifth              |
 | end         | never before the time is over, 4 s                                              |
 
-ROBEL's random variant follows a sine; a line that goes on for the whole episode asks for the same,
-to reach a pose and then to move with it, and is a goal like any other. Nothing is on the fixture's
-motor: the fingers have the space of the object, too.
+The goals of ROBEL's random variant follow a sine. A line requires the same skill, to reach a pose
+and to move with it, and needs no other kind of goal. The fixture has no object, so that its space
+is free for the fingers.
 """
 
 from functools import partial
@@ -29,16 +29,16 @@ from handlab_core.tasks.task import TASKS, PoseRange, Range, Task
 PERIOD = 0.05  # s
 STEPS = 80
 TOLERANCE = np.deg2rad(10.0)  # rad
-FAST = np.pi  # rad/s, slower joints move for free
+FAST = np.pi  # rad/s; speed above which a joint is penalised
 
 REACH = 0.6
-"""Of half of a joint's range, to either side of the nominal pose: there a goal is when an episode
-begins. Around the middle of the ranges, in their place, fingers would touch in every sixth goal."""
+"""Fraction of half a joint's range; largest distance of the first goal from the nominal pose.
+Around the middle of the ranges instead, the fingers would touch in every sixth goal."""
 DRIFT = 0.25
-"""Of half of a joint's range: so far a goal moves at most in one episode, and never leaves it."""
+"""Fraction of half a joint's range; largest motion of a goal in one episode, within the range."""
 
 REWARDS = {
-    # robel/dclaw/pose.py, but for the mean of the errors in the place of their norm
+    # robel/dclaw/pose.py, with the mean of the errors instead of their norm
     "robel": (
         Term("distance", -10.0, terms.distance),
         Term("fast_joints", -0.1, partial(terms.fast_joints, slow=FAST)),
@@ -78,11 +78,11 @@ def _range(lower: np.ndarray, upper: np.ndarray) -> PoseRange:
 
 @TASKS.register
 def pose() -> Task:
-    """Build it for the claw."""
+    """Build the task for the claw."""
     return pose_task("pose", "claw")
 
 
 @TASKS.register
 def allegro_pose() -> Task:
-    """Build it for the Allegro hand."""
+    """Build the task for the Allegro hand."""
     return pose_task("allegro_pose", "allegro")

@@ -1,12 +1,12 @@
-"""All that a learning algorithm knows of what it learns."""
+"""Sizes of a task, as learning algorithms need them."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Spaces:
-    """Sizes of a task, whether it is done by a robot of ours or in somebody else's environment."""
+    """Sizes of observation and action, and length of an episode."""
 
-    observation: int  # numbers in one observation, O
-    action: int  # numbers in one action, A
-    steps: int  # of an episode, at most
+    observation: int  # number of elements of an observation, O
+    action: int  # number of elements of an action, A
+    steps: int  # largest number of steps of an episode

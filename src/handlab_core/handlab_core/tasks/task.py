@@ -1,4 +1,4 @@
-"""What a task is: a hand, an object, where it starts, where it shall go, what is rewarded."""
+"""Tasks: hand, object, start and goal distributions, reward, and criteria of success."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,81 +18,81 @@ from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array, Goal, JointState, ObjectEstimate
 
 START_STREAM, NOISE_STREAM = 0, 1
-"""Independent random streams of one episode."""
+"""Numbers of the independent random streams of an episode."""
 
 OBJECT = ObjectAim()
 NEAR = LastFifth(np.deg2rad(20.0))
 STRICTLY_NEAR = MeanOfLastFifth(0.1)
-"""rad; robel/dclaw/turn.py @ 5b0fd37."""
+"""Criterion with a tolerance of 0.1 rad; robel/dclaw/turn.py @ 5b0fd37."""
 
 
 def episode_rng(seed: int, episode: int, stream: int) -> np.random.Generator:
-    """Random numbers that depend on nothing but the run's seed and the episode's number."""
+    """Return a generator that depends only on seed, episode number and stream."""
     return np.random.default_rng((seed, episode, stream))
 
 
 @dataclass(frozen=True)
 class Start:
-    """Where one episode begins and what it shall reach."""
+    """Start of the object and goal of one episode."""
 
     object_angle: float  # rad
-    goal_angle: tuple[float, ...]  # rad, when the episode begins; one for each angle of the goal
+    goal_angle: tuple[float, ...]  # rad; angles of the goal at the start of the episode
     goal_velocity: tuple[float, ...]  # rad/s
 
 
 @dataclass(frozen=True)
 class Range:
-    """A uniform distribution; a point where both ends are equal."""
+    """Uniform distribution; constant if both ends are equal."""
 
     lower: float
     upper: float
 
     def draw(self, rng: np.random.Generator) -> float:
-        """One number from it."""
+        """Draw one number."""
         return float(rng.uniform(self.lower, self.upper))
 
 
 @dataclass(frozen=True)
 class PoseRange:
-    """A uniform distribution for each joint of a hand."""
+    """Uniform distribution for each joint of a hand."""
 
     lower: tuple[float, ...]
     upper: tuple[float, ...]
 
     def draw(self, rng: np.random.Generator) -> tuple[float, ...]:
-        """One number for each joint."""
+        """Draw one number for each joint."""
         return tuple(rng.uniform(self.lower, self.upper).tolist())
 
 
 @dataclass(frozen=True)
 class Task:
-    """A skill to learn, for one hand and one object."""
+    """Skill to learn, for one hand and one object."""
 
     name: str
     description: str
     hand_name: str
     fixture_name: str
     rewards: Mapping[str, tuple[Term, ...]]
-    """Variants by name."""
+    """Reward variants by name."""
     reward: str
-    """The variant in use."""
+    """Name of the reward variant in use."""
     start_angle: Range
-    """Of the object; rad."""
+    """rad; distribution of the object's start angle."""
     goal_angle: Range | PoseRange
-    """rad."""
+    """rad; distribution of the goal."""
     goal_velocity: Range | PoseRange = Range(0.0, 0.0)
-    """rad/s."""
+    """rad/s; distribution of the goal's velocity."""
     goal_from_start: bool = False
-    """The goal's angle counts from where the object starts."""
+    """Whether the goal's angle is relative to the start angle of the object."""
     aim: Aim = OBJECT
-    """What shall come to the goal."""
+    """Kind of goal."""
     period: float = 0.1
-    """s, one action each."""
+    """s; control period."""
     steps: int = 60
-    """Of one episode."""
+    """Number of steps of an episode."""
     smoothing: float = 0.0
-    """Of the last action so much stays in the next, as it is carried out and observed: a low-pass
-    in front of the joints."""
+    """Fraction of the last action in the next action: coefficient of a low-pass filter of the
+    actions, as executed and observed."""
     reset: str = MOTOR
     """Name of the reset procedure."""
     success: Criterion = NEAR
@@ -105,7 +105,7 @@ class Task:
     only_object_varies: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        """Check that the task can be."""
+        """Check the values."""
         if self.reward not in self.rewards:
             raise UnknownName(f"reward of {self.name}", self.reward, self.rewards)
         if self.steps < 5 or self.period <= 0:
@@ -115,23 +115,23 @@ class Task:
 
     @property
     def hand(self) -> Hand:
-        """The hand that does it."""
+        """Hand of the task."""
         return make_hand(self.hand_name)
 
     @property
     def fixture(self) -> Fixture:
-        """The object it is done to."""
+        """Fixture with the object."""
         return FIXTURES.make(self.fixture_name)
 
     @property
     def layout(self) -> tuple[tuple[str, int], ...]:
-        """The observation: name and size of its parts, in order."""
+        """Parts of the observation: name and size, in order."""
         n = self.hand.n
         return (("joints", n), *self.aim.layout(n), ("last_action", n))
 
     @property
     def observation_size(self) -> int:
-        """Numbers in one observation."""
+        """Number of elements of an observation."""
         return sum(size for _, size in self.layout)
 
     @property
@@ -146,15 +146,15 @@ class Task:
 
     @property
     def spaces(self) -> Spaces:
-        """The sizes that learning needs."""
+        """Sizes of observation and action, and length of an episode."""
         return Spaces(self.observation_size, self.hand.n, self.steps)
 
     def with_reward(self, name: str) -> "Task":
-        """The same task under another reward variant."""
+        """Return the same task under another reward variant."""
         return replace(self, reward=name)
 
     def start(self, seed: int, episode: int) -> Start:
-        """Draw the start and the goal of an episode."""
+        """Draw start and goal of an episode."""
         rng = episode_rng(seed, episode, START_STREAM)
         angle, goal = self.start_angle.draw(rng), np.atleast_1d(self.goal_angle.draw(rng))
         velocity = np.atleast_1d(self.goal_velocity.draw(rng))
@@ -163,7 +163,7 @@ class Task:
         return Start(angle, tuple(goal.tolist()), tuple(velocity.tolist()))
 
     def mark(self, start: Start, time: float) -> float | None:
-        """Where the object shall be [rad] so long after the start [s]; None if it need not be."""
+        """Return the goal angle at a time after the start [s]; rad, None for goals of the hand."""
         if not self.aim.of_object:
             return None
         return start.goal_angle[0] + start.goal_velocity[0] * time
@@ -180,7 +180,7 @@ class Task:
         return RESETS.make(self.reset)(self.hand, self.fixture, object_angle)
 
     def reward_computer(self) -> RewardComputer:
-        """Build what computes the chosen reward."""
+        """Build the computer of the reward variant in use."""
         return RewardComputer(
             self.rewards[self.reward], self.aim, self.hand.nominal, self.success.tolerance
         )
@@ -188,15 +188,15 @@ class Task:
     def observe(
         self, hand: Hand, state: JointState, obj: ObjectEstimate, goal: Goal, last_action: Array
     ) -> Array:
-        """The observation, (N, observation_size), parts as in `layout`.
+        """Return observations, (N, observation_size), with the parts of `layout`.
 
-        Joints are in units of the commanded range.
+        Joint positions are in units of the commanded range.
         """
         aim = self.aim.parts(state, obj, goal)
         return np.concatenate((hand.normalise(state.q), *aim, last_action), axis=1)
 
     def succeeded(self, errors: Array) -> tuple[bool, bool]:
-        """Success and strict success of a whole episode's errors, (steps,) rad."""
+        """Return success and strict success of an episode with these errors, (steps,) rad."""
         return self.success.met(errors), self.strict.met(errors)
 
 
@@ -204,5 +204,5 @@ TASKS: Registry[Task] = Registry("task")
 
 
 def make_task(name: str) -> Task:
-    """Build the task called `name`; an unknown name raises UnknownName."""
+    """Build the task called `name`; raise UnknownName if there is none."""
     return TASKS.make(name)

@@ -1,10 +1,10 @@
 """Turn the valve by half a turn (the post's first task; ROBEL's Turn).
 
-| part        | what                                                                            |
+| part        | value                                                                           |
 |-------------|---------------------------------------------------------------------------------|
 | observation | joints (9, of the commanded range), cos and sin of the valve, error, last action |
 | action      | joint position targets (9) in [-1, 1] of the commanded range, 10 Hz              |
-| reward      | `post`: minus the distance; `bonus`: and prizes for being near; `robel`          |
+| reward      | `post`: minus the distance; `bonus`: plus bonuses near the goal; `robel`         |
 | end         | never before the time is over, 6 s                                              |
 """
 
@@ -17,12 +17,12 @@ from handlab_core.rewards.reward import Term
 from handlab_core.tasks.task import TASKS, Range, Task
 
 LOBES = 3
-"""Of the valve, all alike."""
+"""Number of lobes of the valve, which are identical."""
 
 REWARDS = {
     # "Simply the negative distance": the post of 2018.
     "post": (Term("distance", -1.0, terms.distance),),
-    # The same with prizes, arXiv:1810.06045 as quoted in reviews of it.
+    # The same with bonuses: arXiv:1810.06045 as quoted in reviews of it.
     "bonus": (
         Term("distance", -1.0, terms.distance),
         Term("near", 10.0, partial(terms.near, within=0.10)),

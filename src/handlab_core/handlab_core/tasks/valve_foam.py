@@ -1,6 +1,6 @@
 """Turn the valve of foam by half a turn (a task of the post): all but the object is as in `valve`.
 
-| part        | what                                                                            |
+| part        | value                                                                           |
 |-------------|---------------------------------------------------------------------------------|
 | observation | as `valve`: the hub's angle; how the lobes are bent is not seen                 |
 | action      | as `valve`                                                                      |

@@ -1,10 +1,10 @@
 """Turn the valve from anywhere to anywhere: ROBEL's Turn with random start and goal.
 
-| part        | what                                                                            |
+| part        | value                                                                           |
 |-------------|---------------------------------------------------------------------------------|
 | observation | as `valve`, but the three lobes are alike: cos and sin of three times the angle |
 |             | and the error twice: as it is, and bent to be fine near the goal                |
-| action      | as `valve`, each the mean of what is asked and of the one before                |
+| action      | as `valve`, each the mean of the new action and the one before                  |
 | reward      | as `valve`                                                                      |
 | start, goal | +-60 degrees; 180 +-60 degrees: a way of 60 to 300 degrees                      |
 | end         | never before the time is over, 6 s                                              |
@@ -16,11 +16,12 @@ from handlab_core.rewards.goal import ObjectAim
 from handlab_core.tasks.task import TASKS, Range, Task
 from handlab_core.tasks.valve import LOBES, REWARDS
 
-SPREAD = np.deg2rad(60.0)  # rad; robel/dclaw/turn.py @ 5b0fd37, DClawTurnRandom
-FINE = 0.25  # rad, where the wider prize of the reward begins
+SPREAD = np.deg2rad(60.0)  # rad; half range of start and goal; DClawTurnRandom, ROBEL
+FINE = 0.25  # rad; error below which the wider bonus of the reward begins
 SMOOTHING = 0.5
-"""White noise on every target shakes the valve off its goal, and to hold it is learned last.
-Smoothed, half of the noisy episodes succeed after two hours, not after five: docs/hard_tasks.md."""
+"""Fraction of the last action. White noise on every target shakes the valve off its goal, and
+holding it is learned last. With smoothing half of the noisy episodes succeed after two hours,
+without it after five; docs/hard_tasks.md."""
 
 
 @TASKS.register

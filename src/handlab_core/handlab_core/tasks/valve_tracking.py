@@ -1,6 +1,6 @@
 """Keep the valve with a goal that turns (ROBEL's Screw, random).
 
-| part        | what                                                                         |
+| part        | value                                                                        |
 |-------------|------------------------------------------------------------------------------|
 | observation | as `valve_random`, the error to where the goal is now; the goal's velocity   |
 | action      | as `valve_random`                                                            |

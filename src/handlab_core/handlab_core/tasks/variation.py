@@ -1,10 +1,10 @@
-"""What can be varied of a task, as data.
+"""Variations of a task: quantities, and the values that they take.
 
-For training a value is drawn for every episode, for evaluation there are points of a range:
+Training draws a value for every episode; evaluation uses points of a range:
 
-    object.scale=0.8:1.2     evenly distributed between two ends
-    object.lobes=2,3,4       one of a list
-    goal.angle=1.57          always the same
+    object.scale=0.8:1.2     uniformly distributed between two ends
+    object.lobes=2,3,4       one value of a list
+    goal.angle=1.57          constant
 """
 
 import math
@@ -19,24 +19,25 @@ from handlab_core.tasks.learnable import LearnableTask
 from handlab_core.tasks.task import Range, Task, episode_rng
 
 VARIATION_STREAM = 16
-"""Random stream of an episode, beside the task's own, which are numbered from zero."""
+"""Number of the first random stream of variations; the task's own streams are numbered from
+zero."""
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """Something that can be varied."""
+    """Quantity that can be varied."""
 
     what: str
     lower: float
     upper: float
     whole: bool = False
-    """Whole numbers only."""
+    """Whether only whole numbers are allowed."""
 
 
 OBJECT = "object."
 
 FACTOR = 100.0
-"""Times more or less than which nothing is that is still the same task."""
+"""Largest factor, and inverse of the smallest, of a quantity in the same task."""
 
 QUANTITIES: Mapping[str, Quantity] = {
     "object.scale": Quantity("size of the object, times its own; its density stays", 0.25, 4.0),
@@ -49,12 +50,12 @@ QUANTITIES: Mapping[str, Quantity] = {
     "goal.velocity": Quantity("rad/s", -2.0, 2.0),
     "start.angle": Quantity("rad, of the object", -math.pi, math.pi),
 }
-"""By name; the bounds are of what is worth trying."""
+"""Quantities by name; the bounds enclose useful values."""
 
 
 @dataclass(frozen=True)
 class ObjectVariation:
-    """One object that is not quite the task's own; factors are times its own value."""
+    """Changes of the task's object; factors multiply its own values."""
 
     scale: float = 1.0
     mass: float = 1.0
@@ -62,16 +63,16 @@ class ObjectVariation:
     damping: float = 1.0
     stiffness: float = 1.0
     lobes: int | None = None
-    """None: its own number."""
+    """Number of lobes; None: unchanged."""
 
 
 @dataclass(frozen=True)
 class Variation:
-    """One quantity and what it may be: a list of values, or anything between two ends."""
+    """One quantity with a list of values, or with a range."""
 
     name: str
     values: tuple[float, ...]
-    """Of a span its two ends."""
+    """Values of a list; for a range: (lower, upper)."""
     span: bool = False
 
     def __post_init__(self) -> None:
@@ -88,11 +89,11 @@ class Variation:
 
     @property
     def whole(self) -> bool:
-        """Whether it takes whole numbers only."""
+        """Whether only whole numbers are allowed."""
         return QUANTITIES[self.name].whole
 
     def points(self, count: int) -> tuple[float, ...]:
-        """Values to evaluate at: of a span so many, with its ends; else all."""
+        """Return the values for an evaluation: `count` points of a range, or the whole list."""
         if not self.span:
             return self.values
         lower, upper = self.values
@@ -101,13 +102,13 @@ class Variation:
         return tuple(np.linspace(lower, upper, max(2, count)).tolist())
 
     def draw(self, rng: np.random.Generator) -> float:
-        """One value."""
+        """Draw one value."""
         if self.span and not self.whole:
             return float(rng.uniform(self.values[0], self.values[1]))
         return float(rng.choice(self.points(0)))
 
     def fixed(self, value: float) -> "Variation":
-        """The same quantity with one value."""
+        """Return the same quantity with one value."""
         return Variation(self.name, (value,))
 
 
@@ -115,8 +116,8 @@ def parse_variation(text: str) -> Variation:
     """Read `name=value`, `name=lower:upper` or `name=value,value,...`.
 
     Raises:
-        UnknownName: nothing of that name can be varied; the message lists what can.
-        BadConfig: it is not of that form, or a value cannot be.
+        UnknownName: there is no such quantity; the message lists the quantities.
+        BadConfig: the text has another form, or a value is not allowed.
     """
     name, equals, given = text.partition("=")
     parts = given.split(":") if ":" in given else given.split(",")
@@ -135,7 +136,7 @@ def parse_variation(text: str) -> Variation:
 
 
 def parse_variations(texts: Sequence[str]) -> tuple[Variation, ...]:
-    """Read several; BadConfig if two are of one quantity."""
+    """Read several variations; raise BadConfig if two have the same quantity."""
     variations = tuple(parse_variation(text) for text in texts)
     names = [variation.name for variation in variations]
     for name in names:
@@ -145,9 +146,9 @@ def parse_variations(texts: Sequence[str]) -> tuple[Variation, ...]:
 
 
 def draw_all(variations: Sequence[Variation], seed: int, episode: int) -> dict[str, float]:
-    """Values for one episode, by name; they depend on nothing but seed and episode.
+    """Return the values for one episode by name; they depend only on seed and episode.
 
-    Each quantity has random numbers of its own, so that varying another one changes none.
+    Each quantity has its own random stream, independent of the other quantities.
     """
     numbers = {name: i for i, name in enumerate(sorted(QUANTITIES))}
     return {
@@ -159,7 +160,7 @@ def draw_all(variations: Sequence[Variation], seed: int, episode: int) -> dict[s
 
 
 def object_of(values: Mapping[str, float]) -> ObjectVariation:
-    """The object of such values; names that are not of an object are left out."""
+    """Return the changes of the object; other quantities are ignored."""
     chosen: dict[str, Any] = {
         name.removeprefix(OBJECT): int(value) if QUANTITIES[name].whole else value
         for name, value in values.items()
@@ -169,7 +170,7 @@ def object_of(values: Mapping[str, float]) -> ObjectVariation:
 
 
 def check_variations(task: LearnableTask, variations: Sequence[Variation]) -> None:
-    """Refuse variations that the task does not have.
+    """Reject variations that the task does not support.
 
     Raises:
         BadConfig: only the object of the task varies, or a start or goal has a list of values.
@@ -182,10 +183,10 @@ def check_variations(task: LearnableTask, variations: Sequence[Variation]) -> No
 
 
 def vary_task(task: Task, variations: Sequence[Variation]) -> Task:
-    """The task with other ranges of start and goal.
+    """Return the task with other ranges of start and goal.
 
     Raises:
-        BadConfig: there is a list of more than one start or goal; a task has ranges only.
+        BadConfig: a start or goal has a list of values; a task has ranges only.
     """
     ranges: dict[str, Any] = {}
     for variation in variations:
@@ -197,12 +198,12 @@ def vary_task(task: Task, variations: Sequence[Variation]) -> Task:
 
 
 def _range(variation: Variation) -> Range:
-    """Return the range of a start or goal; BadConfig if there is a list of values."""
+    """Return the range of a start or goal; raise BadConfig for a list of values."""
     if not variation.span and len(variation.values) > 1:
         raise BadConfig(f"{variation.name} needs one value or a range, not a list")
     return Range(variation.values[0], variation.values[-1])
 
 
 def of_object(variations: Sequence[Variation]) -> tuple[Variation, ...]:
-    """Those that need another object."""
+    """Return the variations of the object."""
     return tuple(v for v in variations if v.name.startswith(OBJECT))

@@ -1,4 +1,4 @@
-"""What the trainer needs of a learning algorithm."""
+"""Interface of learning algorithms, and their registry."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,56 +14,56 @@ from handlab_learning.algorithms.demonstrations import check_demonstrations
 
 
 class Algorithm(Protocol):
-    """Episodes in, a better policy out."""
+    """Improves a policy from episodes."""
 
     config: Any
-    """A frozen dataclass."""
+    """Settings, a frozen dataclass."""
 
     @property
     def episodes_per_iteration(self) -> int:
-        """How many `update` is given; none, if it learns from demonstrations alone."""
+        """Number of episodes for each `update`; 0 if it learns from demonstrations only."""
         ...
 
     @property
     def finished(self) -> bool:
-        """Whether there is nothing left to learn."""
+        """Whether learning has ended."""
         ...
 
     def policy(self) -> GaussianPolicy:
-        """The present policy; its version counts the updates."""
+        """Return the present policy; its version counts the updates."""
         ...
 
     def update(self, episodes: Sequence[Episode]) -> dict[str, float]:
-        """Learn from episodes of the present policy and return what to log."""
+        """Learn from episodes of the present policy and return metrics."""
         ...
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Everything that `load_state_dict` needs to go on as if nothing had happened."""
+        """Return the complete state, from which `load_state_dict` resumes exactly."""
         ...
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from a saved state."""
+        """Resume from a saved state."""
         ...
 
 
 @dataclass(frozen=True)
 class Method:
-    """How an algorithm is made."""
+    """Builder of an algorithm."""
 
     config: type
-    """Its configuration class."""
+    """Configuration class."""
     build: Callable[[Spaces, Any, int, Sequence[Episode]], Algorithm]
-    """From spaces, configuration, seed and demonstrations."""
+    """Builds the algorithm from spaces, configuration, seed and demonstrations."""
     demonstrations: bool
-    """Whether it learns from demonstrations; if not, it is given none."""
+    """Whether the algorithm learns from demonstrations."""
 
 
 ALGORITHMS: dict[str, Method] = {}
-"""By name."""
+"""Algorithms by name."""
 
 
 def algorithm(name: str, method: Method) -> None:
-    """Register an algorithm; a taken name raises KeyError."""
+    """Register an algorithm; raise KeyError if the name is taken."""
     if name in ALGORITHMS:
         raise KeyError(f"algorithm {name!r} is already defined")
     ALGORITHMS[name] = method
@@ -75,8 +75,8 @@ def make_algorithm(
     """Build the algorithm called `name` for a task of these sizes.
 
     Raises:
-        UnknownName: there is none; the message lists what there is.
-        BadDemonstrations: it needs some and there are none, or they are of other sizes.
+        UnknownName: there is none; the message lists the algorithms.
+        BadDemonstrations: required demonstrations are missing, or have other sizes.
     """
     method = ALGORITHMS[known_algorithm(name)]
     if method.demonstrations:
@@ -85,7 +85,7 @@ def make_algorithm(
 
 
 def known_algorithm(name: str) -> str:
-    """Return the name if there is such an algorithm, else raise UnknownName."""
+    """Return the name of an algorithm; raise UnknownName if there is none of that name."""
     if name not in ALGORITHMS:
         raise UnknownName("algorithm", name, ALGORITHMS)
     return name

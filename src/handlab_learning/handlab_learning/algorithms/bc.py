@@ -1,10 +1,10 @@
-"""Behaviour cloning, as it comes before DAPG (Rajeswaran et al., arXiv:1709.10087, section V).
+"""Behaviour cloning, the first phase of DAPG (Rajeswaran et al., arXiv:1709.10087, section V).
 
     maximise  sum over demonstrations of log pi(a|s)
 
-With a fixed standard deviation that is the mean squared error of the mean, in the unit of the
-actions. The network may read and speak in units of the demonstrations, and what it explores with
-comes from the spread of their actions (hand_dapg/dapg/examples/job_script.py, mjrl's
+With a fixed standard deviation this minimises the mean squared error of the mean action. The
+network may be normalised by the statistics of the demonstrations, and the standard deviation of
+their actions defines the exploration noise (hand_dapg/dapg/examples/job_script.py, mjrl's
 algos/behavior_cloning.py).
 """
 
@@ -27,35 +27,38 @@ from handlab_learning.models.policy_network import LogStd, PolicyNet, Widths, al
 
 @checked
 class CloningConfig:
-    """Settings: what did best on the claw; the suite has the published ones of its own."""
+    """Settings: the best ones on the claw; the Adroit suite sets the published ones."""
 
     epochs: Count = 50
-    """Passes through the demonstrations; 5 in hand_dapg/dapg/examples/*.txt."""
+    """Number of passes through the demonstrations; 5 in hand_dapg/dapg/examples/*.txt."""
     batch: Count = 32
-    """hand_dapg/dapg/examples/*.txt, as the next."""
+    """Size of a minibatch; hand_dapg/dapg/examples/*.txt."""
     rate: Positive = 1e-3
+    """Learning rate; hand_dapg/dapg/examples/*.txt."""
     units: Flag = False
-    """Set the network's units to those of the demonstrations, as published; on the claw such a
-    policy follows them less far, since what they hardly vary then counts as much as the rest."""
+    """Whether the network is normalised by the statistics of the demonstrations, as published. On
+    the claw this gives a worse policy, because it amplifies inputs that hardly vary."""
     noise_of_demonstrations: Flag = True
-    """Explore with the standard deviation of the demonstrations' actions, over all their steps."""
+    """Whether the exploration noise is derived from the standard deviation of the demonstrated
+    actions over all steps."""
     noise: Positive = 0.25
-    """Times that standard deviation; 1 as published, which the claw fails with."""
+    """Exploration noise as a multiple of that standard deviation; 1 as published, with which the
+    claw fails."""
     jitter: NotNegative = 0.2
-    """Noise on what the network reads while it is taught, in standard deviations of what was
-    observed; 0 as published. A few demonstrations are a few tracks, and a policy that has seen
-    nothing beside them drifts off; with noise it learns to do there what was done nearby (it
-    smooths the network: Bishop, Neural Computation 7, 1995)."""
+    """Noise on the observations during cloning, in standard deviations of the observations; 0 as
+    published. A few demonstrations cover a few trajectories only, from which a cloned policy drifts
+    away. Noise extends the learned actions to their neighbourhood (it regularises the network:
+    Bishop, Neural Computation 7, 1995)."""
 
 
 class Cloning:
-    """Brings a policy's mean to the demonstrations' actions, epoch by epoch.
+    """Fits the mean of a policy to the demonstrated actions, epoch by epoch.
 
     Args:
-        net: is changed in place.
+        net: changed in place.
         demonstrations: at least one.
         config: settings.
-        seed: of the order of minibatches, and of the jitter.
+        seed: seed of the order of minibatches and of the jitter.
     """
 
     def __init__(
@@ -80,7 +83,7 @@ class Cloning:
         return self.epochs >= self.config.epochs
 
     def loss(self) -> Tensor:
-        """Mean squared error of the mean action over all steps."""
+        """Return the mean squared error of the mean action over all steps."""
         return self._error(self._observations, self._actions)
 
     def epoch(self) -> dict[str, float]:
@@ -96,7 +99,7 @@ class Cloning:
             return {"cloning_loss": float(self.loss())}
 
     def _blurred(self, rows: Tensor) -> Tensor:
-        """Observations of some steps, (k, O), as the network shall read them."""
+        """Return the observations of some steps with jitter, (k, O)."""
         seen = self._observations[rows]
         if not self.config.jitter:
             return seen
@@ -116,7 +119,7 @@ class Cloning:
         return state | {"chance": self._chance.get_state(), "epochs": torch.tensor(self.epochs)}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from a saved state."""
+        """Resume from a saved state."""
         optimizer_state.load_state_dict(self._optimiser, part(state, "adam"))
         self._chance.set_state(state["chance"])
         self.epochs = int(state["epochs"])
@@ -128,12 +131,12 @@ class BcConfig:
 
     hidden: Widths = (64, 64)
     log_std: LogStd = -0.5
-    """Where `cloning.noise_of_demonstrations` is off."""
+    """Log standard deviation; used if `cloning.noise_of_demonstrations` is off."""
     cloning: CloningConfig = field(default_factory=CloningConfig)
 
 
 class Bc:
-    """Cloning alone: an iteration is an epoch, and no robot is needed."""
+    """Cloning only: an iteration is an epoch, without episodes."""
 
     def __init__(
         self, spaces: Spaces, config: BcConfig, seed: int, demonstrations: Sequence[Episode]
@@ -146,7 +149,7 @@ class Bc:
 
     @property
     def episodes_per_iteration(self) -> int:
-        """None."""
+        """Zero; learning uses demonstrations only."""
         return 0
 
     @property
@@ -155,11 +158,11 @@ class Bc:
         return self.cloning.finished
 
     def policy(self) -> GaussianPolicy:
-        """The present policy."""
+        """Return the present policy."""
         return self.net.to_numpy(self.cloning.epochs)
 
     def update(self, _: Sequence[Episode]) -> dict[str, float]:
-        """One epoch."""
+        """Learn for one epoch."""
         return self.cloning.epoch()
 
     def state_dict(self) -> dict[str, Tensor]:

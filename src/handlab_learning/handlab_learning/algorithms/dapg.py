@@ -6,8 +6,8 @@
     w     = lambda0 lambda1^k max A
     theta = theta + the natural gradient's normalised step along g
 
-The Fisher matrix is that of the policy's own steps. What the step is scaled by is in `Npg`; a
-factor on the whole of g cancels out in it (the published code's 1e-2).
+The Fisher matrix is that of the policy's own steps. `Npg` normalises the step, which cancels any
+factor of g (1e-2 in the published code).
 
 Where paper and published code differ:
 
@@ -41,29 +41,30 @@ class DapgConfig:
     """Settings; lambda0 and lambda1 are the paper's."""
 
     lambda0: NotNegative = 0.1
-    """Weight of the demonstrations at first; 0: natural gradient from the cloned policy."""
+    """Initial weight of the demonstrations; 0: natural gradient from the cloned policy."""
     lambda1: Fraction = 0.95
-    """Times which it is after every iteration."""
+    """Decay factor applied to lambda0 after each iteration."""
     max_advantage: Flag = False
-    """Whether the weight has the factor max A, the best step's advantage, as the paper has it. With
-    it the claw's few own steps weigh too little beside twenty demonstrations."""
+    """Whether the weight has the factor max A, the advantage of the best step, as in the paper.
+    With this factor the few own steps of the claw weigh too little against twenty
+    demonstrations."""
     watched: Index = 0
-    """So many iterations teach the baseline alone what to expect of the cloned policy; ours."""
+    """Number of first iterations that fit the baseline to the cloned policy only; not published."""
     cloning: CloningConfig = field(default_factory=CloningConfig)
     npg: NpgConfig = field(
         default_factory=lambda: NpgConfig(
             episodes_per_iteration=5, max_kl_ratio=10.0, baseline=BaselineConfig(epochs=16)
         )
     )
-    """From a cloned policy a few episodes say enough for a step, if the baseline keeps up with it;
-    in so few it has only a handful of batches an epoch, so it gets more epochs.
+    """Settings of the natural gradient. For a cloned policy a few episodes per step suffice, if the
+    baseline follows. It gets more epochs, because an epoch then has few batches.
 
-    A step towards demonstrations far from the policy's own steps often has more than its KL, which
-    is measured on the latter; taking it back would leave the policy where it is for good."""
+    A step towards distant demonstrations often exceeds its KL, which is measured on own steps.
+    Reverting such steps would stop learning; therefore max_kl_ratio is large."""
 
 
 class Dapg:
-    """Cloning, then natural gradient that does not forget the demonstrations at once."""
+    """Cloning, then natural gradient augmented by the demonstrations."""
 
     def __init__(
         self, spaces: Spaces, config: DapgConfig, seed: int, demonstrations: Sequence[Episode]
@@ -82,29 +83,29 @@ class Dapg:
 
     @property
     def finished(self) -> bool:
-        """Never; it is ended from outside."""
+        """False; the trainer ends the run."""
         return False
 
     def policy(self) -> GaussianPolicy:
-        """The present policy; version 0 is the cloned one."""
+        """Return the present policy; version 0 is the cloned one."""
         return self.npg.policy()
 
     def weight(self, advantage: Tensor) -> float:
-        """What a step of a demonstration weighs now, w.
+        """Return the present weight w of a demonstrated step.
 
         Args:
-            advantage: (B,), whitened, of the policy's own steps.
+            advantage: (B,) whitened advantages of the policy's own steps.
         """
         best = float(advantage.max()) if self.config.max_advantage else 1.0
         return self._decayed() * best
 
     def augmentation(self, advantage: Tensor) -> Tensor:
-        """The demonstrations' part of what is climbed; its gradient is the second sum of g."""
+        """Return the demonstrations' part of the objective; its gradient is the second sum of g."""
         likelihood = self.npg.net.log_prob(self._observations, self._actions).sum()
         return self.weight(advantage) * likelihood / len(advantage)
 
     def update(self, episodes: Sequence[Episode]) -> dict[str, float]:
-        """One augmented step, then one fit of the baseline."""
+        """Make one augmented step, then fit the baseline."""
         if self.npg.version < self.config.watched:
             return self.npg.watch(episodes)
         decayed = self._decayed()
@@ -116,7 +117,7 @@ class Dapg:
         return self.config.lambda0 * self.config.lambda1**k
 
     def state_dict(self) -> dict[str, Tensor]:
-        """See `Algorithm.state_dict`; the demonstrations are given again, and k is a version."""
+        """See `Algorithm.state_dict`; the demonstrations are not part of the state."""
         return self.npg.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""Demonstrations: episodes that somebody else acted in, in the form of any other episode."""
+"""Demonstrations as input of learning algorithms: checks, and all steps in one array."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ from handlab_learning.runs.soundness import defect
 
 
 def check_demonstrations(demonstrations: Sequence[Episode], spaces: Spaces) -> None:
-    """Refuse what cannot be learned from.
+    """Reject demonstrations that cannot be learned from.
 
     Raises:
-        BadDemonstrations: there are none, or one is of another size or holds numbers that are none;
-            says which and what is wrong.
+        BadDemonstrations: there are none, or one has another size or contains non-finite values;
+            the message names the demonstration and the fault.
     """
     if not demonstrations:
         raise BadDemonstrations("there are no demonstrations to learn from: name some with --demos")
@@ -42,6 +42,6 @@ def check_demonstrations(demonstrations: Sequence[Episode], spaces: Spaces) -> N
 
 
 def joined(demonstrations: Sequence[Episode]) -> tuple[Array, Array]:
-    """All steps one after the other: observations acted in, (B, O), and actions, (B, A)."""
+    """Return observations (B, O) and actions (B, A) of all steps of all episodes."""
     observations = np.concatenate([e.trajectory.observations[:-1] for e in demonstrations])
     return observations, np.concatenate([e.trajectory.actions for e in demonstrations])

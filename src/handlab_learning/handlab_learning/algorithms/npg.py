@@ -2,11 +2,12 @@
 
     g     = mean of grad log pi(a|s) * A(s, a)
     F v   = grad (grad KL(pi_old || pi) . v) + damping * v     Fisher-vector product
-    x     = F^-1 g by conjugate gradient, cut after a few steps (hence "truncated")
+    x     = F^-1 g by conjugate gradient, ended after a few steps (hence "truncated")
     theta = theta + sqrt(2 * kl / (g . x)) * x
 
-Advantages are generalised advantage estimates on a value baseline that is fitted after the policy
-step, so that it never has seen the episodes it judges (mjrl/algos/npg_cg.py).
+Advantages are generalised advantage estimates with a value baseline. The baseline is fitted after
+the policy step, so that the advantages of an episode never depend on a fit to it
+(mjrl/algos/npg_cg.py).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,36 +31,37 @@ from handlab_learning.models.policy_network import LogStd, PolicyNet, Widths, al
 from handlab_learning.models.value_function import Baseline, BaselineConfig
 
 Augmentation = Callable[[Tensor], Tensor]
-"""From whitened advantages, (B,), to a scalar whose gradient is added to the surrogate's."""
+"""Function of whitened advantages, (B,), whose gradient is added to that of the surrogate."""
 
 
 @checked
 class NpgConfig:
-    """Settings. Where no source is given: the best median among a dozen variants on the valve."""
+    """Settings; without a source: the best median among a dozen variants on the valve."""
 
     episodes_per_iteration: Annotated[Count, Field(ge=2)] = 8
     hidden: Widths = (64, 64)
-    """mjrl's default for both layers."""
+    """Widths of the hidden layers; default of mjrl."""
     log_std: LogStd = -0.5
-    """Initial; configurations shipped with mjrl."""
+    """Initial log standard deviation; configurations shipped with mjrl."""
     min_log_std: LogStd = -3.0
-    """mjrl/policies/gaussian_mlp.py."""
+    """Lower limit of log standard deviations; mjrl/policies/gaussian_mlp.py."""
     kl: Positive = 0.05
-    """KL divergence a step aims at; normalized_step_size 0.1 in mjrl, which is twice this."""
+    """KL divergence of a step; mjrl's normalized_step_size, 0.1, is twice the KL divergence."""
     max_kl_ratio: Positive = 2.0
-    """A step whose measured KL is above `kl` times this is taken back, as rllab's TNPG does."""
+    """Largest measured KL as a multiple of `kl`; larger steps are reverted, as in rllab's TNPG."""
     gamma: Annotated[Fraction, Field(gt=0)] = 0.98
     lam: Fraction = 0.9
     cg_steps: Count = 10
     cg_tolerance: NotNegative = 1e-10
     damping: NotNegative = 1e-4
     fisher_every: Count = 1
-    """The Fisher matrix is that of every so manieth step; `hvp_sample_frac` in mjrl, 1 there."""
+    """Stride; the Fisher matrix uses every n-th step; inverse of `hvp_sample_frac` in mjrl, 1
+    there."""
     baseline: BaselineConfig = field(default_factory=BaselineConfig)
 
 
 class Npg:
-    """Natural gradient on whole episodes of the present policy."""
+    """Natural policy gradient on whole episodes of the present policy."""
 
     def __init__(
         self, spaces: Spaces, config: NpgConfig, seed: int, _: Sequence[Episode] = ()
@@ -78,27 +80,27 @@ class Npg:
 
     @property
     def finished(self) -> bool:
-        """Never; it is ended from outside."""
+        """False; the trainer ends the run."""
         return False
 
     def policy(self) -> GaussianPolicy:
-        """The present policy."""
+        """Return the present policy."""
         return self.net.to_numpy(self.version)
 
     def update(
         self, episodes: Sequence[Episode], augmentation: Augmentation | None = None
     ) -> dict[str, float]:
-        """One step of the natural gradient, then one fit of the baseline."""
+        """Make one step of the natural gradient, then fit the baseline."""
         observation, action = (aligned(array) for array in joined(episodes))
-        advantage, returns = self._judge(episodes)
+        advantage, returns = self._advantages(episodes)
         metrics = self.update_policy(observation, action, advantage, augmentation)
         metrics |= self.baseline.fit(episodes, returns)
         self.version += 1
         return metrics
 
     def watch(self, episodes: Sequence[Episode]) -> dict[str, float]:
-        """Fit the baseline alone: the policy stays what it is, under a new version."""
-        _, returns = self._judge(episodes)
+        """Fit the baseline only; the policy keeps its parameters under a new version."""
+        _, returns = self._advantages(episodes)
         self.version += 1
         return self.baseline.fit(episodes, returns)
 
@@ -113,9 +115,9 @@ class Npg:
 
         Args:
             observation: (B, O).
-            action: (B, A), by the present policy.
+            action: (B, A), of the present policy.
             advantage: (B,).
-            augmentation: what else to climb; the Fisher matrix remains that of these samples.
+            augmentation: additional objective; the Fisher matrix uses these samples only.
         """
         with torch.no_grad():
             old_mean, old_log_std = self.net(observation), self.net.log_std.clone()
@@ -166,8 +168,8 @@ class Npg:
         self.baseline.load_state_dict(part(state, "baseline"))
         self.version = int(state["version"])
 
-    def _judge(self, episodes: Sequence[Episode]) -> tuple[Tensor, list[Array]]:
-        """Whitened advantages of all steps, and the returns the baseline is fitted to."""
+    def _advantages(self, episodes: Sequence[Episode]) -> tuple[Tensor, list[Array]]:
+        """Return whitened advantages of all steps, and the returns for the fit of the baseline."""
         advantages, returns = [], []
         for episode in episodes:
             values = self.baseline.values(episode)
@@ -194,7 +196,7 @@ class Npg:
 
 
 def mean_kl(old_mean: Tensor, old_log_std: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
-    """Mean KL(old || new) of diagonal Gaussians over a batch; means (B, A), log_stds (A,)."""
+    """Return the mean KL(old || new) of diagonal Gaussians; means (B, A), log_stds (A,)."""
     variance = (2 * log_std).exp()
     quadratic = (old_mean - mean).square() + (2 * old_log_std).exp()
     return (log_std - old_log_std + quadratic / (2 * variance) - 0.5).sum(-1).mean()
@@ -206,10 +208,10 @@ def conjugate_gradient(
     """Solve `product(x) = target` for a symmetric positive definite product, from x = 0.
 
     Args:
-        product: matrix times vector.
-        target: the right side.
-        steps: at most.
-        tolerance: of the squared norm of the residual.
+        product: matrix-vector product.
+        target: right-hand side.
+        steps: maximum number of steps.
+        tolerance: threshold of the squared norm of the residual.
     """
     x, residual = torch.zeros_like(target), target.clone()
     direction, size = residual.clone(), residual @ residual

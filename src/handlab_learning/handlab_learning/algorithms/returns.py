@@ -6,12 +6,12 @@ from handlab_core.types import Array
 
 
 def discounted(rewards: Array, last: float, gamma: float) -> Array:
-    """Discounted sums of rewards to the end, plus what is expected after it.
+    """Return discounted sums of rewards to the end, plus the discounted last value; (T,).
 
     Args:
         rewards: (T,).
-        last: value of the state after the last step; 0 where the task ended there.
-        gamma: discount.
+        last: value of the state after the last step; 0 if the task ended there.
+        gamma: discount factor.
     """
     result = np.empty_like(rewards)
     for t in reversed(range(len(rewards))):
@@ -21,13 +21,13 @@ def discounted(rewards: Array, last: float, gamma: float) -> Array:
 
 
 def gae(rewards: Array, values: Array, last: float, gamma: float, lam: float) -> Array:
-    """Generalised advantage estimates (arXiv:1506.02438), (T,).
+    """Return generalised advantage estimates (arXiv:1506.02438), (T,).
 
     Args:
         rewards: (T,).
-        values: (T,) of the states acted in.
-        last: value of the state after the last step; 0 where the task ended there.
-        gamma: discount.
+        values: (T,) values of the states before the steps.
+        last: value of the state after the last step; 0 if the task ended there.
+        gamma: discount factor.
         lam: decay of the multi-step errors.
     """
     following = np.append(values[1:], last)

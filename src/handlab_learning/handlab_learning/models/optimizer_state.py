@@ -1,4 +1,4 @@
-"""The state of torch's Adam as named tensors, as checkpoints keep them."""
+"""State of torch's Adam as named tensors, for checkpoints."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def state_dict(optimiser: torch.optim.Adam) -> dict[str, Tensor]:
-    """All slots of all parameters, by `<number of the parameter>.<slot>`."""
+    """Return all slots of all parameters as `<number of the parameter>.<slot>`."""
     state = optimiser.state_dict()["state"]
     return {
         f"{i}.{name}": torch.as_tensor(value)
@@ -17,10 +17,10 @@ def state_dict(optimiser: torch.optim.Adam) -> dict[str, Tensor]:
 
 
 def load_state_dict(optimiser: torch.optim.Adam, state: Mapping[str, Tensor]) -> None:
-    """Restore what `state_dict` returned, for an optimiser of the same parameters.
+    """Restore a state from `state_dict`, for an optimiser of the same parameters.
 
     Raises:
-        ValueError: a slot is of no parameter, or of another shape or type than its parameter.
+        ValueError: a slot has no parameter, or another shape or type than its parameter.
     """
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     saved = optimiser.state_dict()
@@ -41,5 +41,5 @@ def load_state_dict(optimiser: torch.optim.Adam, state: Mapping[str, Tensor]) ->
 
 
 def warm_up() -> None:
-    """Make an optimiser: with the first one torch imports its compiler, which takes seconds."""
+    """Build an optimiser, because with the first one torch imports its compiler for seconds."""
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])

@@ -1,4 +1,4 @@
-"""The networks of policy and value, in double precision: they are small, and robots act in it."""
+"""Networks of policy and value, in double precision like the policies of robots."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -15,29 +15,30 @@ from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array
 
 LAST_LAYER_SCALE = 0.01
-"""The first policy acts close to the middle of the range; mjrl's gaussian_mlp.py."""
+"""Factor of the last layer's initial weights: the first policy acts close to the middle of the
+range; gaussian_mlp.py in mjrl."""
 
 CONSTANT = 1e-6
-"""A column of data whose standard deviation is below it is taken for constant."""
+"""Standard deviation below which a column of data counts as constant."""
 
 Widths = Annotated[tuple[Annotated[Count, Field(le=4096)], ...], Field(max_length=8)]
-"""Sizes of the hidden layers of a network, input first; small ones, as robots act with them."""
+"""Widths of the hidden layers of a network, input first; limited, because robots run them."""
 
 LogStd = Annotated[Number, Field(ge=-20, le=5)]
-"""Logarithm of a standard deviation of an action; the range of actions is [-1, 1]."""
+"""Logarithm of the standard deviation of an action; the range of actions is [-1, 1]."""
 
 
 def aligned(array: Array) -> Tensor:
-    """Copy an array to where torch would have put it.
+    """Copy an array to memory with torch's alignment.
 
-    torch's matrix products give other last digits for memory that begins elsewhere within a cache
-    line, and numpy's begins anywhere. Runs shall be the same to the last bit.
+    The last digits of torch's matrix products depend on the alignment of memory within a cache
+    line, and numpy does not align. Runs must be reproducible to the last bit.
     """
     return torch.tensor(array)
 
 
 def mlp(sizes: Sequence[int], activation: type[nn.Module]) -> nn.Sequential:
-    """Linear layers of the given sizes, input first, with an activation between them."""
+    """Build linear layers of the given sizes, input first, with an activation between them."""
     layers: list[nn.Module] = []
     for i, (size_in, size_out) in enumerate(pairwise(sizes)):
         layers.append(nn.Linear(size_in, size_out, dtype=torch.float64))
@@ -47,12 +48,12 @@ def mlp(sizes: Sequence[int], activation: type[nn.Module]) -> nn.Sequential:
 
 
 class PolicyNet(nn.Module):
-    """A diagonal Gaussian whose mean is a tanh network of the observation.
+    """Diagonal Gaussian whose mean is a tanh network of the observation.
 
     mean = out_shift + out_scale * net((observation - shift) / scale)
 
-    The four slots say in what units the network reads and speaks; they are no parameters, and
-    until `set_units` they change nothing (mjrl/utils/fc_network.py).
+    The four buffers normalise input and output. They are not trained, and have no effect before
+    `set_units` (mjrl/utils/fc_network.py).
 
     Args:
         spaces: sizes of observation and action.
@@ -77,7 +78,7 @@ class PolicyNet(nn.Module):
                 parameter.mul_(LAST_LAYER_SCALE)
 
     def set_units(self, observations: Array, actions: Array) -> None:
-        """Read and speak in units of the means and spreads of some data.
+        """Normalise input and output by the means and spreads of data.
 
         Args:
             observations: (B, O).
@@ -88,18 +89,18 @@ class PolicyNet(nn.Module):
             getattr(self, f"{name}scale").copy_(aligned(spread(data)))
 
     def forward(self, observation: Tensor) -> Tensor:
-        """Mean action, (B, A)."""
+        """Return the mean action, (B, A)."""
         mean: Tensor = self.mean((observation - self.shift) / self.scale)
         return self.out_shift + self.out_scale * mean
 
     def log_prob(self, observation: Tensor, action: Tensor) -> Tensor:
-        """Log density of actions, (B,)."""
+        """Return the log density of actions, (B,)."""
         z: Tensor = (action - self(observation)) / self.log_std.exp()
         constant: Tensor = self.log_std.sum() + 0.5 * action.shape[-1] * np.log(2 * np.pi)
         return -0.5 * z.square().sum(-1) - constant
 
     def to_numpy(self, version: int) -> GaussianPolicy:
-        """The same policy without torch; the units it speaks in become part of the last layer."""
+        """Return the same policy without torch; the last layer absorbs the output normalisation."""
         layers = [layer for layer in self.mean if isinstance(layer, nn.Linear)]
         weights = [layer.weight.detach().numpy().T.copy() for layer in layers]
         biases = [layer.bias.detach().numpy().copy() for layer in layers]
@@ -116,16 +117,16 @@ class PolicyNet(nn.Module):
 
 
 def spread(data: Array) -> Array:
-    """Standard deviations of the columns, (n,); 1 for a column that says nothing.
+    """Return the standard deviations of the columns, (n,); 1 for constant columns.
 
-    mjrl adds 1e-8 in place of that, so that a number which demonstrations never vary is multiplied
-    by 1e8 as soon as it does.
+    mjrl adds 1e-8 instead, which multiplies a value that is constant in the demonstrations by 1e8
+    as soon as it changes.
     """
     deviation: Array = data.std(axis=0)
     return np.where(deviation < CONSTANT, 1.0, deviation)
 
 
 def part(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """The tensors of a saved state whose names begin with `<name>.`, without that."""
+    """Return the tensors of a saved state whose names begin with `<name>.`, without this prefix."""
     prefix = f"{name}."
     return {n.removeprefix(prefix): tensor for n, tensor in state.items() if n.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""A value baseline: a network of the observation and the time within the episode."""
+"""Value baseline: a network of the observation and the time within the episode."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ TIME_POWERS = (1, 2, 3)
 
 @checked
 class BaselineConfig:
-    """Settings; mjrl's mlp_baseline.py where they are the same there."""
+    """Settings; mlp_baseline.py in mjrl, as far as it has them."""
 
     hidden: Widths = (128, 128)
     rate: Positive = 1e-3
@@ -27,16 +27,16 @@ class BaselineConfig:
     batch: Count = 256
     weight_decay: NotNegative = 1e-3
     memory: Count = 5
-    """Fit to the episodes of so many iterations."""
+    """Number of newest iterations whose episodes are fitted."""
 
 
 class Baseline:
-    """Expected return of a state, in units of the returns' own mean and spread.
+    """Expected return of a state; the network's output is normalised by mean and spread of returns.
 
     Args:
-        spaces: size of the observation, and steps of an episode, the unit of the time feature.
+        spaces: sizes of the task; the length of an episode is the unit of the time feature.
         config: settings.
-        seed: of the order of minibatches.
+        seed: seed of the order of minibatches.
     """
 
     def __init__(self, spaces: Spaces, config: BaselineConfig, seed: int) -> None:
@@ -50,7 +50,7 @@ class Baseline:
         self._order = torch.Generator().manual_seed(seed)
 
     def values(self, episode: Episode) -> Array:
-        """Values of all states of an episode, (T + 1,), in the unit of the returns."""
+        """Return the values of all states of an episode, (T + 1,), in the unit of the returns."""
         with torch.no_grad():
             output = self.net(self._features(episode.trajectory.observations)).squeeze(-1)
         values: Array = output.numpy() * self.scale + self.shift
@@ -60,11 +60,11 @@ class Baseline:
         """Regress on the returns of the newest iterations.
 
         Args:
-            episodes: of this iteration.
-            returns: of each of them, (T,).
+            episodes: episodes of this iteration.
+            returns: (T,) of each episode.
 
         Returns:
-            `value_explained`: the explained part of the returns' variance before the fit.
+            `value_explained`: the explained fraction of the returns' variance before the fit.
         """
         features = torch.cat([self._features(e.trajectory.observations[:-1]) for e in episodes])
         self._memory.append((features, np.concatenate(returns)))
@@ -84,7 +84,7 @@ class Baseline:
         return {"value_explained": 1.0 - unexplained}
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Everything that learning goes on from."""
+        """Return the complete state."""
         state = {f"net.{name}": value for name, value in self.net.state_dict().items()}
         state |= {
             f"adam.{name}": value
@@ -99,7 +99,7 @@ class Baseline:
         return state | {"order": self._order.get_state()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from a saved state."""
+        """Resume from a saved state."""
         self.net.load_state_dict(part(state, "net"))
         optimizer_state.load_state_dict(self.optimiser, part(state, "adam"))
         memory = part(state, "memory")
@@ -119,7 +119,7 @@ class Baseline:
         return aligned(np.concatenate([observations, powers], axis=1))
 
     def _rescale(self, shift: float, scale: float) -> None:
-        """Change the output's units, and the last layer so that values stay what they are."""
+        """Change the normalisation, and the last layer so that the values do not change."""
         last = self.net[-1]
         assert isinstance(last, nn.Linear)
         with torch.no_grad():

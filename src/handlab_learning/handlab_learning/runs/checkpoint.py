@@ -1,6 +1,6 @@
-"""Checkpoints: a safetensors file and, beside it, a JSON manifest that says what it is.
+"""Checkpoints: a safetensors file with a JSON manifest.
 
-The manifest is written last: a checkpoint without one is not there.
+The manifest is written last: tensors without a manifest do not count.
 """
 
 import json
@@ -24,20 +24,20 @@ from handlab_core.tasks.adroit import find_task
 from handlab_core.tasks.learnable import LearnableTask
 
 FORMAT = 1
-"""Of the manifest; rises when old ones can no longer be read."""
+"""Version of the manifest; increases when older manifests can no longer be read."""
 
 KEEP = 3
-"""Newest checkpoints that stay on disk, and best candidates."""
+"""Number of newest checkpoints, and of best candidates, that stay on disk."""
 
 POLICY_PREFIX, STATE_PREFIX = "act.", "learn."
 
 BEST, LAST = "best", "last"
 POLICIES = (BEST, LAST)
-"""The policies that a run keeps: the one it hands out, and the one that training ended with."""
+"""Names of the policies that a run keeps: the result, and the last policy of the training."""
 
 CHECKPOINTS, CANDIDATES = "checkpoints", "candidates"
-"""Folders of a run: the newest checkpoints, and the policies with the best evaluations. The policy
-that was chosen among the latter is in the folder `best`."""
+"""Folders of a run: the newest checkpoints, and the policies with the best evaluations. The chosen
+policy is in the folder `best`."""
 
 FOLDERS = (CHECKPOINTS, CANDIDATES, BEST)
 """Folders of a run that hold checkpoints."""
@@ -45,7 +45,7 @@ FOLDERS = (CHECKPOINTS, CANDIDATES, BEST)
 
 @with_config(ConfigDict(extra="allow"))
 class Manifest(TypedDict):
-    """What the JSON file beside the tensors says of them."""
+    """Contents of the JSON file of a checkpoint."""
 
     format: Literal[1]
     iteration: Index
@@ -56,46 +56,46 @@ class Manifest(TypedDict):
     layout: Text
     """See `handlab_core.environment.policy.layout_json`."""
     progress: dict[str, Any]
-    """Of the trainer, which checks it."""
+    """State of the trainer, which checks it."""
     row: NotRequired[dict[str, Any]]
     """The iteration's row of metrics."""
     evaluation: NotRequired[dict[str, Any]]
-    """Of a candidate or the best policy, its verdict."""
+    """Evaluation of a candidate or the best policy."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a checkpoint is and what its manifest says."""
+    """Location and manifest of a checkpoint."""
 
     manifest_path: Path
     manifest: dict[str, Any]
 
     @property
     def tensors_path(self) -> Path:
-        """The safetensors file."""
+        """Path of the safetensors file."""
         return self.manifest_path.with_suffix(".safetensors")
 
     def named(self) -> dict[str, Any]:
-        """Facts for a verdict on its policy: which it is, and where."""
+        """Return facts for an evaluation of the policy: kind, iteration and path."""
         kinds = {CHECKPOINTS: LAST, CANDIDATES: "best so far", BEST: BEST}
         kind = kinds.get(self.manifest_path.parent.name, "")
         path = str(self.manifest_path)
         return {"policy": kind, "iteration": self.manifest["iteration"], "checkpoint": path}
 
     def task(self) -> LearnableTask:
-        """The task it was learned for, with the reward it was learned from; BadRun if unknown."""
+        """Return the task with the reward of the training; raise BadRun if it is unknown."""
         try:
             return find_task(self.manifest["task"]).with_reward(self.manifest["reward"])
         except HandlabError as error:
             raise BadRun(f"{self.manifest_path}: {error}") from None
 
     def policy(self, task: LearnableTask | None = None) -> GaussianPolicy:
-        """The policy, for a task that gives the observation it reads (None: its own task).
+        """Return the policy, for a task with the same observation (None: its own task).
 
         Raises:
-            LayoutMismatch: the task gives another observation.
-            BadRun: the file is damaged, or the tensors are not a policy of the task; names the
-                tensor and the file.
+            LayoutMismatch: the task has another observation.
+            BadRun: the file is damaged, or the tensors are not a policy of the task; the message
+                names the tensor and the file.
         """
         task = task or self.task()
         check_layout(task, self.manifest["layout"], str(self.manifest_path))
@@ -113,7 +113,7 @@ class Checkpoint:
         )
 
     def state(self) -> dict[str, Tensor]:
-        """The algorithm's state."""
+        """Return the state of the algorithm."""
         return self._part(STATE_PREFIX)
 
     def _part(self, prefix: str) -> dict[str, Tensor]:
@@ -125,16 +125,17 @@ class Checkpoint:
 
 
 def check_state(state: Mapping[str, Tensor], own: Mapping[str, Tensor], where: Path) -> None:
-    """Refuse a saved state that an algorithm cannot go on from.
+    """Reject a saved state from which an algorithm cannot resume.
 
     Args:
         state: the saved tensors.
-        own: the state of the same algorithm before its first update; the saved one has all of its
-            names, and more once moments and episodes are remembered.
-        where: the file that the state is from, for messages.
+        own: state of the same algorithm before its first update. The saved state has all of its
+            names, and those of moments and remembered episodes.
+        where: file of the state, for messages.
 
     Raises:
-        BadRun: a tensor is missing, of another type or shape, or not finite; names it.
+        BadRun: a tensor is missing, has another type or shape, or is not finite; the message names
+            it.
     """
     for name, fresh in own.items():
         if name not in state:
@@ -163,12 +164,12 @@ def save(
     """Write a checkpoint.
 
     Args:
-        folder: of a run; `CHECKPOINTS`, or another for policies that nothing is learned from.
+        folder: folder of checkpoints or of policies.
         iteration: number of iterations done.
-        task: what was learned.
-        policy: to act with.
-        state: to learn on with.
-        progress: of the trainer, plain data.
+        task: the learned task.
+        policy: the policy.
+        state: state of the algorithm; empty for policies from which no training resumes.
+        progress: state of the trainer, plain data.
         more: further entries of the manifest, plain data.
 
     Raises:
@@ -194,7 +195,7 @@ def save(
 
 
 def load(path: Path, policy: str = "") -> Checkpoint:
-    """Find a checkpoint: its manifest, its tensors, or a run folder.
+    """Load a checkpoint by its manifest, its tensors, or its run folder.
 
     Args:
         path: of a run, of a folder of checkpoints (its newest is taken), or of a checkpoint.
@@ -226,7 +227,7 @@ def load(path: Path, policy: str = "") -> Checkpoint:
 
 
 def _in_run(run: Path, policy: str) -> Path:
-    """Manifest of a run's best or last policy; of one that goes on, the best evaluated so far."""
+    """Return the manifest of a run's best or last policy; for an unfinished run the best so far."""
     if policy != LAST:
         if chosen := manifests(run / BEST):
             return chosen[-1]
@@ -245,34 +246,34 @@ def _newest(folder: Path, named: Path) -> Path:
 
 
 def newest(folder: Path, named: Path) -> Checkpoint:
-    """The newest checkpoint in a folder.
+    """Load the newest checkpoint in a folder.
 
     Args:
-        folder: of checkpoints.
-        named: what the user named, for the message.
+        folder: folder of checkpoints.
+        named: path that the user gave, for the message.
 
     Raises:
-        BadRun: there is none, or it is not whole.
+        BadRun: there is none, or it is damaged.
     """
     return load(_newest(folder, named))
 
 
 def manifests(folder: Path) -> list[Path]:
-    """Manifests in a folder, oldest first; none, if there is no folder."""
+    """Return the manifests in a folder, oldest first; none if there is no folder."""
     return sorted(path for path in folder.glob("*.json") if not path.name.startswith("."))
 
 
 def candidates(folder: Path) -> list[Checkpoint]:
-    """Evaluated policies in a folder, best first."""
+    """Return the evaluated policies in a folder, best first."""
     return sorted((load(path) for path in manifests(folder)), key=_merit, reverse=True)
 
 
 def _merit(candidate: Checkpoint) -> tuple[float, float, float, int]:
-    """Sort key: what an evaluation proves, which of few episodes is less than of many."""
+    """Return the sort key: the lower ends of the intervals, which are lower for few episodes."""
     try:
-        verdict = candidate.manifest["evaluation"]
-        proven = float(verdict["success_rate_low"]), float(verdict["strict_success_rate_low"])
-        return *proven, float(verdict["mean_return"]), candidate.manifest["iteration"]
+        evaluation = candidate.manifest["evaluation"]
+        proven = float(evaluation["success_rate_low"]), float(evaluation["strict_success_rate_low"])
+        return *proven, float(evaluation["mean_return"]), candidate.manifest["iteration"]
     except (KeyError, TypeError, ValueError) as error:
         raise BadRun(
             f"{candidate.manifest_path} has no whole evaluation; remove it, or use --policy last"
@@ -292,6 +293,6 @@ def keep_best(folder: Path) -> None:
 
 
 def remove(manifest: Path) -> None:
-    """Remove a checkpoint, the manifest first: without one the tensors count for nothing."""
+    """Remove a checkpoint, the manifest first: tensors without a manifest do not count."""
     manifest.unlink()
     manifest.with_suffix(".safetensors").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What a run was asked to do. Written into its folder; `--resume` goes on with exactly this."""
+"""Configuration of a training run; a copy is written into the run's folder."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, field, fields, is_dataclass, replace
@@ -19,48 +19,49 @@ from handlab_learning.algorithms import ALGORITHMS
 from handlab_learning.algorithms.algorithm import known_algorithm
 
 BACKENDS = ("graph", "sim")
-"""Where episodes come from: the nodes, or a simulation in this process."""
+"""Sources of episodes: the nodes, or a simulation in this process."""
 
 
 @checked
 class RunConfig:
-    """One training run."""
+    """Configuration of one training run."""
 
     task: Text = "valve"
     reward: Text = ""
-    """Reward variant; empty is the task's own."""
+    """Reward variant; empty: the default of the task."""
     algorithm: Text = "npg"
     backend: Text = "graph"
     estimator: Text = ENCODER
-    """What follows the object: `encoder` or `camera`."""
+    """Name of the estimator of the object's state."""
     seed: Seed = 0
     max_hours: Positive = 6.0
-    """Robot-hours, resets counted; the run ends there at the latest."""
+    """Robot-hours, including resets; limit of the run."""
     hardware: Text = DEFAULT
     """Name of the backend in `handlab_core.hardware.backend`; real motors need the graph."""
     station: Text = ""
     """Path of the station file; empty: the one that comes with handlab."""
     port: Text = ""
-    """In the place of the station file's; empty: that one."""
+    """Port; empty: the port in the station file."""
     evaluate_every: Count = 5
-    """Iterations."""
+    """Number of iterations between two evaluations."""
     evaluation_episodes: Count = 30
     success_rate: Annotated[Fraction, Field(gt=0)] = 0.9
-    """An evaluation at or above it counts as a good one."""
+    """Success rate of a good evaluation."""
     streak: Count = 3
-    """Good evaluations in a row until the task counts as learned, from the first of them on."""
+    """Number of good evaluations in a row after which the task counts as learned, since the
+    first."""
     until: Text = "strict"
-    """What ends the run before `max_hours`: `success`, the task counts as learned; `strict`, by the
-    strict criterion too; `hours`, nothing."""
+    """End of the run before `max_hours`: `success`, when the task counts as learned; `strict`, when
+    it does so by the strict criterion too; `hours`: no earlier end."""
     vary: list[Text] = field(default_factory=list)
     """Quantities drawn for every episode; see `handlab_core.tasks.variation`."""
     demos: Text = ""
-    """What to learn from: a recorded bag, or for the suite the name of a Minari dataset."""
+    """Demonstrations: path of a bag, or for the Adroit suite the name of a Minari dataset."""
     settings: dict[Text, Any] = field(default_factory=dict)
-    """Of the algorithm, where they differ from its defaults; nested names with dots."""
+    """Settings of the algorithm that differ from its defaults; nested names contain dots."""
 
     def __post_init__(self) -> None:
-        """Check names, and what does not go together."""
+        """Check names and combinations."""
         task = self.make_task()
         known_algorithm(self.algorithm)
         check_estimator(self.estimator)
@@ -88,12 +89,12 @@ class RunConfig:
         self.algorithm_config()
 
     def make_task(self) -> LearnableTask:
-        """The task with the chosen reward."""
+        """Build the task with the chosen reward."""
         task = find_task(self.task)
         return task.with_reward(self.reward or task.reward)
 
     def algorithm_config(self) -> Any:
-        """The algorithm's configuration with this run's settings."""
+        """Build the configuration of the algorithm with this run's settings."""
         config, task = ALGORITHMS[self.algorithm].config(), find_task(self.task)
         own = task.settings.get(self.algorithm, {})
         for name, value in {**own, **self.settings}.items():
@@ -121,12 +122,12 @@ def config_of(text: str, where: str) -> RunConfig:
 
 
 def with_setting(config: Any, name: str, value: Any) -> Any:
-    """A copy of a configuration with one field replaced; `a.b` names a field of a field.
+    """Return a copy of a configuration with one field replaced; `a.b` names a nested field.
 
     Raises:
-        UnknownName: there is no such field; the message lists what there is.
-        BadConfig: the value is of another type or out of bounds, or the name stops at a group or
-            goes past a value.
+        UnknownName: there is no such field; the message lists the fields.
+        BadConfig: the value has another type or is out of bounds, or the name ends at a group or
+            continues after a value.
     """
     first, _, rest = name.partition(".")
     known = [f.name for f in fields(config)]
@@ -163,7 +164,7 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Tuples as lists, so that YAML and JSON read back what they write."""
+    """Convert tuples to lists, as YAML and JSON do."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,4 +1,4 @@
-"""The folder of one run: config.yaml, metrics.jsonl, checkpoints/, summary.json and more."""
+"""Folder of one run: config.yaml, metrics.jsonl, checkpoints/, summary.json and more."""
 
 import fcntl
 import json
@@ -32,12 +32,12 @@ from handlab_learning.runs.checkpoint import Checkpoint
 from handlab_learning.runs.config import RunConfig
 
 OPEN = ConfigDict(extra="allow", allow_inf_nan=False)
-"""More keys may be there than readers rely on."""
+"""Configuration of schemas that allow further keys."""
 
 
 @with_config(OPEN)
 class Evaluation(TypedDict):
-    """What every reader of an evaluation relies on."""
+    """Keys of an evaluation that readers need."""
 
     success_rate: Fraction
     strict_success_rate: Fraction
@@ -48,14 +48,14 @@ class Evaluation(TypedDict):
 
 @with_config(OPEN)
 class KeptPolicy(Evaluation):
-    """The final evaluation of a policy that the run keeps."""
+    """Final evaluation of a policy that the run keeps."""
 
     iteration: Index
 
 
 @with_config(OPEN)
 class MetricsRow(TypedDict):
-    """One line of metrics.jsonl, as far as readers rely on it."""
+    """Keys of a line of metrics.jsonl that readers need."""
 
     iteration: Index
     robot_hours: NotNegative
@@ -67,7 +67,7 @@ class MetricsRow(TypedDict):
 
 @with_config(OPEN)
 class Summary(TypedDict):
-    """What summary.json holds, as far as readers rely on it."""
+    """Keys of summary.json that readers need."""
 
     task: Text
     algorithm: Text
@@ -90,10 +90,10 @@ class Summary(TypedDict):
 
 
 COPY = "metrics.before-resume.jsonl"
-"""Name of the copy of all rows that is made before rows are dropped."""
+"""Name of the backup of all rows before some are removed."""
 
 LOCK = ".lock"
-"""Name of the file in a run's folder that the process that writes into it has locked."""
+"""Name of the lock file of the process that writes into the folder."""
 
 
 class RunFolder:
@@ -133,17 +133,17 @@ class RunFolder:
 
     @property
     def config_path(self) -> Path:
-        """What was asked for."""
+        """Path of the configuration."""
         return self.path / "config.yaml"
 
     @property
     def metrics_path(self) -> Path:
-        """One JSON object per iteration."""
+        """Path of the metrics, one JSON object per iteration."""
         return self.path / "metrics.jsonl"
 
     @property
     def summary_path(self) -> Path:
-        """How it ended."""
+        """Path of the summary."""
         return self.path / "summary.json"
 
     @property
@@ -163,14 +163,14 @@ class RunFolder:
 
     @property
     def bag(self) -> Path:
-        """The final evaluation as a rosbag2 bag."""
+        """Path of the final evaluation as a rosbag2 bag."""
         return self.path / "bag"
 
     def config(self) -> RunConfig:
         """Return the configuration of the run.
 
         Raises:
-            BadRun: the folder or the file is not there or not whole.
+            BadRun: the folder or the file is missing or damaged.
         """
         if self._config is None:
             self._config = self._read_config()
@@ -188,14 +188,14 @@ class RunFolder:
         return build(RunConfig, data, str(self.config_path), BadRun)
 
     def newest_checkpoint(self) -> Checkpoint:
-        """The checkpoint to go on from; BadRun if there is none."""
+        """Load the checkpoint to resume from; raise BadRun if there is none."""
         return checkpoint.newest(self.checkpoints, self.path)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """All complete rows; a last line that was cut off by a crash is left out.
+        """Read all complete rows, without a last line that a crash has truncated.
 
         Raises:
-            BadRun: the file is not there, or a line within it is not a row of metrics.
+            BadRun: the file is missing, or a line is not a row of metrics.
         """
         if self.path.is_dir() and not self.metrics_path.exists():
             raise BadRun(f"{self.path} has no metrics.jsonl; did the run begin?")
@@ -210,11 +210,11 @@ class RunFolder:
         return dict(build(MetricsRow, parse_json(line, where, BadRun), where, BadRun))
 
     def append(self, row: dict[str, Any]) -> None:
-        """Add a row of metrics; it is on the disk when this returns.
+        """Append a row of metrics and flush it to the disk.
 
         Raises:
             CannotWrite: the disk, the folder or the user's rights do not allow it; no part of the
-                row stays behind.
+                row remains.
         """
         with writing(self.metrics_path), self.metrics_path.open("ab") as file:
             before = file.tell()
@@ -227,13 +227,13 @@ class RunFolder:
                 raise
 
     def cut(self, reached: Checkpoint) -> None:
-        """Leave the rows up to a checkpoint: later ones will be made again from there.
+        """Remove the rows after a checkpoint, which the resumed run will write again.
 
-        The checkpoint carries its own row, in case that is not in the file. If whole rows are
-        dropped, all rows are kept once more in the file `COPY`.
+        The checkpoint contains its own row, in case the file lacks it. Before whole rows are
+        removed, the file `COPY` receives all rows.
 
         Raises:
-            BadRun: rows before the checkpoint's are missing, so that it is of another run.
+            BadRun: rows before the checkpoint are missing; it belongs to another run.
         """
         rows = self.metrics() if self.metrics_path.is_file() else []
         lines = read_text(self.metrics_path, BadRun).split("\n") if rows else []
@@ -259,7 +259,7 @@ class RunFolder:
         write_atomically(self.metrics_path, text)
 
     def is_new(self) -> bool:
-        """Whether the run ended before its first checkpoint, so that it begins again.
+        """Return whether the run has no checkpoint yet, so that it begins again.
 
         Raises:
             BadRun: the metrics are damaged.
@@ -269,24 +269,24 @@ class RunFolder:
         return not begun and self.config_path.exists()
 
     def forget_beginning(self) -> None:
-        """Remove the row and the candidate that a run made before its first checkpoint."""
+        """Remove the row and the candidate before the first checkpoint."""
         self.metrics_path.unlink(missing_ok=True)
         self.forget_candidates(after=-1)
 
     def forget_candidates(self, after: int) -> None:
-        """Remove candidates of iterations that will be made again."""
+        """Remove the candidates of iterations that the resumed run will repeat."""
         for manifest in checkpoint.manifests(self.candidates):
             if checkpoint.load(manifest).manifest["iteration"] > after:
                 checkpoint.remove(manifest)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from writing into the folder while the context lasts.
+        """Prevent other processes from writing into the folder within the context.
 
-        The kernel releases the lock when this process ends, in whatever way.
+        The kernel releases the lock at any end of this process.
 
         Raises:
-            RunInUse: another process writes into it; says which.
+            RunInUse: another process writes into the folder; the message names it.
             CannotWrite: the folder or the user's rights do not allow it.
             BadRun: there is no such folder.
         """
@@ -316,11 +316,11 @@ class RunFolder:
         file.flush()
 
     def write_summary(self, summary: dict[str, Any]) -> None:
-        """Write how it ended."""
+        """Write the summary."""
         write_atomically(self.summary_path, json.dumps(summary, indent=1) + "\n")
 
     def summary(self) -> dict[str, Any]:
-        """Read how it ended; BadRun if it did not."""
+        """Read the summary; raise BadRun if the run has not ended."""
         if not self.path.is_dir():
             raise BadRun(f"there is no run folder {self.path}")
         if not self.summary_path.exists():

@@ -11,15 +11,15 @@ from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.errors import BadConfig
 from handlab_learning.runs.sampler import Sampler
 
-# Where the episode numbers of evaluations begin, so that none repeats an episode that was learned
-# from, or one that decided when to stop.
+# First episode numbers of evaluations. The ranges are disjoint, so that no evaluation repeats an
+# episode of the training, or one that decided the end of the run.
 DURING_TRAINING = 1_000_000
 AFTER_TRAINING = 2_000_000
 ON_REQUEST = 3_000_000
 BETWEEN_POLICIES = 4_000_000
 
 INTERVAL = "Wilson, 95 %"
-"""How the intervals of rates are made."""
+"""Method of the intervals of rates."""
 
 Z = 1.959964
 """Two-sided 95 % quantile of the standard normal distribution."""
@@ -99,7 +99,7 @@ def failures(episodes: Sequence[Episode]) -> int:
 
 
 def wilson_interval(successes: float, episodes: int) -> tuple[float, float]:
-    """Ends of the 95 % score interval of a binomial rate (Wilson, JASA 22, 1927).
+    """Return the ends of the 95 % score interval of a binomial rate (Wilson, JASA 22, 1927).
 
     Args:
         successes: number of successful episodes.
@@ -114,7 +114,7 @@ def wilson_interval(successes: float, episodes: int) -> tuple[float, float]:
 
 
 def rate_text(evaluation: Mapping[str, Any], name: str = "success_rate") -> str:
-    """Return a rate as text, with its interval where that is known: `87% [70%, 95%]`."""
+    """Return a rate as text, with its interval if known: `87% [70%, 95%]`."""
     rate, low, high = (evaluation.get(f"{name}{end}") for end in ("", "_low", "_high"))
     if low is None or high is None:
         return f"{rate:.0%}"

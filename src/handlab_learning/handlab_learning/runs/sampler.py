@@ -1,4 +1,4 @@
-"""Where episodes come from."""
+"""Samplers: sources of episodes."""
 
 from collections.abc import Callable, Iterator
 from typing import Protocol

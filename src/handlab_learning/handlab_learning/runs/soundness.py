@@ -1,7 +1,7 @@
-"""Leave out episodes that hold a number nothing can be learned from.
+"""Exclude episodes with non-finite or implausible values from learning.
 
-One NaN in a reward or an observation would reach the baseline, which adds everything up, and stay
-there: no later step of the policy would be accepted.
+One NaN in a reward or an observation would enter the baseline and stay there: no later step of the
+policy would be accepted.
 """
 
 import logging
@@ -13,24 +13,25 @@ from handlab_core.environment.episode import Episode
 from handlab_core.errors import StationFault
 
 LARGEST = 1e6
-"""Largest number of an episode. Ours are below 1000; the square of one that is much larger leaves
-the range in which the others still count."""
+"""Largest plausible value of an episode. Normal values are below 1000; the square of a much larger
+value would hide all others in a sum."""
 
 PARTS = ("observations", "actions", "rewards", "reward_terms", "errors", "goal_angle")
-"""Arrays of an episode that are learned from; temperatures may be unknown, which is NaN."""
+"""Arrays of an episode that learning uses."""
 
 IN_A_ROW = 3
-"""Iterations in a row that may leave episodes out: more have a cause that does not go away."""
+"""Number of iterations in a row with excluded episodes after which a run stops: the cause
+persists."""
 
 log = logging.getLogger(__name__)
 
 
 def defect(episode: Episode, terms: Sequence[str] = ()) -> str:
-    """Return what is wrong with an episode's numbers; empty if nothing is.
+    """Return the first implausible value of an episode as text; empty if there is none.
 
     Args:
-        episode: to look at.
-        terms: names of the reward's terms; empty: they have numbers only.
+        episode: the episode.
+        terms: names of the reward's terms; empty: the text contains their numbers.
     """
     for part in PARTS:
         array = np.asarray(getattr(episode.trajectory, part))
@@ -43,7 +44,7 @@ def defect(episode: Episode, terms: Sequence[str] = ()) -> str:
 
 
 def _named(part: str, column: int | None, terms: Sequence[str]) -> str:
-    """Return the name of a number of an episode."""
+    """Return the name of a value of an episode."""
     if part == "reward_terms" and column is not None:
         return f"the reward's term {terms[column] if column < len(terms) else column}"
     singular = {"observations": "observation", "actions": "action", "rewards": "the reward"}
@@ -52,7 +53,7 @@ def _named(part: str, column: int | None, terms: Sequence[str]) -> str:
 
 
 class Sieve:
-    """Passes on episodes that can be learned from, and stops a run that has too few of them.
+    """Separates sound episodes from others, and stops a run with too few sound episodes.
 
     Args:
         terms: names of the reward's terms.
@@ -62,11 +63,12 @@ class Sieve:
         self._terms, self._in_a_row = terms, 0
 
     def sift(self, episodes: Sequence[Episode]) -> tuple[list[Episode], list[str]]:
-        """Return the episodes that can be learned from, and why each other one cannot.
+        """Return the sound episodes, and the fault of each other episode.
 
         Raises:
-            StationFault: more than half of the episodes are left out, or some were in IN_A_ROW
-                iterations in a row.
+            StationFault: more than half of the episodes are excluded, or some in IN_A_ROW
+                iterations
+                in a row.
         """
         defects = [defect(episode, self._terms) for episode in episodes]
         left_out = [reason for reason in defects if reason]
