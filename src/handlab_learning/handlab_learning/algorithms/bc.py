@@ -111,7 +111,7 @@ class Cloning:
         return error.square().mean()
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Everything that the next epoch needs, besides the network."""
+        """Return the complete state but the network."""
         state = {
             f"adam.{name}": value
             for name, value in optimizer_state.state_dict(self._optimiser).items()
