@@ -29,7 +29,7 @@ from handlab_core.types import Array, BoolArray, IntArray, JointState, Reward
 from handlab_learning.runs.config import BACKENDS
 
 if TYPE_CHECKING:
-    from handlab_sim.worlds import MujocoBackend
+    from handlab_sim.backend import MujocoBackend
 
 RENDER_MODES = ["rgb_array"]
 
@@ -194,7 +194,7 @@ class HandlabEnv(gymnasium.Env[Array, Array]):
             raise EnvironmentClosed("the environment is closed; make another")
 
     def _local(self) -> Env:
-        from handlab_sim.worlds import MujocoBackend
+        from handlab_sim.backend import MujocoBackend
 
         self._backend = MujocoBackend(self._task.hand, self._task.fixture)
         return Env(self._task, LocalStation(self._task, self._backend))
@@ -290,7 +290,7 @@ class HandlabVectorEnv(VectorEnv[Array, Array, Array]):
         self.single_observation_space, self.single_action_space = _spaces(self._task)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        from handlab_sim.worlds import MujocoBackend
+        from handlab_sim.backend import MujocoBackend
 
         threads = _count("threads", threads)
         self._backend = MujocoBackend(self._task.hand, self._task.fixture, self.num_envs, threads)

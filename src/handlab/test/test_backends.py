@@ -13,7 +13,7 @@ from handlab_core.types import Command
 from handlab_hardware.dynamixel.backend import DynamixelBackend
 from handlab_hardware.dynamixel.emulator import EmulatorConfig, emulate
 from handlab_hardware.station_file import load_station, station_path
-from handlab_sim.worlds import MujocoBackend
+from handlab_sim.backend import MujocoBackend
 
 HAND, FIXTURE = make_hand("claw"), FIXTURES.make("valve")
 PERIOD = 0.1  # s

@@ -35,8 +35,8 @@ from handlab_learning.runs import checkpoint
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
 from handlab_learning.runs.trainer import Progress, Trainer
+from handlab_sim.backend import MujocoBackend
 from handlab_sim.torque_world import TorqueWorld
-from handlab_sim.worlds import MujocoBackend
 
 
 class Started(BaseException):

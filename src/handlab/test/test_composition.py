@@ -15,7 +15,7 @@ from handlab_core.tasks import make_task
 from handlab_nodes.clients.graph_sampler import GraphSampler
 from handlab_nodes.runtime.container import NODES, node_class
 from handlab_nodes.runtime.event_loop import guest
-from handlab_sim.worlds import MujocoBackend
+from handlab_sim.backend import MujocoBackend
 
 
 def policy(task):

@@ -25,16 +25,16 @@ from handlab_core.reset.motor import ResetConfig
 from handlab_core.tasks import make_task
 from handlab_core.types import Command
 from handlab_hardware.allegro.backend import AllegroBackend, make_backend
+from handlab_hardware.allegro.can_bus import CanBus
 from handlab_hardware.allegro.config import AllegroConfig
 from handlab_hardware.allegro.emulator import EmulatedHand, serve
-from handlab_hardware.allegro.wire import Wire
 from handlab_hardware.station_file import station_path
 from handlab_interfaces.action import Reset
 from handlab_nodes.messages import qos, topics
 from handlab_nodes.runtime.actions import Asker
 from handlab_nodes.runtime.event_loop import guest
+from handlab_sim.backend import MujocoBackend
 from handlab_sim.torque_world import TorqueWorld
-from handlab_sim.worlds import MujocoBackend
 
 CHANNEL = "emulated_allegro"
 HAND, VALVE = make_hand("allegro"), FIXTURES.make("valve")
@@ -42,7 +42,7 @@ HAND, VALVE = make_hand("allegro"), FIXTURES.make("valve")
 
 @pytest.fixture
 def backend():
-    wire, stop = Wire("virtual", CHANNEL), threading.Event()
+    wire, stop = CanBus("virtual", CHANNEL), threading.Event()
     emulated = EmulatedHand(wire.send, TorqueWorld(HAND, VALVE))
     thread = threading.Thread(target=serve, args=(emulated, wire, stop))
     thread.start()

@@ -17,12 +17,12 @@ from handlab.graph.config import GraphConfig
 from handlab_core.environment.episode import EpisodePlan
 from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.tasks import make_task
-from handlab_hardware.dynamixel import units
 from handlab_hardware.dynamixel.emulator.faults import Fault
-from handlab_hardware.dynamixel.emulator.loop import LoopConfig
+from handlab_hardware.dynamixel.emulator.firmware.loop import LoopConfig
 from handlab_hardware.dynamixel.emulator.tap import GoalTap
 from handlab_hardware.dynamixel.emulator.thermal import ThermalModel
-from handlab_hardware.dynamixel.registers import RAD_PER_TICK
+from handlab_hardware.dynamixel.protocol import units
+from handlab_hardware.dynamixel.protocol.registers import RAD_PER_TICK
 from handlab_hardware.station_file import load_station, station_path
 from handlab_interfaces.srv import Calibrate, JointTorque, Reboot
 from handlab_nodes.clients.graph_sampler import GraphSampler

@@ -16,7 +16,7 @@ from handlab_nodes.clients.graph_sampler import GraphSampler
 from handlab_nodes.clients.graph_station import GraphStation
 from handlab_nodes.messages import cdr_codec
 from handlab_nodes.runtime.event_loop import guest
-from handlab_sim.worlds import MujocoBackend
+from handlab_sim.backend import MujocoBackend
 
 VARIANTS = [(name, reward) for name in sorted(TASKS) for reward in sorted(make_task(name).rewards)]
 HANDS = {"dynamixel": "valve", "allegro": "allegro_valve"}

@@ -13,7 +13,7 @@ from handlab.emulation.emulated_hands import emulated_graph
 from handlab.graph.config import GraphConfig
 from handlab_core.tasks import make_task
 from handlab_hardware.dynamixel.emulator.tap import GoalTap
-from handlab_hardware.dynamixel.registers import RAD_PER_TICK
+from handlab_hardware.dynamixel.protocol.registers import RAD_PER_TICK
 from handlab_nodes.messages import qos, topics
 from handlab_nodes.runtime.event_loop import guest
 

@@ -11,9 +11,9 @@ import yaml
 
 from handlab_core.errors import BadConfig, StationFault
 from handlab_core.system.files import write_atomically
-from handlab_hardware.dynamixel.bus import ServoBus
 from handlab_hardware.dynamixel.failures import PacketLost
-from handlab_hardware.dynamixel.registers import RAD_PER_TICK, TICKS_PER_TURN
+from handlab_hardware.dynamixel.protocol.bus import ServoBus
+from handlab_hardware.dynamixel.protocol.registers import RAD_PER_TICK, TICKS_PER_TURN
 from handlab_hardware.station_file import DynamixelSection, StationFile, is_emulated
 
 FAR = math.radians(20.0)

@@ -30,7 +30,7 @@ from handlab_core.system.files import read_yaml
 from handlab_core.system.paths import share
 from handlab_core.system.validation import Count, Index, Name, Number, Sign, build, checked
 from handlab_hardware.allegro.config import AllegroConfig
-from handlab_hardware.dynamixel.models import ServoModel, make_model
+from handlab_hardware.dynamixel.protocol.models import ServoModel, make_model
 
 Mode = Literal["position", "current_based_position"]
 """Operating mode of all servos."""

@@ -9,10 +9,10 @@ import time
 import pytest
 
 from handlab_hardware import guardian
-from handlab_hardware.dynamixel import letting_go
+from handlab_hardware.dynamixel import emergency_release
 from handlab_hardware.dynamixel.emulator import EmulatorConfig, emulate
-from handlab_hardware.dynamixel.emulator.packet import Parser
-from handlab_hardware.dynamixel.registers import REGISTERS
+from handlab_hardware.dynamixel.emulator.firmware.packet import Parser
+from handlab_hardware.dynamixel.protocol.registers import REGISTERS
 from handlab_hardware.guardian import Guardian
 
 IDS = (10, 11, 12, 20, 21, 22, 30, 31, 32, 50)
@@ -58,7 +58,7 @@ def wait_until(done, seconds=10.0):
 
 
 def test_the_packet_is_one_that_servos_understand():
-    [instruction] = Parser().feed(letting_go.release_all())
+    [instruction] = Parser().feed(emergency_release.release_all())
     address = REGISTERS["torque_enable"].address
     assert instruction.intact
     assert instruction.params == address.to_bytes(2, "little") + b"\0"

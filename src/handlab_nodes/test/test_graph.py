@@ -32,7 +32,7 @@ from handlab_nodes.clients.graph_station import GraphStation
 from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.runtime.event_loop import Spinner
 from handlab_nodes.runtime.polled_subscriptions import Listener
-from handlab_sim.worlds import MujocoBackend
+from handlab_sim.backend import MujocoBackend
 
 TASK = make_task("valve")
 RING = ("driver", "estimator", "reward", "reset")

@@ -25,7 +25,7 @@ from handlab_core.tasks import make_task
 from handlab_interfaces import msg as wire
 from handlab_nodes.clients.graph_sampler import GraphSampler
 from handlab_nodes.messages import convert, qos, topics
-from handlab_sim.worlds import MujocoBackend
+from handlab_sim.backend import MujocoBackend
 
 TASK = make_task("valve")
 NODES = ("driver", "estimator", "reward", "reset", "runner")

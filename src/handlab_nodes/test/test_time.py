@@ -29,8 +29,8 @@ from handlab_nodes.driver.publishers import CLOCK_RATE
 from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.runtime.event_loop import Spinner
 from handlab_nodes.runtime.throttle import Throttle
+from handlab_sim.backend import MujocoBackend
 from handlab_sim.urdf import station_urdf
-from handlab_sim.worlds import MujocoBackend
 
 TASK = make_task("valve")
 CLOSED = GraphConfig(runner=False, learner=False)

@@ -12,9 +12,9 @@ from handlab_core.hands import make_hand
 from handlab_core.objects.fixture import FIXTURES, FOAM_LOBE
 from handlab_core.types import Command
 from handlab_sim import pushing
+from handlab_sim.backend import MujocoBackend
 from handlab_sim.decor import goal_position
 from handlab_sim.scene import SceneConfig, build_spec
-from handlab_sim.worlds import MujocoBackend
 
 PERIOD = 0.1
 HUB = 0.02  # m, where the foam begins

@@ -13,9 +13,9 @@ import yourdfpy
 from handlab_core.hands import HANDS, make_hand
 from handlab_core.objects.fixture import FIXTURES
 from handlab_core.types import Command
+from handlab_sim.backend import MujocoBackend
 from handlab_sim.scene import SceneConfig, build_spec
 from handlab_sim.urdf import station_urdf
-from handlab_sim.worlds import MujocoBackend
 
 
 @pytest.fixture(params=product(sorted(HANDS), sorted(FIXTURES)), ids="-".join)

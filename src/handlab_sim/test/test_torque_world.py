@@ -7,9 +7,9 @@ from handlab_core.errors import BadConfig
 from handlab_core.hands import HANDS, make_hand
 from handlab_core.objects.fixture import FIXTURES
 from handlab_core.types import Command
+from handlab_sim.backend import MujocoBackend
 from handlab_sim.scene import SceneConfig
 from handlab_sim.torque_world import TIMESTEP, TorqueWorld
-from handlab_sim.worlds import MujocoBackend
 
 
 @pytest.fixture(params=sorted(HANDS))

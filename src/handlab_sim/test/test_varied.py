@@ -10,9 +10,9 @@ from handlab_core.objects.fixture import FIXTURES
 from handlab_core.tasks import make_task
 from handlab_core.tasks.variation import ObjectVariation
 from handlab_core.types import Command
+from handlab_sim.backend import MujocoBackend
 from handlab_sim.scene import SceneConfig, build_spec
 from handlab_sim.varied import varied_model
-from handlab_sim.worlds import MujocoBackend
 
 TASK = make_task("valve")
 PERIOD = 0.1

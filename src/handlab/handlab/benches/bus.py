@@ -12,9 +12,9 @@ from pathlib import Path
 from handlab.benches.result import Result
 from handlab_core.errors import StationFault
 from handlab_core.hands import make_hand
-from handlab_hardware.dynamixel.bus import ServoBus
+from handlab_hardware.dynamixel.protocol.bus import ServoBus
+from handlab_hardware.dynamixel.protocol.serial_port import BITS_PER_BYTE
 from handlab_hardware.dynamixel.servos import MOTION
-from handlab_hardware.dynamixel.wire import BITS_PER_BYTE
 from handlab_hardware.station_file import load_station, station_path
 
 BAUDS = (1_000_000, 3_000_000)

@@ -34,7 +34,7 @@ from handlab_core.types import Array, Command, IntArray, Reading
 from handlab_learning.runs import checkpoint
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.evaluation import ON_REQUEST
-from handlab_sim.worlds import MujocoBackend
+from handlab_sim.backend import MujocoBackend
 
 LIMIT = 0.1
 """rad, ROBEL's strict tolerance: what is to be told apart by the camera."""

@@ -24,7 +24,7 @@ from handlab_core.tasks import TASKS, Task, make_task
 from handlab_core.types import Array, Command
 from handlab_learning.runs import checkpoint
 from handlab_learning.runs.config import RunConfig
-from handlab_sim.worlds import MujocoBackend
+from handlab_sim.backend import MujocoBackend
 
 NUM_ENVS, ROUNDS = 50, 21
 """Of each task: their product is the number of resets, a third of each kind."""

@@ -9,7 +9,7 @@ from handlab.benches.result import Result
 from handlab_core.environment.env import Env
 from handlab_core.environment.station import LocalStation
 from handlab_core.tasks import Task, make_task
-from handlab_sim.worlds import MujocoBackend
+from handlab_sim.backend import MujocoBackend
 
 NUM_ENVS, THREADS = 64, 2
 ROUNDS = 5

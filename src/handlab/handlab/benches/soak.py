@@ -28,10 +28,10 @@ from handlab_core.tasks import make_task
 from handlab_core.types import Array
 from handlab_hardware.clock import time_of_day
 from handlab_hardware.dynamixel.emulator import EmulatedPort, Fault
-from handlab_hardware.dynamixel.emulator.loop import LoopConfig
+from handlab_hardware.dynamixel.emulator.firmware.loop import LoopConfig
 from handlab_hardware.dynamixel.emulator.physics import Goals, Motion, Physics
 from handlab_hardware.dynamixel.emulator.thermal import ThermalModel
-from handlab_hardware.dynamixel.registers import RAD_PER_TICK
+from handlab_hardware.dynamixel.protocol.registers import RAD_PER_TICK
 from handlab_hardware.station_file import load_station, station_path
 from handlab_interfaces.srv import Reboot
 from handlab_nodes.messages import qos, topics

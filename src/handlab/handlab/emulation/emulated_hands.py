@@ -18,14 +18,14 @@ from handlab_core.hardware.backend_table import emulator_spec, load
 from handlab_core.objects.fixture import FIXTURES
 from handlab_core.system.scheduling import use_realtime_priority
 from handlab_core.tasks import make_task
+from handlab_hardware.allegro.can_bus import CanBus
 from handlab_hardware.allegro.config import AllegroConfig
 from handlab_hardware.allegro.emulator import DEFAULT_BUS, EmulatedHand, check_free
 from handlab_hardware.allegro.emulator import serve as serve_hand
-from handlab_hardware.allegro.wire import Wire
 from handlab_hardware.dynamixel.emulator import EmulatedPort, EmulatorConfig, emulate
-from handlab_hardware.dynamixel.emulator.loop import LoopConfig
+from handlab_hardware.dynamixel.emulator.backend_physics import BackendPhysics, ServoJoint
+from handlab_hardware.dynamixel.emulator.firmware.loop import LoopConfig
 from handlab_hardware.dynamixel.emulator.physics import Goals, Motion, Physics
-from handlab_hardware.dynamixel.emulator.station import ServoJoint, StationPhysics
 from handlab_hardware.station_file import (
     OWN_CALIBRATION,
     DynamixelSection,
@@ -33,9 +33,9 @@ from handlab_hardware.station_file import (
     load_station,
     station_path,
 )
+from handlab_sim.backend import MujocoBackend
 from handlab_sim.scene import SceneConfig
 from handlab_sim.torque_world import TorqueWorld
-from handlab_sim.worlds import MujocoBackend
 
 BUS_BACKEND = "dynamixel"
 """Backend of the servos that `emulated_graph` serves."""
@@ -83,7 +83,7 @@ def emulate_dynamixel(
         for servo in section.servos
     ]
     models = [servo.model for servo in section.servos]
-    physics = StationPhysics(MujocoBackend(hand, fixture), joints, models)
+    physics = BackendPhysics(MujocoBackend(hand, fixture), joints, models)
     return _emulate_servos(section, Path(port), physics, seed, loop)
 
 
@@ -110,7 +110,7 @@ class EmulatedAllegro:
         self.world = TorqueWorld(make_hand(facts.hand), FIXTURES.make(facts.fixture))
         interface, _, channel = bus.rpartition(":")
         interface = interface or config.interface
-        self._wire = Wire(interface, channel)
+        self._wire = CanBus(interface, channel)
         try:
             check_free(self._wire, config.device)
         except StationFault:

@@ -65,7 +65,7 @@ class VariedSampler:
 
     The object depends on the run's seed and the episode's number alone. Each episode is begun by
     placing it, in a world that nothing happened in before, and takes the robot time that a person
-    needs for that (`handlab_sim.worlds.PLACING_TIME`); so neither the number of robots nor the
+    needs for that (`handlab_sim.backend.PLACING_TIME`); so neither the number of robots nor the
     episodes before change it.
 
     Args:

@@ -59,8 +59,8 @@ def film_adroit(task: SuiteTask, policy: GaussianPolicy, seed: int) -> Film:
 
 def film_station(task: Task, policy: GaussianPolicy, seed: int) -> Film:
     """Film a simulated station, with a mark at the goal where the goal is an angle."""
+    from handlab_sim.backend import MujocoBackend
     from handlab_sim.rendering import StationRenderer
-    from handlab_sim.worlds import MujocoBackend
 
     backend = MujocoBackend(task.hand, task.fixture)
     env = Env(task, LocalStation(task, backend))

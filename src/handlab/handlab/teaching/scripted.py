@@ -16,7 +16,7 @@ from handlab_core.demonstrations.scripted_teacher import (
 from handlab_core.environment.station import LocalStation, ResetResult, start_request
 from handlab_core.tasks import Task
 from handlab_core.types import Array, Goal, JointState, ObjectEstimate
-from handlab_sim.worlds import MujocoBackend
+from handlab_sim.backend import MujocoBackend
 
 
 class Classroom:

@@ -8,7 +8,7 @@ import pytest
 
 from handlab.benches import kill
 from handlab.emulation.emulated_hands import emulate_dynamixel
-from handlab_hardware.dynamixel.registers import RAD_PER_TICK
+from handlab_hardware.dynamixel.protocol.registers import RAD_PER_TICK
 from handlab_hardware.station_file import station_path
 
 

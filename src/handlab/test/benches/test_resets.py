@@ -10,7 +10,7 @@ from handlab_core.errors import ResetFailed
 from handlab_core.reset.motor import MotorReset, Stage
 from handlab_core.tasks import make_task
 from handlab_core.types import Command
-from handlab_sim.worlds import MujocoBackend
+from handlab_sim.backend import MujocoBackend
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from handlab_core.tasks import make_task
 from handlab_core.tasks.variation import parse_variations
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
-from handlab_sim.worlds import PLACING_TIME
+from handlab_sim.backend import PLACING_TIME
 
 TASK = make_task("valve")
 SMALL = {"hidden": [8], "episodes_per_iteration": 2, "baseline.hidden": [8]}

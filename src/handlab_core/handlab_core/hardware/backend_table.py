@@ -61,7 +61,7 @@ BACKENDS = {
         emulator="handlab.emulation.emulated_hands:emulate_dynamixel",
         emulated_hand="claw",
     ),
-    "mujoco": BackendSpec("handlab_sim.worlds:make_backend", simulated=True),
+    "mujoco": BackendSpec("handlab_sim.backend:make_backend", simulated=True),
 }
 """Backends by name; a new backend is one entry."""
 

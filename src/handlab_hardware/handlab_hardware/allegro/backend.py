@@ -25,10 +25,10 @@ from handlab_core.hardware.backend import GoalsInForce
 from handlab_core.hardware.motor_status import GroupStatus, StationStatus
 from handlab_core.objects.fixture import FIXTURES
 from handlab_core.types import Array, Command, IntArray, JointState, Reading
+from handlab_hardware.allegro.can_bus import CanBus, CanBusLost
 from handlab_hardware.allegro.config import HAND, AllegroConfig
 from handlab_hardware.allegro.driver import HandDriver, Measurement
 from handlab_hardware.allegro.protocol import FINGER_NAMES, SIDES, Frame, HandInfo, Serial
-from handlab_hardware.allegro.wire import Wire, WireLost
 from handlab_hardware.clock import time_of_day, whole_ns
 from handlab_hardware.guardian import Guardian
 from handlab_hardware.station_file import load_station, station_path
@@ -44,7 +44,7 @@ ENGAGE_TIMEOUT = 1.0
 REOPEN_EVERY = 0.5
 """s; time between attempts to open a bus that failed."""
 
-LET_GO = "handlab_hardware.allegro.letting_go:let_go"
+LET_GO = "handlab_hardware.allegro.emergency_release:let_go"
 """Function with which the guardian turns the motors off."""
 STANDSTILL = (
     "the driver stood still, and its guardian let the hand go; the joints engage from where they "
@@ -91,7 +91,7 @@ class AllegroBackend:
         self._guarding = threading.Lock()
         self._stood_still = -np.inf
         self.counts: Counter[str] = Counter(bus_failures=0, let_go_by_guardian=0)
-        self._wire, self._lost = Wire(config.interface, config.channel), False
+        self._wire, self._lost = CanBus(config.interface, config.channel), False
         self._driver = HandDriver(hand, config, self._send)
         try:
             self._open()
@@ -259,7 +259,7 @@ class AllegroBackend:
         if not self._lost:
             try:
                 self._driver.stop()
-            except WireLost as error:
+            except CanBusLost as error:
                 log.warning("while closing: %s", error)
             else:
                 self._dismiss()

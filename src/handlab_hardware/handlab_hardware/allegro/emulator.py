@@ -24,6 +24,7 @@ import numpy as np
 from handlab_core.errors import StationFault
 from handlab_core.hands import make_hand
 from handlab_core.system.scheduling import use_realtime_priority
+from handlab_hardware.allegro.can_bus import CanBus
 from handlab_hardware.allegro.physics import MotorHeat, SecondOrder, TorquePhysics
 from handlab_hardware.allegro.protocol import (
     DEVICES,
@@ -50,7 +51,6 @@ from handlab_hardware.allegro.protocol import (
     unpack_counts,
     unpack_periods,
 )
-from handlab_hardware.allegro.wire import Wire
 
 STEP_MS = 1
 """ms; step of the emulation, the unit of SET_PERIOD."""
@@ -254,7 +254,7 @@ def _joints(finger: int) -> slice:
 
 def serve(
     hand: EmulatedHand,
-    wire: Wire,
+    wire: CanBus,
     stop: threading.Event,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
@@ -269,7 +269,7 @@ def serve(
 
 
 def _serve(
-    hand: EmulatedHand, wire: Wire, stop: threading.Event, clock: Callable[[], float]
+    hand: EmulatedHand, wire: CanBus, stop: threading.Event, clock: Callable[[], float]
 ) -> None:
     while not stop.is_set():
         frame, taken = wire.receive(STEP_MS * MS), 0
@@ -280,14 +280,14 @@ def _serve(
         hand.tick(clock())
 
 
-def _reopen(wire: Wire, stop: threading.Event) -> None:
+def _reopen(wire: CanBus, stop: threading.Event) -> None:
     while not stop.wait(REOPEN_EVERY):
         with suppress(StationFault):
             wire.reopen()
             return
 
 
-def check_free(wire: Wire, device: int) -> None:
+def check_free(wire: CanBus, device: int) -> None:
     """Check that no hand with this device id answers on the bus.
 
     Raises:
@@ -324,7 +324,7 @@ def run(arguments: argparse.Namespace, physics: TorquePhysics | None = None) -> 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    wire = Wire(arguments.interface, arguments.channel)
+    wire = CanBus(arguments.interface, arguments.channel)
     check_free(wire, arguments.device)
     version = VERSIONS[arguments.version]
     hand = EmulatedHand(wire.send, physics, version, arguments.device, arguments.side)

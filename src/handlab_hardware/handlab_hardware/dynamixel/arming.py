@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from handlab_core.errors import StationFault
-from handlab_hardware.dynamixel import units
-from handlab_hardware.dynamixel.bus import ServoBus
 from handlab_hardware.dynamixel.failures import (
     OPENING_RETRIES,
     RETRIES,
@@ -19,7 +17,9 @@ from handlab_hardware.dynamixel.failures import (
     ServoRefused,
     error_names,
 )
-from handlab_hardware.dynamixel.registers import REGISTERS, TICKS_PER_TURN, OperatingMode
+from handlab_hardware.dynamixel.protocol import units
+from handlab_hardware.dynamixel.protocol.bus import ServoBus
+from handlab_hardware.dynamixel.protocol.registers import REGISTERS, TICKS_PER_TURN, OperatingMode
 from handlab_hardware.dynamixel.turns import TurnRange
 from handlab_hardware.station_file import CURRENT_BASED_POSITION, Servo
 

@@ -18,18 +18,18 @@ from handlab_core.safety.thermal_protection import ThermalProtection, ThermalSta
 from handlab_core.types import Array, BoolArray, Command, IntArray, JointState, Reading
 from handlab_hardware.calibrate import calibrate
 from handlab_hardware.clock import time_of_day, whole_ns
-from handlab_hardware.dynamixel import report
+from handlab_hardware.dynamixel import servo_status
 from handlab_hardware.dynamixel.arming import arm_all
-from handlab_hardware.dynamixel.bus import ServoBus
 from handlab_hardware.dynamixel.failures import REOPEN_PERIOD, WATCHDOG, PortGone
 from handlab_hardware.dynamixel.layout import GROUPS, Layout
-from handlab_hardware.dynamixel.registers import RAD_PER_TICK
+from handlab_hardware.dynamixel.protocol.bus import ServoBus
+from handlab_hardware.dynamixel.protocol.registers import RAD_PER_TICK
+from handlab_hardware.dynamixel.protocol.serial_port import SYSFS
 from handlab_hardware.dynamixel.servos import Servos
-from handlab_hardware.dynamixel.wire import SYSFS
 from handlab_hardware.guardian import Guardian
 from handlab_hardware.station_file import Servo, StationFile, load_station, station_path
 
-LET_GO = "handlab_hardware.dynamixel.letting_go:let_go"
+LET_GO = "handlab_hardware.dynamixel.emergency_release:let_go"
 """Function with which the guardian turns the motors off."""
 
 STANDSTILL = (
@@ -223,7 +223,7 @@ class DynamixelBackend:
             raise
         if failed:
             self._dismiss()
-            why = "; ".join(report.problems(servos, layout, self._rest)) or "no answer"
+            why = "; ".join(servo_status.problems(servos, layout, self._rest)) or "no answer"
             raise StationFault(f"cannot engage {', '.join(failed)}: {why}")
         self._last_cycle, self._active = self._clock(), True
 
@@ -283,7 +283,7 @@ class DynamixelBackend:
         """Return the state of the servos."""
         servos, layout, bus = self._servos, self._layout, self._bus
         hand, fixture = (
-            report.group_status(servos, layout, group, self._rest[group], bus is None)
+            servo_status.group_status(servos, layout, group, self._rest[group], bus is None)
             for group in GROUPS
         )
         counts = self._counts.copy()
@@ -291,11 +291,11 @@ class DynamixelBackend:
         if bus is None:
             return StationStatus(hand, fixture, (self._fault,), (), counts)
         counts.update(bus.counts)
-        problems = report.problems(servos, layout, self._rest)
+        problems = servo_status.problems(servos, layout, self._rest)
         if self._clock() - self._stood_still < REPORT_STANDSTILL:
             problems = (STANDSTILL, *problems)
         return StationStatus(
-            hand, fixture, problems, report.notes(bus, servos, layout.section), counts
+            hand, fixture, problems, servo_status.notes(bus, servos, layout.section), counts
         )
 
     # A cycle.

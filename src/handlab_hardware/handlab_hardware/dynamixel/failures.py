@@ -29,7 +29,7 @@ hand's rate limit. Data of an earlier cycle never gets a new stamp.
 """
 
 from handlab_core.errors import StationFault
-from handlab_hardware.dynamixel.registers import WATCHDOG_S_PER_COUNT, HardwareError
+from handlab_hardware.dynamixel.protocol.registers import WATCHDOG_S_PER_COUNT, HardwareError
 
 RETRIES = 1
 """Number of repetitions of a packet without a valid answer."""

@@ -12,9 +12,7 @@ import numpy as np
 
 from handlab_core.errors import StationFault
 from handlab_core.types import Array, BoolArray
-from handlab_hardware.dynamixel import units
 from handlab_hardware.dynamixel.arming import Facts, Plan, arm, disarm, inspect
-from handlab_hardware.dynamixel.bus import Answer, ServoBus
 from handlab_hardware.dynamixel.failures import (
     FAST_AGAIN,
     HEALTH_PERIOD,
@@ -25,7 +23,9 @@ from handlab_hardware.dynamixel.failures import (
     PortGone,
     ServoRefused,
 )
-from handlab_hardware.dynamixel.registers import REGISTERS, TICKS_PER_TURN, OperatingMode
+from handlab_hardware.dynamixel.protocol import units
+from handlab_hardware.dynamixel.protocol.bus import Answer, ServoBus
+from handlab_hardware.dynamixel.protocol.registers import REGISTERS, TICKS_PER_TURN, OperatingMode
 from handlab_hardware.dynamixel.turns import BLIND, FAR, continued
 
 MOTION = REGISTERS["present_current"].address, 10

@@ -17,7 +17,7 @@ All positions are counts of the servo.
 
 from dataclasses import dataclass
 
-from handlab_hardware.dynamixel.registers import TICKS_PER_TURN
+from handlab_hardware.dynamixel.protocol.registers import TICKS_PER_TURN
 
 FAR = TICKS_PER_TURN // 4
 """counts; largest distance from the range at which the turn is certain; chosen.

@@ -18,10 +18,10 @@ from handlab_core.safety.clamped_backend import ClampedBackend
 from handlab_core.types import Command
 from handlab_hardware.allegro import backend as module
 from handlab_hardware.allegro.backend import AllegroBackend, make_backend
+from handlab_hardware.allegro.can_bus import CanBus
 from handlab_hardware.allegro.config import AllegroConfig
 from handlab_hardware.allegro.emulator import EmulatedHand, serve
 from handlab_hardware.allegro.protocol import make_version
-from handlab_hardware.allegro.wire import Wire
 
 PERIOD = 0.01
 HAND = make_hand("allegro")
@@ -34,7 +34,7 @@ def emulate():
 
     def start(**options):
         channel = uuid.uuid4().hex
-        wire = Wire("virtual", channel)
+        wire = CanBus("virtual", channel)
         hand, stop = EmulatedHand(wire.send, **options), threading.Event()
         thread = threading.Thread(target=serve, args=(hand, wire, stop))
         thread.start()

@@ -17,7 +17,7 @@ from handlab_hardware.dynamixel.failures import (
     WATCHDOG_COUNTS,
     ServoRefused,
 )
-from handlab_hardware.dynamixel.registers import RAD_PER_TICK
+from handlab_hardware.dynamixel.protocol.registers import RAD_PER_TICK
 from handlab_hardware.dynamixel.servos import Servos
 
 PERIOD = 0.01  # s, of a cycle

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from handlab_core.errors import BadConfig, StationFault
-from handlab_hardware.dynamixel import wire
-from handlab_hardware.dynamixel.bus import ServoBus
 from handlab_hardware.dynamixel.emulator import EmulatorConfig, Fault, emulate
-from handlab_hardware.dynamixel.emulator.packet import Code, Parser, fast_status, status
+from handlab_hardware.dynamixel.emulator.firmware.packet import Code, Parser, fast_status, status
 from handlab_hardware.dynamixel.failures import FAST_FAILURES, PacketLost, PortGone, ServoRefused
-from handlab_hardware.dynamixel.registers import REGISTERS
+from handlab_hardware.dynamixel.protocol import serial_port
+from handlab_hardware.dynamixel.protocol.bus import ServoBus
+from handlab_hardware.dynamixel.protocol.registers import REGISTERS
 
 IDS = [10, 11, 12]
 POSITION = REGISTERS["present_position"]
@@ -271,8 +271,8 @@ def test_every_error_of_opening_has_its_remedy(monkeypatch, code, words):
     def refuse(*_, **__):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(wire.serial, "Serial", refuse)
-    monkeypatch.setattr(wire.os.path, "exists", lambda _: True)
+    monkeypatch.setattr(serial_port.serial, "Serial", refuse)
+    monkeypatch.setattr(serial_port.os.path, "exists", lambda _: True)
     with pytest.raises(StationFault, match=words):
         ServoBus("/dev/x", 1_000_000)
 

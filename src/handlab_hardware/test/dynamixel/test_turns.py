@@ -15,13 +15,13 @@ from handlab_core.objects.fixture import FIXTURES
 from handlab_core.safety.clamped_backend import ClampedBackend
 from handlab_core.types import Command
 from handlab_hardware.dynamixel import backend as module
-from handlab_hardware.dynamixel import units
 from handlab_hardware.dynamixel.backend import DynamixelBackend
-from handlab_hardware.dynamixel.bus import Answer, Identity
 from handlab_hardware.dynamixel.emulator import EmulatorConfig, make_bus
 from handlab_hardware.dynamixel.emulator.physics import Motion
 from handlab_hardware.dynamixel.failures import PacketLost, ServoRefused
-from handlab_hardware.dynamixel.registers import REGISTERS, TICKS_PER_TURN
+from handlab_hardware.dynamixel.protocol import units
+from handlab_hardware.dynamixel.protocol.bus import Answer, Identity
+from handlab_hardware.dynamixel.protocol.registers import REGISTERS, TICKS_PER_TURN
 from handlab_hardware.dynamixel.turns import FAR, TurnRange
 from handlab_hardware.station_file import MODES, load_station, station_path
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from handlab_hardware.dynamixel import units
-from handlab_hardware.dynamixel.models import MODELS
-from handlab_hardware.dynamixel.registers import REGISTERS, TICKS_PER_TURN
+from handlab_hardware.dynamixel.protocol import units
+from handlab_hardware.dynamixel.protocol.models import MODELS
+from handlab_hardware.dynamixel.protocol.registers import REGISTERS, TICKS_PER_TURN
 
 RNG = np.random.default_rng(0)
 ZERO, DIRECTION = RNG.uniform(-7, 7, 50), RNG.choice((-1, 1), 50)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from handlab_core.types import Command
-from handlab_hardware.dynamixel import units
 from handlab_hardware.dynamixel.emulator.tap import GoalTap
 from handlab_hardware.dynamixel.failures import REOPEN_PERIOD
+from handlab_hardware.dynamixel.protocol import units
 
 FIXTURE = Command(np.array([[-1.0]]), np.array([[1.0]]))
 SLACK = 1e-9  # of float arithmetic

@@ -12,7 +12,7 @@ from handlab_core.safety import limits
 from handlab_core.safety.clamped_backend import ClampedBackend
 from handlab_core.tasks import make_task
 from handlab_nodes.driver.step_loop import RealPace, next_due
-from handlab_sim.worlds import MujocoBackend
+from handlab_sim.backend import MujocoBackend
 
 PERIOD = 0.01  # s
 

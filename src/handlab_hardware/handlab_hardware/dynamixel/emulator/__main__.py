@@ -8,7 +8,7 @@ from pathlib import Path
 
 from handlab_core.errors import HandlabError
 from handlab_hardware.dynamixel.emulator.config import EmulatorConfig, emulate
-from handlab_hardware.dynamixel.models import MODELS
+from handlab_hardware.dynamixel.protocol.models import MODELS
 
 
 def read_arguments(arguments: list[str]) -> EmulatorConfig:

@@ -10,16 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from handlab_core.errors import BadConfig
-from handlab_hardware.dynamixel.emulator import packet
 from handlab_hardware.dynamixel.emulator.faults import Faults
-from handlab_hardware.dynamixel.emulator.loop import ControlLoop
-from handlab_hardware.dynamixel.emulator.packet import BROADCAST, Code, Error, Instruction
-from handlab_hardware.dynamixel.emulator.servo import (
-    MAX_SECONDARY_ID,
-    Answer,
-    Servo,
-)
-from handlab_hardware.dynamixel.registers import TABLE_SIZE
+from handlab_hardware.dynamixel.emulator.firmware import packet
+from handlab_hardware.dynamixel.emulator.firmware.loop import ControlLoop
+from handlab_hardware.dynamixel.emulator.firmware.packet import BROADCAST, Code, Error, Instruction
+from handlab_hardware.dynamixel.emulator.firmware.servo import MAX_SECONDARY_ID, Answer, Servo
+from handlab_hardware.dynamixel.protocol.registers import TABLE_SIZE
 
 PROCESSING_S = 50e-6
 """s; processing time from an instruction to its answer with return delay 0; chosen near users'

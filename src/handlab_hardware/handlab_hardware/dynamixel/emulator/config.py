@@ -6,13 +6,13 @@ from pathlib import Path
 from handlab_core.errors import BadConfig
 from handlab_hardware.dynamixel.emulator.bus import PROCESSING_S, Bus
 from handlab_hardware.dynamixel.emulator.faults import Faults
-from handlab_hardware.dynamixel.emulator.loop import ControlLoop, LoopConfig
-from handlab_hardware.dynamixel.emulator.packet import MAX_ID
+from handlab_hardware.dynamixel.emulator.firmware.loop import ControlLoop, LoopConfig
+from handlab_hardware.dynamixel.emulator.firmware.packet import MAX_ID
+from handlab_hardware.dynamixel.emulator.firmware.servo import FIRMWARE, Servo
 from handlab_hardware.dynamixel.emulator.physics import Physics, ServoPhysics
 from handlab_hardware.dynamixel.emulator.port import EmulatedPort
-from handlab_hardware.dynamixel.emulator.servo import FIRMWARE, Servo
-from handlab_hardware.dynamixel.models import make_model
-from handlab_hardware.dynamixel.registers import BAUD_RATES
+from handlab_hardware.dynamixel.protocol.models import make_model
+from handlab_hardware.dynamixel.protocol.registers import BAUD_RATES
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from handlab_core.errors import BadConfig, UnknownName
-from handlab_hardware.dynamixel.emulator.loop import ControlLoop
-from handlab_hardware.dynamixel.registers import HardwareError
+from handlab_hardware.dynamixel.emulator.firmware.loop import ControlLoop
+from handlab_hardware.dynamixel.protocol.registers import HardwareError
 
 PACKET_FAULTS = ("drop", "corrupt", "delay", "duplicate")
 SERVO_ERRORS = {

@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 
 from handlab_core.types import Array, BoolArray, IntArray
-from handlab_hardware.dynamixel.models import ServoModel
-from handlab_hardware.dynamixel.registers import OperatingMode
+from handlab_hardware.dynamixel.protocol.models import ServoModel
+from handlab_hardware.dynamixel.protocol.registers import OperatingMode
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 import struct
 from dataclasses import dataclass, field
 
-from handlab_hardware.dynamixel.emulator.packet import Code, Instruction
-from handlab_hardware.dynamixel.registers import REGISTERS
+from handlab_hardware.dynamixel.emulator.firmware.packet import Code, Instruction
+from handlab_hardware.dynamixel.protocol.registers import REGISTERS
 
 GOAL = REGISTERS["goal_position"]
 

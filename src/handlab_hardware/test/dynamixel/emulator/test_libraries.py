@@ -10,7 +10,7 @@ from dxl2.v2 import BulkParams, MotorBus, SyncParams
 from rustypot import Xl430PyController
 
 from handlab_hardware.dynamixel.emulator import EmulatorConfig, emulate
-from handlab_hardware.dynamixel.emulator.packet import Error
+from handlab_hardware.dynamixel.emulator.firmware.packet import Error
 
 IDS = [10, 11, 12]
 GOAL, PRESENT, LED, TORQUE = 116, 132, 65, 64

@@ -7,12 +7,18 @@ import pytest
 
 from handlab_core.errors import BadConfig
 from handlab_core.types import JointState, Reading
-from handlab_hardware.dynamixel.emulator import EmulatorConfig, make_bus, profile
-from handlab_hardware.dynamixel.emulator.loop import FOLLOWING, IN_POSITION, ONGOING, LoopConfig
-from handlab_hardware.dynamixel.emulator.station import ServoJoint, StationPhysics
+from handlab_hardware.dynamixel.emulator import EmulatorConfig, make_bus
+from handlab_hardware.dynamixel.emulator.backend_physics import BackendPhysics, ServoJoint
+from handlab_hardware.dynamixel.emulator.firmware import profile
+from handlab_hardware.dynamixel.emulator.firmware.loop import (
+    FOLLOWING,
+    IN_POSITION,
+    ONGOING,
+    LoopConfig,
+)
 from handlab_hardware.dynamixel.emulator.thermal import ThermalModel
-from handlab_hardware.dynamixel.models import make_model
-from handlab_hardware.dynamixel.registers import (
+from handlab_hardware.dynamixel.protocol.models import make_model
+from handlab_hardware.dynamixel.protocol.registers import (
     RAD_PER_TICK,
     RAD_S_PER_COUNT,
     REGISTERS,
@@ -342,7 +348,7 @@ JOINTS = (
 
 def station():
     backend = Frictionless()
-    return backend, Bench((1, 2, 3), StationPhysics(backend, JOINTS, [XM430] * 3))
+    return backend, Bench((1, 2, 3), BackendPhysics(backend, JOINTS, [XM430] * 3))
 
 
 def test_a_station_moves_the_joint_of_the_servo_its_own_way():
@@ -387,4 +393,4 @@ def test_a_station_has_no_torque_in_other_modes_and_says_so(caplog):
 )
 def test_servos_of_joints_that_cannot_be_are_refused(joints):
     with pytest.raises(BadConfig):
-        StationPhysics(Frictionless(), joints, [XM430] * 3)
+        BackendPhysics(Frictionless(), joints, [XM430] * 3)

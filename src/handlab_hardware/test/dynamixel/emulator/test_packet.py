@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlab_hardware.dynamixel.emulator import packet
-from handlab_hardware.dynamixel.emulator.packet import Code, Parser
+from handlab_hardware.dynamixel.emulator.firmware import packet
+from handlab_hardware.dynamixel.emulator.firmware.packet import Code, Parser
 
 FRAMES = {
     "ping": (packet.instruction(1, Code.PING), "FF FF FD 00 01 03 00 01 19 4E"),

@@ -19,10 +19,10 @@ from handlab_hardware.dynamixel.emulator import (
     FaultInjector,
     emulate,
     make_bus,
-    packet,
 )
 from handlab_hardware.dynamixel.emulator.__main__ import main
-from handlab_hardware.dynamixel.emulator.packet import Code
+from handlab_hardware.dynamixel.emulator.firmware import packet
+from handlab_hardware.dynamixel.emulator.firmware.packet import Code
 
 PING = packet.instruction(1, Code.PING)
 PONG_SIZE = 14

@@ -6,7 +6,7 @@ import dynamixel_sdk as sdk
 import pytest
 
 from handlab_hardware.dynamixel.emulator import EmulatorConfig, Fault, emulate
-from handlab_hardware.dynamixel.emulator.packet import Alert, Error
+from handlab_hardware.dynamixel.emulator.firmware.packet import Alert, Error
 
 IDS = (10, 11, 12, 20, 21, 22, 30, 31, 32)
 LED, RETURN_DELAY, TORQUE, GOAL, PRESENT = 65, 9, 64, 116, 132

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlab_hardware.dynamixel.emulator import EmulatorConfig, Fault, make_bus, packet
-from handlab_hardware.dynamixel.emulator.packet import BROADCAST, Code, Error
-from handlab_hardware.dynamixel.models import MODELS
-from handlab_hardware.dynamixel.registers import (
+from handlab_hardware.dynamixel.emulator import EmulatorConfig, Fault, make_bus
+from handlab_hardware.dynamixel.emulator.firmware import packet
+from handlab_hardware.dynamixel.emulator.firmware.packet import BROADCAST, Code, Error
+from handlab_hardware.dynamixel.protocol.models import MODELS
+from handlab_hardware.dynamixel.protocol.registers import (
     BAUD_RATES,
     RAD_S_PER_COUNT,
     REGISTERS,

@@ -5,7 +5,7 @@
 | the transmit queue is full (ENOBUFS and others) | TRIES attempts, then the frame is dropped    |
 | a datagram holds no CAN frame                   | counted, and returned as an unknown frame    |
 | the controller is off the bus (error frame)     | reported until a frame arrives               |
-| the network is down, the adapter is gone        | `WireLost`; `reopen` opens the bus again     |
+| the network is down, the adapter is gone        | `CanBusLost`; `reopen` opens the bus again     |
 
 All faults are counted.
 """
@@ -51,11 +51,11 @@ HOST_ONLY = 0
 """Hop limit of multicast datagrams: frames of an emulated hand stay on this machine."""
 
 
-class WireLost(StationFault):
+class CanBusLost(StationFault):
     """The bus no longer sends or receives frames."""
 
 
-class Wire:
+class CanBus:
     """One python-can bus.
 
     Args:
@@ -99,7 +99,7 @@ class Wire:
         """Send a frame; return whether the transmit queue accepted it.
 
         Raises:
-            WireLost: the bus is gone.
+            CanBusLost: the bus is gone.
         """
         message = can.Message(
             arbitration_id=frame.id,
@@ -114,7 +114,7 @@ class Wire:
             except (can.CanError, OSError) as error:
                 if not _is_full(error):
                     self.counts["bus_errors"] += 1
-                    raise WireLost(f"the CAN bus {self.name} does not send: {error}") from error
+                    raise CanBusLost(f"the CAN bus {self.name} does not send: {error}") from error
                 if left:
                     time.sleep(TRY_AGAIN)
             else:
@@ -130,7 +130,7 @@ class Wire:
         Error frames, frames with 29-bit ids and invalid datagrams have ids above 11 bits.
 
         Raises:
-            WireLost: the bus is gone.
+            CanBusLost: the bus is gone.
         """
         try:
             message = self._bus.recv(timeout)
@@ -139,7 +139,7 @@ class Wire:
                 self.counts["garbage_frames"] += 1
                 return UNKNOWN
             self.counts["bus_errors"] += 1
-            raise WireLost(f"the CAN bus {self.name} does not receive: {error}") from error
+            raise CanBusLost(f"the CAN bus {self.name} does not receive: {error}") from error
         if message is None:
             return None
         if message.is_error_frame:

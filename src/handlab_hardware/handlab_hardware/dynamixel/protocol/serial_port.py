@@ -21,8 +21,8 @@ import serial
 from dynamixel_sdk import PortHandler, Protocol2PacketHandler
 
 from handlab_core.errors import BadConfig, StationFault
-from handlab_hardware.dynamixel.crc import crc16
 from handlab_hardware.dynamixel.failures import PortGone
+from handlab_hardware.dynamixel.protocol.crc import crc16
 
 SYSFS = Path("/sys/bus/usb-serial/devices")
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from dynamixel_sdk import COMM_SUCCESS
 
-from handlab_hardware.dynamixel import units
 from handlab_hardware.dynamixel.failures import (
     FAST_FAILURES,
     REFUSALS,
@@ -16,8 +15,15 @@ from handlab_hardware.dynamixel.failures import (
     PacketLost,
     ServoRefused,
 )
-from handlab_hardware.dynamixel.registers import REGISTERS
-from handlab_hardware.dynamixel.wire import SYSFS, Packets, Port, latency_ms, latency_warning
+from handlab_hardware.dynamixel.protocol import units
+from handlab_hardware.dynamixel.protocol.registers import REGISTERS
+from handlab_hardware.dynamixel.protocol.serial_port import (
+    SYSFS,
+    Packets,
+    Port,
+    latency_ms,
+    latency_warning,
+)
 
 ALERT = 0x80  # bit of a status packet's error byte: the servo has a hardware error
 BROADCAST = 0xFE

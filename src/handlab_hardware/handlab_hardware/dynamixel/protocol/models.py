@@ -8,7 +8,7 @@ firmware: _includes/en/dxl/control_table_drivemode.md, ..._startup_configuration
 from dataclasses import dataclass
 
 from handlab_core.errors import UnknownName
-from handlab_hardware.dynamixel.registers import INDIRECT, INDIRECT_330, OperatingMode
+from handlab_hardware.dynamixel.protocol.registers import INDIRECT, INDIRECT_330, OperatingMode
 
 CURRENT_MODES = frozenset(OperatingMode)
 LOAD_MODES = frozenset(

@@ -4,10 +4,10 @@ import numpy as np
 
 from handlab_core.hardware.motor_status import GroupStatus
 from handlab_core.safety.thermal_protection import ThermalState
-from handlab_hardware.dynamixel import units
-from handlab_hardware.dynamixel.bus import ServoBus
 from handlab_hardware.dynamixel.failures import error_names
 from handlab_hardware.dynamixel.layout import Layout
+from handlab_hardware.dynamixel.protocol import units
+from handlab_hardware.dynamixel.protocol.bus import ServoBus
 from handlab_hardware.dynamixel.servos import Servos
 from handlab_hardware.station_file import DynamixelSection, is_emulated
 

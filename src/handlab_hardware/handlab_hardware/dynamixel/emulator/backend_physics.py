@@ -9,9 +9,9 @@ import numpy as np
 from handlab_core.errors import BadConfig
 from handlab_core.hardware.backend import Backend
 from handlab_core.types import Array, BoolArray, Command, JointState, Reading
+from handlab_hardware.dynamixel.emulator.firmware.settings import POSITION_MODES
 from handlab_hardware.dynamixel.emulator.physics import Goals, Motion
-from handlab_hardware.dynamixel.emulator.settings import POSITION_MODES
-from handlab_hardware.dynamixel.models import ServoModel
+from handlab_hardware.dynamixel.protocol.models import ServoModel
 
 STEP = 0.01
 """s; step of the physics, a whole number of MuJoCo's steps; chosen."""
@@ -36,7 +36,7 @@ class ServoJoint:
             raise BadConfig(f"a direction of {self.direction} cannot be; give 1 or -1")
 
 
-class StationPhysics:
+class BackendPhysics:
     """Physics whose joints are those of a backend; implements `physics.Physics`.
 
     A backend takes position targets. A servo in another mode than a position mode has no torque,

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from handlab_core.types import Array, IntArray
-from handlab_hardware.dynamixel.models import ServoModel
-from handlab_hardware.dynamixel.registers import (
+from handlab_hardware.dynamixel.protocol.models import ServoModel
+from handlab_hardware.dynamixel.protocol.registers import (
     RAD_PER_TICK,
     RAD_S_PER_COUNT,
     VOLT_PER_COUNT,

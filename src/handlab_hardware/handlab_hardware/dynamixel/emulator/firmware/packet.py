@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
-from handlab_hardware.dynamixel.crc import crc16
+from handlab_hardware.dynamixel.protocol.crc import crc16
 
 HEADER = b"\xff\xff\xfd"
 PREFIX = HEADER + b"\x00"

@@ -2,8 +2,8 @@
 
 import serial
 
-from handlab_hardware.dynamixel.crc import crc16
-from handlab_hardware.dynamixel.registers import REGISTERS
+from handlab_hardware.dynamixel.protocol.crc import crc16
+from handlab_hardware.dynamixel.protocol.registers import REGISTERS
 
 HEADER, BROADCAST, WRITE = b"\xff\xff\xfd\x00", 0xFE, 0x03  # e-manual, protocol 2.0
 

@@ -2,9 +2,9 @@
 
 from functools import cache
 
-from handlab_hardware.dynamixel.emulator.packet import MAX_ID, Error
-from handlab_hardware.dynamixel.models import ServoModel
-from handlab_hardware.dynamixel.registers import (
+from handlab_hardware.dynamixel.emulator.firmware.packet import MAX_ID, Error
+from handlab_hardware.dynamixel.protocol.models import ServoModel
+from handlab_hardware.dynamixel.protocol.registers import (
     BAUD_RATES,
     REGISTERS,
     TABLE_SIZE,

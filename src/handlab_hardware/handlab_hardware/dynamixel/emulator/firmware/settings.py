@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from handlab_hardware.dynamixel.emulator.servo import Servo
-from handlab_hardware.dynamixel.emulator.table import REVERSE, TIME_BASED
-from handlab_hardware.dynamixel.models import ServoModel
-from handlab_hardware.dynamixel.registers import (
+from handlab_hardware.dynamixel.emulator.firmware.servo import Servo
+from handlab_hardware.dynamixel.emulator.firmware.table import REVERSE, TIME_BASED
+from handlab_hardware.dynamixel.protocol.models import ServoModel
+from handlab_hardware.dynamixel.protocol.registers import (
     PWM_PER_COUNT,
     RAD_PER_TICK,
     RAD_S2_PER_COUNT,

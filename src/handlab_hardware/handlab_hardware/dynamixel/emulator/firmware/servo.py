@@ -6,16 +6,16 @@ The word "chosen" marks behaviour that the manual leaves open.
 
 from dataclasses import dataclass
 
-from handlab_hardware.dynamixel.emulator.packet import Alert, Error
-from handlab_hardware.dynamixel.emulator.table import (
+from handlab_hardware.dynamixel.emulator.firmware.packet import Alert, Error
+from handlab_hardware.dynamixel.emulator.firmware.table import (
     FACTORY_BAUD,
     GOALS,
     TORQUE_ON_BY_GOAL,
     ControlTable,
     Writes,
 )
-from handlab_hardware.dynamixel.models import ServoModel
-from handlab_hardware.dynamixel.registers import (
+from handlab_hardware.dynamixel.protocol.models import ServoModel
+from handlab_hardware.dynamixel.protocol.registers import (
     BAUD_RATES,
     REGISTERS,
     RETURN_DELAY_S_PER_COUNT,

@@ -17,13 +17,13 @@ import pytest
 from handlab_core.errors import StationFault
 from handlab_core.hands import make_hand
 from handlab_core.types import Command
-from handlab_hardware.allegro import wire as module
+from handlab_hardware.allegro import can_bus as module
 from handlab_hardware.allegro.backend import AllegroBackend
+from handlab_hardware.allegro.can_bus import STANDARD_ID_END, CanBus, CanBusLost
 from handlab_hardware.allegro.config import AllegroConfig
+from handlab_hardware.allegro.emergency_release import let_go
 from handlab_hardware.allegro.emulator import EmulatedHand, check_free, serve
-from handlab_hardware.allegro.letting_go import let_go
 from handlab_hardware.allegro.protocol import Frame, Message, frame_id, make_version
-from handlab_hardware.allegro.wire import STANDARD_ID_END, Wire, WireLost
 
 HAND = make_hand("allegro")
 UDP_PORT = 43113  # python-can's
@@ -48,7 +48,7 @@ def emulate():
     running = []
 
     def start(interface, channel, **options):
-        wire, stop = Wire(interface, channel), threading.Event()
+        wire, stop = CanBus(interface, channel), threading.Event()
         hand = EmulatedHand(wire.send, **options)
         thread = threading.Thread(target=serve, args=(hand, wire, stop))
         thread.start()
@@ -97,7 +97,7 @@ def test_a_wire_hears_its_own_group_only_and_other_clients_of_it():
         can.Bus(interface="udp_multicast", channel=group(3)) as same,
         can.Bus(interface="udp_multicast", channel=group(4)) as other,
     ):
-        wire = Wire("udp_multicast", group(3))
+        wire = CanBus("udp_multicast", group(3))
         other.send(can.Message(arbitration_id=0x111, is_extended_id=False))
         same.send(can.Message(arbitration_id=0x222, is_extended_id=False))
         heard = wire.receive(1.0)
@@ -108,7 +108,7 @@ def test_a_wire_hears_its_own_group_only_and_other_clients_of_it():
 
 def test_a_second_hand_on_a_bus_is_refused(emulate):
     emulate("udp_multicast", group(5), device=1)
-    wire = Wire("udp_multicast", group(5))
+    wire = CanBus("udp_multicast", group(5))
     with pytest.raises(StationFault, match=r"device id 1 is on the CAN bus .* already"):
         check_free(wire, 1)
     check_free(wire, 0)
@@ -240,7 +240,7 @@ class Faulty(can.BusABC):
 @pytest.fixture
 def faulty(monkeypatch):
     monkeypatch.setattr(module.can, "Bus", lambda interface, **options: Faulty(**options))
-    return Wire("socketcan", "can9")
+    return CanBus("socketcan", "can9")
 
 
 def full():
@@ -277,10 +277,10 @@ def test_a_queue_that_stays_full_drops_frames_counts_and_says_so(faulty):
 
 def test_a_network_that_is_down_is_lost_and_can_be_opened_again(faulty):
     faulty._bus.failures = [can.CanOperationError("Failed to transmit", errno.ENETDOWN)]
-    with pytest.raises(WireLost, match="does not send"):
+    with pytest.raises(CanBusLost, match="does not send"):
         faulty.send(FRAME)
     faulty._bus.arriving = [can.CanOperationError("Error receiving: Network is down")]
-    with pytest.raises(WireLost, match="does not receive"):
+    with pytest.raises(CanBusLost, match="does not receive"):
         faulty.receive(0.0)
     assert faulty.counts["bus_errors"] == 2
     faulty.reopen()

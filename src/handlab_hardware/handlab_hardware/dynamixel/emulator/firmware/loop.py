@@ -13,12 +13,12 @@ import numpy as np
 
 from handlab_core.errors import BadConfig
 from handlab_core.types import Array
-from handlab_hardware.dynamixel.emulator import profile
+from handlab_hardware.dynamixel.emulator.firmware import profile
+from handlab_hardware.dynamixel.emulator.firmware.servo import Servo
+from handlab_hardware.dynamixel.emulator.firmware.settings import MIDDLE, Settings
 from handlab_hardware.dynamixel.emulator.physics import Goals, Physics
-from handlab_hardware.dynamixel.emulator.servo import Servo
-from handlab_hardware.dynamixel.emulator.settings import MIDDLE, Settings
 from handlab_hardware.dynamixel.emulator.thermal import ThermalModel
-from handlab_hardware.dynamixel.registers import (
+from handlab_hardware.dynamixel.protocol.registers import (
     PWM_PER_COUNT,
     RAD_PER_TICK,
     RAD_S_PER_COUNT,

@@ -1,8 +1,8 @@
 """Emergency release of an Allegro hand, called by the guardian process; see `guardian`."""
 
 from handlab_core.errors import StationFault
+from handlab_hardware.allegro.can_bus import CanBus
 from handlab_hardware.allegro.protocol import FINGERS, Frame, Message, frame_id
-from handlab_hardware.allegro.wire import Wire
 
 
 def let_go(bus: str, device: str) -> None:
@@ -18,7 +18,7 @@ def let_go(bus: str, device: str) -> None:
     interface, _, channel = bus.partition(":")
     zero = [Frame(frame_id(Message.SET_TORQUE + i, int(device)), bytes(8)) for i in range(FINGERS)]
     try:
-        wire = Wire(interface, channel)
+        wire = CanBus(interface, channel)
         try:
             sent = [wire.send(frame) for frame in zero]
             sent.append(wire.send(Frame(frame_id(Message.SYSTEM_OFF, int(device)))))

@@ -16,7 +16,7 @@ from handlab_core.hardware.backend_table import BACKENDS
 from handlab_core.safety.clamped_backend import ClampedBackend
 from handlab_core.tasks import TASKS, make_task
 from handlab_core.types import Command
-from handlab_sim.worlds import PLACING_TIME, MujocoBackend
+from handlab_sim.backend import PLACING_TIME, MujocoBackend
 
 PERIOD = 0.1
 

@@ -1,0 +1,1 @@
+"""Firmware of an emulated servo: packets, control table, instructions and control loop."""
