@@ -9,13 +9,11 @@ import time
 import pytest
 
 from handlab_hardware import guardian
-from handlab_hardware.dynamixel import emergency_release
 from handlab_hardware.dynamixel.emulator import EmulatorConfig, emulate
-from handlab_hardware.dynamixel.emulator.firmware.packet import Parser
-from handlab_hardware.dynamixel.protocol.registers import REGISTERS
 from handlab_hardware.guardian import Guardian
 
 IDS = (10, 11, 12, 20, 21, 22, 30, 31, 32, 50)
+
 
 DRIVER = """
 import select, sys, time
@@ -55,13 +53,6 @@ def wait_until(done, seconds=10.0):
     while not done() and time.monotonic() < deadline:
         time.sleep(0.01)
     return done()
-
-
-def test_the_packet_is_one_that_servos_understand():
-    [instruction] = Parser().feed(emergency_release.release_all())
-    address = REGISTERS["torque_enable"].address
-    assert instruction.intact
-    assert instruction.params == address.to_bytes(2, "little") + b"\0"
 
 
 def test_a_driver_that_is_killed_lets_the_hand_go(tmp_path):
@@ -104,9 +95,6 @@ def test_a_driver_that_ends_in_order_dismisses_its_guardian(tmp_path):
         time.sleep(1.0)  # a guardian left behind would have struck by now
         assert engaged(port) == {1}
         again.communicate("\n", timeout=60.0)
-
-
-# The guardian by itself; what it lets go is a file.
 
 
 class Clock:

@@ -14,7 +14,7 @@ from handlab_hardware.allegro import driver as ladder
 from handlab_hardware.allegro.config import AllegroConfig
 from handlab_hardware.allegro.driver import HandDriver
 from handlab_hardware.allegro.emulator import HIGH_TEMPERATURE, EmulatedHand
-from handlab_hardware.allegro.physics import AMBIENT, HEAT_TIME, HEATING, MotorHeat
+from handlab_hardware.allegro.physics import AMBIENT
 from handlab_hardware.allegro.protocol import (
     VERSIONS,
     Frame,
@@ -27,8 +27,14 @@ from handlab_hardware.allegro.protocol import (
 )
 
 TICK = 0.001
+
+
 FULL = np.full(16, np.inf)
+
+
 MIDDLE = 1
+
+
 MIDDLE_JOINTS = slice(4, 8)
 
 
@@ -300,42 +306,6 @@ def test_stopping_turns_motors_and_frames_off(bench):
     assert not bench.emulated.servo_on and bench.emulated.periods == (0, 0, 0)
     bench.run(0.1)
     assert not bench.answers
-
-
-def test_the_emulated_hand_sends_by_its_periods_and_answers_when_asked():
-    sent = []
-    hand = EmulatedHand(sent.append)
-    for i in range(100):
-        hand.tick(i * TICK)
-    assert not sent
-    hand.receive(Frame(frame_id(Message.TEMPERATURE + 2, 0), remote=True))
-    hand.receive(Frame(frame_id(Message.SERIAL, 1), remote=True))  # another device
-    assert [f.id for f in sent] == [0x0E8]
-    sent.clear()
-    hand.receive(Frame(frame_id(Message.SET_PERIOD, 0), bytes.fromhex("0a0000001900")))
-    for i in range(100, 201):
-        hand.tick(i * TICK)
-    kinds = [split_id(f.id)[0] & ~3 for f in sent]
-    assert kinds.count(Message.FINGER_POSE) == 4 * 10
-    assert kinds.count(Message.TEMPERATURE) == 4 * 4
-
-
-def test_torque_without_motors_on_does_nothing():
-    hand = EmulatedHand(lambda frame: None)
-    hand.receive(Frame(frame_id(Message.SET_TORQUE, 0), bytes.fromhex("ff00ff00ff00ff00")))
-    assert not hand.counts.any()
-
-
-def test_motors_heat_with_the_square_of_torque_and_cool_again():
-    heat = MotorHeat(np.full(2, 100.0))
-    for _ in range(1200):
-        heat.step(np.array([100.0, 50.0]), HEAT_TIME / 100)
-    np.testing.assert_allclose(heat.temperature - AMBIENT, [HEATING, HEATING / 4], rtol=1e-3)
-    heat.step(np.zeros(2), HEAT_TIME)
-    np.testing.assert_allclose(heat.temperature[0] - AMBIENT, HEATING / np.e, rtol=1e-3)
-
-
-# V5, by one owner's published findings.
 
 
 def test_a_v5_hand_gets_its_motors_on_with_zero_torque_before_it_is_waited_for():

@@ -6,14 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from handlab_core.errors import BadConfig
 from handlab_core.hands import make_hand
 from handlab_hardware.allegro import protocol
-from handlab_hardware.allegro.config import AllegroConfig, Mounting
-from handlab_hardware.allegro.gains import GAINS
 from handlab_hardware.allegro.protocol import V4, V5, VERSIONS, HandInfo, Message, Serial, Status
 
 COUNTS = arrays(np.int64, 4, elements=st.integers(-32768, 32767))
+
+
 WORD, BYTE = st.integers(0, 65535), st.integers(0, 255)
 
 
@@ -133,58 +132,3 @@ def test_a_v5_serial_contains_gear_and_side():
     assert Serial("01AR0001").is_v5 and not Serial("01AR0001").geared_b
     assert Serial("01BL0001").geared_b
     assert not Serial("0B000001").is_v5
-
-
-def test_gains_are_the_vendors():
-    """Counts per rad: 4000 in its ROS 1 driver, 500 to 1000 in its ROS 2 driver."""
-    counts = {name: gains.stiffness * 1200 / 0.7 for name, gains in GAINS.items()}
-    np.testing.assert_allclose(counts["stiff"], 4000)
-    np.testing.assert_allclose(counts["soft"][:4], [500, 800, 900, 500], rtol=1e-3)
-    np.testing.assert_allclose(counts["soft"][12:], [1000, 700, 600, 600], rtol=1e-3)
-
-
-def test_mounting_is_inverse_and_by_name():
-    hand = make_hand("allegro")
-    rng = np.random.default_rng(0)
-    order = tuple(rng.permutation(hand.joints).tolist())
-    signs, zeros = rng.choice([1, -1], 16), rng.uniform(-0.1, 0.1, 16)
-    config = AllegroConfig(order=order, signs=tuple(signs.tolist()), zeros=tuple(zeros.tolist()))
-    mounting, wire, torque = Mounting(config, hand), rng.normal(size=16), rng.normal(size=16)
-    q = mounting.q_from_wire(wire)
-    at = order.index("mfj2")
-    assert q[hand.index("mfj2")] == pytest.approx(signs[at] * wire[at] - zeros[at])
-    assert sorted(q) == pytest.approx(sorted(signs * wire - zeros))
-    np.testing.assert_allclose(mounting.torque_to_wire(mounting.torque_from_wire(torque)), torque)
-    # Power is the same on both sides.
-    moved = mounting.q_from_wire(wire + 1e-3) - q
-    work = mounting.torque_from_wire(torque) @ moved
-    assert work == pytest.approx(torque.sum() * 1e-3)
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"chanel": "can0"}, "unknown key chanel; there is: interface, channel, device"),
-        ({"version": "v3"}, "version is 'v3'; it can be v4 or v5"),
-        ({"gains": "hard"}, "gains is 'hard'; it can be stiff or soft"),
-        ({"device": 4}, "device is 4; it must be less than or equal to 3"),
-        ({"side": "both"}, "side is 'both'; it must be 'right' or 'left'"),
-        ({"channel": ""}, "channel is ''"),
-        ({"signs": [1, -1]}, "signs is .*16 items"),
-        ({"signs": [2] * 16}, "signs"),
-        ({"zeros": [90.0] * 16}, "zeros.0 is 90.0; it must be less than or equal to 3.14"),
-        ({"zeros": 0.0}, "zeros is 0.0; it must be a list"),
-        ({"zeros": [float("nan")] + [0.0] * 15}, "zeros.0 is nan"),
-        ({"signs": [True] * 16}, "signs.0 is True; it must be a whole number"),
-        ({"device": True}, "device is True"),
-        ({"version": 4}, "version is 4; it must be text"),
-        ({"order": ["ffj0"] * 16}, "order is .*once"),
-    ],
-)
-def test_a_bad_config_says_what_is_allowed(given, message):
-    with pytest.raises(BadConfig, match=message):
-        AllegroConfig.from_dict(given)
-
-
-def test_an_empty_section_is_the_default_hand():
-    assert AllegroConfig.from_dict({}) == AllegroConfig()

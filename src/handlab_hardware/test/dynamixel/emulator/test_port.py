@@ -1,30 +1,25 @@
 """The pseudo-terminal: names, speeds, timing, unplugging, and faults from another process."""
 
-import json
-import signal
-import socket
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 import serial
 
-from handlab_core.errors import BadConfig, StationFault, UnknownName
+from handlab_core.errors import BadConfig
 from handlab_hardware.dynamixel.emulator import (
     EmulatedPort,
     EmulatorConfig,
     Fault,
-    FaultInjector,
     emulate,
     make_bus,
 )
-from handlab_hardware.dynamixel.emulator.__main__ import main
 from handlab_hardware.dynamixel.emulator.firmware import packet
 from handlab_hardware.dynamixel.emulator.firmware.packet import Code
 
 PING = packet.instruction(1, Code.PING)
+
+
 PONG_SIZE = 14
 
 
@@ -121,87 +116,6 @@ def test_unplugged_the_port_is_gone_and_comes_back_under_its_name(served, link):
     assert len(ping(served.name)) == PONG_SIZE
 
 
-def test_faults_come_through_the_socket(served, link):
-    with FaultInjector(f"{link}.faults") as faults:
-        faults.inject("drop", id=1, count=1)
-        assert ping(served.name) == b""
-        assert len(ping(served.name)) == PONG_SIZE
-        faults.inject("duplicate", count=1)
-        with serial.Serial(served.name, 1_000_000, timeout=0.2) as client:
-            client.write(PING)
-            twice = client.read(3 * PONG_SIZE)
-        assert len(twice) == 2 * PONG_SIZE
-        assert twice[:PONG_SIZE] == twice[PONG_SIZE:]
-        faults.inject("dead")
-        assert ping(served.name) == b""
-        faults.inject("clear")
-        assert len(ping(served.name)) == PONG_SIZE
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ('{"fault": "lightning"}', "drop"),  # lists what there is
-        ('{"fault": "drop", "times": 3}', "times"),
-        ('{"fault": "drop", "count": 0}', "1 or more"),
-        ('{"fault": "drop", "probability": "often"}', "invalid"),
-        ("[1]", "no JSON object"),
-        ("drop", "Expecting value"),
-    ],
-)
-def test_an_invalid_fault_is_answered_with_an_error(served, link, line, message):
-    with socket.socket(socket.AF_UNIX) as client:
-        client.connect(f"{link}.faults")
-        client.sendall(line.encode() + b"\n")
-        answer = json.loads(client.recv(4096))
-    assert answer["ok"] is False
-    assert message in answer["error"]
-    assert len(ping(served.name)) == PONG_SIZE
-
-
-def test_two_emulators_do_not_share_a_name(served, link):
-    with pytest.raises(BadConfig, match="already"):
-        emulate(EmulatorConfig(link=link))
-    assert len(ping(served.name)) == PONG_SIZE
-
-
-def test_the_injector_raises_what_the_emulator_says(served, link):
-    with FaultInjector(f"{link}.faults") as faults, pytest.raises(BadConfig, match="seconds"):
-        faults.inject("dead", secconds=1)
-
-
-def test_an_injector_without_an_emulator_says_so(tmp_path):
-    with pytest.raises(StationFault, match="no emulator"):
-        FaultInjector(tmp_path / "absent")
-
-
-@pytest.mark.parametrize(
-    ("values", "error"),
-    [
-        ({"ids": ()}, BadConfig),
-        ({"ids": (1, 1)}, BadConfig),
-        ({"ids": (253,)}, BadConfig),
-        ({"ids": (1, 2, 3), "models": ("XM430-W210",) * 2}, BadConfig),
-        ({"baud": 1234}, BadConfig),
-        ({"models": ("XM999",)}, UnknownName),
-    ],
-)
-def test_configs_that_cannot_be_are_refused(values, error):
-    with pytest.raises(error):
-        emulate(EmulatorConfig(**values))
-
-
-def test_the_same_seed_loses_the_same_packets():
-    def lost(seed):
-        with emulate(EmulatorConfig(seed=seed)) as port:
-            port.inject(Fault("drop", probability=0.5))
-            with serial.Serial(port.name, 1_000_000, timeout=0.1) as client:
-                return [client.write(PING) and client.read(PONG_SIZE) == b"" for _ in range(12)]
-
-    assert lost(1) == lost(1)
-    assert 0 < sum(lost(1)) < 12
-
-
 def test_time_that_the_machine_could_not_follow_is_left_out(caplog):
     skipped = [0.0]
     config = EmulatorConfig()
@@ -211,26 +125,6 @@ def test_time_that_the_machine_could_not_follow_is_left_out(caplog):
         assert wait_for(lambda: caplog.records)
         assert len(ping(port.name)) == PONG_SIZE
     assert "behind" in caplog.text
-
-
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_serves_until_a_signal(link, how):
-    command = [sys.executable, "-m", "handlab_hardware.dynamixel.emulator"]
-    arguments = ["--ids", "1", "2", "--model", "XH430-V210", "--link", str(link)]
-    process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout.readline().strip() == str(link)
-        reply = ping(str(link), timeout=2.0)
-        assert int.from_bytes(reply[9:11], "little") == 1050
-    finally:
-        process.send_signal(how)
-        assert process.wait(60) == 0
-    assert not link.is_symlink()
-
-
-def test_the_command_says_what_is_wrong(capsys):
-    assert main(["--ids", "300"]) == 1
-    assert "from 0 to 252" in capsys.readouterr().err
 
 
 @pytest.fixture

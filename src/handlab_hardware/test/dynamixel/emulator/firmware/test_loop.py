@@ -4,28 +4,28 @@ import struct
 
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
-from handlab_core.errors import BadConfig
-from handlab_core.types import JointState, Reading
-from handlab_hardware.dynamixel.emulator import EmulatorConfig, make_bus
-from handlab_hardware.dynamixel.emulator.backend_physics import BackendPhysics, ServoJoint
-from handlab_hardware.dynamixel.emulator.firmware import profile
+from handlab_hardware.dynamixel.emulator import EmulatorConfig, Fault, make_bus
+from handlab_hardware.dynamixel.emulator.firmware import packet
 from handlab_hardware.dynamixel.emulator.firmware.loop import (
     FOLLOWING,
     IN_POSITION,
     ONGOING,
     LoopConfig,
 )
+from handlab_hardware.dynamixel.emulator.firmware.packet import BROADCAST, Code, Error
 from handlab_hardware.dynamixel.emulator.thermal import ThermalModel
 from handlab_hardware.dynamixel.protocol.models import make_model
 from handlab_hardware.dynamixel.protocol.registers import (
-    RAD_PER_TICK,
     RAD_S_PER_COUNT,
     REGISTERS,
     HardwareError,
 )
 
 XM430 = make_model("XM430-W210")
+
+
 POSITION_TOLERANCE = 12  # counts; Coulomb friction stops a P controller short of its goal
 
 
@@ -125,33 +125,6 @@ def test_a_time_based_profile_takes_its_time(bench):
     planned = bench.record("position_trajectory", 1.2)
     assert planned[94] < 3000  # after 0.95 s
     assert planned[101] == 3000
-
-
-def test_profiles_arrive_within_their_limits():
-    rng, n, dt = np.random.default_rng(0), 300, 2e-3
-    goal, speed = rng.uniform(-3000, 3000, n), rng.uniform(-500, 500, n)
-    top, acceleration = rng.uniform(100, 2000, n), rng.uniform(500, 50_000, n)
-    position, most = np.zeros(n), np.maximum(top, np.abs(speed))
-    arrived = np.zeros(n, dtype=bool)
-    for _ in range(40_000):
-        before = speed
-        position, speed = profile.follow(position, speed, goal, top, acceleration, dt)
-        arrived |= position == goal
-        assert (position[arrived] == goal[arrived]).all()
-        change = np.abs(speed - before)
-        assert (arrived | (change <= acceleration * dt * (1 + 1e-9))).all()
-        assert (np.abs(speed) <= most).all()
-        if arrived.all():
-            return
-    raise AssertionError(f"{n - arrived.sum()} profiles never arrived")
-
-
-def test_a_profile_of_no_speed_is_at_its_goal_at_once():
-    position, speed = profile.follow(
-        np.zeros(2), np.zeros(2), np.array([5.0, -7.0]), np.zeros(2), np.ones(2), 1e-3
-    )
-    np.testing.assert_array_equal(position, [5.0, -7.0])
-    np.testing.assert_array_equal(speed, 0.0)
 
 
 def test_velocity_mode_turns_and_ramps(bench):
@@ -317,80 +290,137 @@ def test_time_may_come_in_any_pieces():
     np.testing.assert_array_equal(once.loop.motion.position, often.loop.motion.position)
 
 
-class Frictionless:
-    """Backend whose joints reach their targets at once while they have torque."""
-
-    num_envs = 1
-
-    def __init__(self):
-        self.q = [np.zeros((1, 2)), np.zeros((1, 1))]
-        self.commands = []
-
-    def read(self):
-        return Reading(
-            *(JointState(np.zeros(1), q.copy(), np.zeros_like(q), np.zeros_like(q)) for q in self.q)
-        )
-
-    def step(self, hand, fixture, period, robots=None):
-        self.commands.append((hand, fixture, period))
-        for i, command in enumerate((hand, fixture)):
-            if command is not None:
-                self.q[i] = np.where(command.effort > 0, command.q, self.q[i])
-        return self.read()
+GAP = 0.001  # s between packets
 
 
-JOINTS = (
-    ServoJoint(1, direction=-1, zero=np.pi / 2),
-    ServoJoint(0),
-    ServoJoint(0, fixture=True, direction=-1),
+class Host:
+    """Talks to a bus; raw packets in, decoded status packets out."""
+
+    def __init__(self, **config):
+        config.setdefault("ids", (1, 2, 3))
+        self.config = EmulatorConfig(**config)
+        self.bus = make_bus(self.config)
+        self.now, self.baud, self.replies = 0.0, self.config.baud, []
+
+    @property
+    def loop(self):
+        return self.bus.loop
+
+    def send(self, id, code, params=b""):
+        """Return [(id, error, params)] of what is answered, and wait until it is here."""
+        self.now += GAP
+        sent = packet.instruction(id, code, params)
+        self.replies = self.bus.receive(sent, self.now, self.baud)
+        if self.replies:
+            self.now = self.replies[-1].time
+        return [(r.data[4], r.data[8], packet.unstuff(r.data[9:-2])) for r in self.replies]
+
+    def error(self, id, code, params=b""):
+        [(answering, error, _)] = self.send(id, code, params)
+        assert answering == id
+        return error
+
+    def write(self, id, name, value):
+        r = REGISTERS[name]
+        data = value.to_bytes(r.size, "little", signed=value < 0)
+        return self.error(id, Code.WRITE, struct.pack("<H", r.address) + data)
+
+    def read(self, id, name):
+        r = REGISTERS[name]
+        [(_, _, data)] = self.send(id, Code.READ, struct.pack("<HH", r.address, r.size))
+        return int.from_bytes(data, "little", signed=r.signed)
+
+    def wait(self, seconds):
+        self.now += seconds
+        self.bus.advance(self.now)
+
+
+@pytest.fixture
+def host():
+    return Host()
+
+
+params = st.one_of(
+    st.binary(max_size=30),
+    st.tuples(st.integers(0, 700), st.integers(0, 70_000), st.binary(max_size=12)).map(
+        lambda p: struct.pack("<HH", p[0], p[1] & 0xFFFF) + p[2]
+    ),
+    st.tuples(st.sampled_from(sorted(r.address for r in REGISTERS.values())), st.binary()).map(
+        lambda p: struct.pack("<H", p[0]) + p[1]
+    ),
 )
 
 
-def station():
-    backend = Frictionless()
-    return backend, Bench((1, 2, 3), BackendPhysics(backend, JOINTS, [XM430] * 3))
+def test_a_brown_out_alerts_and_a_deep_one_reboots(host):
+    host.write(1, "torque_enable", 1)
+    host.bus.faults.inject(Fault("brown_out", id=1, volts=8.0, seconds=0.2))
+    host.wait(0.1)
+    assert host.read(1, "present_input_voltage") == 80
+    assert host.read(1, "hardware_error_status") == HardwareError.INPUT_VOLTAGE
+    assert host.read(1, "torque_enable") == 1
+    host.bus.faults.inject(Fault("brown_out", volts=3.0, seconds=0.2))
+    host.wait(0.1)
+    assert host.send(BROADCAST, Code.PING) == []
+    host.wait(0.6)
+    assert len(host.send(BROADCAST, Code.PING)) == 3
+    assert host.read(1, "torque_enable") == 0
+    assert host.read(1, "hardware_error_status") == 0
+    assert host.read(1, "present_input_voltage") == 120
 
 
-def test_a_station_moves_the_joint_of_the_servo_its_own_way():
-    backend, bench = station()
-    assert bench["present_position"] == 1024
-    bench["torque_enable"] = 1
-    bench["goal_position"] = 1124
-    bench.run(0.05)
-    assert bench["present_position"] == 1124
-    np.testing.assert_allclose(backend.q[0], [[0.0, -100 * RAD_PER_TICK]])
-    assert {round(period * 1000) for _, _, period in backend.commands} == {10}
-    assert len(backend.commands) == 5
-    assert backend.commands[-1][1] is None  # the fixture is passive
+def test_a_servo_that_pushes_too_long_is_overloaded(host):
+    host.write(1, "torque_enable", 1)
+    host.loop.physics.load = np.array([-10.0, 0.0, 0.0])  # more than it has
+    host.wait(1.0)
+    assert host.read(1, "hardware_error_status") == 0
+    host.wait(2.0)
+    assert host.read(1, "hardware_error_status") == HardwareError.OVERLOAD
+    assert host.read(1, "torque_enable") == 0
 
 
-def test_a_stations_effort_is_what_the_servo_may_push():
-    backend, bench = station()
-    bench.run(0.01)
-    np.testing.assert_array_equal(backend.commands[-1][0].effort, 0.0)
-    bench["operating_mode"] = 5
-    bench["goal_current"] = 100
-    bench["torque_enable"] = 1
-    bench.servos[2].write(64, struct.pack("<B", 1))
-    bench.run(0.01)
-    hand, fixture, _ = backend.commands[-1]
-    expected = 100 * XM430.current_unit * XM430.stall_torque / XM430.stall_current
-    np.testing.assert_allclose(hand.effort, [[0.0, expected]])
-    np.testing.assert_allclose(fixture.effort, [[XM430.stall_torque]])
+def test_a_servo_that_gets_too_hot_shuts_down(host):
+    host.write(1, "torque_enable", 1)
+    host.bus.faults.inject(Fault("overheat", id=1))
+    host.wait(0.05)
+    assert host.read(1, "present_temperature") > 80
+    assert host.read(1, "hardware_error_status") == HardwareError.OVERHEATING
+    assert host.read(1, "torque_enable") == 0
+    assert host.read(2, "present_temperature") == 25
 
 
-def test_a_station_has_no_torque_in_other_modes_and_says_so(caplog):
-    backend, bench = station()
-    bench["operating_mode"] = 16
-    bench["torque_enable"] = 1
-    bench.run(0.05)
-    np.testing.assert_array_equal(backend.commands[-1][0].effort, 0.0)
-    assert len(caplog.records) == 1
+def test_the_bus_watchdog_stops_a_servo_and_refuses_goals(host):
+    host.write(1, "operating_mode", 1)
+    host.write(1, "torque_enable", 1)
+    host.write(1, "goal_velocity", 100)
+    assert host.write(1, "bus_watchdog", 5) == Error.NONE
+    for _ in range(10):
+        host.wait(0.09)
+        host.send(2, Code.PING)  # any packet on the bus will do
+    assert host.read(1, "present_velocity") == pytest.approx(100, abs=2)
+    host.wait(0.5)
+    assert host.read(1, "bus_watchdog") == -1
+    assert abs(host.read(1, "present_velocity")) < 5
+    assert host.write(1, "goal_velocity", 100) == Error.DATA_RANGE
+    assert host.write(1, "bus_watchdog", 5) == Error.DATA_RANGE
+    assert host.write(1, "bus_watchdog", 0) == Error.NONE
+    assert host.write(1, "goal_velocity", 100) == Error.NONE
+    host.wait(0.5)
+    assert host.read(1, "present_velocity") == pytest.approx(100, abs=2)
 
 
-@pytest.mark.parametrize(
-    "joints", [JOINTS[:2], (*JOINTS[:2], JOINTS[1]), (*JOINTS[:2], ServoJoint(7))]
-)
-def test_servos_of_joints_that_cannot_be_are_refused(joints):
-    with pytest.raises(BadConfig):
-        BackendPhysics(Frictionless(), joints, [XM430] * 3)
+def test_the_bus_watchdog_sleeps_while_torque_is_off(host):
+    host.write(1, "bus_watchdog", 5)
+    host.wait(1.0)
+    assert host.read(1, "bus_watchdog") == 5
+
+
+def test_the_bus_watchdog_holds_a_moving_servo_where_it_is(host):
+    host.write(1, "profile_velocity", 50)
+    host.write(1, "torque_enable", 1)
+    host.write(1, "bus_watchdog", 1)
+    host.write(1, "goal_position", 4000)
+    host.wait(1.0)
+    position = host.read(1, "present_position")
+    assert 2048 < position < 2300
+    host.wait(1.0)
+    assert host.read(1, "present_position") == pytest.approx(position, abs=2)

@@ -38,8 +38,13 @@ FRAMES = {
 }
 """From docs/en/dxl/protocol2.md of the vendor's e-manual."""
 
+
 bodies = st.lists(st.sampled_from((b"\xff", b"\xfd", b"\x00", b"\xff\xff\xfd", b"a"))).map(b"".join)
+
+
 ids = st.one_of(st.integers(0, packet.MAX_ID), st.just(packet.BROADCAST))
+
+
 instructions = st.tuples(ids, st.sampled_from([c for c in Code if c != Code.STATUS]), bodies)
 
 
@@ -55,23 +60,6 @@ def test_a_fast_reply_carries_the_crc_on():
     reply = packet.fast_status((0, id, bytes.fromhex(text)) for id, text in data.items())
     assert reply[:8] == bytes.fromhex("FF FF FD 00 FE 19 00 55")
     assert [reply[14 + 8 * i : 16 + 8 * i].hex() for i in range(3)] == ["8408", "16ca", "d19e"]
-
-
-@settings(deadline=None)
-@given(st.binary())
-def test_the_crc_is_that_of_the_definition(data):
-    crc = 0
-    for byte in data:
-        crc ^= byte << 8
-        for _ in range(8):
-            crc = ((crc << 1) ^ (0x8005 if crc & 0x8000 else 0)) & 0xFFFF
-    assert packet.crc16(data) == crc
-
-
-@settings(deadline=None)
-@given(st.binary(), st.binary())
-def test_a_crc_is_carried_on(head, tail):
-    assert packet.crc16(tail, packet.crc16(head)) == packet.crc16(head + tail)
 
 
 @settings(deadline=None)

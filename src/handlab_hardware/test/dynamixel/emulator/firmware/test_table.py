@@ -1,0 +1,210 @@
+"""Control table: factory values, registers by model and firmware, indirect addresses."""
+
+import struct
+
+import pytest
+from hypothesis import strategies as st
+
+from handlab_hardware.dynamixel.emulator import EmulatorConfig, make_bus
+from handlab_hardware.dynamixel.emulator.firmware import packet
+from handlab_hardware.dynamixel.emulator.firmware.packet import Code, Error
+from handlab_hardware.dynamixel.protocol.models import MODELS
+from handlab_hardware.dynamixel.protocol.registers import (
+    REGISTERS,
+)
+
+GAP = 0.001  # s between packets
+
+
+class Host:
+    """Talks to a bus; raw packets in, decoded status packets out."""
+
+    def __init__(self, **config):
+        config.setdefault("ids", (1, 2, 3))
+        self.config = EmulatorConfig(**config)
+        self.bus = make_bus(self.config)
+        self.now, self.baud, self.replies = 0.0, self.config.baud, []
+
+    @property
+    def loop(self):
+        return self.bus.loop
+
+    def send(self, id, code, params=b""):
+        """Return [(id, error, params)] of what is answered, and wait until it is here."""
+        self.now += GAP
+        sent = packet.instruction(id, code, params)
+        self.replies = self.bus.receive(sent, self.now, self.baud)
+        if self.replies:
+            self.now = self.replies[-1].time
+        return [(r.data[4], r.data[8], packet.unstuff(r.data[9:-2])) for r in self.replies]
+
+    def error(self, id, code, params=b""):
+        [(answering, error, _)] = self.send(id, code, params)
+        assert answering == id
+        return error
+
+    def write(self, id, name, value):
+        r = REGISTERS[name]
+        data = value.to_bytes(r.size, "little", signed=value < 0)
+        return self.error(id, Code.WRITE, struct.pack("<H", r.address) + data)
+
+    def read(self, id, name):
+        r = REGISTERS[name]
+        [(_, _, data)] = self.send(id, Code.READ, struct.pack("<HH", r.address, r.size))
+        return int.from_bytes(data, "little", signed=r.signed)
+
+    def wait(self, seconds):
+        self.now += seconds
+        self.bus.advance(self.now)
+
+
+@pytest.fixture
+def host():
+    return Host()
+
+
+@pytest.mark.parametrize("model", sorted(MODELS))
+def test_a_new_servo_has_the_models_factory_values(model):
+    host, facts = Host(ids=(1,), models=(model,)), MODELS[model]
+    assert host.read(1, "model_number") == facts.number
+    assert host.read(1, "velocity_limit") == facts.velocity_limit
+    assert host.read(1, "position_p_gain") == facts.gains[2]
+    assert host.read(1, "min_voltage_limit") == facts.voltage_limits[0]
+    assert host.read(1, "shutdown") == facts.shutdown
+    assert host.read(1, "present_position") == host.read(1, "goal_position") == 2048
+    assert host.read(1, "present_input_voltage") == round(facts.nominal_voltage * 10)
+    if facts.current_limit is not None:
+        assert host.read(1, "current_limit") == facts.current_limit
+
+
+@pytest.mark.parametrize(
+    ("firmware", "model", "good", "bad"),
+    [
+        (38, "XM430-W210", [0, 1], [4, 5, 8, 9, 12, 13]),
+        (41, "XM430-W210", [1], [4, 8]),
+        (42, "XM430-W210", [1, 4, 5], [8, 12]),
+        (44, "XL430-W250", [4], [8]),
+        (45, "XM430-W210", [1, 4, 8, 13], [2, 16]),
+        (45, "XL330-M288", [1, 4], [8]),
+        (46, "XL330-M288", [1, 4, 8], [2]),
+    ],
+)
+def test_old_firmware_knows_fewer_drive_modes(firmware, model, good, bad):
+    host = Host(ids=(1,), models=(model,), firmware=firmware)
+    for value in good:
+        assert host.write(1, "drive_mode", value) == Error.NONE
+    kept = host.read(1, "drive_mode")
+    for value in bad:
+        assert host.write(1, "drive_mode", value) == Error.DATA_RANGE
+    assert host.read(1, "drive_mode") == kept
+
+
+@pytest.mark.parametrize(
+    ("firmware", "model", "known"),
+    [(38, "XM430-W210", False), (44, "XH430-V210", False), (45, "XM430-W210", True),
+     (45, "XC330-T288", False), (46, "XC330-T288", True)],
+)  # fmt: skip
+def test_old_firmware_has_no_startup_configuration_and_no_backup(firmware, model, known):
+    host = Host(ids=(1,), models=(model,), firmware=firmware)
+    expected = (Error.NONE, Error.NONE) if known else (Error.ACCESS, Error.INSTRUCTION)
+    assert host.write(1, "startup_configuration", 1) == expected[0]
+    assert host.error(1, Code.BACKUP, b"\x01CTRL") == expected[1]
+    assert host.read(1, "startup_configuration") == host.read(1, "backup_ready") == int(known)
+    host.error(1, Code.FACTORY_RESET, b"\x02")
+    host.wait(1.0)
+    assert host.write(1, "startup_configuration", 1) == expected[0]
+
+
+def test_small_servos_have_a_shorter_table_with_fewer_indirect_registers():
+    host = Host(ids=(1,), models=("XL330-M288",))
+    assert host.send(1, Code.READ, struct.pack("<HH", 227, 1))[0][1] == Error.NONE
+    assert host.send(1, Code.READ, struct.pack("<HH", 228, 1))[0][1] == Error.ACCESS
+    first = struct.pack("<HH", 168, REGISTERS["led"].address)
+    assert host.error(1, Code.WRITE, first) == Error.NONE
+    assert host.error(1, Code.WRITE, struct.pack("<HB", 208, 1)) == Error.NONE
+    assert host.read(1, "led") == 1
+    assert host.write(1, "velocity_limit", 2047) == Error.NONE
+    assert host.write(1, "baud_rate", 7) == Error.DATA_RANGE
+
+
+def test_a_model_without_current_has_no_current_registers():
+    host = Host(ids=(1,), models=("XL430-W250",))
+    assert host.write(1, "goal_current", 5) == Error.ACCESS
+    assert host.write(1, "operating_mode", 5) == Error.DATA_RANGE
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("led", 1, Error.NONE),
+        ("led", 2, Error.DATA_RANGE),
+        ("id", 253, Error.DATA_RANGE),
+        ("baud_rate", 8, Error.DATA_RANGE),
+        ("drive_mode", 2, Error.DATA_RANGE),
+        ("operating_mode", 2, Error.DATA_RANGE),
+        ("max_voltage_limit", 161, Error.DATA_RANGE),
+        ("current_limit", 1194, Error.DATA_RANGE),
+        ("homing_offset", -1_044_480, Error.DATA_RANGE),
+        ("goal_position", 4096, Error.DATA_LIMIT),
+        ("goal_position", -1, Error.DATA_LIMIT),
+        ("goal_velocity", -331, Error.DATA_LIMIT),
+        ("goal_current", 1194, Error.DATA_LIMIT),
+        ("goal_pwm", -885, Error.NONE),
+        ("goal_pwm", 886, Error.DATA_LIMIT),
+        ("present_position", 0, Error.ACCESS),
+        ("hardware_error_status", 0, Error.ACCESS),
+    ],
+)
+def test_writes_are_refused_with_the_right_error(host, name, value, error):
+    before = host.read(1, name)
+    assert host.write(1, name, value) == error
+    if error and name != "present_position":
+        assert host.read(1, name) == before
+
+
+@pytest.mark.parametrize(
+    ("params", "error"),
+    [
+        (struct.pack("<HH", 116, 5), Error.DATA_LENGTH),  # half of a register of four bytes
+        (struct.pack("<HB", 117, 0), Error.DATA_LENGTH),  # its second byte
+        (struct.pack("<HB", 200, 0), Error.DATA_LENGTH),  # half of an indirect address
+        (struct.pack("<HB", 160, 0), Error.ACCESS),  # nothing is there
+        (struct.pack("<HB", 661, 0) + b"\0", Error.ACCESS),  # beyond the end
+        (struct.pack("<H", 116), Error.DATA_LENGTH),  # nothing to write
+        (struct.pack("<Hiii", 108, 0, 0, 9000), Error.DATA_LIMIT),  # the third of three
+    ],
+)
+def test_a_write_of_something_else_than_whole_registers_is_refused(host, params, error):
+    assert host.error(1, Code.WRITE, params) == error
+    assert host.read(1, "goal_position") == 2048
+
+
+def test_reads_of_nowhere_are_refused(host):
+    assert host.error(1, Code.READ, struct.pack("<HH", 160, 2)) == Error.ACCESS
+    assert host.error(1, Code.READ, struct.pack("<HH", 660, 3)) == Error.ACCESS
+    assert host.error(1, Code.READ, b"\x84") == Error.DATA_LENGTH
+
+
+def test_indirect_addresses_gather_registers_for_one_read_and_write(host):
+    """Goal position and LED written through indirect data, present position read behind them."""
+    targets = [*range(116, 120), 65, *range(132, 136)]
+    params = struct.pack("<H", 168) + struct.pack("<9H", *targets)
+    assert host.error(1, Code.WRITE, params) == Error.NONE
+    goal = struct.pack("<HiB", 224, 1234, 1)
+    assert host.error(1, Code.WRITE, goal) == Error.NONE
+    assert (host.read(1, "goal_position"), host.read(1, "led")) == (1234, 1)
+    [(_, _, data)] = host.send(1, Code.READ, struct.pack("<HH", 224, 9))
+    assert struct.unpack("<iBi", data) == (1234, 1, 2048)
+    assert host.error(1, Code.WRITE, struct.pack("<Hi", 229, 0)) == Error.ACCESS  # read only
+    assert host.error(1, Code.WRITE, struct.pack("<HH", 168, 63)) == Error.DATA_RANGE
+
+
+params = st.one_of(
+    st.binary(max_size=30),
+    st.tuples(st.integers(0, 700), st.integers(0, 70_000), st.binary(max_size=12)).map(
+        lambda p: struct.pack("<HH", p[0], p[1] & 0xFFFF) + p[2]
+    ),
+    st.tuples(st.sampled_from(sorted(r.address for r in REGISTERS.values())), st.binary()).map(
+        lambda p: struct.pack("<H", p[0]) + p[1]
+    ),
+)

@@ -1,0 +1,131 @@
+"""Backend behind emulated servos."""
+
+import struct
+
+import numpy as np
+import pytest
+
+from handlab_core.errors import BadConfig
+from handlab_core.types import JointState, Reading
+from handlab_hardware.dynamixel.emulator import EmulatorConfig, make_bus
+from handlab_hardware.dynamixel.emulator.backend_physics import BackendPhysics, ServoJoint
+from handlab_hardware.dynamixel.protocol.models import make_model
+from handlab_hardware.dynamixel.protocol.registers import (
+    RAD_PER_TICK,
+    REGISTERS,
+)
+
+XM430 = make_model("XM430-W210")
+
+
+class Bench:
+    """One servo, or a few, without a wire: registers by name, and time."""
+
+    def __init__(self, ids=(1,), physics=None, **config):
+        self.bus = make_bus(EmulatorConfig(ids=ids, **config), physics)
+        self.servos, self.loop = self.bus.servos, self.bus.loop
+        self.now = 0.0
+
+    def __setitem__(self, name, value, servo=0):
+        r = REGISTERS[name]
+        data = int(value).to_bytes(r.size, "little", signed=value < 0)
+        assert self.servos[servo].write(r.address, data).error == 0, name
+
+    def __getitem__(self, name):
+        self.loop.refresh()
+        return self.servos[0].table.get(name)
+
+    def run(self, seconds):
+        self.now += seconds
+        self.bus.advance(self.now)
+
+    def record(self, name, seconds, step=0.01):
+        values = []
+        for _ in range(round(seconds / step)):
+            self.run(step)
+            values.append(self[name])
+        return np.array(values)
+
+
+@pytest.fixture
+def bench():
+    return Bench()
+
+
+class Frictionless:
+    """Backend whose joints reach their targets at once while they have torque."""
+
+    num_envs = 1
+
+    def __init__(self):
+        self.q = [np.zeros((1, 2)), np.zeros((1, 1))]
+        self.commands = []
+
+    def read(self):
+        return Reading(
+            *(JointState(np.zeros(1), q.copy(), np.zeros_like(q), np.zeros_like(q)) for q in self.q)
+        )
+
+    def step(self, hand, fixture, period, robots=None):
+        self.commands.append((hand, fixture, period))
+        for i, command in enumerate((hand, fixture)):
+            if command is not None:
+                self.q[i] = np.where(command.effort > 0, command.q, self.q[i])
+        return self.read()
+
+
+JOINTS = (
+    ServoJoint(1, direction=-1, zero=np.pi / 2),
+    ServoJoint(0),
+    ServoJoint(0, fixture=True, direction=-1),
+)
+
+
+def station():
+    backend = Frictionless()
+    return backend, Bench((1, 2, 3), BackendPhysics(backend, JOINTS, [XM430] * 3))
+
+
+def test_a_station_moves_the_joint_of_the_servo_its_own_way():
+    backend, bench = station()
+    assert bench["present_position"] == 1024
+    bench["torque_enable"] = 1
+    bench["goal_position"] = 1124
+    bench.run(0.05)
+    assert bench["present_position"] == 1124
+    np.testing.assert_allclose(backend.q[0], [[0.0, -100 * RAD_PER_TICK]])
+    assert {round(period * 1000) for _, _, period in backend.commands} == {10}
+    assert len(backend.commands) == 5
+    assert backend.commands[-1][1] is None  # the fixture is passive
+
+
+def test_a_stations_effort_is_what_the_servo_may_push():
+    backend, bench = station()
+    bench.run(0.01)
+    np.testing.assert_array_equal(backend.commands[-1][0].effort, 0.0)
+    bench["operating_mode"] = 5
+    bench["goal_current"] = 100
+    bench["torque_enable"] = 1
+    bench.servos[2].write(64, struct.pack("<B", 1))
+    bench.run(0.01)
+    hand, fixture, _ = backend.commands[-1]
+    expected = 100 * XM430.current_unit * XM430.stall_torque / XM430.stall_current
+    np.testing.assert_allclose(hand.effort, [[0.0, expected]])
+    np.testing.assert_allclose(fixture.effort, [[XM430.stall_torque]])
+
+
+def test_a_station_has_no_torque_in_other_modes_and_says_so(caplog):
+    backend, bench = station()
+    bench["operating_mode"] = 16
+    bench["torque_enable"] = 1
+    bench.run(0.05)
+    np.testing.assert_array_equal(backend.commands[-1][0].effort, 0.0)
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    "joints", [JOINTS[:2], (*JOINTS[:2], JOINTS[1]), (*JOINTS[:2], ServoJoint(7))]
+)
+def test_servos_of_joints_that_cannot_be_are_refused(joints):
+    with pytest.raises(BadConfig):
+        BackendPhysics(Frictionless(), joints, [XM430] * 3)

@@ -1,0 +1,47 @@
+"""Mark of the goal in pictures."""
+
+import mujoco
+import numpy as np
+import pytest
+
+from handlab_core.hands import make_hand
+from handlab_core.objects.fixture import FIXTURES
+from handlab_sim.decor import goal_position
+from handlab_sim.scene import SceneConfig, build_spec
+
+
+@pytest.fixture(params=sorted(FIXTURES))
+def fixture(request):
+    return FIXTURES.make(request.param)
+
+
+@pytest.fixture
+def hand():
+    return make_hand("claw")
+
+
+def compiled(hand, fixture):
+    return build_spec(hand, fixture, SceneConfig()).compile()
+
+
+def test_goals_are_marked_about_the_objects_axis():
+    valve, flip = (FIXTURES.make(name) for name in ("valve", "flip"))
+    np.testing.assert_allclose(goal_position(valve, 0.0), (0.125, 0.0, 0.102))
+    np.testing.assert_allclose(goal_position(valve, np.pi / 2), (0.0, 0.125, 0.102), atol=1e-12)
+    down, side, up = (goal_position(flip, a) for a in (0.0, np.pi / 2, np.pi))
+    assert down[2] < side[2] < up[2] and down[0] == side[0] == up[0]
+    assert side[1] > 0.01  # a positive turn about x brings what is below to +y
+
+
+def test_the_marked_side_goes_where_the_mark_is(hand):
+    """The mark's start turned by the joint is where the mark says, for every object."""
+    for name in sorted(FIXTURES):
+        fixture = FIXTURES.make(name)
+        model = compiled(hand, fixture)
+        data = mujoco.MjData(model)
+        data.joint(fixture.joint).qpos[0] = 0.7
+        mujoco.mj_kinematics(model, data)
+        body = data.body(model.body(model.joint(fixture.joint).bodyid[0]).name)
+        start = np.array(goal_position(fixture, 0.0)) - body.xpos
+        turned = body.xpos + body.xmat.reshape(3, 3) @ start
+        np.testing.assert_allclose(goal_position(fixture, 0.7), turned, atol=1e-9)
