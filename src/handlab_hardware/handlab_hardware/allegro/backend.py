@@ -39,8 +39,10 @@ BURST = 64
 """Largest number of frames between two checks of the time, however busy the bus is."""
 ANSWER_TIMEOUT = 1.0
 """s; timeout of the hand's answers during start-up; a hand answers within a millisecond."""
-ENGAGE_TIMEOUT = 1.0
-"""s; timeout of engaging, which needs complete sets of frames."""
+ENGAGE_TIMEOUT = 3.0
+"""s; timeout of engaging, which needs complete sets of frames without a gap.
+
+An idle computer needs 60 ms. On a busy one gaps occur, and a lost hand is started again first."""
 REOPEN_EVERY = 0.5
 """s; time between attempts to open a bus that failed."""
 

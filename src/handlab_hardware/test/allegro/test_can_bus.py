@@ -19,7 +19,7 @@ from handlab_hardware.allegro.backend import AllegroBackend
 from handlab_hardware.allegro.can_bus import STANDARD_ID_END, CanBus, CanBusLost
 from handlab_hardware.allegro.config import AllegroConfig
 from handlab_hardware.allegro.emulator import EmulatedHand, check_free, serve
-from handlab_hardware.allegro.protocol import Frame, Message, frame_id
+from handlab_hardware.allegro.protocol import VERSIONS, Frame, Message, frame_id
 
 HAND = make_hand("allegro")
 
@@ -302,3 +302,26 @@ def test_motors_that_could_not_be_turned_off_are_turned_off_when_the_queue_has_r
     finally:
         monkeypatch.undo()
         backend.close()
+
+
+def test_a_v5_hand_is_driven_over_udp_from_start_to_end(emulate):
+    """Its angles come only while its motors are on, so that they go on with zero torque first."""
+    hand, _, _ = emulate("udp_multicast", group(8), version=VERSIONS["v5"])
+    backend = AllegroBackend(HAND, AllegroConfig("udp_multicast", group(8), version="v5"))
+    try:
+        assert hand.servo_on and not hand.counts.any()
+        backend.activate()
+        goal = np.clip(HAND.nominal + 0.2, HAND.lower, HAND.upper)
+
+        def reached():
+            command(backend, goal)
+            return np.abs(backend.read().hand.q[0] - goal).max() < 0.02
+
+        wait_for(reached)
+        backend.deactivate()
+        wait_for(lambda: not hand.counts.any())
+        stamp = backend.read().hand.stamp[0]
+        wait_for(lambda: backend.read().hand.stamp[0] > stamp)
+    finally:
+        backend.close()
+    wait_for(lambda: not hand.servo_on)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from handlab_core.errors import BadConfig
+from handlab_core.objects.fixture import BARE, FIXTURES
 from handlab_core.types import Command
 
+IDS = (10, 11, 12, 20, 21, 22, 30, 31, 32, 50)
 PULL = Command(np.array([[0.5]]), np.array([[1.0]]))
 
 
@@ -45,3 +47,16 @@ def test_wrong_commands_raise(live):
     with pytest.raises(ValueError, match="finite"):
         live.station.step(Command(np.full((1, 9), np.nan), np.ones((1, 9))), None, 0.01)
     live.station.step(Command(np.full((1, 9), np.nan), np.zeros((1, 9))), None, 0.01)
+
+
+def test_a_hand_without_a_fixture_is_a_station_whose_object_rests_at_zero(make_rig):
+    rig = make_rig(ids=IDS[:-1])
+    servos = tuple(s for s in rig.file.dynamixel.servos if s.joint != "valve")
+    section = replace(rig.file.dynamixel, servos=servos)
+    rig.file, rig.fixture = replace(rig.file, fixture=BARE, dynamixel=section), FIXTURES.make(BARE)
+    station = rig.open()
+    station.activate()
+    before, after = station.read(), rig.step(cycles=2)
+    assert after.fixture.q[0, 0] == after.fixture.qd[0, 0] == 0.0
+    assert after.fixture.stamp == after.hand.stamp > before.fixture.stamp
+    assert not station.motor_status.problems

@@ -1,12 +1,17 @@
 """Emulated bus of Dynamixel X servos, Protocol 2.0, behind a pseudo-terminal.
 
-packet   frames, byte stuffing, CRC
-table    control table and its rules              servo    effects of instructions
-settings, profile, loop   control loop of the firmware, over all servos at once
-physics  dynamics of free servos                  station  dynamics by a backend, such as MuJoCo
-thermal  temperatures                             tap      recorder of goals on the bus
-bus      wire with its timing                     faults, control   faults on request
-port     pseudo-terminal                          config   configuration and construction
+firmware/packet   frames, byte stuffing, CRC
+firmware/table    control table and its rules
+firmware/servo    effects of instructions
+firmware/settings, profile, loop   control loop over all servos at once
+physics           dynamics of free servos
+backend_physics   dynamics by a backend, such as MuJoCo
+thermal           temperatures
+bus               wire with its timing
+tap               recorder of goals on the bus
+faults, control   faults on request
+port              pseudo-terminal
+config            configuration and construction
 
 See docs/emulator.md.
 """

@@ -1,7 +1,7 @@
-"""What is behind the servos: a motor each, or whatever else turns when it is told to.
+"""Physics behind emulated servos: its interface, and free servos.
 
-Angles are those of the servo's horn [rad], counted on over turns; the encoder's zero is 0 and the
-middle of its range pi, whatever drive mode and homing offset say.
+Angles are those of the servo's horn, rad, over many turns. The encoder's zero is 0 and the middle
+of its range pi, independent of drive mode and homing offset.
 """
 
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from handlab_hardware.dynamixel.protocol.registers import OperatingMode
 
 @dataclass(frozen=True, slots=True)
 class Goals:
-    """What the servos' firmware wants, (n,) each; `gains` as in the firmware's controllers."""
+    """Goals of the firmware, (n,) each; gains are those of the firmware's controllers."""
 
-    mode: IntArray  # of OperatingMode
-    position: Array  # rad, of the trajectory
-    velocity: Array  # rad/s, of the trajectory
-    torque: Array  # N m, wanted in current mode
-    duty: Array  # -1..1 of full voltage, wanted in PWM mode
+    mode: IntArray  # values of OperatingMode
+    position: Array  # rad; trajectory
+    velocity: Array  # rad/s; trajectory
+    torque: Array  # N m; goal in current mode
+    duty: Array  # -1..1 of full voltage; goal in PWM mode
     max_torque: Array  # N m; 0: torque is off
     max_duty: Array  # 0..1
     position_gains: Array  # (3, n) duty per rad s, per rad/s and per rad: I, D, P
@@ -33,44 +33,44 @@ class Goals:
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """What the servos measure, (n,) each."""
+    """Measurements of the servos, (n,) each."""
 
     position: Array  # rad
     velocity: Array  # rad/s
-    torque: Array  # N m of the motor
+    torque: Array  # N m; motor torque
     duty: Array  # -1..1
 
 
 class Physics(Protocol):
-    """The world as the servos feel it."""
+    """Dynamics of the bodies that servos turn."""
 
     period: float
-    """s, how far `advance` goes."""
+    """s; length of one step of `advance`."""
 
     def advance(self, goals: Goals) -> Motion:
-        """Go on by one period, with these goals in force, and return what is measured then."""
+        """Advance by one period with these goals; return the measurements at its end."""
         ...
 
     def read(self) -> Motion:
-        """Return the present state."""
+        """Return the present measurements."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ServoDynamics:
-    """The mechanics of a free servo. The vendor publishes none of these: chosen."""
+    """Mechanical parameters of a free servo; chosen, since the vendor publishes none."""
 
     inertia: float = 2e-3
-    """kg m2 at the horn: the armature of ROBEL's model (0.001) and as much for a light link."""
-    coulomb: float = 0.03  # of stall torque
-    viscous: float = 0.01  # N m s/rad, of the gear; the motor's own is in the back EMF
-    period: float = 1e-3  # s, also of the firmware's PID
+    """kg m2; inertia at the horn: ROBEL's armature (0.001) and the same for a light link."""
+    coulomb: float = 0.03  # fraction of the stall torque
+    viscous: float = 0.01  # N m s/rad; friction of the gear; the back EMF brakes the motor
+    period: float = 1e-3  # s; also the period of the firmware's PID
 
 
 class ServoPhysics:
-    """Free servos of second order: a DC motor each, with the firmware's PID in front.
+    """Free second-order servos: DC motors with the firmware's PID controllers.
 
-    torque = stall torque * (duty * voltage - speed / no-load speed), at most the current limit's.
+    torque = stall torque * (duty * voltage - speed / no-load speed), limited by the current limit.
     """
 
     def __init__(
@@ -87,17 +87,17 @@ class ServoPhysics:
         self._friction = dynamics.coulomb * self._stall * self.period / dynamics.inertia
         self._gain = self.period / dynamics.inertia
         self._viscous = dynamics.viscous
-        self._integral = np.zeros(n)  # of duty
+        self._integral = np.zeros(n)  # duty; integral part of the controllers
         self._motion = Motion(np.full(n, start), np.zeros(n), np.zeros(n), np.zeros(n))
         self.load = np.zeros(n)
-        """N m that push on the horns from outside, (n,)."""
+        """(n,) N m; external torques on the horns."""
 
     def read(self) -> Motion:
         """See `Physics.read`."""
         return self._motion
 
     def place(self, position: Array) -> None:
-        """Turn the horns by hand to where they shall be, (n,) rad."""
+        """Set the positions of the horns, (n,) rad, at rest."""
         n = len(position)
         self._motion = Motion(position.copy(), np.zeros(n), np.zeros(n), np.zeros(n))
 
@@ -115,7 +115,7 @@ class ServoPhysics:
         return self._motion
 
     def _duty(self, goals: Goals, on: BoolArray) -> Array:
-        """What the controllers ask for; the integrals stand still where they would wind up."""
+        """Return the duty of the controllers; saturation stops their integrals."""
         q, v, mode = self._motion.position, self._motion.velocity, goals.mode
         error, slip = goals.position - q, goals.velocity - v
         i, d, p = goals.position_gains

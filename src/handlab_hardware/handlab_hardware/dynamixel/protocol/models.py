@@ -54,6 +54,8 @@ class ServoModel:
     """counts; largest value of `velocity_limit`."""
     protocols: tuple[int, int] = (1, 2)
     """Smallest and largest value of `protocol_type`."""
+    pwm_slope: int | None = None
+    """counts; factory value of `pwm_slope`; None: the model has no such register."""
     baud_rate_most: int = 7
     """Largest value of `baud_rate`."""
     indirect: tuple[tuple[int, int, int], ...] = INDIRECT
@@ -76,13 +78,14 @@ def _small(
     gains: tuple[int, int, int],
     velocity_gains: tuple[int, int],
     shutdown: int = 52,
+    pwm_slope: int = 140,
 ) -> ServoModel:
     """Build a model of the 330 series, with currents in mA and a shorter control table."""
     return ServoModel(
         name, number, torque, current, rpm * RPM, 1e-3, current_limit, velocity_limit, 70,
         voltage_limits, voltage, gains, velocity_gains, fast_sync_read_firmware=46,
         timed_profile_firmware=0, shutdown=shutdown, velocity_limit_most=2047, protocols=(2, 22),
-        baud_rate_most=6, indirect=INDIRECT_330,
+        pwm_slope=pwm_slope, baud_rate_most=6, indirect=INDIRECT_330,
     )  # fmt: skip
 
 
@@ -133,10 +136,10 @@ MODELS = {
                (500, 0, 1100), (1600, 50)),
         # 12.0 V: 0.80 N m, 0.88 A, 113 rpm
         _small("XC330-T181", 1210, 0.80, 0.88, 113, 910, 510, (55, 140), 12.0,
-               (0, 0, 900), (1200, 40)),
+               (0, 0, 900), (1200, 40), pwm_slope=255),
         # 12.0 V: 1.00 N m, 0.88 A, 71 rpm
         _small("XC330-T288", 1220, 1.00, 0.88, 71, 910, 320, (55, 140), 12.0,
-               (0, 0, 900), (1200, 40)),
+               (0, 0, 900), (1200, 40), pwm_slope=255),
     )
 }  # fmt: skip
 """Name to model."""

@@ -68,6 +68,7 @@ REGISTERS = _table(
     ("max_position_limit", 48, 4, "we"),
     ("min_position_limit", 52, 4, "we"),
     ("startup_configuration", 60, 1, "we"),
+    ("pwm_slope", 62, 1, "we"),
     ("shutdown", 63, 1, "we"),
     ("torque_enable", 64, 1, "w"),
     ("led", 65, 1, "w"),

@@ -31,43 +31,44 @@ from handlab_hardware.dynamixel.protocol.registers import (
 )
 
 RESET_PART = 0.6
-"""Chosen: 3 V of the 5 V that the small servos of the 330 series are made for."""
+"""Fraction of the nominal voltage below which a small servo resets; chosen: 3 V of 5 V for the 330
+series."""
 
-REST_SPEED = 0.01  # rad/s
+REST_SPEED = 0.01  # rad/s; largest speed of a servo at rest; chosen
 REST_TIME = 0.5
-"""s without torque, and slower than REST_SPEED, after which nothing will move by itself."""
+"""s; time at rest without torque, after which nothing moves by itself; chosen."""
 
 PRESENT = struct.Struct("<HBBhhiiiiHB")
 PRESENT_START = REGISTERS["realtime_tick"].address
-"""The registers from the tick to the temperature follow each other and are written in one go."""
-PRESENT_VALUES = 10  # of these, without the tick
-MAX_TEMPERATURE = 255.0  # that the register can hold
+"""First address of the adjacent registers from tick to temperature, written together."""
+PRESENT_VALUES = 10  # number of these registers, without the tick
+MAX_TEMPERATURE = 255.0  # degrees Celsius; largest value of the register
 
 IN_POSITION, FOLLOWING, ONGOING = 0x01, 0x08, 0x02  # bits of moving_status
 IN_POSITION_TICKS = 10
-"""Chosen: free servos of the series are seen to stop so close (answers.ros.org/question/303081)."""
+"""counts; largest error of a servo in position; chosen after answers.ros.org/question/303081."""
 FOLLOWING_TICKS = 100  # chosen
 COUNT_S_PER_TICK_S = RAD_PER_TICK / RAD_S_PER_COUNT  # velocity counts per position count/s
-TICK_RANGE = 32_768  # of the realtime tick
+TICK_RANGE = 32_768  # ms; range of the realtime tick
 
 
 @dataclass(frozen=True, slots=True)
 class LoopConfig:
-    """What the servos live in. The manual has no figures for these: chosen."""
+    """Environment of the servos; chosen, since the manual gives no figures."""
 
     thermal: ThermalModel = field(default_factory=ThermalModel)
     supply: float | None = None  # V; None: each servo's nominal voltage
-    wiring: float = 0.1  # ohm between supply and servos
-    overload: float = 0.95  # of stall torque; more than this for `overload_s` is an overload
-    overload_s: float = 2.0
+    wiring: float = 0.1  # ohm; resistance between supply and servos
+    overload: float = 0.95  # fraction of the stall torque that counts as overload
+    overload_s: float = 2.0  # s; duration of an overload before the error
     reset_voltage: float = 6.0
-    """V; below it a servo's controller stops, and starts anew after; for small servos RESET_PART of
-    their nominal voltage."""
-    house_period: float = 0.01  # s between looks at heat, voltage and load
+    """V; voltage below which a servo's controller resets; RESET_PART of the nominal voltage for
+    small servos."""
+    house_period: float = 0.01  # s; period of checks of temperature, voltage and load
 
 
 class ControlLoop:
-    """All servos' control loops and sensors.
+    """Control loops and sensors of all servos.
 
     Args:
         servos: whose tables to serve.
@@ -112,11 +113,11 @@ class ControlLoop:
 
     @property
     def resting(self) -> bool:
-        """Return whether all is limp and stands still, so that nothing happens by itself."""
+        """Return whether all servos are limp and at rest, so that nothing changes by itself."""
         return self._still >= REST_TIME and not any(servo.torque for servo in self.servos)
 
     def skip(self, now: float) -> None:
-        """Let time pass up to `now` for a world at rest, in which servos cool and nothing else."""
+        """Advance the time to `now`, s, at rest, where servos only cool."""
         skipped = now - self.time
         if skipped > 0.0:
             self._start += skipped
@@ -125,11 +126,11 @@ class ControlLoop:
 
     @property
     def time(self) -> float:
-        """s, up to which the servos have moved."""
+        """Return the time to which the servos have been advanced, s."""
         return self._start + self._steps * self.physics.period
 
     def advance(self, now: float) -> None:
-        """Let time pass up to `now`; earlier is harmless."""
+        """Advance the servos to the time `now`, s; an earlier time has no effect."""
         due = int((now - self._start) / self.physics.period + 1e-6)
         if self._steps < due:
             self._notice()
@@ -137,7 +138,7 @@ class ControlLoop:
             self._step()
 
     def refresh(self) -> None:
-        """Write what is measured into the tables."""
+        """Write the measurements into the tables."""
         self._notice()
         if not self._fresh:
             self._publish()
@@ -146,7 +147,7 @@ class ControlLoop:
     # Goals
 
     def _notice(self) -> None:
-        """Take over what was written into the tables."""
+        """Load changed registers from the tables."""
         for i, servo in enumerate(self.servos):
             if servo.changed or servo.rebooted:
                 self._fresh = False
@@ -174,7 +175,7 @@ class ControlLoop:
             self._speed[i] = 0.0
 
     def _rebase(self, i: int, servo: Servo) -> None:
-        """Forget whole turns: without the homing offset, the position is within one turn."""
+        """Discard whole turns, so that the position without homing offset is within one turn."""
         servo.rebase = self._fresh = False
         settings = self.settings
         bare = self._position()[i] - settings.offset[i]
@@ -230,7 +231,7 @@ class ControlLoop:
             self._keep_house(dt * self._house)
 
     def _plan(self, dt: float) -> None:
-        """Go on along the trajectories of servos with torque."""
+        """Advance the trajectories of servos with torque by one step."""
         settings = self.settings
         if not settings.any_profile:
             self._trajectory = np.where(settings.torque, settings.goal, self._trajectory)
@@ -245,7 +246,7 @@ class ControlLoop:
         self._speed = np.where(settings.torque, speed, 0.0)
 
     def _watch_bus(self, now: float) -> None:
-        """Stop servos whose bus watchdog saw no packet for too long."""
+        """Stop servos whose bus watchdog has timed out."""
         settings = self.settings
         if not settings.any_watchdog:
             return
@@ -257,7 +258,7 @@ class ControlLoop:
             self._notice()
 
     def _stop(self, i: int) -> None:
-        """Do as the bus watchdog does: stay, and refuse goals until it is cleared."""
+        """Hold the position and refuse goals until the watchdog is cleared."""
         table = self.servos[i].table
         table.put("bus_watchdog", -1)
         table.put("profile_velocity", 0)
@@ -274,7 +275,7 @@ class ControlLoop:
         self.servos[i].changed = True
 
     def _keep_house(self, dt: float) -> None:
-        """Heat, voltage and overload; what is beyond a limit becomes a hardware error."""
+        """Update temperature, voltage and overload; set hardware errors beyond the limits."""
         config, settings, motion = self.config, self.settings, self.motion
         calm = not settings.torque.any() and (np.abs(motion.velocity) < REST_SPEED).all()
         self._still = self._still + dt if calm else 0.0
@@ -283,12 +284,12 @@ class ControlLoop:
         current = np.abs(load) * settings.stall_current
         self.voltage = np.maximum(self.supply - config.wiring * current.sum(), 0.0)
         off = self.supply < np.minimum(config.reset_voltage, RESET_PART * settings.nominal)
-        for i in np.flatnonzero(off):  # and they boot when it returns
+        for i in np.flatnonzero(off):  # they boot when the voltage returns
             self.servos[i].reboot(self.time)
         strained = np.abs(load) > config.overload
         self._strained = np.where(strained, self._strained + dt, 0.0)
         low, high = settings.voltage_limits
-        # The registers count tenths of a volt, and so do the limits.
+        # Registers and limits count tenths of a volt.
         volts = np.rint(self.voltage / VOLT_PER_COUNT)
         for wrong, error in (
             (self.temperature > settings.temperature_limit, HardwareError.OVERHEATING),
@@ -303,14 +304,14 @@ class ControlLoop:
     # Measurements
 
     def _position(self) -> Array:
-        """Positions in the servos' own counts, (n,)."""
+        """Return the positions in counts of the servos, (n,)."""
         settings = self.settings
         horn = self.motion.position / RAD_PER_TICK - settings.base
         position: Array = settings.sign * (horn - MIDDLE) + MIDDLE + settings.offset
         return position
 
     def _angle(self, position: Array) -> Array:
-        """Angles of the horns [rad] for positions in the servos' own counts."""
+        """Return the angles of the horns, rad, for positions in counts of the servos."""
         settings = self.settings
         horn = settings.sign * (position - settings.offset - MIDDLE) + MIDDLE
         angle: Array = (horn + settings.base) * RAD_PER_TICK

@@ -33,6 +33,7 @@ _RANGES = {
     "max_position_limit": (0, 4095),
     "min_position_limit": (0, 4095),
     "startup_configuration": (0, 3),
+    "pwm_slope": (1, 255),
     "torque_enable": (0, 1),
     "led": (0, 1),
     "status_return_level": (0, 2),
@@ -76,6 +77,8 @@ class Layout:
     def __init__(self, model: ServoModel) -> None:
         self.model = model
         absent = CURRENT_REGISTERS if model.current_limit is None else frozenset()
+        if model.pwm_slope is None:
+            absent |= {"pwm_slope"}
         self.registers = {name: r for name, r in REGISTERS.items() if name not in absent}
         self.indirect: dict[int, int] = {}
         """Address of an indirect data byte to the address of its indirect address."""
@@ -125,6 +128,8 @@ class Layout:
         }
         if model.current_limit is not None:
             values["current_limit"] = model.current_limit
+        if model.pwm_slope is not None:
+            values["pwm_slope"] = model.pwm_slope
         for data, address in self.indirect.items():
             values[f"indirect_address_{address}"] = data
         return values

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from handlab_hardware.dynamixel.emulator import EmulatorConfig, make_bus
 from handlab_hardware.dynamixel.emulator.firmware import packet
 from handlab_hardware.dynamixel.emulator.firmware.packet import Code, Error
+from handlab_hardware.dynamixel.emulator.firmware.servo import Servo
 from handlab_hardware.dynamixel.protocol.models import MODELS
 from handlab_hardware.dynamixel.protocol.registers import (
     REGISTERS,
@@ -208,3 +209,13 @@ params = st.one_of(
         lambda p: struct.pack("<H", p[0]) + p[1]
     ),
 )
+
+
+@pytest.mark.parametrize(("name", "slope"), [("XL330-M288", 140), ("XC330-T181", 255)])
+def test_small_servos_have_a_pwm_slope_and_others_do_not(name, slope):
+    """Address 62, 1 to 255; e-manual, control tables of the 330 series."""
+    servo = Servo(MODELS[name], 1)
+    assert servo.read(62, 1).params == bytes((slope,))
+    assert servo.write(62, b"\x01").error == Error.NONE and servo.table.get("pwm_slope") == 1
+    assert servo.write(62, b"\x00").error == Error.DATA_RANGE
+    assert Servo(MODELS["XM430-W210"], 1).read(62, 1).error == Error.ACCESS
