@@ -1,0 +1,53 @@
+"""A run folder that an earlier version wrote still loads: `data/run`, written on 2026-11-27."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from handlab.experiments import training
+from handlab.experiments.evaluation import evaluate
+from handlab.reporting import compare
+from handlab_learning.runs.config import RunConfig
+from handlab_learning.runs.directory import RunFolder
+
+WRITTEN = Path(__file__).parent / "data" / "run"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return RunFolder(Path(shutil.copytree(WRITTEN, tmp_path / "run")))
+
+
+def test_the_settings_of_an_old_run_load(folder):
+    assert folder.config() == RunConfig(
+        task="valve", reward="bonus", algorithm="npg", backend="sim", estimator="encoder", seed=3,
+        max_hours=0.03, vary=["object.mass=0.8:1.2"],
+        settings={"hidden": [4], "episodes_per_iteration": 2, "baseline.memory": 1,
+                  "baseline.hidden": [4]},
+    )  # fmt: skip
+
+
+def test_the_policy_of_an_old_run_acts(folder):
+    verdict = evaluate(folder.path, 2, seed=0)
+    written = json.loads((WRITTEN / "summary.json").read_text())["best"]
+    assert verdict["iteration"] == written["iteration"] == 4
+    assert verdict["success_rate"] == written["success_rate"]
+
+
+def test_an_old_run_is_compared(folder):
+    [figures] = compare.compare([folder.path], None)["groups"].values()
+    assert figures["seeds"] == [3] and figures["best_success_rate"] == [0.0]
+
+
+def test_an_old_run_goes_on(folder):
+    text = folder.config_path.read_text()
+    longer = text.replace("max_hours: 0.03", "max_hours: 0.04")
+    folder.config_path.write_text(
+        longer.replace("evaluation_episodes: 30", "evaluation_episodes: 2")
+    )
+    summary = training.train(folder, resume=True, num_envs=2)
+    assert summary["iterations"] > 4
+    old = [json.loads(line) for line in (WRITTEN / "metrics.jsonl").read_text().splitlines()]
+    assert folder.metrics()[: len(old)] == old
