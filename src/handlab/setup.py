@@ -25,7 +25,7 @@ setup(
     extras_require={"test": ["pytest"]},
     entry_points={
         "console_scripts": [
-            "handlab = handlab.cli:main",
+            "handlab = handlab.cli.program:main",
             "emulator_node = handlab.emulation.emulator_node:main",
             "viewer = handlab.graph.viewer_node:main",
         ],

@@ -26,7 +26,7 @@ from handlab_core.errors import BadConfig, HandlabError, UnknownName
 from handlab_core.hardware.lockstep import PACES
 from handlab_core.tasks import TASKS, Task, make_task
 from handlab_core.types import Array, BoolArray, IntArray, JointState, Reward
-from handlab_learning.runs.config import BACKENDS
+from handlab_learning.runs.options import BACKENDS
 
 if TYPE_CHECKING:
     from handlab_sim.backend import MujocoBackend

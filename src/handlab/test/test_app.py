@@ -16,10 +16,11 @@ from mcap_ros2.decoder import DecoderFactory
 from rosbags.highlevel import AnyReader
 
 from handlab.experiments import evaluation, training
-from handlab.graph.config import EMULATED, GraphConfig, build_graph
+from handlab.graph.config import GraphConfig, build_graph
 from handlab.graph.ros_domain import Domain
 from handlab.reporting import generated_tables, run_report
 from handlab_core.errors import UnknownName
+from handlab_core.options import EMULATED
 from handlab_core.system.paths import share
 from handlab_hardware.station_file import station_path
 from handlab_learning.runs import checkpoint
@@ -253,11 +254,11 @@ def test_a_graph_that_cannot_be_is_refused():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("page", list(generated_tables.PAGES))
+@pytest.mark.parametrize("page", generated_tables.PAGES)
 def test_the_figures_of_a_page_are_those_of_the_results(page):
     text = (share() / page).read_text()
     assert (
-        generated_tables.PAGES[page](text, generated_tables.read_results(share() / "results"))
+        generated_tables.filled(page, text, generated_tables.read_results(share() / "results"))
         == text
     )
 

@@ -24,7 +24,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from handlab import benches, cli
+from handlab.benches import runner
+from handlab.benches.table import BENCHES
+from handlab.cli import program as cli
+from handlab.cli.machine.bench import bench_command
 from handlab.emulation import emulated_hands
 from handlab.teaching import gait_search
 from handlab_core.errors import HandlabError
@@ -55,7 +58,7 @@ STARTS = [
     (TorqueWorld, "__init__"),
     (emulated_hands, "serve"),
     (gait_search.GaitSearch, "__init__"),
-    (benches, "run_bench"),
+    (runner, "run_bench"),
     (rclpy, "init"),
 ]
 """Where a verb leaves this process, or begins to compute."""
@@ -131,21 +134,25 @@ def commands():
 
 
 def parameters():
-    """Verb and parameter, of all that take a value."""
+    """Verb and parameter, of all that take a value; benches with options of their own are verbs."""
     for verb, known in commands().items():
         for parameter in known.params:
             if not getattr(parameter, "is_flag", False):
                 yield pytest.param(verb, parameter, id=f"{verb} {parameter.name}")
+    for name in [name for name, known in BENCHES.items() if known.options]:
+        for parameter in bench_command(name, BENCHES[name]).params:
+            if not getattr(parameter, "is_flag", False):
+                yield pytest.param(f"bench {name}", parameter, id=f"bench {name} {parameter.name}")
 
 
 def needed(verb, run, without=""):
     """Values of a verb's arguments, so that it would start."""
     values = {"task": "valve", "checkpoint": str(run), "run": str(run), "runs": str(run),
-              "name": "sim", "wire": "dynamixel",
+              "wire": "dynamixel",
               "bag": str(share() / "demos" / "valve")}  # fmt: skip
     return [
         values[p.name]
-        for p in commands()[verb].params
+        for p in getattr(commands().get(verb), "params", ())
         if p.param_type_name == "argument" and p.name != without
     ]
 
@@ -176,7 +183,7 @@ def test_any_value_of_any_option_is_taken_or_refused_with_one_line(
     def try_value(value):
         words = needed(verb, run, without=parameter.name)
         if is_option:
-            typed([verb, *words, f"{parameter.opts[0]}={value}"], capsys)
+            typed([*verb.split(), *words, f"{parameter.opts[0]}={value}"], capsys)
         else:
             typed([verb, *words, "--", value], capsys)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from handlab.graph.config import EMULATED, GraphConfig, build_graph, on_machine
+from handlab.graph.config import GraphConfig, build_graph, on_machine
 from handlab.graph.processes import BackgroundGraph, command
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import EpisodePlan
@@ -11,6 +11,7 @@ from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.environment.rollout import rollout
 from handlab_core.environment.station import LocalStation
 from handlab_core.errors import UnknownName
+from handlab_core.options import EMULATED
 from handlab_core.tasks import make_task
 from handlab_nodes.clients.graph_sampler import GraphSampler
 from handlab_nodes.runtime.container import NODES, node_class

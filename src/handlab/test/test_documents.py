@@ -11,7 +11,7 @@ import pytest
 import typer
 import yaml
 
-from handlab.cli import app
+from handlab.cli.program import app
 from handlab.reporting.generated_tables import read_results
 from handlab_core.system.paths import share
 

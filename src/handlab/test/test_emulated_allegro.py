@@ -15,12 +15,13 @@ import yaml
 from sensor_msgs.msg import JointState
 from typer.testing import CliRunner
 
-from handlab.cli import app
-from handlab.graph.config import EMULATED, GraphConfig, on_machine
+from handlab.cli.program import app
+from handlab.graph.config import GraphConfig, on_machine
 from handlab.graph.processes import BackgroundGraph
 from handlab_core.errors import BadConfig
 from handlab_core.hands import make_hand
 from handlab_core.objects.fixture import FIXTURES
+from handlab_core.options import EMULATED
 from handlab_core.reset.motor import ResetConfig
 from handlab_core.tasks import make_task
 from handlab_core.types import Command

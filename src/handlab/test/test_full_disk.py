@@ -71,12 +71,13 @@ def test_a_recording_never_replaces_what_is_no_bag(tmp_path):
 
 
 def test_a_bench_asks_for_its_place_before_it_measures(monkeypatch, tmp_path):
-    from handlab.benches import result
+    from handlab.benches import result, runner
+    from handlab.benches.result import Bench
     from handlab_core.errors import CannotWrite
 
     (tmp_path / "results").write_text("mine")
     monkeypatch.setattr(result, "share", lambda: tmp_path)
     measured = []
     with pytest.raises(CannotWrite, match="results"):
-        result.run_bench("x", {"x": lambda seed: measured.append(seed)}, 0, write=True)
+        runner.run_bench("x", {"x": Bench(measured.append)}, 0, write=True)
     assert not measured and share() != tmp_path

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from handlab.graph.config import EMULATED, GraphConfig, build_graph, on_machine
+from handlab.graph.config import GraphConfig, build_graph, on_machine
 from handlab.graph.processes import BackgroundGraph
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import EpisodePlan
 from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.environment.rollout import rollout
 from handlab_core.environment.station import LocalStation
+from handlab_core.options import EMULATED
 from handlab_core.tasks import TASKS, make_task
 from handlab_core.types import Reward
 from handlab_nodes.clients.graph_sampler import GraphSampler

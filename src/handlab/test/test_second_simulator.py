@@ -8,11 +8,13 @@ import pytest
 
 from handlab.experiments.task_kinds import local_sampler
 from handlab.graph.calibration import calibration_of
-from handlab.graph.config import EMULATED, PERSON, SCRIPT, GraphConfig, build_graph, on_machine
+from handlab.graph.config import GraphConfig, build_graph, on_machine
+from handlab.graph.options import PERSON, SCRIPT
 from handlab.graph.processes import BackgroundGraph
 from handlab_core.environment.episode import EpisodePlan
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.hardware.backend_table import BACKENDS, BackendSpec
+from handlab_core.options import EMULATED
 from handlab_core.tasks import make_task
 from handlab_learning.algorithms.npg import Npg, NpgConfig
 from handlab_learning.runs.config import RunConfig

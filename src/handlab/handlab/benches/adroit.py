@@ -9,7 +9,6 @@ published rule (`handlab_core.tasks.adroit`).
 """
 
 import json
-import os
 import resource
 import sys
 import tempfile
@@ -17,27 +16,26 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from handlab.benches.formatting import NOT_YET, rate_text, with_command
 from handlab.benches.kept import chosen, kept
-from handlab.benches.result import Result, origin
+from handlab.benches.options import TasksOptions
+from handlab.benches.result import Bench, Figure, Kept, Result, Table, origin
 from handlab.experiments import training
 from handlab.experiments.robustness import evaluate_varied
 from handlab.reporting.learning_curves import Curve, ways
 from handlab_core.errors import BadConfig
 from handlab_core.system.paths import share
+from handlab_core.system.validation import Text, checked
 from handlab_core.tasks.adroit import NPG, SUITE
 from handlab_core.tasks.variation import parse_variations
 from handlab_learning.runs.config import RunConfig
 
 ITERATIONS, VARIED_ITERATIONS = 60, 120
 """At most; many objects are more to learn than one."""
-
-TASKS_ONLY, METHODS_ONLY = "HANDLAB_TASKS", "HANDLAB_METHODS"
-"""Environment variables: what to measure, with commas; the rest is kept."""
-
-DATASETS = "HANDLAB_DATASETS"
-"""Environment variable: other demonstrations, as adroit_door=NAME,adroit_pen=NAME."""
 
 VARIED = "dapg_varied"
 
@@ -72,10 +70,24 @@ ASKED = {
 }
 
 
-def measure(seed: int) -> Result:
+@checked
+class AdroitOptions(TasksOptions):
+    """Options of the bench."""
+
+    methods: Annotated[
+        Text,
+        Field(description="Methods to measure, separated by commas; empty: all; others are kept"),
+    ] = ""
+    datasets: Annotated[
+        Text, Field(description="Other demonstrations: adroit_door=NAME,adroit_pen=NAME")
+    ] = ""
+
+
+def measure(seed: int, options: AdroitOptions) -> Result:
     """Learn the suite and give the worst ratio of success to what is asked for."""
-    tasks, methods = chosen(TASKS_ONLY, ASKED), chosen(METHODS_ONLY, METHODS)
-    others = _datasets()
+    tasks = chosen("tasks", options.tasks, ASKED)
+    methods = chosen("methods", options.methods, METHODS)
+    others = _datasets(options.datasets)
     rows: dict[str, dict[str, Any]] = {task: {} for task in ASKED} | kept("adroit", "tasks")
     for task in tasks:
         for method in [m for m in methods if m != VARIED or task in ENSEMBLES]:
@@ -108,11 +120,11 @@ def draw(rows: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     )
 
 
-def _datasets() -> dict[str, str]:
-    pairs = [pair for pair in os.environ.get(DATASETS, "").split(",") if pair]
+def _datasets(text: str) -> dict[str, str]:
+    pairs = [pair for pair in text.split(",") if pair]
     named = dict(pair.partition("=")[::2] for pair in pairs)
     if not set(named) <= set(ASKED) or not all(named.values()):
-        raise BadConfig(f"{DATASETS} must be TASK=NAME,..., tasks of {', '.join(ASKED)}")
+        raise BadConfig(f"--datasets must be TASK=NAME,..., tasks of {', '.join(ASKED)}")
     return named
 
 
@@ -165,3 +177,73 @@ def _over(run: Path, ensemble: Sequence[str], seed: int) -> dict[str, list[tuple
     """Pairs of a value and the success with it, by what is varied, one thing at a time."""
     judged = evaluate_varied(run, parse_variations(ensemble), POINTS, EPISODES, seed)["vary"]
     return {n: [(row["value"], row["success_rate"]) for row in rows] for n, rows in judged.items()}
+
+
+def adroit_table(result: Kept | None) -> str:
+    """Return the table of the suite, one row for each task."""
+    if result is None:
+        return NOT_YET
+    rows = [
+        "| task | asked | DAPG | iterations | robot-hours | minutes (CPU) | cloning alone "
+        "| natural gradient from nothing | demonstrations |",
+        "|---" * 9 + "|",
+    ]
+    for task, row in result["tasks"].items():
+        if not row:
+            continue
+        rates = [
+            rate_text(row[name], mark="**" if name == "dapg" else "")
+            if name in row
+            else "not measured"
+            for name in ("dapg", "bc", "npg")
+        ]
+        spent = ["", "", ""]
+        if (dapg := row.get("dapg")) is not None:
+            minutes = f"{dapg['wall_s'] / 60:.0f} ({dapg['cpu_s'] / 60:.0f})"
+            spent = [f"{dapg['iterations']}", f"{dapg['robot_hours']:.2f}", minutes]
+        dataset = row.get("dapg", row.get("bc", {"dataset": ""}))["dataset"]
+        asked = f"{result['asked'][task]:.0%}"
+        cells = (f"`{task}`", asked, rates[0], *spent, *rates[1:], dataset)
+        rows.append(f"| {' | '.join(cells)} |")
+    return with_command(rows, result)
+
+
+def robust_table(result: Kept | None) -> str:
+    """Return success over a range, of policies that learned with one object or with many."""
+    tasks = result["tasks"] if result else {}
+    lines = []
+    for task, row in tasks.items():
+        learned = {"one object": row.get("dapg", {}), "many": row.get("dapg_varied", {})}
+        for quantity in learned["one object"].get("vary", {}):
+            values = [f"{value:g}" for value, _ in learned["one object"]["vary"][quantity]]
+            lines += ["", f"| `{task}`, `{quantity}` | {' | '.join(values)} |"]
+            lines.append("|---" * (1 + len(values)) + "|")
+            for called, run in learned.items():
+                if rates := [f"{rate:.0%}" for _, rate in run.get("vary", {}).get(quantity, [])]:
+                    lines.append(f"| learned with {called} | {' | '.join(rates)} |")
+    return "\n".join(lines).strip() or NOT_YET
+
+
+def _cell(result: Kept) -> str:
+    texts = [
+        f"{task.removeprefix('adroit_')} {rate_text(row['dapg'])}"
+        for task, row in result["tasks"].items()
+        if "dapg" in row
+    ]
+    return f"{', '.join(texts)}; [more](docs/results.md#the-adroit-suite)" if texts else ""
+
+
+BENCH = Bench(
+    measure,
+    options=AdroitOptions,
+    figure=Figure(
+        "the Adroit suite by DAPG: success of 100 episodes",
+        "90 % each, pen 80 %",
+        _cell,
+        key=True,
+    ),
+    tables=(
+        Table("adroit", adroit_table),
+        Table("robust", robust_table),
+    ),
+)

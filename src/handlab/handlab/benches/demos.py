@@ -14,29 +14,31 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from handlab.benches.formatting import NOT_YET, hours_text, with_command
 from handlab.benches.kept import chosen, kept
-from handlab.benches.result import Result, origin
+from handlab.benches.options import TasksOptions
+from handlab.benches.result import Bench, Figure, Kept, Result, Table, origin
 from handlab.experiments.parallelism import processes
 from handlab.experiments.task_kinds import local_sampler
 from handlab.reporting.compare import median_or_never
-from handlab.reporting.generated_tables import WAYS
 from handlab.reporting.learning_curves import Curve, ways
 from handlab.teaching.scripted import demonstrate
 from handlab_core.demonstrations.recording import to_episode
 from handlab_core.demonstrations.scripted_teacher import TeacherConfig
 from handlab_core.environment.episode import Episode
 from handlab_core.system.paths import share
+from handlab_core.system.validation import Text, checked
 from handlab_core.tasks import make_task
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
 from handlab_learning.runs.trainer import Trainer
 
 SEEDS = 5
-
-TASKS_ONLY, VARIANTS_ONLY = "HANDLAB_TASKS", "HANDLAB_VARIANTS"
-"""Environment variables: what to measure, with commas; the rest is kept."""
 
 LIMITS = {"valve": 0.4, "flip": 0.6}
 """Robot-hours, median, that are asked for with twenty demonstrations."""
@@ -81,14 +83,39 @@ VARIANTS = {
     "failing": Variant(teacher_config=TeacherConfig(noise=0.02, failures=0.3)),
     SCRATCH: Variant("npg", demonstrations=0, give_up=9.0, evaluate_every=5),
 }
-"""By name; what they are called in tables stands in `handlab.reporting.generated_tables`."""
+"""Ways to learn, by name."""
+
+WAYS = {
+    "dapg": "cloning, then DAPG",
+    "bc": "cloning alone",
+    "bc_npg": "cloning, then natural gradient without their term",
+    "dapg_10": "DAPG, 10 demonstrations",
+    "dapg_5": "DAPG, 5 demonstrations",
+    "dapg_1": "DAPG, 1 demonstration",
+    "noisy": "DAPG, noisy ones",
+    "slow": "DAPG, slow ones",
+    "failing": "DAPG, partly failed ones",
+    "scratch": "from nothing, natural gradient",
+}
+"""Names of the variants in tables."""
 
 DRAWN = (MAIN, "bc_npg", "dapg_1", SCRATCH)
 
 
-def measure(seed: int) -> Result:
+@checked
+class DemosOptions(TasksOptions):
+    """Options of the bench."""
+
+    variants: Annotated[
+        Text,
+        Field(description="Variants to measure, separated by commas; empty: all; others are kept"),
+    ] = ""
+
+
+def measure(seed: int, options: DemosOptions) -> Result:
     """Learn both tasks in every way and give the worst ratio of robot-hours to those asked for."""
-    tasks, variants = chosen(TASKS_ONLY, LIMITS), chosen(VARIANTS_ONLY, VARIANTS)
+    tasks = chosen("tasks", options.tasks, LIMITS)
+    variants = chosen("variants", options.variants, VARIANTS)
     rows: dict[str, dict[str, Any]] = {task: {} for task in LIMITS} | kept("demos", "tasks")
     for task in tasks:
         fresh = _learn_all(task, variants, list(range(seed, seed + SEEDS)))
@@ -203,3 +230,57 @@ def _shown(name: str, variant: Variant, seed: int) -> list[Episode]:
     numbers = range(variant.demonstrations)
     motions = demonstrate(task, variant.teacher_config, seed, numbers)
     return [to_episode(motion, task) for motion in motions]
+
+
+def demos_table(result: Kept | None) -> str:
+    """Return the table of what demonstrations are worth, one row for each way to learn."""
+    if result is None:
+        return NOT_YET
+    tasks = result["tasks"]
+    head = [f"`{task}`: robot-hours, median (seeds) | strict success at the end" for task in tasks]
+    rows = [f"| 20 demonstrations, unless said otherwise | {' | '.join(head)} |"]
+    rows.append("|---" * (1 + 2 * len(tasks)) + "|")
+    for name, called in WAYS.items():
+        cells = [cell for task in tasks for cell in _way_cells(tasks[task].get(name))]
+        if any(cells):
+            rows.append(f"| {called} | {' | '.join(cells)} |")
+    return with_command(rows, result)
+
+
+def _way_cells(row: Mapping[str, Any] | None) -> tuple[str, str]:
+    if row is None:
+        return "", ""
+    strict = fmean(row["strict_success_rate"])
+    if row["algorithm"] == "bc":
+        return "0, no robot", f"{strict:.0%}"
+    seeds = ", ".join(hours_text(hours) for hours in row["robot_hours_to_strict_success"])
+    return (
+        f"**{hours_text(row['median_robot_hours_to_strict_success'])}** ({seeds})",
+        f"{strict:.0%}",
+    )
+
+
+def _cell(result: Kept) -> str:
+    texts = []
+    for task, row in result["tasks"].items():
+        if "dapg" in row:
+            hours = hours_text(row["dapg"]["median_robot_hours_to_strict_success"])
+            faster = f" ({result['speedups'][task]:.0f}x)" if task in result["speedups"] else ""
+            texts.append(f"`{task}` **{hours}**{faster}")
+    return (
+        f"{', '.join(texts)}; [more](docs/results.md#demonstrations-on-the-claw)" if texts else ""
+    )
+
+
+BENCH = Bench(
+    measure,
+    options=DemosOptions,
+    figure=Figure(
+        "robot-hours to strict success with 20 demonstrations, median of 5 seeds "
+        "(times faster than from nothing)",
+        "valve 0.4, flip 0.6; 8x",
+        _cell,
+        key=True,
+    ),
+    tables=(Table("demos", demos_table),),
+)

@@ -8,10 +8,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from handlab.benches.result import Result
+from handlab.benches.formatting import rate_text
+from handlab.benches.result import Bench, Figure, Kept, Result
 from handlab.experiments import training
 from handlab.experiments.evaluation import evaluate
-from handlab.graph.config import EMULATED, GraphConfig, on_machine
+from handlab.graph.config import GraphConfig, on_machine
+from handlab_core.options import EMULATED
 from handlab_learning.runs.config import RunConfig
 
 EPISODES = 30
@@ -45,3 +47,24 @@ def _compare(hardware: str, task: str, seed: int) -> dict[str, Any]:
         "simulated": {key: alone[key] for key in kept},
         "emulated": {key: emulated[key] for key in kept},
     }
+
+
+def _cell(result: Kept) -> str:
+    texts = []
+    for hand in result["hardware"].values():
+        emulated, simulated = (
+            rate_text(hand[way], result["episodes"], "") for way in ("emulated", "simulated")
+        )
+        texts.append(f"`{hand['task']}` **{hand['points']:.0f}** ({emulated} beside {simulated})")
+    return ", ".join(texts)
+
+
+BENCH = Bench(
+    measure,
+    figure=Figure(
+        "policies on hands emulated to the wire: points of success from MuJoCo",
+        "within 10 over 30 episodes",
+        _cell,
+        key=True,
+    ),
+)

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from handlab.benches.result import Result
+from handlab.benches.formatting import NOT_YET, with_command
+from handlab.benches.result import Bench, Kept, Result, Table
 from handlab.experiments import training
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import EpisodePlan
@@ -197,3 +198,30 @@ def _figures(tracks: Iterator[_Samples]) -> dict[str, Any]:
         "innovations": len(nis),
         "refused": refused,
     }
+
+
+ESTIMATED = (
+    ("rms_error", "{:.2g} rad", "error, root mean square"),
+    ("p99_error", "{:.2g} rad", "error, 99th percentile"),
+    ("max_error", "{:.2g} rad", "error, largest"),
+    ("nis", "{:.2f}", "innovations squared, normalised (1 expected)"),
+    ("nis_inside_95", "{:.0%}", "innovations within the 95 % bound"),
+    ("nees", "{:.2f}", "errors squared, normalised (1 expected)"),
+    ("success_rate", "{:.0%}", "success by the estimate"),
+    ("true_success_rate", "{:.0%}", "success by the true angle"),
+)
+"""Quantities of the table: key, format, text."""
+
+
+def estimators_table(result: Kept | None) -> str:
+    """Return the errors of the estimators, one row for each quantity."""
+    if result is None:
+        return NOT_YET
+    kinds = ("encoder", "camera")
+    rows = [f"| | {' | '.join(kinds)} |", "|---" * 3 + "|"]
+    for name, form, text in ESTIMATED:
+        rows.append(f"| {text} | {' | '.join(form.format(result[k][name]) for k in kinds)} |")
+    return with_command(rows, result)
+
+
+BENCH = Bench(measure, tables=(Table("estimators", estimators_table),))

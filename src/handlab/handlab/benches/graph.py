@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from handlab.benches.result import Result
+from handlab.benches.formatting import steps_text
+from handlab.benches.result import Bench, Figure, Kept, Result
 from handlab.graph.config import GraphConfig, build_graph
 from handlab.graph.processes import BackgroundGraph
 from handlab.graph.ros_domain import Domain
@@ -109,3 +110,20 @@ def _ring(*options: str) -> float:
             process.wait()
         domain.release()
     return float(first.stdout)
+
+
+def _cell(result: Kept) -> str:
+    turns = result["ratio_to_a_ring_that_takes_turns"]
+    beside = "beside one whose processes take turns, as the graph's do"
+    return f"{steps_text(result)}; {turns:.2f} {beside}"
+
+
+BENCH = Bench(
+    measure,
+    figure=Figure(
+        "lockstep steps through the graph beside a bare ring of 4 processes",
+        "ratio 0.6",
+        _cell,
+        key=True,
+    ),
+)

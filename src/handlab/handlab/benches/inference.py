@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from handlab.benches.result import Result
+from handlab.benches.formatting import NOT_YET, with_command
+from handlab.benches.result import Bench, Kept, Result, Table
 from handlab.teaching.scripted import Classroom
 from handlab_core.demonstrations.action_inference import INFERENCES
 from handlab_core.demonstrations.recording import DEFAULT_INFERENCE, to_episode
@@ -45,3 +46,28 @@ def _replayed(task: Task, seed: int) -> dict[str, dict[str, float]]:
             "rms_from_shown": float(np.sqrt(np.square(angles - shown).mean())),
         }
     return found
+
+
+INFERRED = {
+    "next_position": "the next position itself",
+    "servo": "with the servo's lag, without load",
+    "loaded_servo": "with both: what is used",
+}
+"""Targets of the inferences of `handlab_core.demonstrations.action_inference`, in words."""
+
+
+def inference_table(result: Kept | None) -> str:
+    """Return what the engaged hand makes of inferred actions, one row for each inference."""
+    if result is None:
+        return NOT_YET
+    tasks = ("valve", "flip")
+    heads = " | ".join(f"`{task}`: replays that succeed (strictly)" for task in tasks)
+    rows = [f"| name | target | {heads} |", "|---" * 4 + "|"]
+    for name, target in INFERRED.items():
+        found = [result[task][name] for task in tasks]
+        cells = [f"{f['success_rate']:.0%} ({f['strict_success_rate']:.0%})" for f in found]
+        rows.append(f"| `{name}` | {target} | {' | '.join(cells)} |")
+    return with_command(rows, result)
+
+
+BENCH = Bench(measure, tables=(Table("inference", inference_table),))

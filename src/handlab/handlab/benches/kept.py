@@ -1,6 +1,5 @@
-"""Benches that take hours are measured in parts: what is not chosen is kept from the last time."""
+"""Benches that take hours are measured in parts: the last result keeps the other parts."""
 
-import os
 from collections.abc import Collection
 from typing import Any
 
@@ -9,21 +8,21 @@ from handlab_core.errors import UnknownName
 from handlab_core.system.files import read_json
 
 
-def chosen(variable: str, known: Collection[str]) -> list[str]:
-    """Names in an environment variable, with commas; all that are known, where it is not set.
+def chosen(option: str, text: str, known: Collection[str]) -> list[str]:
+    """Return the names in the text of an option, separated by commas; empty: all known names.
 
     Raises:
-        UnknownName: one is not known; the message lists what is.
+        UnknownName: a name is not known; the message lists all known names.
     """
-    names = [name for name in os.environ.get(variable, "").split(",") if name] or list(known)
+    names = [name for name in text.split(",") if name] or list(known)
     for name in names:
         if name not in known:
-            raise UnknownName(f"name in {variable}", name, known)
+            raise UnknownName(f"name in --{option}", name, known)
     return names
 
 
 def kept(bench: str, key: str) -> dict[str, Any]:
-    """A part of the last result of a bench; empty, if there is none."""
+    """Return a part of the last result of a bench; empty if there is no result."""
     path = results() / f"{bench}.json"
     part: dict[str, Any] = read_json(path)[key] if path.exists() else {}
     return part

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import psutil
 
-from handlab.benches.result import Result
+from handlab.benches.result import Bench, Result
 from handlab.emulation.emulated_hands import emulate_dynamixel
 from handlab_core.errors import StationTimeout
 from handlab_hardware.dynamixel.emulator import EmulatedPort
@@ -218,3 +218,6 @@ def _wait(done: Callable[[], object], what: str) -> None:
         if time.monotonic() > end:
             raise StationTimeout(f"waited {START:.0f} s for {what}")
         time.sleep(0.02)
+
+
+BENCH = Bench(measure)

@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from handlab.benches.result import Result
+from handlab.benches.options import MinutesOptions
+from handlab.benches.result import Bench, Result
 from handlab.graph.config import GraphConfig, on_machine
 from handlab.graph.processes import BackgroundGraph
 from handlab_core.environment.episode import EpisodePlan
 from handlab_core.errors import HandlabError
-from handlab_core.hardware.backend_table import DEFAULT
+from handlab_core.options import HardwareOptions
+from handlab_core.system.validation import checked
 from handlab_core.tasks import Task, make_task
 from handlab_interfaces import msg as wire
 from handlab_learning.algorithms.npg import Npg, NpgConfig
@@ -73,14 +75,13 @@ class Witness:
         return sum(stamp not in self._rewarded for stamp in counted), len(counted)
 
 
-def run(seconds: float, seed: int, hardware: str = DEFAULT, port: str = "") -> dict[str, Any]:
+def run(seconds: float, seed: int, station: HardwareOptions) -> dict[str, Any]:
     """Run episodes in real pace while other programs keep all cores busy.
 
     Args:
         seconds: wall time; the episode under way is finished.
         seed: of the policy's weights, of starts and goals.
-        hardware: see `handlab_core.hardware.backend`.
-        port: of the hardware; `emulated` needs no hand.
+        station: hardware; the port `emulated` needs no hand.
 
     Returns:
         Counts by name.
@@ -90,7 +91,12 @@ def run(seconds: float, seed: int, hardware: str = DEFAULT, port: str = "") -> d
     """
     task = make_task(TASK)
     policy = Npg(task.spaces, NpgConfig(), seed).policy()
-    config = on_machine(GraphConfig(TASK, pace="real", learner=False), hardware, port=port)
+    config = on_machine(
+        GraphConfig(TASK, pace="real", learner=False),
+        station.hardware,
+        station.station,
+        station.port,
+    )
     stops: list[str] = []
     episodes = breaks = 0
     with (
@@ -125,9 +131,17 @@ def run(seconds: float, seed: int, hardware: str = DEFAULT, port: str = "") -> d
     }
 
 
-def measure(seed: int, minutes: float = 60.0, hardware: str = DEFAULT, port: str = "") -> Result:
+@checked
+class PaceBenchOptions(HardwareOptions, MinutesOptions):
+    """Options of the bench."""
+
+
+def measure(seed: int, options: PaceBenchOptions) -> Result:
     """Count all that must not happen to episodes in real pace."""
-    counts = run(60.0 * minutes, seed, hardware, port)
+    counts = run(60.0 * options.minutes, seed, options)
     value = counts["states_without_reward"] + counts["episodes_broken_off"] + len(counts["stops"])
-    details = counts | {"minutes": minutes, "hardware": hardware, "seed": seed}
+    details = counts | {"minutes": options.minutes, "hardware": options.hardware, "seed": seed}
     return Result(value, 0, "states without reward, episodes broken off and stops", details)
+
+
+BENCH = Bench(measure, options=PaceBenchOptions)

@@ -1,22 +1,16 @@
-"""What a measurement gives, and where it is kept."""
+"""A measurement, its result, and the folder of kept results."""
 
-import inspect
 import json
 import os
 import platform
 import re
-import shlex
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from handlab.reporting.generated_tables import rewrite_pages
-from handlab_core.errors import BadConfig, UnknownName
-from handlab_core.system.files import check_writable, write_atomically
 from handlab_core.system.paths import share
 
 
@@ -42,52 +36,41 @@ class Result:
         return head | self.details
 
 
-def run_bench(
-    name: str,
-    benches: Mapping[str, Callable[..., Result]],
-    seed: int,
-    write: bool,
-    options: Mapping[str, Any] = MappingProxyType({}),
-) -> dict[str, Any]:
-    """Measure, and with `write` keep the result in results/<name>.json.
+Kept = Mapping[str, Any]
+"""A kept result, as it is read from its file."""
 
-    Args:
-        name: of the bench.
-        benches: measuring functions by name.
-        seed: of all that is random.
-        write: keep the result.
-        options: further arguments of the measuring function. The value of `hardware` becomes part
-            of the file's name.
 
-    Raises:
-        UnknownName: there is no such bench; the message lists those there are.
-        BadConfig: the bench does not take one of the options.
-        CannotWrite: the result is to be kept, and its folder does not allow it.
-    """
-    if name not in benches:
-        raise UnknownName("bench", name, benches)
-    if write:  # asked before hours of measuring
-        check_writable(results())
-        check_writable(share())
-    taken = [option for option in inspect.signature(benches[name]).parameters if option != "seed"]
-    if foreign := [f"--{option}" for option in options if option not in taken]:
-        known = ", ".join(f"--{option}" for option in taken) or "none of these options"
-        raise BadConfig(f"bench {name} does not take {', '.join(foreign)}; it takes {known}")
-    words: list[str] = []
-    for option, value in options.items():
-        words += [f"--{option}"] if value is True else [f"--{option}", str(value)]
-    # Before measuring: a long bench should not name a commit that came meanwhile.
-    made = origin(shlex.join([name, *words]))
-    result = benches[name](seed, **options)
-    plain = result.plain()
-    if write:
-        made["load"] = round(os.getloadavg()[1], 1)  # of five minutes: what else ran shows here
-        file = f"{name}_{options['hardware']}" if "hardware" in options else name
-        write_atomically(results() / f"{file}.json", as_text(plain | made))
-        if result.draw is not None:
-            result.draw()
-        rewrite_pages()
-    return plain
+@dataclass(frozen=True)
+class Figure:
+    """A row of the README's table of figures."""
+
+    what: str
+    asked: str
+    measured: Callable[[Kept], str]
+    """Text of a kept result; empty: the result has no such figure yet."""
+    key: bool = False
+    """Show the figure in the README, too."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the page of results, made from a kept result."""
+
+    block: str
+    """Name in the marks between which the table stands."""
+    make: Callable[[Kept | None], str]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One measurement with everything that is shown of it."""
+
+    measure: Callable[..., Result]
+    """Takes the seed and, if there are any, the options."""
+    options: type | None = None
+    """Dataclass of further options of the command line."""
+    figure: Figure | None = None
+    tables: tuple[Table, ...] = ()
 
 
 def as_text(result: Mapping[str, Any]) -> str:

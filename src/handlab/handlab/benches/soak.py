@@ -19,7 +19,8 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from sensor_msgs.msg import JointState
 
-from handlab.benches.result import Result
+from handlab.benches.options import MinutesOptions
+from handlab.benches.result import Bench, Figure, Kept, Result
 from handlab.emulation.emulated_hands import emulated_graph
 from handlab.graph.config import GraphConfig
 from handlab.graph.processes import BackgroundGraph
@@ -275,8 +276,9 @@ def soak(seconds: float, seed: int) -> Verdict:
         return subject.verdict
 
 
-def measure(seed: int, minutes: float = 60.0) -> Result:
+def measure(seed: int, options: MinutesOptions) -> Result:
     """Soak and count all that must not happen."""
+    minutes = options.minutes
     verdict = soak(60 * minutes, seed)
     reports, recoveries = np.array(verdict.report_s), np.array(verdict.recovery_s)
     details = {
@@ -297,3 +299,21 @@ def measure(seed: int, minutes: float = 60.0) -> Result:
 def _check(graph: BackgroundGraph) -> None:
     if (reason := graph.exit_reason()) is not None:
         raise StationFault(reason)
+
+
+def _cell(result: Kept) -> str:
+    slowest = f"slowest report {result['report_s']['max']:.2f} s"
+    faults = f"{sum(result['faults'].values())} faults in {result['minutes']:.0f} min"
+    return f"**{result['value']:.0f}**; {faults}, {result['samples']} samples, {slowest}"
+
+
+BENCH = Bench(
+    measure,
+    options=MinutesOptions,
+    figure=Figure(
+        "an hour of faults on an emulated claw: what must not be",
+        "0",
+        _cell,
+        key=True,
+    ),
+)

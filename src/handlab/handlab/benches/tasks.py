@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from handlab.benches.formatting import NOT_YET, hours_text, with_command
 from handlab.benches.kept import chosen, kept
-from handlab.benches.result import Result, origin
+from handlab.benches.options import TasksOptions
+from handlab.benches.result import Bench, Kept, Result, Table, origin
 from handlab.experiments import training
 from handlab.reporting.compare import median_or_never
 from handlab.reporting.learning_curves import Curve, side_by_side
@@ -25,9 +27,6 @@ from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
 
 SEEDS = 5
-
-ONLY = "HANDLAB_TASKS"
-"""Environment variable: names of the tasks to measure, with commas; the others are kept."""
 
 PICTURE = Path("docs", "images", "tasks.png")
 """In the workspace."""
@@ -57,9 +56,9 @@ ASKED = {
 """By task; one that is not here is measured, too, and asked for nothing."""
 
 
-def measure(seed: int) -> Result:
+def measure(seed: int, options: TasksOptions) -> Result:
     """Learn the tasks and give the worst ratio of robot-hours to those that are asked for."""
-    names = chosen(ONLY, TASKS)
+    names = chosen("tasks", options.tasks, TASKS)
     old = {name: row for name, row in kept("tasks", "tasks").items() if name in TASKS}
     measured = old | _learn_all(names, range(seed, seed + SEEDS))
     tasks = {name: measured[name] for name in TASKS if name in measured}
@@ -129,3 +128,24 @@ def _learn(root: str, name: str, seed: int) -> tuple[dict[str, Any], Curve]:
     keys = ("task", "seed", "robot_hours_to_success", "robot_hours_to_strict_success", "wall_s")
     print(json.dumps({key: summary[key] for key in keys}), file=sys.stderr, flush=True)
     return summary, Curve.of_rows(folder.metrics())
+
+
+def tasks_table(result: Kept | None) -> str:
+    """Return the table of the tasks that were learned from nothing."""
+    if result is None:
+        return NOT_YET
+    rows = [
+        "| task | hand | what | asked | robot-hours, median (seeds) | strict | post |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in result["tasks"].items():
+        asked = "" if row["asked"] is None else f"at most {row['asked']:g} h"
+        seeds = ", ".join(hours_text(hours) for hours in row["robot_hours_to_success"])
+        median = hours_text(row["median_robot_hours_to_success"])
+        strict = hours_text(row["median_robot_hours_to_strict_success"])
+        cells = (f"`{name}`", row["hand"], row["description"], asked, f"**{median}** ({seeds})")
+        rows.append(f"| {' | '.join((*cells, strict, row['post']))} |")
+    return with_command(rows, result)
+
+
+BENCH = Bench(measure, options=TasksOptions, tables=(Table("tasks", tasks_table),))

@@ -11,9 +11,9 @@ from rclpy.node import Node
 
 from handlab.emulation.emulated_hands import BUS_BACKEND, make_emulated
 from handlab_core.errors import BadConfig
-from handlab_core.hardware.backend_table import BACKENDS
+from handlab_core.options import HardwareOptions
 from handlab_core.system.scheduling import use_realtime_priority
-from handlab_core.system.validation import OneOf, Seed, Text, checked
+from handlab_core.system.validation import Seed, Text, checked
 from handlab_hardware.station_file import station_path
 from handlab_nodes.runtime.diagnostics import OK, Diagnostics
 from handlab_nodes.runtime.event_loop import run
@@ -21,16 +21,9 @@ from handlab_nodes.runtime.parameters import TaskParams, read_params
 
 
 @checked
-class EmulatorParams(TaskParams):
+class EmulatorParams(TaskParams, HardwareOptions):
     """Parameters of the node."""
 
-    hardware: Annotated[
-        Text, OneOf("hardware", BACKENDS), Field(description="kind of the emulated motors")
-    ] = BUS_BACKEND
-    station: Annotated[
-        Text, Field(description="path of the station file; empty: the one that comes with handlab")
-    ] = ""
-    port: Annotated[Text, Field(description="port that the driver opens")] = ""
     fixture_port: Annotated[
         Text, Field(description="port that the fixture's own driver opens; empty: there is none")
     ] = ""
@@ -42,7 +35,7 @@ class EmulatorNode(Node):
 
     def __init__(self) -> None:
         super().__init__("emulator")
-        params = read_params(self, EmulatorParams())
+        params = read_params(self, EmulatorParams(hardware=BUS_BACKEND))
         if not params.port:
             raise BadConfig("parameter port is empty; name the port that the driver will open")
         station = Path(params.station or station_path(params.make_task().hand_name))

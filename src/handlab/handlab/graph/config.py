@@ -15,44 +15,34 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field
 
+from handlab.graph.options import LOOK, PERSON, SCRIPT, GraphOptions
 from handlab_core.demonstrations.scripted_teacher import TeacherConfig
-from handlab_core.errors import BadConfig, UnknownName
-from handlab_core.estimation.follower import ENCODER, ESTIMATORS, check_estimator
+from handlab_core.errors import BadConfig
+from handlab_core.estimation.follower import ESTIMATORS
 from handlab_core.hands import Hand
-from handlab_core.hardware.backend_table import (
-    DEFAULT,
-    BackendSpec,
-    PortKind,
-    backend_spec,
-    emulator_spec,
+from handlab_core.hardware.backend_table import BackendSpec, PortKind, backend_spec, emulator_spec
+from handlab_core.hardware.lockstep import FIXTURE, HAND
+from handlab_core.options import (
+    EMULATED,
+    DescriptionOptions,
+    DriverOptions,
+    EstimatorOptions,
+    HardwareOptions,
+    PaceOptions,
+    StationOptions,
+    part,
 )
-from handlab_core.hardware.lockstep import FIXTURE, HAND, PACES
-from handlab_core.system.validation import Flag, Number, Positive, Seed, Text, build, checked
+from handlab_core.system.validation import Flag, Number, Seed, Text, build, checked
 from handlab_core.tasks import make_task
 from handlab_hardware.station_file import load_station, station_path
 from handlab_nodes.messages import topics
 from handlab_sim.urdf import station_urdf
-
-PERSON, SCRIPT = "person", "script"
-TEACHERS = (PERSON, SCRIPT)
-"""Who may guide a hand."""
-
-LOOK, ON_HAND = "look", "hand"
-REPLAYS = (LOOK, ON_HAND)
-"""How demonstrations are replayed."""
-
-EMULATED = "emulated"
-"""Name of the port that stands for motors that are emulated."""
-
 
 COMPOSED = {"camera", "estimator", "reset", "reward", "runner"}
 """Nodes that a container runs beside a simulation's driver."""
 
 WIDTH = 10**9
 """Characters; a parameter on a command line is one line."""
-
-FASTEST = 1000.0
-"""Hz, of a driver. No bus of nine servos is much faster, and no loop in Python keeps it."""
 
 EMULATOR_START = 20.0
 """Seconds that emulated motors, which start beside their driver, have to be there."""
@@ -103,57 +93,30 @@ class NodeSpec:
 
 
 @checked
-class GraphConfig:
-    """What a graph is made for."""
+class GraphConfig(GraphOptions):
+    """Everything that a graph is built from."""
 
-    task: Text = "valve"
-    hardware: Text = DEFAULT
-    pace: Text = "lockstep"
-    station: Text = ""
-    """Path of the station file, for hardware; empty: the one that comes with handlab."""
-    port: Text = ""
-    """In the place of the station file's; empty: that one."""
-    fixture_port: Text = ""
-    """The same for the fixture, where it has a driver of its own."""
-    emulate: Flag = False
-    """Emulate the motors on `port`, with MuJoCo behind them."""
-    reward: Text = ""
-    """Reward variant; empty is the task's own."""
-    bag: Text = ""
-    """Folder for recordings; empty: no recorder."""
-    runner: Flag = True
-    """Without it, somebody else commands the hand: a Gymnasium environment, for example."""
-    learner: Flag = True
-    viewer: Flag = False
-    rate: Annotated[Positive, Field(le=FASTEST)] = 100.0
-    """Hz, of the driver in real pace."""
-    resting_rate: Annotated[Positive, Field(le=FASTEST)] = 20.0
-    """Hz, of the driver in real pace while nothing is commanded."""
-    estimator: Text = ENCODER
-    """Estimator of the object: `encoder` or `camera`. A simulated backend comes with a simulated
-    camera; on hardware a detector is started beside the graph."""
-    teacher: Text = ""
-    """Who demonstrates: `person` or `script`; empty: nobody, and no demonstrator."""
-    replay: Text = ""
-    """Demonstrations are repeated: `hand`, or `look`: only shown; empty: neither."""
-    teacher_config: dict[Text, Number] = field(default_factory=dict)
-    """Fields of the scripted teacher's `TeacherConfig`."""
-    seed: Seed = 0
-    """Of the scripted teacher's trembling and failures."""
-    calibration: Text = ""
-    """Of the station, as text; kept with demonstrations."""
-    compose: Flag = False
-    """Run the nodes of every step in one process."""
-    ros2_control: Flag = False
-    """Commands go through a controller; `handlab.graph.ros2_control` lists what starts with it."""
+    fixture_port: Annotated[
+        Text, Field(description="Port of the fixture, if the fixture has a driver of its own")
+    ] = ""
+    emulate: Annotated[
+        Flag, Field(description="Emulate the motors on `port`, with MuJoCo behind them")
+    ] = False
+    runner: Annotated[
+        Flag, Field(description="Start the policy runner; else another node commands the hand")
+    ] = True
+    teacher_config: Annotated[
+        dict[Text, Number], Field(description="Settings of the scripted teacher")
+    ] = field(default_factory=dict)
+    seed: Annotated[Seed, Field(description="Random seed of the scripted teacher")] = 0
+    calibration: Annotated[
+        Text, Field(description="Calibration of the station, as text in demonstrations")
+    ] = ""
 
     def __post_init__(self) -> None:
-        """Check names, and that only a simulation is asked to wait."""
+        """Check the task and combinations; types check single options."""
         make_task(self.task).with_reward(self.reward or make_task(self.task).reward)
         backend = self.backend
-        if self.pace not in PACES:
-            raise UnknownName("pace", self.pace, PACES)
-        check_estimator(self.estimator)
         if self.pace == "lockstep" and not backend.simulated:
             raise BadConfig(f"hardware {self.hardware} cannot wait; use --pace real")
         if not backend.station_file and (self.station or self.port or self.emulate):
@@ -179,10 +142,6 @@ class GraphConfig:
         return self.backend.simulated and self.replay != LOOK
 
     def _check_teacher(self) -> None:
-        if self.replay not in ("", *REPLAYS):
-            raise UnknownName("replay", self.replay, REPLAYS)
-        if self.teacher not in ("", *TEACHERS):
-            raise UnknownName("teacher", self.teacher, TEACHERS)
         if self.teacher == SCRIPT and not self.backend.simulated:
             raise BadConfig("the scripted teacher leads simulated hands; a person leads a real one")
         if self.teacher == PERSON and self.pace == "lockstep":
@@ -195,22 +154,33 @@ class GraphConfig:
 def on_machine(
     config: GraphConfig, hardware: str, station: str = "", port: str = ""
 ) -> GraphConfig:
-    """The same graph on other hardware, which must run in real pace.
+    """Return the same graph on other hardware; see `on_station`."""
+    chosen = StationOptions(
+        hardware=hardware, station=station, port=port, estimator=config.estimator
+    )
+    return on_station(config, chosen)
+
+
+def on_station(config: GraphConfig, chosen: StationOptions) -> GraphConfig:
+    """Return the same graph on another station.
 
     Args:
-        config: for MuJoCo.
-        hardware: name in `handlab_core.hardware.backend.BACKENDS`.
-        station: path of the station file; empty: the one that comes with handlab.
-        port: in the place of the station file's; EMULATED: emulated motors on ports of their own.
+        config: graph, in pace real unless the backend is a simulation.
+        chosen: the station. The port EMULATED stands for emulated motors on ports of their own.
+
+    Raises:
+        HandlabError: the options exclude each other, or the station file cannot be used.
     """
-    config = replace(config, hardware=hardware, station=station)
+    options = part(chosen, StationOptions)
+    port, station = options.pop("port"), chosen.station
+    config = replace(config, **options)
     backend = config.backend
     if not backend.station_file:
         return replace(config, port=port)
     load_station(Path(station or station_path(make_task(config.task).hand_name)))
     if port != EMULATED:
         return replace(config, port=port)
-    emulator_spec(hardware)
+    emulator_spec(chosen.hardware)
     fixture_port = ""
     if backend.fixture_backend:
         fixture_port = _own_port(backend_spec(backend.fixture_backend).port)
@@ -229,17 +199,13 @@ def system_name(hand: Hand) -> str:
     return f"{hand.name}_system"
 
 
-def _description(config: GraphConfig) -> dict[str, Any]:
-    """Return the parameters that describe the task, the same for all nodes of a graph."""
-    return {"task": config.task, "reward": config.reward}
-
-
 def build_graph(config: GraphConfig) -> list[NodeSpec]:
-    """List the nodes of a task; all are given the same description of it."""
-    task = _description(config)
-    pace = {"pace": config.pace}
-    machine = {"station": config.station, "port": config.port}
-    driver = task | pace | machine | {"hardware": config.hardware, "rate": config.rate}
+    """List the nodes of a task.
+
+    Each node gets those options that its parameters inherit from `handlab_core.options`.
+    """
+    task, pace = part(config, DescriptionOptions), part(config, PaceOptions)
+    driver = part(config, DriverOptions)
     driver["resting_rate"] = min(config.resting_rate, config.rate)
     if config.emulate:
         driver["start_patience"] = EMULATOR_START
@@ -268,7 +234,7 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
         return _looking(config)
     nodes = [
         NodeSpec("driver", driver, lifecycle=True),
-        NodeSpec("estimator", task | pace | {"estimator": config.estimator}),
+        NodeSpec("estimator", task | pace | part(config, EstimatorOptions)),
         NodeSpec("reward", task | pace),
         NodeSpec("reset", task | pace | output),
     ]
@@ -279,7 +245,7 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
     if ESTIMATORS.make(config.estimator).detection_filter and config.backend.simulated:
         nodes.append(NodeSpec("camera", task | pace))
     if config.emulate:
-        ports = machine | {"fixture_port": config.fixture_port, "hardware": config.hardware}
+        ports = part(config, HardwareOptions) | {"fixture_port": config.fixture_port}
         nodes.append(NodeSpec("emulator", task | ports, package="handlab"))
     if config.teacher:
         nodes += _teaching(config)
@@ -324,10 +290,10 @@ def _teaching(config: GraphConfig) -> list[NodeSpec]:
     teacher_config = ", ".join(
         f"{name} {value:g}" for name, value in sorted(config.teacher_config.items())
     )
-    task = _description(config)
+    task = part(config, DescriptionOptions)
     demonstrator = {
         **task,
-        "pace": config.pace,
+        **part(config, PaceOptions),
         "hardware": config.hardware,
         "rate": config.rate,
         "teacher": f"script {teacher_config}".strip() if scripted else PERSON,
@@ -344,7 +310,7 @@ def _teaching(config: GraphConfig) -> list[NodeSpec]:
 
 def _looking(config: GraphConfig) -> list[NodeSpec]:
     """What shows demonstrations that nobody carries out."""
-    task = _description(config)
+    task = part(config, DescriptionOptions)
     nodes = [
         NodeSpec("replay", task | {"look": True}),
         NodeSpec("reward", task | {"pace": "real"}),

@@ -16,104 +16,96 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from handlab.graph import ros_environment
 from handlab.graph.calibration import calibration_of
-from handlab.graph.config import (
+from handlab.graph.config import GraphConfig, NodeSpec, build_graph, on_station
+from handlab.graph.launch_arguments import LaunchArgument, launch_arguments
+from handlab.graph.options import (
     LOOK,
     REPLAYS,
     SCRIPT,
     TEACHERS,
-    GraphConfig,
-    NodeSpec,
-    build_graph,
-    on_machine,
+    LaunchOptions,
+    LearningOptions,
+    ReplayOptions,
+    TeacherOptions,
+    ViewerOptions,
 )
 from handlab.graph.ros2_control import ForeignNode, control_nodes
-from handlab_core.estimation.follower import ENCODER, ESTIMATORS
-from handlab_core.hardware.backend_table import BACKENDS, DEFAULT
-from handlab_core.hardware.lockstep import PACES
-from handlab_core.system.files import parse_yaml
+from handlab_core.options import BagOptions, DriverOptions, StationOptions, taken
 from handlab_core.system.lifeline import supervised
 from handlab_core.system.paths import share
-from handlab_core.system.validation import Number, build
+from handlab_core.system.validation import checked
 from handlab_core.tasks import TASKS, Task, make_task
 from handlab_data.bag_folder import check_bag_folder
 from handlab_nodes.messages import topics
 from handlab_sim.urdf import urdf_string
 
-BOOLEAN = ["true", "false"]
-
 OWN_CLOCK = ("/clock", topics.CLOCK)
 """Remapping to the clock of the robot in the node's namespace."""
+
+
+@checked
+class TaskLaunch(LaunchOptions, LearningOptions, DriverOptions, StationOptions):
+    """Options of a task's launch file."""
+
+
+@checked
+class RecordLaunch(
+    LaunchOptions, TeacherOptions, BagOptions, ViewerOptions, DriverOptions, StationOptions
+):
+    """Options of record.launch.py."""
+
+
+@checked
+class ReplayLaunch(LaunchOptions, ReplayOptions, ViewerOptions, DriverOptions, StationOptions):
+    """Options of replay.launch.py."""
 
 
 def task_launch(task_name: str) -> LaunchDescription:
     """Describe a task's graph and its arguments."""
     task = make_task(task_name)
-    arguments = [
-        *_station_arguments(),
-        DeclareLaunchArgument("reward", default_value=task.reward, choices=sorted(task.rewards),
-                              description="Variant of the reward."),
-        DeclareLaunchArgument("bag", default_value="",
-                              description="Folder of the recording; replaces a bag; empty: none."),
-        DeclareLaunchArgument("learner", default_value="true", choices=BOOLEAN,
-                              description="Start the policy learner."),
-        DeclareLaunchArgument("compose", default_value="false", choices=BOOLEAN,
-                              description="Run the nodes of every step in one process."),
-        DeclareLaunchArgument("ros2_control", default_value="false", choices=BOOLEAN,
-                              description="Command the hand through its controllers."),
-    ]  # fmt: skip
-    return LaunchDescription([*arguments, OpaqueFunction(function=_nodes, args=[task])])
+    arguments = launch_arguments(
+        TaskLaunch,
+        {"pace": "real", "reward": task.reward},
+        {"reward": sorted(task.rewards)},
+        without=["task"],
+    )
+    return _description(arguments, task=task_name)
 
 
 def record_launch() -> LaunchDescription:
     """Describe the graph that records demonstrations of any task, and its arguments."""
-    arguments = [
-        DeclareLaunchArgument("task", default_value="valve", choices=sorted(TASKS),
-                              description="What is demonstrated."),
-        *_station_arguments(),
-        DeclareLaunchArgument("bag", default_value="recordings/bag",
-                              description="Folder of the recording; a bag is replaced."),
-        DeclareLaunchArgument("teacher", default_value=SCRIPT, choices=list(TEACHERS),
-                              description="Who guides the hand; the script leads MuJoCo's."),
-    ]  # fmt: skip
-    return LaunchDescription([*arguments, OpaqueFunction(function=_demonstration_nodes)])
+    arguments = launch_arguments(
+        RecordLaunch,
+        {"pace": "real", "bag": "recordings/bag", "teacher": SCRIPT},
+        {"task": sorted(TASKS), "teacher": TEACHERS},
+        without=["reward"],
+    )
+    return _description(arguments, runner=False, learner=False)
 
 
 def replay_launch() -> LaunchDescription:
     """Describe the graph that replays demonstrations of any task, and its arguments."""
-    arguments = [
-        DeclareLaunchArgument("task", default_value="valve", choices=sorted(TASKS),
-                              description="What was demonstrated."),
-        *_station_arguments(),
-        DeclareLaunchArgument("replay", default_value=LOOK, choices=list(REPLAYS),
-                              description="look: only show it; hand: have a hand repeat it."),
-    ]  # fmt: skip
-    return LaunchDescription([*arguments, OpaqueFunction(function=_demonstration_nodes)])
+    arguments = launch_arguments(
+        ReplayLaunch,
+        {"pace": "real", "replay": LOOK},
+        {"task": sorted(TASKS), "replay": REPLAYS},
+        without=["reward"],
+    )
+    return _description(arguments, runner=False, learner=False)
 
 
-def _station_arguments() -> list[DeclareLaunchArgument]:
-    """What every graph is asked."""
-    return [
-        DeclareLaunchArgument("hardware", default_value=DEFAULT, choices=sorted(BACKENDS),
-                              description="What moves the hand."),
-        DeclareLaunchArgument("station", default_value="",
-                              description="Station file; empty: config/hands/<hand>.yaml."),
-        DeclareLaunchArgument("port", default_value="",
-                              description="In place of the station file's; emulated: no hand."),
-        DeclareLaunchArgument("pace", default_value="real", choices=list(PACES),
-                              description="real: by the clock; lockstep: a simulation that waits."),
-        DeclareLaunchArgument("rate", default_value=f"{GraphConfig.rate:g}",
-                              description="Hz, of the driver's readings, by the clock."),
-        DeclareLaunchArgument("estimator", default_value=ENCODER, choices=sorted(ESTIMATORS),
-                              description="What follows the object."),
-        DeclareLaunchArgument("namespace", default_value="",
-                              description="Of all nodes; one for each robot."),
-        DeclareLaunchArgument("viewer", default_value="false", choices=BOOLEAN,
-                              description="Serve the browser viewer."),
-        DeclareLaunchArgument("network", default_value="false", choices=BOOLEAN,
-                              description="Let other machines join the graph."),
-        DeclareLaunchArgument("rviz", default_value="false", choices=BOOLEAN,
-                              description="Start rviz2 and what it needs."),
-    ]  # fmt: skip
+def _description(arguments: list[LaunchArgument], **fixed: Any) -> LaunchDescription:
+    """Describe the graph of some arguments and of options that have a fixed value."""
+    declared = [
+        DeclareLaunchArgument(
+            argument.name,
+            default_value=argument.default,
+            choices=list(argument.choices) or None,
+            description=argument.description,
+        )
+        for argument in arguments
+    ]
+    return LaunchDescription([*declared, OpaqueFunction(function=_nodes, args=[arguments, fixed])])
 
 
 def _prepare(network: bool) -> None:
@@ -123,51 +115,20 @@ def _prepare(network: bool) -> None:
     ros_environment.prepare()
 
 
-def _demonstration_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    chosen = {
-        name: LaunchConfiguration(name).perform(context) for name in context.launch_configurations
-    }
-    _prepare(chosen["network"] == "true")
-    names = ("task", "pace", "estimator", "bag", "teacher", "replay")
-    texts = {name: chosen[name] for name in names if name in chosen}
-    machine = {name: chosen[name] for name in ("hardware", "station", "port")}
-    plain = GraphConfig(
-        **texts, rate=_number(chosen, "rate"), viewer=chosen["viewer"] == "true", runner=False,
-        learner=False,
-    )  # fmt: skip
-    config = on_machine(plain, **machine)
-    config = replace(config, calibration=calibration_of(config))
-    if config.bag and config.teacher:
-        check_bag_folder(Path(config.bag))
-    nodes = [_action(node, chosen["namespace"]) for node in build_graph(config)]
-    if chosen["rviz"] == "true":
-        nodes += _rviz(
-            make_task(config.task), chosen["namespace"], config.simulated, described=False
-        )
-    return nodes
-
-
-def _number(chosen: dict[str, str], name: str) -> float:
-    """Return a launch argument that is a number; BadConfig if it is none."""
-    argument = f"the argument {name}"
-    return build(Number, parse_yaml(chosen[name], argument), argument)
-
-
-def _nodes(context: LaunchContext, task: Task) -> list[LaunchDescriptionEntity]:
-    chosen = {
-        name: LaunchConfiguration(name).perform(context) for name in context.launch_configurations
-    }
-    _prepare(chosen["network"] == "true")
-    flags = {
-        name: chosen[name] == "true" for name in ("learner", "viewer", "compose", "ros2_control")
-    }
-    texts = {name: chosen[name] for name in ("pace", "reward", "bag", "estimator")}
-    machine = {name: chosen[name] for name in ("hardware", "station", "port")}
-    config = GraphConfig(task.name, rate=_number(chosen, "rate"), **texts, **flags)
-    config = on_machine(config, **machine)
+def _nodes(
+    context: LaunchContext, arguments: list[LaunchArgument], fixed: dict[str, Any]
+) -> list[LaunchDescriptionEntity]:
+    """Return the actions that start a graph."""
+    chosen = {a.name: a.read(LaunchConfiguration(a.name).perform(context)) for a in arguments}
+    launch = LaunchOptions(**taken(chosen, LaunchOptions))
+    station = StationOptions(**taken(chosen, StationOptions))
+    _prepare(launch.network)
+    config = on_station(GraphConfig(**chosen, **fixed), station)
+    if config.teacher or config.replay:
+        config = replace(config, calibration=calibration_of(config))
     if config.bag:
         check_bag_folder(Path(config.bag))
-    namespace = chosen["namespace"]
+    task, namespace = make_task(config.task), launch.namespace
     nodes = [_action(node, namespace) for node in build_graph(config)]
     # Behind the driver: what it publishes first is what controllers start from.
     if config.ros2_control:
@@ -175,7 +136,7 @@ def _nodes(context: LaunchContext, task: Task) -> list[LaunchDescriptionEntity]:
             _foreign_action(node, namespace, config.simulated)
             for node in control_nodes(task.hand, namespace)
         ]
-    if chosen["rviz"] == "true":
+    if launch.rviz:
         nodes += _rviz(task, namespace, config.simulated, described=config.ros2_control)
     return nodes
 

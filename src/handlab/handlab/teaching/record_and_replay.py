@@ -10,7 +10,8 @@ from rich.progress import Progress
 
 from handlab.graph.calibration import calibration_of
 from handlab.graph.client import GraphClient
-from handlab.graph.config import PERSON, GraphConfig
+from handlab.graph.config import GraphConfig
+from handlab.graph.options import PERSON
 from handlab.graph.processes import BackgroundGraph
 from handlab.reporting.terminal import console
 from handlab.teaching.keyboard import pressed, single_keys

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from handlab.benches import adroit
+from handlab.benches.adroit import AdroitOptions
 from handlab.benches.result import as_text
 from handlab.reporting import generated_tables
 from handlab_core.errors import BadConfig, UnknownName
@@ -35,17 +36,17 @@ def learned(tmp_path, monkeypatch):
     return asked
 
 
-def test_the_chosen_part_is_measured_and_the_rest_kept(learned, monkeypatch):
-    monkeypatch.setenv(adroit.TASKS_ONLY, "adroit_door")
-    monkeypatch.setenv(adroit.METHODS_ONLY, "dapg,npg")
-    monkeypatch.setenv(adroit.DATASETS, "adroit_door=some/door-v0")
-    result = adroit.measure(seed=3)
+def test_the_chosen_part_is_measured_and_the_rest_kept(learned):
+    options = AdroitOptions(
+        tasks="adroit_door", methods="dapg,npg", datasets="adroit_door=some/door-v0"
+    )
+    result = adroit.measure(3, options)
     assert learned == [
         ("adroit_door", "dapg", "some/door-v0", 3), ("adroit_door", "npg", "some/door-v0", 3)
     ]  # fmt: skip
     assert result.value == pytest.approx(0.4 / 0.8)  # the pen is the worst
     whole = {"adroit": json.loads(as_text(result.plain())) | {"command": "x", "machine": "m"}}
-    table = generated_tables.adroit_table(whole)
+    table = adroit.adroit_table(whole["adroit"])
     door = ("`adroit_door`", "90%", "**95%** [89%, 98%]", "12", "1.30", "10 (18)", "not measured")
     assert " | ".join((*door, "95% [89%, 98%]")) in table
     assert "| `adroit_pen` | 80% | **40%** [31%, 50%] |" in table and "adroit_hammer" not in table
@@ -54,35 +55,29 @@ def test_the_chosen_part_is_measured_and_the_rest_kept(learned, monkeypatch):
     )
 
 
-def test_only_some_tasks_are_learned_with_many_objects(learned, monkeypatch):
-    monkeypatch.setenv(adroit.METHODS_ONLY, "dapg_varied")
-    result = adroit.measure(seed=0)
+def test_only_some_tasks_are_learned_with_many_objects(learned):
+    result = adroit.measure(0, AdroitOptions(methods="dapg_varied"))
     assert [task for task, *_ in learned] == ["adroit_door", "adroit_relocate"]
     assert result.value == pytest.approx(0.4 / 0.8), "only what is learned with one object is asked"
 
 
 def test_the_table_of_the_range_tells_both_policies_apart():
     door = {"dapg": ROW | {"vary": OVER}, "dapg_varied": ROW | {"vary": OVER}}
-    table = generated_tables.robust_table(
-        {"adroit": {"tasks": {"adroit_door": door, "adroit_pen": {}}}}
-    )
+    table = adroit.robust_table({"tasks": {"adroit_door": door, "adroit_pen": {}}})
     assert table.splitlines() == [
         "| `adroit_door`, `object.mass` | 0.5 | 2 |",
         "|---|---|---|",
         "| learned with one object | 100% | 40% |",
         "| learned with many | 100% | 40% |",
     ]
-    assert generated_tables.robust_table({}) == generated_tables.NOT_YET
+    assert adroit.robust_table(None) == generated_tables.NOT_YET
 
 
-def test_what_is_not_there_is_named(learned, monkeypatch):
-    monkeypatch.setenv(adroit.METHODS_ONLY, "dapg,sac")
+def test_what_is_not_there_is_named(learned):
     with pytest.raises(UnknownName, match="sac"):
-        adroit.measure(0)
-    monkeypatch.delenv(adroit.METHODS_ONLY)
-    monkeypatch.setenv(adroit.DATASETS, "door=some/door-v0")
+        adroit.measure(0, AdroitOptions(methods="dapg,sac"))
     with pytest.raises(BadConfig, match=r"TASK=NAME.*adroit_door"):
-        adroit.measure(0)
+        adroit.measure(0, AdroitOptions(datasets="door=some/door-v0"))
 
 
 def test_a_run_with_many_objects_is_judged_over_their_range(monkeypatch, tmp_path):

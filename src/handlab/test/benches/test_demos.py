@@ -7,7 +7,6 @@ import pytest
 
 from handlab.benches import demos
 from handlab.benches.result import as_text
-from handlab.reporting import generated_tables
 
 
 @pytest.fixture
@@ -19,15 +18,13 @@ def small(tmp_path, monkeypatch):
     monkeypatch.setattr("handlab.benches.kept.results", lambda: tmp_path)
     monkeypatch.setattr(demos, "SEEDS", 2)
     monkeypatch.setenv("HANDLAB_PROCESSES", "1")
-    monkeypatch.setenv(demos.TASKS_ONLY, "valve")
-    monkeypatch.setenv(demos.VARIANTS_ONLY, "dapg_1,scratch")
     for name, settings in (("dapg_1", {"cloning.epochs": 1}), ("scratch", {})):
         short = replace(demos.VARIANTS[name], give_up=0.005, settings=settings)
         monkeypatch.setitem(demos.VARIANTS, name, short)
 
 
 def test_the_chosen_part_is_measured_and_the_rest_kept(small):
-    result = demos.measure(seed=4)
+    result = demos.measure(4, demos.DemosOptions(tasks="valve", variants="dapg_1,scratch"))
     rows = result.details["tasks"]
     assert list(rows) == ["valve", "flip"] and list(rows["valve"]) == ["dapg_1", "scratch"]
     one, nothing = rows["valve"]["dapg_1"], rows["valve"]["scratch"]
@@ -35,8 +32,8 @@ def test_the_chosen_part_is_measured_and_the_rest_kept(small):
     assert 6.0 < one["demonstrated_s"][0] < 10.0 and nothing["demonstrated_s"] == [0, 0]
     assert one["robot_hours_to_strict_success"] == [None, None]
     assert result.value == pytest.approx(1.8 / demos.LIMITS["flip"])
-    whole = {"demos": json.loads(as_text(result.plain())) | {"command": "x", "machine": "m"}}
-    table = generated_tables.demos_table(whole)
+    whole = json.loads(as_text(result.plain())) | {"command": "x", "machine": "m"}
+    table = demos.demos_table(whole)
     assert "| cloning, then DAPG |  |  | **1.80 h** (1.80 h, never, 0.90 h) | 67% |" in table
     assert "| DAPG, 1 demonstration | **never** (never, never) | 0% |" in table
     assert "from nothing" in table and "cloning alone" not in table
@@ -57,4 +54,4 @@ def test_times_faster_than_from_nothing():
 
 
 def test_every_variant_has_a_name_in_the_table():
-    assert set(generated_tables.WAYS) == set(demos.VARIANTS)
+    assert set(demos.WAYS) == set(demos.VARIANTS)

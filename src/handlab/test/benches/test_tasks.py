@@ -5,8 +5,8 @@ import json
 import pytest
 
 from handlab.benches import tasks
+from handlab.benches.options import TasksOptions
 from handlab.benches.result import as_text
-from handlab.reporting import generated_tables
 from handlab_core.errors import UnknownName
 from handlab_core.tasks import TASKS
 
@@ -25,8 +25,7 @@ def kept(tmp_path, monkeypatch):
 def test_only_the_chosen_tasks_are_measured_and_the_others_kept(kept, monkeypatch):
     monkeypatch.setattr(tasks, "SEEDS", 2)
     monkeypatch.setitem(tasks.ASKED, "pose", tasks.Asked(1.0, give_up=0.005))
-    monkeypatch.setenv(tasks.ONLY, "pose")
-    result = tasks.measure(seed=4)
+    result = tasks.measure(4, TasksOptions(tasks="pose"))
     rows = result.details["tasks"]
     assert list(rows) == [name for name in TASKS if name in ("valve", "pose")]
     assert rows["pose"]["seeds"] == [4, 5] and len(rows["pose"]["curves"]) == 2
@@ -38,13 +37,10 @@ def test_only_the_chosen_tasks_are_measured_and_the_others_kept(kept, monkeypatc
         "hand": "claw", "description": "", "post": "", "robot_hours_to_success": [7.0],
         "median_robot_hours_to_strict_success": None,
     }  # fmt: skip
-    table = generated_tables.tasks_table(
-        {"tasks": {**json.loads(as_text(result.plain())), "command": "x"}}
-    )
+    table = tasks.tasks_table(json.loads(as_text(result.plain())) | {"command": "x"})
     assert "| `pose` | claw |" in table and "**never** (never, never)" in table
 
 
 def test_a_task_that_is_not_there_is_named(kept, monkeypatch):
-    monkeypatch.setenv(tasks.ONLY, "pose,poze")
     with pytest.raises(UnknownName, match="poze"):
-        tasks.measure(seed=0)
+        tasks.measure(0, TasksOptions(tasks="pose,poze"))

@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from handlab.benches import tasks
 from handlab.benches.result import as_text
-from handlab.cli import app
-from handlab.reporting import generated_tables, learning_curves
+from handlab.cli.program import app
+from handlab.reporting import learning_curves
 from handlab.reporting.compare import compare
 from handlab.reporting.learning_curves import Curve, side_by_side, together
 from handlab.reporting.progress import learned_text
@@ -149,9 +150,7 @@ def test_the_table_of_tasks_says_never_and_leaves_out_what_was_not_asked():
         "robot_hours_to_success": [1.0, None, 2.0], "median_robot_hours_to_success": 2.0,
         "median_robot_hours_to_strict_success": None,
     }  # fmt: skip
-    table = generated_tables.tasks_table(
-        {"tasks": {"tasks": {"valve": row}, "command": "./handlab x"}}
-    )
+    table = tasks.tasks_table({"tasks": {"valve": row}, "command": "./handlab x"})
     line = "| `valve` | claw | turn |  | **2.00 h** (1.00 h, never, 2.00 h) | never | 9 h |"
     assert line in table and "./handlab x" in table
-    assert generated_tables.tasks_table({}) == "Not measured yet."
+    assert tasks.tasks_table(None) == "Not measured yet."

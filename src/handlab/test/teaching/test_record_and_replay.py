@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from handlab.cli import app
+from handlab.cli.program import app
 from handlab.experiments import training
 from handlab.teaching import record_and_replay
 from handlab_core.errors import BadDemonstrations

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import typer
 
-from handlab.cli import app
+from handlab.cli.program import app
 from handlab.teaching import gait_search
 from handlab.teaching.scripted import demonstrate
 from handlab_core.demonstrations.gait import gait_file, load_gait

@@ -79,7 +79,7 @@ Seed = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1)]
 """Seed that numpy, torch, cma and messages accept."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # hashed by identity: `names` may be a dictionary
 class OneOf:
     """Restrict a text to known names: `pace: Annotated[Text, OneOf("pace", PACES)]`.
 

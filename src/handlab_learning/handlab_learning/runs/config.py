@@ -7,72 +7,46 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from handlab_core.errors import BadConfig, UnknownName, shown
-from handlab_core.estimation.follower import ENCODER, check_estimator
-from handlab_core.hardware.backend_table import BACKENDS as HARDWARE
-from handlab_core.hardware.backend_table import DEFAULT
+from handlab_core.estimation.follower import ENCODER
+from handlab_core.hardware.backend_table import backend_spec
 from handlab_core.system.files import parse_json, parse_yaml
-from handlab_core.system.validation import Count, Fraction, Positive, Seed, Text, build, checked
+from handlab_core.system.validation import Count, Fraction, Text, build, checked
 from handlab_core.tasks.adroit import find_task
 from handlab_core.tasks.learnable import LearnableTask
 from handlab_core.tasks.variation import check_variations, parse_variations
 from handlab_learning.algorithms import ALGORITHMS
 from handlab_learning.algorithms.algorithm import known_algorithm
-
-BACKENDS = ("graph", "sim")
-"""Sources of episodes: the nodes, or a simulation in this process."""
+from handlab_learning.runs.options import LearnedTask, RunOptions
 
 
 @checked
-class RunConfig:
-    """Configuration of one training run."""
+class RunConfig(RunOptions, LearnedTask):
+    """One training run."""
 
-    task: Text = "valve"
-    reward: Text = ""
-    """Reward variant; empty: the default of the task."""
-    algorithm: Text = "npg"
-    backend: Text = "graph"
-    estimator: Text = ENCODER
-    """Name of the estimator of the object's state."""
-    seed: Seed = 0
-    max_hours: Positive = 6.0
-    """Robot-hours, including resets; limit of the run."""
-    hardware: Text = DEFAULT
-    """Name of the backend in `handlab_core.hardware.backend`; real motors need the graph."""
-    station: Text = ""
-    """Path of the station file; empty: the one that comes with handlab."""
-    port: Text = ""
-    """Port; empty: the port in the station file."""
-    evaluate_every: Count = 5
-    """Number of iterations between two evaluations."""
-    evaluation_episodes: Count = 30
-    success_rate: Annotated[Fraction, Field(gt=0)] = 0.9
-    """Success rate of a good evaluation."""
-    streak: Count = 3
-    """Number of good evaluations in a row after which the task counts as learned, since the
-    first."""
-    until: Text = "strict"
-    """End of the run before `max_hours`: `success`, when the task counts as learned; `strict`, when
-    it does so by the strict criterion too; `hours`: no earlier end."""
-    vary: list[Text] = field(default_factory=list)
-    """Quantities drawn for every episode; see `handlab_core.tasks.variation`."""
-    demos: Text = ""
-    """Demonstrations: path of a bag, or for the Adroit suite the name of a Minari dataset."""
-    settings: dict[Text, Any] = field(default_factory=dict)
-    """Settings of the algorithm that differ from its defaults; nested names contain dots."""
+    evaluate_every: Annotated[
+        Count, Field(description="Iterations; distance between evaluations")
+    ] = 5
+    evaluation_episodes: Annotated[Count, Field(description="Episodes of an evaluation")] = 30
+    success_rate: Annotated[
+        Fraction, Field(gt=0, description="Success rate from which an evaluation counts as good")
+    ] = 0.9
+    streak: Annotated[
+        Count,
+        Field(
+            description="Good evaluations in a row until the task counts as learned, from the "
+            "first of them on"
+        ),
+    ] = 3
+    settings: Annotated[
+        dict[Text, Any],
+        Field(description="Settings of the algorithm that differ from its defaults; a.b is nested"),
+    ] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check names and combinations."""
         task = self.make_task()
         known_algorithm(self.algorithm)
-        check_estimator(self.estimator)
-        for name, allowed in (
-            ("backend", BACKENDS),
-            ("hardware", HARDWARE),
-            ("until", ("success", "strict", "hours")),
-        ):
-            if getattr(self, name) not in allowed:
-                raise UnknownName(name, getattr(self, name), allowed)
-        if not HARDWARE[self.hardware].simulated and self.backend != "graph":
+        if not backend_spec(self.hardware).simulated and self.backend != "graph":
             raise BadConfig(f"hardware {self.hardware} is moved by the graph: add --backend graph")
         if self.vary and self.backend != "sim":
             raise BadConfig("what varies is simulated in this process: add --backend sim")

@@ -1,15 +1,17 @@
 """Where a policy's targets go: straight to the driver, or through a ros2_control controller."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
+from pydantic import Field
 from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
 from std_msgs.msg import Float64MultiArray
 
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.hands import Hand
+from handlab_core.system.validation import OneOf, Text, checked
 from handlab_core.types import Array, Command
 from handlab_nodes.messages import cdr_codec, qos, topics
 
@@ -85,6 +87,17 @@ OUTPUTS: dict[str, Callable[[Node, Hand], Output]] = {
     JOINT_STATE: DriverOutput,
     FORWARD_CONTROLLER: ControllerOutput,
 }
+
+
+@checked
+class OutputOptions:
+    """The receiver of a node's targets."""
+
+    command_output: Annotated[
+        Text,
+        OneOf("command_output", OUTPUTS),
+        Field(description="Receiver of the targets: the driver, or a controller of ros2_control"),
+    ] = JOINT_STATE
 
 
 def make_output(name: str, node: Node, hand: Hand) -> Output:

@@ -9,20 +9,19 @@ from sensor_msgs.msg import JointState
 
 from handlab_core.estimation.detection import AxisView
 from handlab_core.estimation.simulated_camera import SimulatedCamera
+from handlab_core.options import PaceOptions
 from handlab_core.system.validation import checked
 from handlab_core.types import JointState as JointReading
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime.diagnostics import OK, Diagnostics
 from handlab_nodes.runtime.event_loop import run
 from handlab_nodes.runtime.inbox import Inbox
-from handlab_nodes.runtime.parameters import PaceName, TaskParams, read_params
+from handlab_nodes.runtime.parameters import TaskParams, read_params
 
 
 @checked
-class CameraParams(TaskParams):
+class CameraParams(TaskParams, PaceOptions):
     """Parameters of the node."""
-
-    pace: PaceName = "lockstep"
 
 
 class CameraNode(Node):

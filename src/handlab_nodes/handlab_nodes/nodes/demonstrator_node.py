@@ -24,8 +24,8 @@ from handlab_core.demonstrations.segmentation import (
 from handlab_core.environment.episode import Episode
 from handlab_core.environment.station import ResetResult, start_request
 from handlab_core.errors import BadDemonstrations, StationFault
-from handlab_core.hardware.backend_table import BACKENDS, DEFAULT
-from handlab_core.system.validation import Flag, OneOf, Positive, Text, checked
+from handlab_core.options import BackendOptions, PaceOptions, RateOptions
+from handlab_core.system.validation import Flag, Text, checked
 from handlab_core.types import JointState, ObjectEstimate, Sample
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import RecordDemonstration
@@ -38,7 +38,7 @@ from handlab_nodes.runtime.actions import Worker, announce
 from handlab_nodes.runtime.diagnostics import OK, Diagnostics
 from handlab_nodes.runtime.event_loop import Spinner, run
 from handlab_nodes.runtime.inbox import Inbox
-from handlab_nodes.runtime.parameters import PaceName, TaskParams, read_params
+from handlab_nodes.runtime.parameters import TaskParams, read_params
 
 VERDICT_TIMEOUT = 600.0
 """s of wall time that a person may think about a demonstration."""
@@ -47,14 +47,9 @@ Mark = wire.DemonstrationMark
 
 
 @checked
-class DemonstratorParams(TaskParams):
+class DemonstratorParams(TaskParams, RateOptions, PaceOptions, BackendOptions):
     """Parameters of the node."""
 
-    pace: PaceName = "lockstep"
-    hardware: Annotated[
-        Text, OneOf("hardware", BACKENDS), Field(description="backend of the driver")
-    ] = DEFAULT
-    rate: Annotated[Positive, Field(description="Hz; the driver's readings in real pace")] = 100.0
     teacher: Annotated[Text, Field(description="the guide of the hand, in words")] = "person"
     guided: Annotated[
         Flag, Field(description="the node `teacher` guides; a simulation waits for it")

@@ -22,8 +22,9 @@ from std_srvs.srv import SetBool
 
 from handlab_core.errors import BadConfig, HandlabError, StationFault, StationTimeout, UnknownName
 from handlab_core.hardware.backend import Hardware, make_backend
-from handlab_core.hardware.backend_table import BACKENDS, DEFAULT, backend_spec
+from handlab_core.hardware.backend_table import backend_spec
 from handlab_core.hardware.lockstep import FIXTURE, GUIDE, HAND
+from handlab_core.options import DriverOptions
 from handlab_core.safety.clamped_backend import ClampedBackend
 from handlab_core.system.scheduling import use_realtime_priority
 from handlab_core.system.validation import Flag, NotNegative, OneOf, Positive, Text, checked
@@ -36,7 +37,7 @@ from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime import goal_checks
 from handlab_nodes.runtime.event_loop import POLL, run
 from handlab_nodes.runtime.inbox import Inbox
-from handlab_nodes.runtime.parameters import PaceName, TaskParams, read_params
+from handlab_nodes.runtime.parameters import TaskParams, read_params
 
 COMMANDS = {HAND: topics.HAND_COMMANDS, FIXTURE: topics.FIXTURE_COMMANDS}
 TORQUE = {HAND: topics.HAND_TORQUE, FIXTURE: topics.FIXTURE_TORQUE}
@@ -51,27 +52,13 @@ RETRY_PERIOD = 2.0
 
 
 @checked
-class DriverParams(TaskParams):
+class DriverParams(TaskParams, DriverOptions):
     """Parameters of the node."""
 
-    hardware: Annotated[
-        Text, OneOf("hardware", BACKENDS), Field(description="what moves hand and fixture")
-    ] = DEFAULT
-    station: Annotated[
-        Text, Field(description="path of the station file; empty: the one that comes with handlab")
-    ] = ""
-    port: Annotated[
-        Text, Field(description="serial port or CAN channel; empty: the station file's")
-    ] = ""
     groups: Annotated[
         tuple[Annotated[Text, OneOf("group", (HAND, FIXTURE))], ...],
         Field(min_length=1, description="groups of joints that this driver serves"),
     ] = (HAND, FIXTURE)
-    pace: PaceName = "lockstep"
-    rate: Annotated[Positive, Field(description="Hz; readings in real pace")] = 100.0
-    resting_rate: Annotated[
-        Positive, Field(description="Hz; readings in real pace while no command comes")
-    ] = 20.0
     robot_description: Annotated[
         str, Field(description="URDF to publish; empty: another node publishes it")
     ] = ""

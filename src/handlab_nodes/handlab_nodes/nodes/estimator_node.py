@@ -10,8 +10,9 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from handlab_core.estimation.angle import AngleEstimate
-from handlab_core.estimation.follower import ENCODER, ESTIMATORS
-from handlab_core.system.validation import Number, OneOf, Text, checked
+from handlab_core.estimation.follower import ESTIMATORS
+from handlab_core.options import EstimatorOptions, PaceOptions
+from handlab_core.system.validation import Number, checked
 from handlab_core.types import JointState as JointReading
 from handlab_interfaces.msg import ObjectState
 from handlab_nodes.clients.detection_buffer import Detections, axis_view
@@ -19,17 +20,13 @@ from handlab_nodes.messages import cdr_codec, qos, topics
 from handlab_nodes.runtime.diagnostics import OK, WARN, Diagnostics
 from handlab_nodes.runtime.event_loop import run
 from handlab_nodes.runtime.inbox import Inbox
-from handlab_nodes.runtime.parameters import PaceName, TaskParams, read_params
+from handlab_nodes.runtime.parameters import TaskParams, read_params
 
 
 @checked
-class EstimatorParams(TaskParams):
+class EstimatorParams(TaskParams, EstimatorOptions, PaceOptions):
     """Parameters of the node."""
 
-    estimator: Annotated[
-        Text, OneOf("estimator", ESTIMATORS), Field(description="source of the object's angle")
-    ] = ENCODER
-    pace: PaceName = "lockstep"
     camera_position: Annotated[
         tuple[Number, Number, Number],
         Field(description="m; x, y, z of the camera in the frame `world`"),

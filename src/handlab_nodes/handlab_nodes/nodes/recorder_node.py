@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 from diagnostic_msgs.msg import DiagnosticArray
-from pydantic import Field
 from rclpy.clock import Clock
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -24,8 +22,9 @@ from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
 from handlab_core.errors import BadConfig, CannotWrite, HandlabError
+from handlab_core.options import BagOptions
 from handlab_core.system.files import writing
-from handlab_core.system.validation import Text, checked
+from handlab_core.system.validation import checked
 from handlab_core.types import NS_PER_S
 from handlab_data.bag_folder import check_bag_folder, clear_bag_folder
 from handlab_data.bag_writer import BagWriter
@@ -97,13 +96,8 @@ STREAMS = (JointState, wire.ObjectState, wire.Reward, ClockMsg)
 
 
 @checked
-class RecorderParams:
+class RecorderParams(BagOptions):
     """Parameters of the node."""
-
-    bag: Annotated[
-        Text,
-        Field(description="folder of the bag; a new recording replaces the bag there"),
-    ] = ""
 
 
 class LogTime:

@@ -21,6 +21,7 @@ from handlab_core.demonstrations.recording import Motion, to_episode
 from handlab_core.demonstrations.start_check import check_start
 from handlab_core.environment.station import ResetRequest
 from handlab_core.estimation.angle import AngleEstimate
+from handlab_core.options import PaceOptions
 from handlab_core.system.validation import Flag, checked
 from handlab_core.tasks import Task
 from handlab_core.types import JointState
@@ -34,17 +35,16 @@ from handlab_nodes.runtime import goal_checks
 from handlab_nodes.runtime.actions import Worker, announce
 from handlab_nodes.runtime.diagnostics import OK, Diagnostics
 from handlab_nodes.runtime.event_loop import POLL, Spinner, run
-from handlab_nodes.runtime.parameters import PaceName, TaskParams, read_params
+from handlab_nodes.runtime.parameters import TaskParams, read_params
 
 NEAR = 0.05
 """s. Messages no further apart are published together."""
 
 
 @checked
-class ReplayParams(TaskParams):
+class ReplayParams(TaskParams, PaceOptions):
     """Parameters of the node."""
 
-    pace: PaceName = "lockstep"
     look: Annotated[Flag, Field(description="show demonstrations without a hand")] = False
     calibration: Annotated[
         str, Field(description="calibration of the station, as YAML; empty: accept any bag's")

@@ -9,9 +9,7 @@ in which it leaves the hand, and hands over; where it gave up it turns the hand'
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Annotated
 
-from pydantic import Field
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
@@ -19,21 +17,22 @@ from std_srvs.srv import SetBool
 
 from handlab_core.environment.stamp_sync import StampSync
 from handlab_core.errors import ResetFailed, StationFault, StationTimeout
+from handlab_core.options import PaceOptions
 from handlab_core.reset.procedure import DONE, ResetProcedure, ResetTick
-from handlab_core.system.validation import OneOf, Text, checked
+from handlab_core.system.validation import checked
 from handlab_core.tasks import Task
 from handlab_core.types import JointState, ObjectEstimate, Reading
 from handlab_interfaces.action import Reset
 from handlab_interfaces.msg import ObjectState
 from handlab_interfaces.srv import Teleport
-from handlab_nodes.clients.command_outputs import JOINT_STATE, OUTPUTS, Output, make_output
+from handlab_nodes.clients.command_outputs import JOINT_STATE, Output, OutputOptions, make_output
 from handlab_nodes.driver.active_watch import DriverWatch
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime import goal_checks
 from handlab_nodes.runtime.actions import Worker, announce
 from handlab_nodes.runtime.diagnostics import OK, WARN, Diagnostics
 from handlab_nodes.runtime.event_loop import Spinner, run
-from handlab_nodes.runtime.parameters import PaceName, TaskParams, read_params
+from handlab_nodes.runtime.parameters import TaskParams, read_params
 from handlab_nodes.runtime.polled_subscriptions import Listener
 
 LEAVE_TIMEOUT = 2.0
@@ -44,15 +43,8 @@ TELEPORT_TIMEOUT = 10.0
 
 
 @checked
-class ResetParams(TaskParams):
+class ResetParams(TaskParams, OutputOptions, PaceOptions):
     """Parameters of the node."""
-
-    pace: PaceName = "lockstep"
-    command_output: Annotated[
-        Text,
-        OneOf("command_output", OUTPUTS),
-        Field(description="receiver of the policy's commands: the driver, or a controller"),
-    ] = JOINT_STATE
 
 
 class ResetNode(Node):

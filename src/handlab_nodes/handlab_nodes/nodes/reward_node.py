@@ -7,6 +7,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
 
 from handlab_core.errors import StationTimeout
+from handlab_core.options import PaceOptions
 from handlab_core.rewards.reward_stream import RewardStream
 from handlab_core.system.validation import checked
 from handlab_interfaces import msg as wire
@@ -14,15 +15,13 @@ from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime.diagnostics import OK, Diagnostics
 from handlab_nodes.runtime.event_loop import Spinner, run
 from handlab_nodes.runtime.inbox import Inbox
-from handlab_nodes.runtime.parameters import PaceName, TaskParams, read_params
+from handlab_nodes.runtime.parameters import TaskParams, read_params
 from handlab_nodes.runtime.polled_subscriptions import Listener
 
 
 @checked
-class RewardParams(TaskParams):
+class RewardParams(TaskParams, PaceOptions):
     """Parameters of the node."""
-
-    pace: PaceName = "lockstep"
 
 
 class RewardNode(Node):

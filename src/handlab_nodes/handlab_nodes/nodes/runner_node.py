@@ -1,9 +1,7 @@
 """Policy runner: an action server that runs episodes with the newest policy. Needs no torch."""
 
 import time
-from typing import Annotated
 
-from pydantic import Field
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 
@@ -12,10 +10,11 @@ from handlab_core.environment.episode import EpisodePlan
 from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.environment.rollout import rollout
 from handlab_core.errors import HandlabError
-from handlab_core.system.validation import OneOf, Text, checked
+from handlab_core.options import PaceOptions
+from handlab_core.system.validation import checked
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Rollout
-from handlab_nodes.clients.command_outputs import JOINT_STATE, OUTPUTS
+from handlab_nodes.clients.command_outputs import OutputOptions
 from handlab_nodes.clients.graph_station import GraphStation
 from handlab_nodes.driver.active_watch import DriverWatch
 from handlab_nodes.messages import convert, qos, topics
@@ -24,19 +23,12 @@ from handlab_nodes.runtime.actions import Worker, announce
 from handlab_nodes.runtime.diagnostics import OK, Diagnostics
 from handlab_nodes.runtime.event_loop import Spinner, run
 from handlab_nodes.runtime.inbox import Inbox
-from handlab_nodes.runtime.parameters import PaceName, TaskParams, read_params
+from handlab_nodes.runtime.parameters import TaskParams, read_params
 
 
 @checked
-class RunnerParams(TaskParams):
+class RunnerParams(TaskParams, OutputOptions, PaceOptions):
     """Parameters of the node."""
-
-    pace: PaceName = "lockstep"
-    command_output: Annotated[
-        Text,
-        OneOf("command_output", OUTPUTS),
-        Field(description="receiver of the policy's commands: the driver, or a controller"),
-    ] = JOINT_STATE
 
 
 class RunnerNode(Node):

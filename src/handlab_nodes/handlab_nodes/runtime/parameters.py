@@ -8,33 +8,23 @@ Its description and range are what `ros2 param describe` shows, and the same typ
 import math
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import Field
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.node import Node
 
 from handlab_core.errors import BadConfig
-from handlab_core.hardware.lockstep import PACES
-from handlab_core.system.validation import OneOf, Text, checked, field_schemas
-from handlab_core.tasks import TASKS, Task, make_task
+from handlab_core.options import DescriptionOptions
+from handlab_core.system.validation import checked, field_schemas
+from handlab_core.tasks import Task, make_task
 
 T = TypeVar("T")
 
-PaceName = Annotated[
-    Text,
-    OneOf("pace", PACES),
-    Field(description="how time goes on: by the clock, or step by step with its commands"),
-]
-
 
 @checked
-class TaskParams:
+class TaskParams(DescriptionOptions):
     """Description of the task; all nodes of a graph are given the same."""
-
-    task: Annotated[Text, OneOf("task", TASKS), Field(description="name of the task")] = "valve"
-    reward: Annotated[Text, Field(description="variant of the reward; empty: the task's own")] = ""
 
     def make_task(self) -> Task:
         """Build the task with the chosen reward; UnknownName if there is none of that name."""

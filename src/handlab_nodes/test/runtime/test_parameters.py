@@ -11,12 +11,13 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
 from handlab_core.errors import BadConfig, HandlabError
+from handlab_core.options import PaceOptions
 from handlab_core.system.validation import Flag, Positive, Seed, Text, checked
-from handlab_nodes.runtime.parameters import PaceName, read_params
+from handlab_nodes.runtime.parameters import read_params
 
 
 @checked
-class Params:
+class Params(PaceOptions):
     """Every kind of parameter."""
 
     rate: Annotated[Positive, Field(le=1000, description="Hz; readings")] = 100.0
@@ -24,7 +25,6 @@ class Params:
     viewer: Annotated[Flag, Field(description="show the station")] = False
     task: Annotated[Text, Field(description="name of the task")] = "valve"
     groups: Annotated[tuple[Text, ...], Field(description="groups of joints")] = ("hand",)
-    pace: PaceName = "lockstep"
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_a_parameter_that_cannot_be_is_refused_by_name(context, given, words):
 
 def test_parameters_that_can_be_are_read(context):
     assert read(context, rate=50.0, seed=3, groups=["hand", "fixture"]) == Params(
-        50.0, 3, groups=("hand", "fixture")
+        rate=50.0, seed=3, groups=("hand", "fixture")
     )
 
 

@@ -1,7 +1,7 @@
-"""Values of command-line options: each is checked by a type of `handlab_core.system.validation`.
+"""Command-line options, checked by the types of `handlab_core.system.validation`.
 
-The same types stand in the dataclasses that files, launch arguments and parameters fill, so that a
-value is refused for the same reason wherever it comes from.
+Configurations, files and node parameters use the same types, so a value is refused for the same
+reason wherever it comes from.
 """
 
 import os
@@ -12,14 +12,14 @@ from typing import Annotated, Any
 import typer
 from pydantic import Field
 
-from handlab_core.errors import BadConfig, shown
+from handlab_core.errors import BadConfig, HandlabError, UnknownName, shown
 from handlab_core.system.validation import Count, Number, Positive, Text, build
 
 LONGEST_NAME, LONGEST_PATH = 255, 4095
-"""Bytes of one part of a path and of a whole path; Linux, limits.h."""
+"""Bytes; limits of one part of a path and of a whole path; Linux, limits.h."""
 
 Worlds = Annotated[Count, Field(le=4096)]
-"""Simulated robots side by side, of about 1 MB each."""
+"""Number of simulated robots; each takes about 1 MB."""
 
 Episodes = Annotated[Count, Field(le=100_000)]
 
@@ -30,10 +30,7 @@ Poses = Annotated[Count, Field(ge=2, le=100)]
 Minutes = Annotated[Positive, Field(le=100_000)]
 
 Torque = Annotated[Number, Field(ge=0, le=10)]
-"""N m; above the stall torque of any servo that is known here."""
-
-Speed = Annotated[Positive, Field(le=100)]
-"""Times a teacher's own."""
+"""N m; the limit is above the stall torque of every servo that is known here."""
 
 
 def option(kind: Any, text: str = "", *names: str) -> Any:
@@ -57,7 +54,7 @@ def path_argument(text: str = "") -> Any:
 
 
 def checked_path(given: str | Path) -> str | Path:
-    """Return a path, as text or Path as it was given, with `~` replaced by the home.
+    """Return a path of the given type, with `~` replaced by the home.
 
     Raises:
         typer.BadParameter: no file system here has such a path.
@@ -83,15 +80,17 @@ def checked_path(given: str | Path) -> str | Path:
 def _check(kind: Any) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
         try:
-            return build(kind, value)
-        except BadConfig as error:
+            return build(kind, value, error=HandlabError)
+        except UnknownName:  # names the option itself
+            raise
+        except HandlabError as error:
             raise typer.BadParameter(str(error)) from None
 
     return _each(check)
 
 
 def _each(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Apply a check to a value, to each of several, and not to one that is not given."""
+    """Apply a check to a value or to each value of a list; let a missing value pass."""
 
     def callback(value: Any) -> Any:
         if isinstance(value, list | tuple):

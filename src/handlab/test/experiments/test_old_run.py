@@ -12,7 +12,7 @@ from handlab.reporting import compare
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
 
-WRITTEN = Path(__file__).parent / "data" / "run"
+WRITTEN = Path(__file__).parents[1] / "data" / "run"
 
 
 @pytest.fixture

@@ -1,0 +1,70 @@
+"""Run a measurement, and keep its result."""
+
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from handlab.benches.result import Bench, as_text, origin, results
+from handlab.reporting.generated_tables import rewrite_pages
+from handlab_core.errors import UnknownName
+from handlab_core.system.files import check_writable, write_atomically
+from handlab_core.system.paths import share
+
+
+def run_bench(
+    name: str, benches: Mapping[str, Bench], seed: int, write: bool, options: Any = None
+) -> dict[str, Any]:
+    """Measure, and with `write` keep the result in results/<name>.json.
+
+    Args:
+        name: name of the bench.
+        benches: benches by name.
+        seed: random seed.
+        write: keep the result.
+        options: options of the bench; None: the defaults. A `hardware` that is not the default
+            becomes part of the file's name.
+
+    Raises:
+        UnknownName: there is no such bench; the message lists all benches.
+        CannotWrite: the result is to be kept, and its folder does not allow it.
+    """
+    if name not in benches:
+        raise UnknownName("bench", name, benches)
+    bench = benches[name]
+    if write:  # checked before hours of measuring
+        check_writable(results())
+        check_writable(share())
+    if options is None and bench.options is not None:
+        options = bench.options()
+    chosen = _changed(options)
+    words = [
+        word
+        for option, value in chosen.items()
+        for word in ([f"--{option}"] if value is True else [f"--{option}", str(value)])
+    ]
+    # Before measuring: a long bench should not name a commit that came meanwhile.
+    made = origin(shlex.join([name, *words]))
+    result = bench.measure(seed) if options is None else bench.measure(seed, options)
+    plain = result.plain()
+    if write:
+        made["load"] = round(os.getloadavg()[1], 1)  # of five minutes: what else ran shows here
+        file = f"{name}_{chosen['hardware']}" if "hardware" in chosen else name
+        write_atomically(results() / f"{file}.json", as_text(plain | made))
+        if result.draw is not None:
+            result.draw()
+        rewrite_pages()
+    return plain
+
+
+def _changed(options: Any) -> dict[str, Any]:
+    """Return the options that differ from their defaults, by the name of the command line."""
+    if options is None:
+        return {}
+    plain = type(options)()
+    return {
+        field.name.replace("_", "-"): getattr(options, field.name)
+        for field in fields(options)
+        if getattr(options, field.name) != getattr(plain, field.name)
+    }

@@ -1,0 +1,45 @@
+"""All benches, by name."""
+
+from handlab.benches import (
+    adroit,
+    bus,
+    demo,
+    demos,
+    emulated,
+    estimators,
+    foam,
+    graph,
+    inference,
+    kill,
+    loop,
+    pace,
+    parity,
+    resets,
+    sim,
+    soak,
+    tasks,
+    valve,
+)
+
+BENCHES = {
+    "valve": valve.BENCH,
+    "valve_strict": valve.STRICT,
+    "demo": demo.BENCH,
+    "graph": graph.BENCH,
+    "sim": sim.BENCH,
+    "parity": parity.BENCH,
+    "bus": bus.BENCH,
+    "loop": loop.BENCH,
+    "soak": soak.BENCH,
+    "emulated": emulated.BENCH,
+    "resets": resets.BENCH,
+    "foam": foam.BENCH,
+    "demos": demos.BENCH,
+    "adroit": adroit.BENCH,
+    "tasks": tasks.BENCH,
+    "inference": inference.BENCH,
+    "pace": pace.BENCH,
+    "kill": kill.BENCH,
+    "estimators": estimators.BENCH,
+}
+"""In the order of the README's figures."""

@@ -1,0 +1,1 @@
+"""Verbs that start a graph, an emulated hand or a viewer."""

@@ -1,0 +1,41 @@
+"""`./handlab up`: start a graph."""
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+from handlab.cli.fields import Default
+from handlab.cli.parameters import Network, TaskName
+from handlab.graph.options import ComposeOptions, ViewerOptions
+from handlab.reporting.terminal import console, show
+from handlab_core.options import BagOptions, PaceOptions, RateOptions, RewardOptions, StationOptions
+
+
+def up(
+    task: TaskName,
+    station: StationOptions,
+    time: Annotated[PaceOptions, Default(pace="real")],
+    rates: RateOptions,
+    reward: RewardOptions,
+    graph_viewer: ViewerOptions,
+    processes: ComposeOptions,
+    recording: BagOptions,
+    network: Network = False,
+) -> None:
+    """Start a task's graph of nodes and show what they say; Ctrl-C stops it."""
+    from handlab.graph.config import GraphConfig, build_graph, on_station
+    from handlab.graph.processes import Graph
+    from handlab.graph.ros_domain import Domain
+    from handlab_data.bag_folder import check_bag_folder
+
+    if recording.bag:
+        check_bag_folder(Path(recording.bag))
+    groups = (time, rates, reward, graph_viewer, processes, recording)
+    values = {name: value for group in groups for name, value in vars(group).items()}
+    nodes = build_graph(on_station(GraphConfig(task, **values), station))
+    with suppress(KeyboardInterrupt), Graph(nodes, sys.stdout, Domain()) as graph:
+        console.print(f"ROS_DOMAIN_ID={graph.domain}: {', '.join(graph.names)}")
+        from handlab.graph.live_diagnostics import follow  # while the nodes start
+
+        follow(graph, show)

@@ -1,0 +1,19 @@
+"""`./handlab demo`: learn the valve from nothing."""
+
+from handlab.cli.learning.train import learn
+from handlab.cli.parameters import AsJson, Network, Seed
+from handlab.graph.options import ComposeOptions, ViewerOptions
+
+
+def demo(
+    graph_viewer: ViewerOptions,
+    processes: ComposeOptions,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    network: Network = False,
+) -> None:
+    """Learn to turn the valve through the ROS graph on MuJoCo, evaluate, write the report."""
+    from handlab_learning.runs.config import RunConfig
+
+    config = RunConfig(task="valve", backend="graph", seed=seed, until="success")
+    learn(config, as_json, viewer=graph_viewer.viewer, compose=processes.compose)

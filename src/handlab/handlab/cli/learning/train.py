@@ -1,0 +1,95 @@
+"""`./handlab train`: learn a task."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from handlab.cli.parameters import AsJson, Network, TaskName, finish
+from handlab.cli.values import Worlds, option, path_option
+from handlab.graph.options import ComposeOptions, ViewerOptions
+from handlab.reporting.terminal import command, show
+from handlab_core.errors import BadConfig, CannotWrite, HandlabError
+from handlab_core.options import part
+from handlab_core.system.validation import Text
+from handlab_learning.runs.options import RunOptions
+
+if TYPE_CHECKING:
+    from handlab_learning.runs.config import RunConfig
+
+
+def train(
+    run: RunOptions,
+    graph_viewer: ViewerOptions,
+    processes: ComposeOptions,
+    task: TaskName = "",
+    resume: Annotated[Path | None, path_option("Continue the run in this folder")] = None,
+    settings: Annotated[
+        list[str] | None, option(Text, "Setting of the algorithm: name=value; repeatable", "--set")
+    ] = None,
+    worlds: Annotated[int, option(Worlds, "Simulated robots, with --backend sim")] = 20,
+    as_json: AsJson = False,
+    network: Network = False,
+) -> None:
+    """Learn a task, from nothing or from demonstrations."""
+    from handlab.experiments.demonstrations import source
+    from handlab_learning.runs.config import RunConfig, parse_settings
+
+    if resume is not None:
+        learn(None, as_json, resume, worlds, graph_viewer.viewer, processes.compose)
+        return
+    if not task:
+        raise BadConfig("name a task (see `handlab tasks`), or a run folder with --resume")
+    chosen = part(run, RunOptions) | {"demos": source(task, run.algorithm, run.demos)}
+    config = RunConfig(task=task, settings=parse_settings(settings or []), **chosen)
+    learn(config, as_json, None, worlds, graph_viewer.viewer, processes.compose)
+
+
+def learn(
+    config: "RunConfig | None",
+    as_json: bool,
+    resume: Path | None = None,
+    worlds: int = 20,
+    viewer: bool = False,
+    compose: bool = False,
+) -> None:
+    """Carry out a run and print its result.
+
+    Args:
+        config: settings of a new run; None: continue the run in `resume`.
+        as_json: print the summary as JSON, too.
+        resume: run folder.
+        worlds: number of simulated robots.
+        viewer: serve the browser viewer.
+        compose: run the nodes of every step in one process.
+    """
+    from handlab.experiments import training
+    from handlab.reporting import run_report
+    from handlab.reporting.progress import learned_text
+    from handlab_learning.runs.directory import RunFolder
+    from handlab_learning.runs.evaluation import rate_text
+
+    folder = RunFolder(resume) if config is None and resume else training.new_run(config)
+    show(f"run folder: {folder.path}")
+    try:
+        summary = training.train(folder, resume is not None, worlds, viewer=viewer, compose=compose)
+    except (KeyboardInterrupt, SystemExit, HandlabError):
+        if folder.config_path.is_file():
+            show(f"go on with: {command('train', '--resume', folder.path)}")
+        raise
+    try:
+        page = run_report.write(folder)
+    except CannotWrite:
+        show(f"the run has ended; write its report with: {command('report', folder.path)}")
+        raise
+    show(f"report: {page}")
+    learned = learned_text(summary["robot_hours_to_success"], summary["algorithm"])
+    print(
+        f"{summary['task']}: {learned}; success {rate_text(summary)} of "
+        f"{summary['evaluation_episodes']} episodes (strict {summary['strict_success_rate']:.0%}), "
+        f"{summary['robot_hours']:.2f} robot-hours in {summary['wall_s'] / 60:.1f} min"
+    )
+    best, last = summary["best"], summary["last"]
+    print(
+        f"handed out: the best policy, iteration {best['iteration']}, success {rate_text(best)}; "
+        f"the last, iteration {last['iteration']}: {rate_text(last)} ({summary['interval']})"
+    )
+    finish(summary, as_json)

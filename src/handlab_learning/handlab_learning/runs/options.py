@@ -1,0 +1,67 @@
+"""Options of a training run, each declared once; see `handlab_core.options`."""
+
+from dataclasses import field
+from typing import Annotated
+
+from pydantic import Field
+
+from handlab_core.options import PATH, RewardOptions, StationOptions
+from handlab_core.system.validation import OneOf, Positive, Seed, Text, checked
+from handlab_core.tasks import TASKS
+from handlab_core.tasks.adroit import SUITE
+
+BACKENDS = ("graph", "sim")
+"""Sources of episodes: the ROS nodes, or a simulation in this process."""
+
+GOALS = ("success", "strict", "hours")
+"""Ends of a run: the task counts as learned, also by the strict criterion, or after the hours."""
+
+
+@checked
+class LearnedTask:
+    """The task of a run: a task of a graph, or one of the Adroit suite."""
+
+    task: Annotated[
+        Text, OneOf("task", (*TASKS, *SUITE)), Field(description="Name of the task")
+    ] = "valve"
+
+
+@checked
+class RunOptions(RewardOptions, StationOptions):
+    """The options that a user chooses for a training run, besides task and settings."""
+
+    algorithm: Annotated[
+        Text, Field(description="npg: from nothing; bc, dapg: from demonstrations")
+    ] = "npg"
+    demos: Annotated[
+        Text,
+        PATH,
+        Field(
+            description="Demonstrations: a bag (default: the task's own), or a Minari dataset for "
+            "adroit_*"
+        ),
+    ] = ""
+    backend: Annotated[
+        Text,
+        OneOf("backend", BACKENDS),
+        Field(description="Source of episodes; graph: the ROS nodes; sim: this process"),
+    ] = "graph"
+    max_hours: Annotated[
+        Positive, Field(description="Robot-hours, with resets; the run ends there at the latest")
+    ] = 6.0
+    until: Annotated[
+        Text,
+        OneOf("until", GOALS),
+        Field(
+            description="End of the run before its last hour; success: the task counts as learned; "
+            "strict: also by the strict criterion; hours: none"
+        ),
+    ] = "strict"
+    vary: Annotated[
+        list[Text],
+        Field(
+            description="Drawn per episode: name=value, name=lower:upper or name=a,b,c; "
+            "docs/variations.md"
+        ),
+    ] = field(default_factory=list)
+    seed: Annotated[Seed, Field(description="Random seed of starts, goals and noise")] = 0
