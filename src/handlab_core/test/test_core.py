@@ -1,4 +1,4 @@
-"""Registries, tasks, lockstep, watchdog, policies: what nothing else can run without."""
+"""Registries, tasks, lockstep, watchdog, policies: the basis of all other modules."""
 
 import os
 import subprocess

@@ -173,7 +173,7 @@ def test_a_gait_that_cannot_be_is_refused():
 
 
 def seen(speeds, words=None, **config):
-    """What a segmenter makes of a hand's speeds, ten a second."""
+    """Return a segmenter after the speeds of a hand, ten per second."""
     segmenter, words = DemonstrationSegmenter(TASK, SegmenterConfig(**config)), words or {}
     for i, speed in enumerate(speeds):
         segmenter.update(round(0.1 * i, 9), np.array([0.0, -speed, speed / 2]), words.get(i))

@@ -212,3 +212,14 @@ def test_a_smooth_action_is_half_the_last_and_half_the_new():
         seen = env.step(np.full((1, task.hand.n), asked)).observation[0, -task.hand.n :]
         expected = (expected + asked) / 2
         np.testing.assert_allclose(seen, expected, atol=1e-12)
+
+
+def test_an_action_beyond_the_range_acts_as_the_end_of_the_range(task):
+    seen = []
+    for factor in (1.0, 9.0):
+        e = env(task)
+        e.reset(0, np.array([0]))
+        step = e.step(np.full((1, task.hand.n), factor))
+        seen.append(step.observation)
+        assert (e.station.backend.sent[0].q <= task.hand.upper).all()
+    np.testing.assert_array_equal(*seen)

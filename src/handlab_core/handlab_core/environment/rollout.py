@@ -88,7 +88,7 @@ def rollout(
         except RewardLost as error:
             breaks += 1
             if breaks == MAX_BREAKS:
-                raise RewardLost(f"{error}; so it was in {breaks} attempts in a row") from None
+                raise RewardLost(f"{error}; {breaks} attempts in a row failed like this") from None
             lost += spent
             log.warning("episode %d is broken off and repeated: %s", numbers[0], error)
             continue

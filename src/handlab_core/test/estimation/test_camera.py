@@ -189,16 +189,16 @@ def test_a_long_silence_of_the_camera_carries_the_estimate_no_further_than_a_whi
     assert away.angle == pytest.approx(1.0, abs=0.01)
 
 
-def test_unknown_covariances_are_replaced_and_told_ones_are_turned_about_the_axis():
+def test_unknown_covariances_are_replaced_and_known_ones_are_turned_about_the_axis():
     estimator = CameraEstimator(VIEW)
     silent = replace(pose(0.0, 0.2), covariance=(0.0,) * 36)
     start = estimator.start(0.0, [silent])
     assert start.angle_variance == pytest.approx(CameraConfig().orientation_noise ** 2)
-    told = np.zeros((6, 6))
-    told[:3, :3], told[3:, 3:] = 1e-6 * np.eye(3), np.diag([1e-4, 4e-4, 9e-4])
-    told[3, 5] = told[5, 3] = 2e-4
-    x = estimator.start(0.0, [replace(silent, covariance=tuple(told.ravel()))])
-    expected = np.array(VIEW.axis) @ told[3:, 3:] @ np.array(VIEW.axis)
+    known = np.zeros((6, 6))
+    known[:3, :3], known[3:, 3:] = 1e-6 * np.eye(3), np.diag([1e-4, 4e-4, 9e-4])
+    known[3, 5] = known[5, 3] = 2e-4
+    x = estimator.start(0.0, [replace(silent, covariance=tuple(known.ravel()))])
+    expected = np.array(VIEW.axis) @ known[3:, 3:] @ np.array(VIEW.axis)
     assert x.angle_variance == pytest.approx(expected)
 
 

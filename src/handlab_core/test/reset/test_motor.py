@@ -12,7 +12,7 @@ PERIOD = 0.1
 
 
 class Clockwork:
-    """Joints that go where they are told at once, but for some that are stuck."""
+    """Joints that reach their targets at once, except some that are stuck."""
 
     def __init__(self, hand, angle, stuck=(), unstick_after=None):
         self.hand, self.q, self.angle, self.time = hand, np.full((1, hand.n), 0.3), angle, 0.0

@@ -1,4 +1,4 @@
-"""The stream of states that arrive in any order."""
+"""Rewards of states that arrive in any order."""
 
 from itertools import permutations
 
@@ -31,8 +31,8 @@ def stream():
     return RewardStream(TASK.reward_computer())
 
 
-def told(stream):
-    """Episode and stamp of what is due, whose values are those of the computer."""
+def due(stream):
+    """Return episode and stamp of the due rewards, after a check of their values."""
     rewards = []
     for aim, state, reward in stream.due():
         stamp = float(state.stamp[0])
@@ -44,7 +44,7 @@ def told(stream):
 
 
 @pytest.mark.parametrize("order", list(permutations(range(5))))
-def test_every_state_is_judged_once_whatever_comes_first(stream, order):
+def test_every_state_is_rewarded_once_in_any_order_of_arrival(stream, order):
     """Two states of the hand, two of the object (each stream in order), and the goal."""
     hands, objects = iter([0.1, 0.2]), iter([0.1, 0.2])
     take = [
@@ -57,9 +57,9 @@ def test_every_state_is_judged_once_whatever_comes_first(stream, order):
     rewards = []
     for i in order:
         take[i]()
-        rewards += told(stream)
+        rewards += due(stream)
     assert rewards == [(7, 0.1), (7, 0.2)]
-    assert not told(stream)
+    assert not due(stream)
 
 
 def test_it_says_when_only_the_hand_is_awaited(stream):
@@ -68,7 +68,7 @@ def test_it_says_when_only_the_hand_is_awaited(stream):
     stream.add_goal(goal(0, 0.0))
     assert stream.waiting
     stream.add_hand(hand(0.1))
-    assert not stream.waiting and told(stream) == [(0, 0.1)]
+    assert not stream.waiting and due(stream) == [(0, 0.1)]
 
 
 def test_a_state_whose_hand_never_came_is_passed_over(stream):
@@ -76,7 +76,7 @@ def test_a_state_whose_hand_never_came_is_passed_over(stream):
     stream.add_object(obj(0.1))
     stream.add_hand(hand(0.1 + PERIOD))
     stream.add_object(obj(0.1 + PERIOD))
-    assert told(stream) == [(0, 0.1 + PERIOD)]
+    assert due(stream) == [(0, 0.1 + PERIOD)]
 
 
 def test_of_two_clocks_the_nearest_states_belong_together(stream):
@@ -89,28 +89,28 @@ def test_of_two_clocks_the_nearest_states_belong_together(stream):
     np.testing.assert_array_equal(reward.terms, expected.terms)
 
 
-def test_a_goal_that_comes_late_judges_again_what_it_holds_for(stream):
+def test_a_late_goal_rewards_again_the_states_that_it_holds_for(stream):
     stream.add_goal(goal(0, 0.0))
     for stamp in (1.0, 1.1, 1.2):
         stream.add_hand(hand(stamp))
         stream.add_object(obj(stamp))
-    assert [stamp for _, stamp in told(stream)] == [1.0, 1.1, 1.2]
+    assert [stamp for _, stamp in due(stream)] == [1.0, 1.1, 1.2]
     stream.add_goal(goal(1, 1.1))
-    assert told(stream) == [(1, 1.1), (1, 1.2)]
+    assert due(stream) == [(1, 1.1), (1, 1.2)]
     stream.add_goal(goal(2, 9.0))  # of a state that is still to come: where are we now?
-    assert told(stream) == [(2, 1.2)]
+    assert due(stream) == [(2, 1.2)]
 
 
 def test_where_time_began_anew_the_old_states_are_forgotten(stream):
     stream.add_goal(goal(0, 0.0))
     stream.add_hand(hand(500.0))
     stream.add_object(obj(500.0))
-    told(stream)
+    due(stream)
     stream.add_hand(hand(0.1))
     stream.add_object(obj(0.1))
-    assert told(stream) == [(0, 0.1)]
+    assert due(stream) == [(0, 0.1)]
     stream.add_goal(goal(1, 0.1))
-    assert told(stream) == [(1, 0.1)]
+    assert due(stream) == [(1, 0.1)]
 
 
 def test_its_memory_ends(stream):
@@ -118,5 +118,5 @@ def test_its_memory_ends(stream):
         stream.add_hand(hand(i * PERIOD))
         stream.add_object(obj(i * PERIOD))
     stream.add_goal(goal(0, 0.0))
-    assert len(told(stream)) == MEMORY
+    assert len(due(stream)) == MEMORY
     assert 2 * SAME_TIME < PERIOD  # else a state would have two hands

@@ -40,7 +40,7 @@ def test_a_batch_is_its_rows_and_terms_are_not_negative(task_name, reward):
 
 @pytest.mark.parametrize(("task_name", "reward"), VARIANTS)
 def test_the_goal_is_the_best_place_to_stand(task_name, reward):
-    """Of two states that differ in the error alone, the nearer one is not worth less."""
+    """If two states differ only in the error, the nearer one has no smaller reward."""
     task = TASKS.make(task_name)
     errors = np.linspace(0, 4, 200)
     still = np.zeros((200, task.hand.n))

@@ -16,7 +16,7 @@ PERIOD, TICK = 0.01, 2 * np.pi / 4096  # s; rad
 
 
 class Motors:
-    """Motors that stand where they are told; implements `Hardware` in a time of its own."""
+    """Motors that reach their targets at once; implements `Hardware` with its own clock."""
 
     num_envs = 1
 

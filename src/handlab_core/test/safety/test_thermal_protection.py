@@ -8,7 +8,7 @@ LIMITS = np.array([80.0, 72.0])
 
 
 def rest(heat, *margins):
-    """What follows from so many K below each limit."""
+    """Return the state at a distance [K] below each limit."""
     return heat.update(LIMITS - np.array(margins))
 
 

@@ -1,4 +1,4 @@
-"""What can be varied, and how it is asked for."""
+"""Variations: their text form, values and limits."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_an_unknown_name_is_answered_by_what_there_is(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("object.scale", "must be object.scale=VALUE"),
         ("object.scale=", "must be object.scale=VALUE"),
@@ -47,8 +47,8 @@ def test_an_unknown_name_is_answered_by_what_there_is(text):
         ("goal.angle=2:1", "begins at its lower end"),
     ],
 )
-def test_what_cannot_be_is_refused_with_what_can(text, told):
-    with pytest.raises(BadConfig, match=told):
+def test_an_impossible_variation_is_rejected_with_the_possible_ones(text, message):
+    with pytest.raises(BadConfig, match=message):
         parse_variation(text)
 
 

@@ -22,7 +22,15 @@ from handlab_core.tasks.sizes import Spaces
 from handlab_learning.algorithms.algorithm import Method, algorithm
 from handlab_learning.algorithms.demonstrations import joined
 from handlab_learning.models import optimizer_state
-from handlab_learning.models.policy_network import LogStd, PolicyNet, Widths, aligned, part, spread
+from handlab_learning.models.policy_network import (
+    LogStd,
+    PolicyNet,
+    Widths,
+    aligned,
+    part,
+    prefixed,
+    spread,
+)
 
 
 @checked
@@ -112,10 +120,7 @@ class Cloning:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the complete state but the network."""
-        state = {
-            f"adam.{name}": value
-            for name, value in optimizer_state.state_dict(self._optimiser).items()
-        }
+        state = prefixed("adam", optimizer_state.state_dict(self._optimiser))
         return state | {"chance": self._chance.get_state(), "epochs": torch.tensor(self.epochs)}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
@@ -167,8 +172,8 @@ class Bc:
 
     def state_dict(self) -> dict[str, Tensor]:
         """See `Algorithm.state_dict`."""
-        state = {f"policy.{name}": value for name, value in self.net.state_dict().items()}
-        return state | {f"cloning.{name}": v for name, v in self.cloning.state_dict().items()}
+        state = prefixed("policy", self.net.state_dict())
+        return state | prefixed("cloning", self.cloning.state_dict())
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """See `Algorithm.load_state_dict`."""

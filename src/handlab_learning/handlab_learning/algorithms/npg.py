@@ -27,7 +27,14 @@ from handlab_core.types import Array
 from handlab_learning.algorithms.algorithm import Method, algorithm
 from handlab_learning.algorithms.demonstrations import joined
 from handlab_learning.algorithms.returns import discounted, gae
-from handlab_learning.models.policy_network import LogStd, PolicyNet, Widths, aligned, part
+from handlab_learning.models.policy_network import (
+    LogStd,
+    PolicyNet,
+    Widths,
+    aligned,
+    part,
+    prefixed,
+)
 from handlab_learning.models.value_function import Baseline, BaselineConfig
 
 Augmentation = Callable[[Tensor], Tensor]
@@ -158,8 +165,8 @@ class Npg:
 
     def state_dict(self) -> dict[str, Tensor]:
         """See `Algorithm.state_dict`."""
-        state = {f"policy.{name}": value for name, value in self.net.state_dict().items()}
-        state |= {f"baseline.{name}": value for name, value in self.baseline.state_dict().items()}
+        state = prefixed("policy", self.net.state_dict())
+        state |= prefixed("baseline", self.baseline.state_dict())
         return state | {"version": torch.tensor(self.version)}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:

@@ -1,4 +1,8 @@
-"""State of torch's Adam as named tensors, for checkpoints."""
+"""State of torch's Adam as named tensors, for checkpoints.
+
+Safetensors holds one flat dictionary of tensors. torch nests the state of an optimiser, and
+flattens it in torch.distributed only.
+"""
 
 from collections.abc import Mapping
 

@@ -126,6 +126,11 @@ def spread(data: Array) -> Array:
     return np.where(deviation < CONSTANT, 1.0, deviation)
 
 
+def prefixed(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of a state under the names `<name>.<...>`, the inverse of `part`."""
+    return {f"{name}.{n}": tensor for n, tensor in state.items()}
+
+
 def part(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     """Return the tensors of a saved state whose names begin with `<name>.`, without this prefix."""
     prefix = f"{name}."

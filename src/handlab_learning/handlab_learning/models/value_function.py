@@ -12,7 +12,7 @@ from handlab_core.system.validation import Count, Index, NotNegative, Positive, 
 from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array
 from handlab_learning.models import optimizer_state
-from handlab_learning.models.policy_network import Widths, aligned, mlp, part
+from handlab_learning.models.policy_network import Widths, aligned, mlp, part, prefixed
 
 TIME_POWERS = (1, 2, 3)
 
@@ -85,11 +85,8 @@ class Baseline:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the complete state."""
-        state = {f"net.{name}": value for name, value in self.net.state_dict().items()}
-        state |= {
-            f"adam.{name}": value
-            for name, value in optimizer_state.state_dict(self.optimiser).items()
-        }
+        state = prefixed("net", self.net.state_dict())
+        state |= prefixed("adam", optimizer_state.state_dict(self.optimiser))
         for i, (features, returns) in enumerate(self._memory):
             state |= {
                 f"memory.{i}.features": features,

@@ -222,7 +222,7 @@ def load(path: Path, policy: str = "") -> Checkpoint:
         raise BadRun(f"{path} is not a checkpoint's manifest: {error}") from None
     checkpoint = Checkpoint(path, manifest)
     if not checkpoint.tensors_path.is_file():
-        raise BadRun(f"{checkpoint.tensors_path} is missing beside its manifest")
+        raise BadRun(f"{checkpoint.tensors_path} is missing, although its manifest exists")
     return checkpoint
 
 

@@ -49,7 +49,7 @@ class RunConfig(RunOptions, LearnedTask):
         if not backend_spec(self.hardware).simulated and self.backend != "graph":
             raise BadConfig(f"hardware {self.hardware} is moved by the graph: add --backend graph")
         if self.vary and self.backend != "sim":
-            raise BadConfig("what varies is simulated in this process: add --backend sim")
+            raise BadConfig("variations need a simulation in this process: add --backend sim")
         if not task.has_graph and (self.backend != "sim" or self.estimator != ENCODER):
             raise BadConfig(
                 f"{self.task} has no graph and no camera: add --backend sim, leave --estimator"

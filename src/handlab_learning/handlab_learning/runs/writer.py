@@ -135,7 +135,7 @@ class RunWriter:
         try:
             algorithm.load_state_dict(state)
         except (KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
-            raise BadRun(f"{newest.tensors_path} cannot be gone on from: {error}") from None
+            raise BadRun(f"{newest.tensors_path} is no state to resume from: {error}") from None
         self.folder.cut(newest)
         self.folder.forget_candidates(after=progress.iteration)
         return progress

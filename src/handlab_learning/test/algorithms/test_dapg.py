@@ -107,7 +107,7 @@ def test_without_weight_it_is_the_natural_gradient(demonstrations, episodes_of):
 
 
 def test_the_demonstrations_become_more_likely(demonstrations, episodes_of):
-    """Where all own steps are equally good, the step is towards the demonstrations."""
+    """If all own steps are equally good, the step is towards the demonstrations."""
     config = DapgConfig(npg=replace(SMALL, kl=1e-4))
     learner = Dapg(TASK.spaces, config, 0, demonstrations)
     observations, actions = learner._observations, learner._actions

@@ -1,4 +1,4 @@
-"""What two writers, a crash or a full disk make of a run's folder: nothing is lost or doubled."""
+"""Two writers, a crash or a full disk neither lose nor duplicate anything in a run's folder."""
 
 import json
 import resource
@@ -107,7 +107,7 @@ def test_a_manifest_that_cannot_be_empties_nothing(done, sampler, iteration):
 
 
 def test_rows_that_are_dropped_are_kept_once_more(done, sampler):
-    """As after a crash between a row and its checkpoint, twice."""
+    """This is the state after two crashes between a row and its checkpoint."""
     rows, whole = rows_of(done), done.metrics_path.read_bytes()
     for manifest in checkpoint.manifests(done.checkpoints)[-2:]:
         checkpoint.remove(manifest)

@@ -400,7 +400,7 @@ def test_robot_time_is_the_sum_of_its_parts():
     ("failing", "watched"), [(range(30), 4), ([0, 1, 2, 7], 12), ([0, 5, 29], 30), ([], 30)]
 )
 def test_an_evaluation_ends_when_it_cannot_be_good_any_more(episodes_of, failing, watched):
-    """Of 30 episodes 3 may fail; they are watched 4, then 8, then 16 at a time."""
+    """Up to 3 of 30 episodes may fail; they run in batches of 4, 8 and 16."""
     config = RunConfig(settings=SMALL, max_hours=0.001)
     sampler = Sampler(episodes_of, config.make_task())
     trainer = Trainer(config, sampler)
@@ -442,6 +442,6 @@ def test_rates_come_with_their_interval(lost_run):
     assert evaluation.rate_text(summary) == "100% [51%, 100%]"
 
 
-def test_nothing_is_said_of_no_episodes():
+def test_an_evaluation_without_episodes_is_rejected():
     with pytest.raises(BadConfig, match="at least 1 episode"):
         evaluation.summarize([])
