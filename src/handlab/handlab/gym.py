@@ -67,7 +67,7 @@ def register_envs() -> None:
 
 
 def gym_id(task: Task) -> str:
-    """A task's name in Gymnasium: `handlab/<Hand><Task>-v0`."""
+    """Return a task's name in Gymnasium: `handlab/<Hand><Task>-v0`."""
     words = f"{task.hand_name}_{task.name.removeprefix(task.hand_name + '_')}".split("_")
     return f"handlab/{''.join(word.capitalize() for word in words)}-v0"
 

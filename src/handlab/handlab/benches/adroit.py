@@ -137,8 +137,8 @@ def _learn(task: str, method: str, dataset: str, seed: int) -> dict[str, Any]:
     row["cpu_s"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     made = origin("adroit")
     row |= {"commit": made["commit"], "date": made["date"]}
-    told = {"task": task, "method": method} | {k: v for k, v in row.items() if k != "curve"}
-    print(json.dumps(told), file=sys.stderr, flush=True)
+    line = {"task": task, "method": method} | {k: v for k, v in row.items() if k != "curve"}
+    print(json.dumps(line), file=sys.stderr, flush=True)
     return row
 
 

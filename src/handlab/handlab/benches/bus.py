@@ -81,7 +81,7 @@ def _cycles(bus: ServoBus, ids: list[int], cycles: int) -> list[float]:
 
 @contextmanager
 def emulated_bus(ids: list[int], baud: int) -> Iterator[ServoBus]:
-    """A bus to an emulator in another process, whose servos are set up as a station's are."""
+    """Open a bus to an emulator in another process, with servos set up as in a station."""
     with tempfile.TemporaryDirectory(prefix="handlab-") as folder:
         port = Path(folder, "dynamixel")
         words = ["--ids", *map(str, ids), "--baud", str(baud), "--link", str(port)]

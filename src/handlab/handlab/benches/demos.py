@@ -1,9 +1,9 @@
-"""What demonstrations are worth: robot-hours until the claw has learned, strictly, with them.
+"""The value of demonstrations: robot-hours until the claw has learned by the strict criterion.
 
-The scripted teacher leads the fingers, cloning and DAPG learn from what was recorded. Beside it in
-the same run: cloning alone, cloning followed by natural gradient without the demonstrations' term,
-and natural gradient from nothing; fewer demonstrations, and worse ones. Each seed has
-demonstrations of its own. Robot time of showing them is told apart; it is not in the hours.
+The scripted teacher leads the fingers; cloning and DAPG learn from the recordings. The same run
+measures cloning alone, cloning followed by natural gradient without the demonstrations' term, and
+natural gradient from nothing; also fewer demonstrations, and worse ones. Each seed has its own
+demonstrations. Their robot time is listed separately; the hours do not contain it.
 """
 
 import json
@@ -168,7 +168,7 @@ def _hours(row: Mapping[str, Any]) -> float:
 
 
 def _learn_all(task: str, variants: list[str], seeds: list[int]) -> dict[str, Any]:
-    """Runs side by side: robot-hours do not depend on how fast the machine is."""
+    """Carry out all runs in parallel; robot-hours do not depend on the speed of the machine."""
     jobs = [(task, name, seed) for name in variants for seed in seeds]
     with (
         tempfile.TemporaryDirectory(prefix="handlab-") as scratch,
@@ -220,8 +220,8 @@ def _learn(root: str, name: str, variant_name: str, seed: int) -> dict[str, Any]
     strict = [e.outcome.strict_success for e in demonstrations]
     summary["demonstrated_success_rate"] = sum(strict) / len(strict) if strict else None
     keys = ("task", "seed", "robot_hours_to_strict_success", "strict_success_rate", "wall_s")
-    told = {"variant": variant_name} | {key: summary[key] for key in keys}
-    print(json.dumps(told), file=sys.stderr, flush=True)
+    line = {"variant": variant_name} | {key: summary[key] for key in keys}
+    print(json.dumps(line), file=sys.stderr, flush=True)
     return summary
 
 

@@ -38,7 +38,7 @@ from handlab_learning.runs.evaluation import ON_REQUEST
 from handlab_sim.backend import MujocoBackend
 
 LIMIT = 0.1
-"""rad, ROBEL's strict tolerance: what is to be told apart by the camera."""
+"""rad; strict tolerance of ROBEL, which the camera must resolve."""
 
 NUM_ENVS, ROUNDS = 10, 5
 """Episodes are their product, with either estimator."""
@@ -63,7 +63,7 @@ def measure(seed: int) -> Result:
 
 
 def figures(task: Task, policy: GaussianPolicy, seed: int) -> Result:
-    """The same for a policy that is there already."""
+    """Return the result of a policy that was learned before."""
     details: dict[str, Any] = {"episodes": NUM_ENVS * ROUNDS}
     tracks: list[Track] = []
     for name in sorted(ESTIMATORS):
@@ -101,10 +101,10 @@ class _Watched(MujocoBackend):
 def _act(
     task: Task, policy: GaussianPolicy, seed: int, estimator: str
 ) -> tuple[dict[str, Any], list[Track]]:
-    """Success, as it is told by the estimator and as it truly is, and the tracks of the objects."""
+    """Return the success rates by the estimate and by the true angle, and the objects' tracks."""
     backend = _Watched(task)
     env = Env(task, LocalStation(task, backend, estimator))
-    told, true = [], []
+    estimated, true = [], []
     for first in range(ON_REQUEST, ON_REQUEST + NUM_ENVS * ROUNDS, NUM_ENVS):
         angles: list[Array] = []
         plan = EpisodePlan(seed, range(first, first + NUM_ENVS), deterministic=True)
@@ -113,10 +113,10 @@ def _act(
             on_step=lambda _, kept=angles: kept.append(backend.read().fixture.q[:, 0]),
         )  # fmt: skip
         for i, episode in enumerate(done):
-            told.append(episode.success)
+            estimated.append(episode.success)
             errors = np.array([row[i] for row in angles]) - episode.trajectory.goal_angle
             true.append(task.succeeded(errors)[0])
-    rates = {"success_rate": float(np.mean(told)), "true_success_rate": float(np.mean(true))}
+    rates = {"success_rate": float(np.mean(estimated)), "true_success_rate": float(np.mean(true))}
     return rates, backend.tracks
 
 
@@ -142,7 +142,7 @@ class _Samples:
 
 
 def _encoder_samples(track: Track) -> _Samples:
-    """Readings rounded to the encoder's ticks, as simulation does not by itself."""
+    """Round readings to the ticks of the encoder, which the simulation does not do."""
     estimator, samples = EncoderEstimator(), _Samples()
     config, tick = estimator.config, estimator.config.resolution
     estimate = estimator.start(*track[0])

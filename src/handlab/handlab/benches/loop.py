@@ -53,30 +53,30 @@ def _rounds() -> list[Pair]:
         emulated_graph(config, Path(scratch)) as (_, graph),
         guest("_bench", graph.domain) as (node, spinner),
     ):
-        told: dict[str, float] = {}
+        reported: dict[str, float] = {}
 
         def on_diagnostics(message: DiagnosticArray) -> None:
             values = {v.key: v.value for s in message.status for v in s.values}
             if KEY in values:
-                told[KEY] = float(values[KEY])
+                reported[KEY] = float(values[KEY])
 
         node.create_subscription(DiagnosticArray, "/diagnostics", on_diagnostics, 10)
-        spinner.wait(lambda: KEY in told, "the driver")
-        return [_round(spinner, told) for _ in range(ROUNDS)]
+        spinner.wait(lambda: KEY in reported, "the driver")
+        return [_round(spinner, reported) for _ in range(ROUNDS)]
 
 
-def _round(spinner: Spinner, told: dict[str, float]) -> Pair:
+def _round(spinner: Spinner, reported: dict[str, float]) -> Pair:
     with ThreadPoolExecutor(
         1, initializer=use_realtime_priority
     ) as own:  # of the driver's priority
         bare = percentile_ms(own.submit(_sleep_in_a_loop).result(), PERCENT)
-    told.clear()
-    spinner.wait(lambda: KEY in told, "the driver's report")
-    return told[KEY], bare
+    reported.clear()
+    spinner.wait(lambda: KEY in reported, "the driver's report")
+    return reported[KEY], bare
 
 
 def _sleep_in_a_loop() -> list[float]:
-    """The errors of a loop that does nothing but sleep until its next period is due."""
+    """Return the errors of a loop that only sleeps until its next period."""
     errors, period = [], 1.0 / RATE
     due = began = time.monotonic()
     for _ in range(REMEMBERED):

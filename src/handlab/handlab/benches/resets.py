@@ -35,7 +35,7 @@ LIMIT = 0.995
 HALF_TRAINED = 0.5
 """Robot-hours."""
 NEVER = 10**6
-"""Iterations between evaluations, which nobody reads here."""
+"""Iterations between evaluations, which this bench does not use."""
 
 HIDDEN, GAIN, NOISE = 16, 2.0, 0.5
 """Of a wild policy: units, how hard it throws the joints about, and how much at random."""
@@ -133,7 +133,7 @@ def tangle(station: LocalStation, rng: np.random.Generator) -> None:
 
 
 def wild(task: Task, rng: np.random.Generator) -> GaussianPolicy:
-    """A policy of random weights, which throws the hand about."""
+    """Return a policy of random weights, which throws the hand about."""
     inputs, joints = task.observation_size, task.hand.n
     weights = rng.normal(size=(inputs, HIDDEN)), GAIN * rng.normal(size=(HIDDEN, joints))
     return GaussianPolicy(
@@ -147,7 +147,7 @@ def wild(task: Task, rng: np.random.Generator) -> GaussianPolicy:
 
 
 def half_trained(task: Task, seed: int) -> GaussianPolicy:
-    """A policy after a little learning."""
+    """Return a policy after a little learning."""
     config = RunConfig(
         task.name, backend="sim", seed=seed, max_hours=HALF_TRAINED, until="hours",
         evaluate_every=NEVER,

@@ -84,7 +84,7 @@ def _one_line(numbers: re.Match[str]) -> str:
 
 
 def results() -> Path:
-    """The folder of kept results."""
+    """Return the folder of kept results."""
     return share() / "results"
 
 

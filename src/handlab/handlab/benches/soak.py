@@ -1,8 +1,8 @@
-"""A long time with faults: an emulated claw at work while its bus goes wrong every few seconds.
+"""A long run with faults: an emulated claw works while its bus fails every few seconds.
 
-What must hold: no process ends; no sample is told that is older than its stamp says; no goal on the
-wire is beyond the hand's limits, whatever is commanded; every fault is told on /diagnostics within
-a second, and the hand is well again after it.
+Requirements: no process ends. No sample is older than its stamp. No goal on the wire exceeds the
+hand's limits, whatever the command. Every fault is reported on /diagnostics within a second, and
+the hand recovers from it.
 """
 
 import tempfile
@@ -51,7 +51,7 @@ FRESH = (
 QUICK_HEAT = LoopConfig(thermal=ThermalModel(time_constant=20.0))
 """A motor cools in seconds instead of minutes, so that an hour holds many of all faults."""
 
-WILD = 0.1  # part of the commands that nobody should obey
+WILD = 0.1  # fraction of commands that the driver must not obey
 REMEMBERED = 200  # states of the emulated world, 2 s
 
 FAULTS: dict[str, dict[str, Any]] = {
@@ -157,11 +157,11 @@ class Soak:
         node.create_timer(0.1, self._command)
 
     def well(self) -> bool:
-        """No problem is told, and states come."""
+        """Return whether no problem is reported and states arrive."""
         return self._problem == "" and self._clock() - self._stamp < 0.5
 
     def strike(self) -> None:
-        """Let one thing go wrong, and see that it is told and mended."""
+        """Inject one fault, and check that it is reported and mended."""
         kind = str(self._rng.choice(list(FAULTS)))
         servo = self._servos[int(self._rng.integers(len(self._servos)))]
         fault = Fault(kind, id=None if kind in EVERYBODYS else servo.id, **FAULTS[kind])

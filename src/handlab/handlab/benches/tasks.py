@@ -82,7 +82,7 @@ def _ratio(row: Mapping[str, Any]) -> float | None:
 
 
 def _learn_all(names: list[str], seeds: range) -> dict[str, Any]:
-    """Runs side by side: robot-hours do not depend on how fast the machine is."""
+    """Carry out all runs in parallel; robot-hours do not depend on the speed of the machine."""
     jobs = [(name, seed) for name in names for seed in seeds]
     with (
         tempfile.TemporaryDirectory(prefix="handlab-") as scratch,

@@ -68,7 +68,7 @@ def measure_strict(seed: int) -> Result:
 
 
 def _learn_all(root: str, seeds: list[int], backend: str, until: str) -> list[dict[str, Any]]:
-    """Runs side by side: robot-hours do not depend on how fast the machine is."""
+    """Carry out all runs in parallel; robot-hours do not depend on the speed of the machine."""
     jobs = [(root, seed, backend, until) for seed in seeds]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(_learn, *zip(*jobs, strict=True)))

@@ -243,7 +243,7 @@ def _emulate_servos(
 def emulated_graph(
     config: GraphConfig, folder: Path, station: Path | None = None, loop: LoopConfig | None = None
 ) -> Iterator[tuple[EmulatedPort, BackgroundGraph]]:
-    """A graph on servos that are emulated in this process, which can look behind the wire.
+    """Start a graph on servos that are emulated in this process, which sees behind the wire.
 
     Args:
         config: for MuJoCo; it is given the hardware.

@@ -24,7 +24,7 @@ class SuiteSampler:
     Args:
         task: of the suite.
         count: of the processes; with one, episodes run in this process. None: on all cores.
-        variations: of the object, drawn anew for every episode.
+        variations: of the object, drawn for every episode.
     """
 
     def __init__(

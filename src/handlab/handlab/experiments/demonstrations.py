@@ -15,7 +15,7 @@ REFERENCE = Path("demos")
 
 
 def source(task: str, algorithm: str, given: str) -> str:
-    """What a run learns from: what was given, or the reference demonstrations of its task.
+    """Return the demonstrations of a run: those given, or the reference ones of its task.
 
     Args:
         task: name of it.
@@ -42,7 +42,7 @@ def source(task: str, algorithm: str, given: str) -> str:
 
 
 def demonstrations_of(config: RunConfig) -> list[Episode]:
-    """Read what a run shall learn from; nothing, if it names nothing.
+    """Read the demonstrations of a run; none if the run names none.
 
     Raises:
         HandlabError: it is not there, or of another task.

@@ -5,11 +5,11 @@ import os
 from handlab_core.errors import BadConfig
 
 PROCESSES = "HANDLAB_PROCESSES"
-"""Environment variable: so many; without it there is one for each core this process may use."""
+"""Environment variable: number of processes; default: one per core that this process may use."""
 
 
 def processes() -> int:
-    """The number of processes for what is done on all cores.
+    """Return the number of processes for work on all cores.
 
     Raises:
         BadConfig: the environment variable is not a whole number from 1 on.

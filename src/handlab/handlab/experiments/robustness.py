@@ -85,7 +85,7 @@ def _run_folder(manifest: Path) -> Path:
 
 
 def table_lines(name: str, rows: Sequence[dict[str, Any]]) -> list[str]:
-    """The figures of one variation, for a terminal."""
+    """Return the figures of one variation as lines for a terminal."""
     head = f"{name:>18} {'success':>16} {'strict':>8} {'return':>9} {'error, rad':>11}"
     return [head] + [
         f"{row['value']:18.4g} {rate_text(row):>16} {row['strict_success_rate']:8.0%} "

@@ -91,7 +91,7 @@ class VariedSampler:
         self._estimator, self._variations = estimator, variations
 
     def object_in(self, seed: int, episode: int) -> ObjectVariation:
-        """The object of an episode."""
+        """Return the object of an episode."""
         return object_of(draw_all(self._variations, seed, episode))
 
     def sample(self, policy: GaussianPolicy, plan: EpisodePlan) -> Iterator[Episode]:

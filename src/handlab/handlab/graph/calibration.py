@@ -8,7 +8,7 @@ from handlab_hardware.station_file import load_station, station_path
 
 
 def calibration_of(config: GraphConfig) -> str:
-    """What is known of the station's zeros, as text; empty for a simulation."""
+    """Return the calibration of the station's zeros as text; empty for a simulation."""
     if not config.backend.station_file:
         return ""
     path = config.station or station_path(make_task(config.task).hand_name)

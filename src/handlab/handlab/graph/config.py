@@ -285,7 +285,7 @@ def _composed(nodes: list[NodeSpec], simulated: bool) -> list[NodeSpec]:
 
 
 def _teaching(config: GraphConfig) -> list[NodeSpec]:
-    """What demonstrations need: who lets the hand go, and the scripted teacher."""
+    """Return the nodes of demonstrations: the demonstrator and the scripted teacher."""
     scripted = config.teacher == SCRIPT
     teacher_config = ", ".join(
         f"{name} {value:g}" for name, value in sorted(config.teacher_config.items())
@@ -309,7 +309,7 @@ def _teaching(config: GraphConfig) -> list[NodeSpec]:
 
 
 def _looking(config: GraphConfig) -> list[NodeSpec]:
-    """What shows demonstrations that nobody carries out."""
+    """Return the nodes that show demonstrations without a hand."""
     task = part(config, DescriptionOptions)
     nodes = [
         NodeSpec("replay", task | {"look": True}),

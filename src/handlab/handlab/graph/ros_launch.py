@@ -182,7 +182,7 @@ def _action(node: NodeSpec, namespace: str) -> Node:
 
 
 def _foreign_action(node: ForeignNode, namespace: str, simulated: bool) -> Node:
-    """A process of ros2_control."""
+    """Return the action that starts a process of ros2_control."""
     parameters: list[Any] = [node.parameters] if node.parameters else []
     if node.timed:
         parameters.append({"use_sim_time": simulated})
@@ -205,7 +205,7 @@ def _foreign_action(node: ForeignNode, namespace: str, simulated: bool) -> Node:
 
 
 def _robot_description(urdf: str) -> dict[str, ParameterValue]:
-    """A URDF as a parameter; without the type, launch would read it as YAML."""
+    """Return a URDF as a parameter; without the type, launch would read it as YAML."""
     return {"robot_description": ParameterValue(urdf, value_type=str)}
 
 

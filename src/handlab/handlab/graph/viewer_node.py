@@ -98,7 +98,7 @@ class ViewerNode(Node):
         self._episode.value = str(int(goal.episode[0]))
 
     def _show_goal(self, stamp: Array) -> None:
-        """Mark where the object shall be at a time [s]; a pose of the hand has no mark."""
+        """Mark the object's goal at a time [s]; a pose of the hand has no mark."""
         if self._wanted is not None and self._marked:
             angle = float(self._wanted.at(stamp)[0, 0])
             self._goal.position = decor.goal_position(self._fixture, angle)

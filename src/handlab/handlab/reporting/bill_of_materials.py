@@ -1,6 +1,6 @@
 """What a claw is made of and what that costs: docs/claw_bom.csv, and the tables in docs/claw.md.
 
-`python -m handlab.reporting.bill_of_materials` makes the tables anew.
+`python -m handlab.reporting.bill_of_materials` makes the tables again.
 """
 
 import csv
@@ -40,7 +40,7 @@ class Part:
 
     @property
     def estimated(self) -> bool:
-        """Whether nobody listed this price with a date."""
+        """Return whether this price was never listed with a date."""
         return self.source.startswith(ESTIMATE)
 
 
@@ -69,12 +69,12 @@ def read_parts(path: Path) -> list[Part]:
 
 
 def total(parts: Sequence[Part], build: str) -> float:
-    """What one way to build it costs [$]."""
+    """Return the cost of one build [$]."""
     return sum(part.counts[build] * part.usd for part in parts)
 
 
 def parts_table(parts: Sequence[Part]) -> str:
-    """The list as a page shows it, with the total of every build in its last line."""
+    """Return the list as a table, with the total of every build in its last line."""
     heads = ["part", "number", *BUILDS, "each, $", "date", "source"]
     rows = [heads, ["---", "---", *["--:"] * len(BUILDS), "--:", "---", "---"]]
     for part in parts:
@@ -86,12 +86,12 @@ def parts_table(parts: Sequence[Part]) -> str:
 
 
 def filled(text: str, parts: Sequence[Part]) -> str:
-    """A page with its table made anew."""
+    """Return a page with its table made again."""
     return between(text, BEGIN, END, parts_table(parts))
 
 
 def main() -> None:
-    """Make the page's table anew."""
+    """Make the page's table again."""
     path = share() / PAGE
     write_atomically(path, filled(path.read_text(), read_parts(share() / PARTS)))
 

@@ -102,6 +102,6 @@ def _rate(summary: Mapping[str, Any], policy: str) -> float | None:
 
 
 def median_or_never(hours: Sequence[float | None]) -> float | None:
-    """The median, where None stands for never; None if that is it."""
+    """Return the median, in which None counts as never; None if the median is never."""
     middle = median([float("inf") if h is None else h for h in hours])
     return None if middle == float("inf") else middle

@@ -43,7 +43,7 @@ class Curve:
 
     @classmethod
     def of_pairs(cls, pairs: Sequence[Sequence[float]]) -> "Curve":
-        """The inverse of `pairs`, but for the rounding."""
+        """Build a curve from `pairs`; the inverse except for the rounding."""
         return cls(tuple(p[0] for p in pairs), tuple(p[1] for p in pairs))
 
     def pairs(self) -> list[list[float]]:

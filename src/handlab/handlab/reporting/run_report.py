@@ -178,7 +178,7 @@ def _hours(hours: float | None, algorithm: str) -> str:
 
 
 def _interval(verdict: dict[str, Any], name: str = "success_rate") -> str:
-    """The interval of a rate, where it is known: `; 95 %: 70% to 95%`."""
+    """Return the interval of a rate, if it is known: `; 95 %: 70% to 95%`."""
     low, high = verdict.get(f"{name}_low"), verdict.get(f"{name}_high")
     if low is None or high is None:
         return ""
@@ -186,7 +186,7 @@ def _interval(verdict: dict[str, Any], name: str = "success_rate") -> str:
 
 
 def _policies(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    """The policies that a run keeps, and the one that it began with."""
+    """Return the policies that a run keeps, and its first policy."""
     if BEST not in summary or LAST not in summary:  # a run from before both were kept
         return [("last", "policy of these figures, and of the video")]
     best, last, initial = summary[BEST], summary[LAST], summary.get("initial")

@@ -164,7 +164,7 @@ class GaitSearch:
 
 
 def _one_after_another(cycle: Array, late: Array) -> Array:
-    """A finger's cycles (N, K, j) for every finger, each late by a part of a round. (N, S, n)."""
+    """Return (N, S, n): a finger's cycles (N, K, j) for every finger, each with its delay."""
     count, rows = cycle.shape[1], np.arange(len(cycle))
 
     def at(part: Array) -> Array:
@@ -181,7 +181,7 @@ def _one_after_another(cycle: Array, late: Array) -> Array:
 
 
 def _numbers(hand: Hand, gait: Gait) -> Array:
-    """The inverse of `GaitSearch.gaits`, for a gait without delays."""
+    """Invert `GaitSearch.gaits` for a gait without delays."""
     poses = np.arctanh(np.clip(hand.normalise(gait.poses) / REACH, -0.99, 0.99))
     scales = 2 * np.log([float(gait.rate) / RATE, float(gait.braking) / BRAKING])
     return np.concatenate((poses.ravel(), scales))
@@ -198,7 +198,7 @@ class Found:
 
 
 def default_output(task: Task) -> Path:
-    """A new file for a gait, below the working directory."""
+    """Return the path of a new gait file below the working directory."""
     return Path("gaits") / f"{datetime.now():%Y%m%d-%H%M%S}-{task.name}.json"
 
 

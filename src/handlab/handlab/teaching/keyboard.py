@@ -23,6 +23,6 @@ def single_keys() -> Iterator[bool]:
 
 
 def pressed() -> str:
-    """The key that was pressed, or nothing."""
+    """Return the key that was pressed; empty if there is none."""
     ready, _, _ = select.select([sys.stdin], [], [], 0.0)
     return sys.stdin.read(1) if ready else ""

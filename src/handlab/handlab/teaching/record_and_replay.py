@@ -30,7 +30,7 @@ SPACE = {"waiting": OperatorCommand.BEGIN, "guiding": OperatorCommand.END}
 
 
 def new_bag(task: str) -> Path:
-    """A folder for a recording that has none."""
+    """Return a folder for a recording without a given folder."""
     return Path("recordings") / f"{datetime.now():%Y%m%d-%H%M%S}-{task}"
 
 

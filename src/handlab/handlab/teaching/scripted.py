@@ -91,7 +91,7 @@ def demonstrate(
     episodes: Sequence[int],
     num_envs: int = 20,
 ) -> list[Motion]:
-    """Demonstrations with these numbers, so many side by side at most, each like one alone."""
+    """Return the demonstrations of these numbers; parallel ones do not influence each other."""
     motions: list[Motion] = []
     teaching = lesson(task)
     for first in range(0, len(episodes), num_envs):
