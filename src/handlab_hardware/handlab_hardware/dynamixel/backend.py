@@ -84,7 +84,7 @@ class DynamixelBackend:
         self._last_cycle = self._next_open = 0.0
         began = self._open()
         limit = self._servos.temperature_limit
-        self._heat = {group: ThermalProtection(limit[layout.places[group]]) for group in GROUPS}
+        self._heat = {group: ThermalProtection(limit[layout.slices[group]]) for group in GROUPS}
         heard = self._servos.fresh | self._servos.lost
         silent = [str(servo) for servo, ok in self._each(heard) if not ok]
         if silent:
@@ -182,7 +182,7 @@ class DynamixelBackend:
         servos, layout = self._servos, self._layout
         if group not in layout.served:
             return GoalsInForce.passive(np.full((1, len(layout.joints[group])), np.nan))
-        places = layout.places[group]
+        places = layout.slices[group]
         engaged = servos.engaged[None, places]
         q, effort = servos.q[None, places], servos.effort[None, places]
         goal = Command(
@@ -204,7 +204,7 @@ class DynamixelBackend:
         """
         bus, servos, layout = self._need_bus(), self._servos, self._layout
         hand = np.zeros(layout.n, dtype=bool)
-        hand[layout.places[HAND]] = True
+        hand[layout.slices[HAND]] = True
         self._guard()
         try:
             servos.examine_all(bus)
@@ -244,7 +244,7 @@ class DynamixelBackend:
             UnknownName: no servo moves this joint.
             StationFault: the servo or the adapter does not answer.
         """
-        place, bus = self._layout.place(joint), self._need_bus()
+        place, bus = self._layout.index(joint), self._need_bus()
         try:
             self._servos.reboot(bus, place, self._clock())
         except PortGone as error:
@@ -315,7 +315,7 @@ class DynamixelBackend:
         servos = self._servos
         states = {HAND: self._reading.hand, FIXTURE: self._reading.fixture}
         for group in self._layout.served:
-            places = self._layout.places[group]
+            places = self._layout.slices[group]
             if servos.fresh[places].all():
                 values = (servos.q, servos.qd, servos.torque)
                 rows = (value[None, places].copy() for value in values)
@@ -329,7 +329,7 @@ class DynamixelBackend:
     def _settle(self) -> None:
         """Update thermal protection, and the positions of groups that hold for an absent servo."""
         servos = self._servos
-        for group, places in self._layout.places.items():
+        for group, places in self._layout.slices.items():
             self._rest[group] = self._heat[group].update(servos.temperature[places])
             if not servos.absent[places].any():
                 self._held.pop(group, None)

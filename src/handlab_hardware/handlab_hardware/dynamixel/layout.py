@@ -36,7 +36,7 @@ class Layout:
             FIXTURE: safety.Limits.of_fixture(fixture),
         }
         self.plans: list[Plan] = []
-        self.places: dict[str, slice] = {}
+        self.slices: dict[str, slice] = {}
         """Group to the slice of its joints in arrays over servos; empty if not served."""
         servos = {servo.joint: servo for servo in self.section.servos}
         for group in GROUPS:
@@ -45,7 +45,7 @@ class Layout:
             for joint, (lower, upper) in zip(self.joints[group], ends, strict=True):
                 if joint in servos:
                     self.plans.append(make_plan(servos[joint], lower, upper, self.section.mode))
-            self.places[group] = slice(begin, len(self.plans))
+            self.slices[group] = slice(begin, len(self.plans))
 
     @property
     def n(self) -> int:
@@ -55,7 +55,7 @@ class Layout:
     @property
     def served(self) -> tuple[str, ...]:
         """Return the groups that have servos."""
-        return tuple(g for g in GROUPS if self.places[g].start < self.places[g].stop)
+        return tuple(g for g in GROUPS if self.slices[g].start < self.slices[g].stop)
 
     @property
     def no_fixture(self) -> bool:
@@ -72,9 +72,9 @@ class Layout:
 
     def group_of(self, place: int) -> str:
         """Return the group of a servo."""
-        return HAND if place < self.places[HAND].stop else FIXTURE
+        return HAND if place < self.slices[HAND].stop else FIXTURE
 
-    def place(self, joint: str) -> int:
+    def index(self, joint: str) -> int:
         """Return the index of a joint's servo; raise UnknownName for an unknown joint."""
         joints = [plan.servo.joint for plan in self.plans]
         if joint not in joints:
@@ -110,7 +110,7 @@ class Layout:
                     f"{command.effort.shape}; it must be {shape}"
                 )
             if group in self.served:
-                places = self.places[group]
+                places = self.slices[group]
                 target[places], effort[places] = command.q[0], command.effort[0]
         return target, effort
 

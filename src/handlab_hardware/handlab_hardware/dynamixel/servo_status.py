@@ -14,7 +14,7 @@ from handlab_hardware.station_file import DynamixelSection, is_emulated
 
 def problems(servos: Servos, layout: Layout, rest: dict[str, ThermalState]) -> tuple[str, ...]:
     """Return one sentence for each servo with a problem: the problem and its remedy."""
-    hot = [bool(h) for group in layout.places for h in rest[group].hot]
+    hot = [bool(h) for group in layout.slices for h in rest[group].hot]
     found = (_problem(servos, i, layout.group_of(i), hot[i]) for i in range(layout.n))
     return tuple(problem for problem in found if problem)
 
@@ -77,7 +77,7 @@ def group_status(
     """
     if group not in layout.served:
         return GroupStatus.unknown(len(layout.joints[group]))
-    places = layout.places[group]
+    places = layout.slices[group]
     return GroupStatus(
         temperature=servos.temperature[places].copy(),
         voltage=servos.voltage[places].copy(),

@@ -84,7 +84,7 @@ class Servo:
         table = self.table
         eeprom = bytes(table.memory[:RAM_START])
         table.memory[RAM_START:] = bytes(len(table.memory) - RAM_START)
-        for name, value in table.layout.defaults().items():
+        for name, value in table.map.defaults().items():
             table.put(name, value)
         table.memory[:RAM_START] = eeprom
         table.put("firmware_version", self.firmware)
@@ -303,7 +303,7 @@ class Servo:
     def _restore_ram(self) -> None:
         """Restore the settings in RAM from the backup, without goals and states."""
         assert self._backup is not None
-        for register in self.table.layout.registers.values():
+        for register in self.table.map.registers.values():
             name = register.name
             kept = register.address >= RAM_START and register.writable
             if kept and name not in GOALS and name not in ("torque_enable", "bus_watchdog"):

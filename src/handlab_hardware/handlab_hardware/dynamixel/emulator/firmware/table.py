@@ -71,7 +71,7 @@ LATER = frozenset(("startup_configuration", "backup_ready"))
 """Registers of firmware with fast reads only."""
 
 
-class Layout:
+class RegisterMap:
     """Registers of one model, by name and by address."""
 
     def __init__(self, model: ServoModel) -> None:
@@ -136,16 +136,16 @@ class Layout:
 
 
 @cache
-def layout_of(model: ServoModel) -> Layout:
-    """Return the cached layout of a model."""
-    return Layout(model)
+def register_map(model: ServoModel) -> RegisterMap:
+    """Return the cached register map of a model."""
+    return RegisterMap(model)
 
 
 Writes = list[tuple[Register, int]]
 
 
 class ControlTable:
-    """Memory of one servo, with the rules of its model's layout.
+    """Memory of one servo, with the rules of its model's register map.
 
     Args:
         model: model of the servo.
@@ -153,7 +153,7 @@ class ControlTable:
     """
 
     def __init__(self, model: ServoModel, firmware: int) -> None:
-        self.layout = layout_of(model)
+        self.map = register_map(model)
         later = firmware >= model.fast_sync_read_firmware
         self._missing = frozenset() if later else LATER
         self._drive_modes = REVERSE
@@ -162,12 +162,12 @@ class ControlTable:
         if later:
             self._drive_modes |= TORQUE_ON_BY_GOAL
         self.memory = bytearray(TABLE_SIZE)
-        self._registers = self.layout.registers
+        self._registers = self.map.registers
         self._rules: dict[str, tuple[int, int, Error]] = {}
         """Cached ranges of goals, since most writes are goals."""
         self.linked = False
         """Whether an indirect address points elsewhere than to its own data."""
-        for name, value in self.layout.defaults().items():
+        for name, value in self.map.defaults().items():
             self.put(name, value)
 
     def __contains__(self, name: str) -> bool:
@@ -193,7 +193,7 @@ class ControlTable:
         read as zeros.
         """
         end = address + length
-        if not length or end > self.layout.size or self.layout.owner[address] is None:
+        if not length or end > self.map.size or self.map.owner[address] is None:
             return Error.ACCESS, b""
         if not self.linked:
             return Error.NONE, bytes(self.memory[address:end])
@@ -201,7 +201,7 @@ class ControlTable:
 
     def _target(self, address: int) -> int:
         """Return the address of the byte that an address, direct or indirect, stands for."""
-        pointer = self.layout.indirect.get(address)
+        pointer = self.map.indirect.get(address)
         if pointer is None:
             return address
         return self.memory[pointer] | self.memory[pointer + 1] << 8
@@ -230,7 +230,7 @@ class ControlTable:
 
     def _resolve(self, address: int, data: bytes) -> list[tuple[int, bytes]]:
         """Split a write to indirect data into writes to its targets."""
-        if not self.linked or address + len(data) > self.layout.size:
+        if not self.linked or address + len(data) > self.map.size:
             return [(address, data)]
         runs: list[tuple[int, bytearray]] = []
         for i, byte in enumerate(data):
@@ -247,7 +247,7 @@ class ControlTable:
         if at >= end:
             return Error.DATA_LENGTH
         while at < end:
-            register = self.layout.owner[at] if at < TABLE_SIZE else None
+            register = self.map.owner[at] if at < TABLE_SIZE else None
             if register is None or not register.writable or (locked and register.eeprom):
                 return Error.ACCESS
             if register.name in self._missing:
@@ -263,13 +263,13 @@ class ControlTable:
     def _check_value(self, name: str, value: int) -> Error:
         if name in GOALS:
             return self._check_goal(name, value)
-        if name in self.layout.ranges:
-            low, high = self.layout.ranges[name]
+        if name in self.map.ranges:
+            low, high = self.map.ranges[name]
             good = low <= value <= high
         elif name == "operating_mode":
-            good = value in self.layout.model.modes
+            good = value in self.map.model.modes
         elif name.startswith("indirect_address"):
-            good = FIRST_INDIRECT_TARGET <= value < self.layout.size
+            good = FIRST_INDIRECT_TARGET <= value < self.map.size
         else:
             good = True
         if name == "drive_mode":
@@ -294,8 +294,8 @@ class ControlTable:
         if self.get("operating_mode") == OperatingMode.POSITION:
             low, high = self.get("min_position_limit"), self.get("max_position_limit")
             return low, high, Error.DATA_LIMIT
-        return *self.layout.ranges[name], Error.DATA_RANGE
+        return *self.map.ranges[name], Error.DATA_RANGE
 
     def relink(self) -> None:
         """Update `linked`; call this method after a write to an indirect address."""
-        self.linked = any(self._target(data) != data for data in self.layout.indirect)
+        self.linked = any(self._target(data) != data for data in self.map.indirect)
