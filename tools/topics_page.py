@@ -33,7 +33,7 @@ from handlab_nodes.runtime.event_loop import Spinner
 PAGE = Path("docs", "topics.md")
 
 GRAPHS = (
-    GraphConfig(viewer=True, bag="bag", estimator="camera"),
+    GraphConfig(viewer=True, scene=True, bag="bag", estimator="camera"),
     GraphConfig(hardware="dynamixel", pace="real", port="/dev/null", emulate=True),
     GraphConfig(task="allegro_valve", hardware="allegro", pace="real"),
     GraphConfig(teacher="script", runner=False),
@@ -81,7 +81,10 @@ MEANINGS = {
     "/diagnostics": "state of every node, once a second (REP 107)",
     "forward_position_controller/commands": "targets of the hand for ros2_control's controller",
     "<driver>/transition_event": "lifecycle transitions of a driver",
-    "<action>/started": "identity of the process that serves an action, once it has started",
+    "/tf": "frames of all links that move; a robot in a namespace has it before their names",
+    "/tf_static": "frames of all links that are fixed to another one",
+    "visualization_marker_array": "goal, and object as estimated, for rviz",
+    "<action>/_started": "identity of the process that serves an action, once it has started",
 }
 """Topic to its meaning; a topic that is missing here is an error."""
 

@@ -37,6 +37,7 @@ setup(
             "teacher_node = handlab_nodes.nodes.teacher_node:main",
             "replay_node = handlab_nodes.nodes.replay_node:main",
             "recorder_node = handlab_nodes.nodes.recorder_node:main",
+            "scene_node = handlab_nodes.nodes.scene_node:main",
         ],
     },
 )

@@ -34,7 +34,8 @@ from pathlib import Path
 
 STAMP = "handlab.json"
 LOG = "handlab-setup.log"
-WORKSPACE = ("handlab_interfaces", "handlab_bringup")
+WORKSPACE = ("src/handlab_interfaces", "src/handlab_bringup")
+VENDORED = ("third_party/tf2_msgs",)  # built only where ROS 2 lacks the package of that name
 INSTALLED_FOLDERS = ("launch", "config", "urdf", "demos")
 LOG_LINES_SHOWN = 15
 DISK_FULL = "No space left on device"
@@ -107,6 +108,17 @@ class Place:
         return both[:1] if self.sourced else both
 
 
+def workspace(place: Place) -> list[str]:
+    """List the folders of the ament_cmake packages to build, relative to the checkout."""
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if place.sourced else []
+
+    def installed(name: str) -> bool:
+        shares = (Path(prefix, "share", name) for prefix in prefixes if prefix)
+        return any(share.is_dir() and place.venv not in share.parents for share in shares)
+
+    return [*WORKSPACE, *(path for path in VENDORED if not installed(Path(path).name))]
+
+
 # Fingerprints -------------------------------------------------------------------------------------
 
 
@@ -129,7 +141,7 @@ def files_below(folder: Path) -> list[Path]:
 def fingerprints(place: Place, python: str) -> dict[str, str]:
     """Say what each step would be made from now, for the Python of version `python`."""
     root, src = place.root, place.root / "src"
-    sources = [path for name in WORKSPACE for path in files_below(src / name)]
+    sources = [path for folder in workspace(place) for path in files_below(root / folder)]
     # Installed as links: a new file needs the step, a new content does not.
     names = [p.relative_to(root) for top in INSTALLED_FOLDERS for p in files_below(root / top)]
     listing = hashlib.sha256("\n".join(map(str, names)).encode()).hexdigest()
@@ -315,7 +327,8 @@ def install_packages(place: Place) -> None:
 
 def build_workspace(place: Place) -> None:
     """Build the ament_cmake packages into the environment, where rclpy looks for them anyway."""
-    say(f"building {' and '.join(WORKSPACE)} (takes a minute)")
+    folders = workspace(place)
+    say(f"building {', '.join(Path(folder).name for folder in folders)} (takes a minute)")
     venv = place.venv
     colcon: list[str | Path] = ["colcon"] if place.sourced else [place.python, "-m", "colcon"]
     # A sourced ROS builds with the Python it was built for, which knows its generators.
@@ -325,7 +338,7 @@ def build_workspace(place: Place) -> None:
             *colcon,
             *("--log-base", venv / "colcon-log", "build", "--merge-install", "--symlink-install"),
             *("--build-base", venv / "colcon-build", "--install-base", venv),
-            *("--paths", *(f"src/{name}" for name in WORKSPACE)),
+            *("--paths", *folders),
             *python,
         ],
         place,

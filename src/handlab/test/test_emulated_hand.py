@@ -5,10 +5,13 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import rclpy
 import yaml
+from action_msgs.msg import GoalStatus
 from diagnostic_msgs.msg import DiagnosticArray
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.action import ActionClient
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 
@@ -24,9 +27,11 @@ from handlab_hardware.dynamixel.emulator.thermal import ThermalModel
 from handlab_hardware.dynamixel.protocol import units
 from handlab_hardware.dynamixel.protocol.registers import RAD_PER_TICK
 from handlab_hardware.station_file import load_station, station_path
+from handlab_interfaces.action import Rollout
+from handlab_interfaces.msg import Policy
 from handlab_interfaces.srv import Calibrate, JointTorque, Reboot
 from handlab_nodes.clients.graph_sampler import GraphSampler
-from handlab_nodes.messages import qos, topics
+from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.messages.convert import from_stamp
 from handlab_nodes.runtime.event_loop import guest
 
@@ -197,6 +202,127 @@ def test_the_commands_told_as_sent_are_those_on_the_wire_also_while_a_servo_is_s
     told = told[5:-5]
     assert len(set(told)) > 50
     assert any(wire[i : i + len(told)] == told for i in range(len(wire)))
+
+
+def test_the_commands_of_a_stranger_never_reach_the_wire(tmp_path):
+    """While no node commands the hand, and while a known one does."""
+    with bench_on(tmp_path) as bench:
+        tap = GoalTap()
+        bench.port.bus.taps.append(tap)
+        stranger = rclpy.create_node("stranger", context=bench.node.context)
+        streams = {
+            topics.HAND_COMMANDS: list(TASK.hand.joints),
+            topics.FIXTURE_COMMANDS: [TASK.fixture.joint],
+        }
+        theirs = {
+            topic: stranger.create_publisher(JointState, topic, qos.COMMAND) for topic in streams
+        }
+        ours = bench.node.create_publisher(JointState, topics.HAND_COMMANDS, qos.COMMAND)
+        dropped = {}
+
+        def on_diagnostics(message):
+            for status in message.status:
+                if status.name == "driver":
+                    pairs = {pair.key: pair.value for pair in status.values}
+                    dropped.update({t: int(pairs.get(f"dropped on {t}", 0)) for t in streams})
+
+        bench.node.create_subscription(DiagnosticArray, "/diagnostics", on_diagnostics, 10)
+        far = {
+            topic: (TASK.hand.nominal + 0.5).tolist() if len(joints) > 1 else [2.0]
+            for topic, joints in streams.items()
+        }
+
+        def shout(also=lambda: None):
+            """Publish as a stranger for half a second, and until the driver reports the drops."""
+            before, end = dict(dropped), time.monotonic() + 0.5
+
+            def heard():
+                also()
+                for topic, publisher in theirs.items():
+                    publisher.publish(JointState(name=streams[topic], position=far[topic]))
+                bench.spinner.once(0.01)
+                more = all(dropped.get(t, 0) > before.get(t, 0) for t in streams)
+                return more and time.monotonic() > end
+
+            bench.until(heard, "the driver to report the stranger's commands")
+
+        try:
+            bench.until(
+                lambda: all(p.get_subscription_count() for p in theirs.values()), "the driver"
+            )
+            tap.take()
+            shout()
+            held = {(goal.id, goal.ticks) for goal in tap.take()}  # maybe none: it has let go
+            assert len(held) == len({id for id, _ in held})  # no goal has moved
+
+            def hold():
+                position = TASK.hand.nominal.tolist()
+                ours.publish(JointState(name=streams[topics.HAND_COMMANDS], position=position))
+
+            end = time.monotonic() + 1.5  # at 4 rad/s it comes from anywhere to the pose
+            bench.until(lambda: hold() or time.monotonic() > end, "the hand to come to its pose")
+            tap.take()
+            shout(hold)
+            held = {(goal.id, goal.ticks) for goal in tap.take()}
+            assert len(held) == TASK.hand.n  # one goal for each servo of the hand, which stays
+        finally:
+            stranger.destroy_node()
+
+
+def test_random_transitions_during_rollouts_let_emulated_servos_go_and_the_next_one_runs(tmp_path):
+    """Seeded. A driver that is not active has no torque on, on the wire."""
+    rng = np.random.default_rng(2)
+    o, n = TASK.observation_size, TASK.hand.n
+    policy = GaussianPolicy(
+        (np.zeros((o, n)),), (np.zeros(n),), np.full(n, -0.5), np.zeros(o), np.ones(o), 1
+    )
+    active = State.PRIMARY_STATE_ACTIVE
+    paths = {
+        active: ["deactivate"],
+        State.PRIMARY_STATE_INACTIVE: ["activate", "cleanup"],
+        State.PRIMARY_STATE_UNCONFIGURED: ["configure"],
+    }
+    with bench_on(tmp_path, runner=True) as bench:
+        policies = bench.node.create_publisher(Policy, topics.POLICY, qos.LATCHED)
+        policies.publish(convert.policy_msg(policy, TASK))
+        rollout = ActionClient(bench.node, Rollout, topics.ROLLOUT)
+        bench.until(rollout.server_is_ready, "the runner")
+
+        def state():
+            return bench.ask(GetState, "driver/get_state").current_state.id
+
+        def go(label):
+            transition = Transition(label=label)
+            return bench.ask(ChangeState, "driver/change_state", transition=transition).success
+
+        def torques():
+            return {bench.register(j, "torque_enable") for j in TASK.hand.joints}
+
+        def activate():
+            while (now := state()) != active:
+                go(paths[now][0])
+
+        def send(**fields):
+            goal = Rollout.Goal(policy_version=1, **fields)
+            handle = bench.spinner.result(rollout.send_goal_async(goal), "acceptance")
+            return handle.get_result_async()
+
+        for _ in range(3):
+            activate()
+            running = send(episodes=range(50))
+            bench.spinner.rest(rng.uniform(0.0, 3.0))
+            assert go("deactivate")
+            assert torques() == {0}
+            for _ in range(rng.integers(0, 4)):
+                assert go(str(rng.choice(paths[state()])))
+                if state() != active:
+                    assert torques() == {0}
+            ended = bench.spinner.result(running, "the end of the rollout", 40.0)
+            assert ended.status == GoalStatus.STATUS_ABORTED, ended.result
+            assert "activ" in ended.result.message or "configured" in ended.result.message
+        activate()
+        done = bench.spinner.result(send(episodes=[0]), "the next rollout", 60.0)
+        assert done.status == GoalStatus.STATUS_SUCCEEDED, done.result
 
 
 def test_a_valve_beyond_half_a_turn_is_still_there_after_its_servo_has_restarted(tmp_path):

@@ -11,7 +11,7 @@ from handlab_core.system.validation import field_schemas
 from handlab_nodes.runtime.parameters import descriptor
 
 GRAPHS = [
-    GraphConfig(viewer=True, bag="bag", estimator="camera"),
+    GraphConfig(viewer=True, scene=True, bag="bag", estimator="camera"),
     GraphConfig(hardware="dynamixel", pace="real", port="/dev/null", emulate=True),
     GraphConfig(task="allegro_valve", hardware="allegro", pace="real"),
     GraphConfig(teacher="script", runner=False),

@@ -24,7 +24,9 @@ from rosbags.highlevel import AnyReader
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
+from tf2_msgs.msg import TFMessage
 
+from handlab.graph.config import GraphConfig, build_graph
 from handlab.teaching.scripted import Classroom, demonstrate
 from handlab_core.demonstrations.recording import to_episode
 from handlab_core.demonstrations.scripted_teacher import TeacherConfig
@@ -196,6 +198,8 @@ def test_a_bag_has_the_time_and_how_hand_and_nodes_were(recorded):
     bag, _ = recorded
     found = messages_of(bag)
     assert {"/clock", "/diagnostics", "/hand/status", "/fixture/status"} <= found.keys()
+    for message in found["/joint_states"]:
+        assert set(message.name) == {*TASK.hand.joints, TASK.fixture.joint}
     assert {"driver", "estimator", "recorder"} <= {
         status.name for message in found["/diagnostics"] for status in message.status
     }
@@ -496,24 +500,41 @@ def test_the_replay_of_another_task_is_refused(recorded):
 
 
 def test_looking_shows_what_was_recorded_and_needs_no_driver(recorded):
+    """To rviz as well: description, all joints, the recorded time, and frames."""
     bag, live = recorded
     hands, errors = [], []
+    joints, clocks, described, frames = [], [], [], []
     motion = read_recording(bag).motions[1]
+    graph = {node.name: node.parameters for node in build_graph(GraphConfig(replay="look"))}
+    urdf = graph["replay"]["robot_description"]
 
     def all_came():
         stamps = [convert.from_stamp(m.header.stamp) for m in errors[-1:]]
         return len(hands) == TASK.steps + 1 and stamps == [motion.ended]
 
-    with processes({"replay": {"look": True}, "reward": {}}) as (_, node, spinner):
+    shown = {"look": True, "robot_description": urdf}
+    scene = {"robot_description": urdf}
+    with processes({"replay": shown, "reward": {}, "scene": scene}) as (_, node, spinner):
         node.create_subscription(JointState, topics.HAND_STATES, hands.append, qos.STREAM)
+        node.create_subscription(JointState, topics.JOINT_STATES, joints.append, qos.REPORT)
+        node.create_subscription(Clock, "/clock", clocks.append, qos.CLOCK)
+        node.create_subscription(String, topics.DESCRIPTION, described.append, qos.LATCHED)
+        node.create_subscription(TFMessage, topics.TF, frames.append, qos.TRANSFORMS)
         node.create_subscription(wire.Reward, topics.REWARD, errors.append, qos.STREAM)
         spinner.wait(lambda: node.count_publishers(topics.REWARD), "the reward computer")
+        spinner.wait(lambda: node.count_publishers(topics.TF), "the scene")
         done = replayed(node, spinner, bag, episodes=[1])
         spinner.wait(all_came, "the last state and its reward", 10.0)
+        newest = lambda message: convert.from_stamp(message.header.stamp)  # noqa: E731
+        spinner.wait(lambda: frames and newest(frames[-1].transforms[0]) == motion.ended, "frames")
         assert not node.count_publishers(topics.HAND_COMMANDS)
     assert done.success and done.replayed == 1
     np.testing.assert_array_equal([m.position for m in hands], motion.hand.q)
     assert errors[-1].error == live[1].trajectory.errors[-1]
+    assert described[0].data == urdf
+    assert set(joints[-1].name) == {*TASK.hand.joints, TASK.fixture.joint}
+    assert joints[-1].position[: TASK.hand.n].tolist() == motion.hand.q[-1].tolist()
+    assert convert.from_stamp(clocks[-1].clock) == motion.ended
 
 
 # What comes along.

@@ -106,7 +106,6 @@ def test_every_node_of_a_simulated_graph_follows_its_namespaces_clock(pace):
         GraphConfig(hardware="dynamixel", pace="real"),
         GraphConfig(hardware="dynamixel", pace="real", port="/dev/x", emulate=True),
         GraphConfig("allegro_valve", hardware="allegro", pace="real"),
-        GraphConfig(pace="real", replay="look"),
     ],
 )
 def test_where_time_is_not_simulated_no_node_follows_a_clock(config):

@@ -1,19 +1,13 @@
 """Visual surroundings of a station: light, camera, floor and sky."""
 
-import math
 from collections.abc import Sequence
 
 import mujoco
 import numpy as np
 
-from handlab_core.objects.fixture import Fixture
-
 CAMERA = "front"
 EYE, TARGET = (0.46, -0.40, 0.33), (0.0, 0.0, 0.17)
 """m; position of the camera, and the point at which it looks."""
-
-GOAL_SIZE = 0.012
-"""m; radius of the ball that marks the goal."""
 
 
 def decorate(spec: mujoco.MjSpec, table: mujoco.MjsGeom) -> None:
@@ -57,13 +51,3 @@ def look_at(eye: Sequence[float], target: Sequence[float]) -> list[float]:
     right = np.cross([0.0, 0.0, 1.0], backward)
     up = np.cross(backward, right)
     return [*(right / np.linalg.norm(right)), *(up / np.linalg.norm(up))]
-
-
-def goal_position(fixture: Fixture, angle: float) -> tuple[float, float, float]:
-    """Return the position, m, of the mark for a goal angle of the object, rad."""
-    arm = np.subtract(fixture.mark, fixture.centre)
-    along = np.multiply(fixture.axis, np.dot(fixture.axis, arm))
-    across = arm - along
-    turned = across * math.cos(angle) + np.cross(fixture.axis, across) * math.sin(angle)
-    x, y, z = (fixture.centre + along + turned).tolist()
-    return x, y, z

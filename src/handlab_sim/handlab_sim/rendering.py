@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 
 from handlab_core.errors import RenderingUnavailable
 from handlab_core.hands import Hand
-from handlab_core.objects.fixture import Fixture
+from handlab_core.objects.fixture import MARK_RADIUS, Fixture
 from handlab_core.types import Array, JointState
-from handlab_sim.decor import CAMERA, GOAL_SIZE, goal_position
+from handlab_sim.decor import CAMERA
 from handlab_sim.offscreen import REMEDY, use_working_backend
 from handlab_sim.scene import COLLISION_GROUP, SITE_GROUP, SceneConfig, build_spec
 
@@ -70,8 +70,8 @@ class StationRenderer:
     def _mark(self, goal: float) -> None:
         scene = self._renderer.scene
         mark, sphere = scene.geoms[scene.ngeom], mujoco.mjtGeom.mjGEOM_SPHERE
-        size, upright = np.full(3, GOAL_SIZE), np.eye(3).ravel()
-        at = np.array(goal_position(self._fixture, goal))
+        size, upright = np.full(3, MARK_RADIUS), np.eye(3).ravel()
+        at = np.array(self._fixture.mark_position(goal))
         mujoco.mjv_initGeom(mark, sphere, size, at, upright, np.array(GOAL_COLOUR, "f"))
         scene.ngeom += 1
 

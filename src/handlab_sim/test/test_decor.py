@@ -6,7 +6,6 @@ import pytest
 
 from handlab_core.hands import make_hand
 from handlab_core.objects.fixture import FIXTURES
-from handlab_sim.decor import goal_position
 from handlab_sim.scene import SceneConfig, build_spec
 
 
@@ -26,9 +25,9 @@ def compiled(hand, fixture):
 
 def test_goals_are_marked_about_the_objects_axis():
     valve, flip = (FIXTURES.make(name) for name in ("valve", "flip"))
-    np.testing.assert_allclose(goal_position(valve, 0.0), (0.125, 0.0, 0.102))
-    np.testing.assert_allclose(goal_position(valve, np.pi / 2), (0.0, 0.125, 0.102), atol=1e-12)
-    down, side, up = (goal_position(flip, a) for a in (0.0, np.pi / 2, np.pi))
+    np.testing.assert_allclose(valve.mark_position(0.0), (0.125, 0.0, 0.102))
+    np.testing.assert_allclose(valve.mark_position(np.pi / 2), (0.0, 0.125, 0.102), atol=1e-12)
+    down, side, up = (flip.mark_position(a) for a in (0.0, np.pi / 2, np.pi))
     assert down[2] < side[2] < up[2] and down[0] == side[0] == up[0]
     assert side[1] > 0.01  # a positive turn about x brings what is below to +y
 
@@ -42,6 +41,6 @@ def test_the_marked_side_goes_where_the_mark_is(hand):
         data.joint(fixture.joint).qpos[0] = 0.7
         mujoco.mj_kinematics(model, data)
         body = data.body(model.body(model.joint(fixture.joint).bodyid[0]).name)
-        start = np.array(goal_position(fixture, 0.0)) - body.xpos
+        start = np.array(fixture.mark_position(0.0)) - body.xpos
         turned = body.xpos + body.xmat.reshape(3, 3) @ start
-        np.testing.assert_allclose(goal_position(fixture, 0.7), turned, atol=1e-9)
+        np.testing.assert_allclose(fixture.mark_position(0.7), turned, atol=1e-9)

@@ -13,6 +13,7 @@ import yourdfpy
 
 from handlab_core.errors import BadConfig
 from handlab_core.hands import HANDS, make_hand
+from handlab_core.hands.kinematics import FIXED, KinematicTree
 from handlab_core.objects.fixture import FIXTURES
 from handlab_core.types import Command
 from handlab_sim.backend import MujocoBackend
@@ -62,6 +63,26 @@ def test_mujoco_and_urdf_agree_where_the_fingertips_are(station, model):
             expected = robot.get_transform(tip, "world")[:3, 3]
             worst = max(worst, np.abs(data.site(tip).xpos - expected).max())
     assert worst < 1e-6
+
+
+def test_frames_on_tf_are_the_poses_of_mujocos_bodies(station, model):
+    """20 random poses of all joints, lobes of foam too; position and orientation, 1e-9."""
+    tree = KinematicTree(ElementTree.tostring(station_urdf(*station), encoding="unicode"))
+    data, rng = mujoco.MjData(model), np.random.default_rng(0)
+    names = [model.joint(i).name for i in range(model.njnt)]
+    ranges = np.array([model.joint(name).range for name in names])
+    bodies = [model.body(i).name for i in range(1, model.nbody)]
+    assert {joint.child for joint in tree.joints.values() if joint.kind != FIXED} <= set(bodies)
+    for _ in range(20):
+        q = rng.uniform(ranges[:, 0], ranges[:, 1])
+        data.qpos[[model.joint(name).qposadr[0] for name in names]] = q
+        mujoco.mj_kinematics(model, data)
+        positions = dict(zip(names, q.tolist(), strict=True))
+        for body in bodies:
+            pose = tree.link_pose(body, positions)
+            np.testing.assert_allclose(pose.position, data.body(body).xpos, atol=1e-9)
+            same = abs(np.dot(pose.orientation, data.body(body).xquat))
+            assert same == pytest.approx(1.0, abs=1e-12), body
 
 
 def test_joints_are_the_hands_and_the_objects(station, model):

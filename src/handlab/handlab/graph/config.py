@@ -96,6 +96,10 @@ class NodeSpec:
 class GraphConfig(GraphOptions):
     """Everything that a graph is built from."""
 
+    frames: Annotated[
+        Flag,
+        Field(description="Publish /tf by the node `scene`; else robot_state_publisher does"),
+    ] = True
     fixture_port: Annotated[
         Text, Field(description="Port of the fixture, if the fixture has a driver of its own")
     ] = ""
@@ -138,8 +142,8 @@ class GraphConfig(GraphOptions):
 
     @property
     def simulated(self) -> bool:
-        """Return whether a simulation owns the time; not so where motions are only shown."""
-        return self.backend.simulated and self.replay != LOOK
+        """Return whether the graph has a clock of its own: a simulation's, or the recorded one."""
+        return self.backend.simulated or self.replay == LOOK
 
     def _check_teacher(self) -> None:
         if self.teacher == SCRIPT and not self.backend.simulated:
@@ -209,10 +213,9 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
     driver["resting_rate"] = min(config.resting_rate, config.rate)
     if config.emulate:
         driver["start_patience"] = EMULATOR_START
+    description = station_description(config.task)
     if not config.ros2_control:  # whose own publisher describes the robot
-        hand, fixture = make_task(config.task).hand, make_task(config.task).fixture
-        urdf = ElementTree.tostring(station_urdf(hand, fixture), encoding="unicode")
-        driver["robot_description"] = " ".join(urdf.split())
+        driver["robot_description"] = description
     fixture_driver: dict[str, Any] = {}
     if config.backend.fixture_backend:
         fixture_driver = driver | {
@@ -231,7 +234,7 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
             driver["clock_rate"] = driver["resting_rate"] = config.rate
         driver["command_sources"] = ["reset", system_name(make_task(config.task).hand)]
     if config.replay == LOOK:
-        return _looking(config)
+        return _looking(config, description)
     nodes = [
         NodeSpec("driver", driver, lifecycle=True),
         NodeSpec("estimator", task | pace | part(config, EstimatorOptions)),
@@ -257,15 +260,32 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
         nodes.append(NodeSpec("learner", task | {"record": bool(config.bag)}))
     if config.bag:
         nodes.append(NodeSpec("recorder", {"bag": config.bag}))
-    if config.viewer:
-        nodes.append(NodeSpec("viewer", task, package="handlab", executable="viewer"))
+    nodes += _showing(config, description)
     if config.simulated:
         nodes = [_in_simulated_time(node) for node in nodes]
     return _composed(nodes, config.simulated) if config.compose else nodes
 
 
+def station_description(task_name: str) -> str:
+    """Return the URDF of a task's hand and object as one robot, on one line."""
+    task = make_task(task_name)
+    urdf = ElementTree.tostring(station_urdf(task.hand, task.fixture), encoding="unicode")
+    return " ".join(urdf.split())
+
+
+def _showing(config: GraphConfig, description: str) -> list[NodeSpec]:
+    """List the nodes that only show the station."""
+    task, nodes = part(config, DescriptionOptions), []
+    if config.scene:
+        scene = {"robot_description": description, "frames": config.frames}
+        nodes.append(NodeSpec("scene", task | scene))
+    if config.viewer:
+        nodes.append(NodeSpec("viewer", task, package="handlab", executable="viewer"))
+    return nodes
+
+
 def _in_simulated_time(node: NodeSpec) -> NodeSpec:
-    """Return a node that follows the driver's clock, which is that of its own namespace."""
+    """Return a node that follows the clock of its own namespace."""
     return replace(
         node,
         parameters=node.parameters | {"use_sim_time": True},
@@ -308,13 +328,12 @@ def _teaching(config: GraphConfig) -> list[NodeSpec]:
     return nodes
 
 
-def _looking(config: GraphConfig) -> list[NodeSpec]:
-    """Return the nodes that show demonstrations without a hand."""
+def _looking(config: GraphConfig, description: str) -> list[NodeSpec]:
+    """List the nodes that show demonstrations without a hand."""
     task = part(config, DescriptionOptions)
     nodes = [
-        NodeSpec("replay", task | {"look": True}),
+        NodeSpec("replay", task | {"look": True, "robot_description": description}),
         NodeSpec("reward", task | {"pace": "real"}),
+        *_showing(config, description),
     ]
-    if config.viewer:
-        nodes.append(NodeSpec("viewer", task, package="handlab", executable="viewer"))
-    return nodes
+    return [_in_simulated_time(node) for node in nodes]

@@ -24,6 +24,13 @@ class ViewerOptions:
 
 
 @checked
+class SceneOptions:
+    """The scene for rviz."""
+
+    scene: Annotated[Flag, Field(description="Publish /tf and markers, for rviz")] = False
+
+
+@checked
 class ComposeOptions:
     """The processes of a graph."""
 
@@ -33,7 +40,7 @@ class ComposeOptions:
 
 
 @checked
-class LearningOptions(BagOptions, ViewerOptions, ComposeOptions, RewardOptions):
+class LearningOptions(BagOptions, SceneOptions, ViewerOptions, ComposeOptions, RewardOptions):
     """Options of a graph that learns."""
 
     learner: Annotated[Flag, Field(description="Start the policy learner")] = True
@@ -75,4 +82,4 @@ class LaunchOptions:
 
     namespace: Annotated[Text, Field(description="Namespace of all nodes, one per robot")] = ""
     network: Annotated[Flag, Field(description="Let other machines join the graph")] = False
-    rviz: Annotated[Flag, Field(description="Start rviz2 and its publishers")] = False
+    rviz: Annotated[Flag, Field(description="Start rviz2, and the scene")] = False

@@ -23,6 +23,7 @@ from typing import TextIO
 from handlab.graph.config import GraphConfig, NodeSpec, build_graph
 from handlab.graph.ros_domain import Domain
 from handlab_core.system import lifeline
+from handlab_core.system.files import writing
 from handlab_core.system.lifeline import REFUSED, supervised
 
 KILL_AFTER = 1.0
@@ -231,12 +232,16 @@ class BackgroundGraph(Graph):
     Args:
         config: of the graph.
         log: file to which what the nodes say is appended.
+
+    Raises:
+        CannotWrite: the log cannot be written; no node has been started.
     """
 
     def __init__(self, config: GraphConfig, log: Path) -> None:
         nodes = build_graph(config)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        self._log = log.open("a")
+        with writing(log):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            self._log = log.open("a")
         super().__init__(nodes, self._log, Domain(), config.simulated)
 
     def close(self) -> None:

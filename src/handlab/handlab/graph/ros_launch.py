@@ -2,11 +2,13 @@
 
 import os
 import tempfile
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction
 from launch.events import Shutdown
@@ -16,7 +18,13 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from handlab.graph import ros_environment
 from handlab.graph.calibration import calibration_of
-from handlab.graph.config import GraphConfig, NodeSpec, build_graph, on_station
+from handlab.graph.config import (
+    GraphConfig,
+    NodeSpec,
+    build_graph,
+    on_station,
+    station_description,
+)
 from handlab.graph.launch_arguments import LaunchArgument, launch_arguments
 from handlab.graph.options import (
     LOOK,
@@ -26,6 +34,7 @@ from handlab.graph.options import (
     LaunchOptions,
     LearningOptions,
     ReplayOptions,
+    SceneOptions,
     TeacherOptions,
     ViewerOptions,
 )
@@ -34,13 +43,22 @@ from handlab_core.options import BagOptions, DriverOptions, StationOptions, take
 from handlab_core.system.lifeline import supervised
 from handlab_core.system.paths import share
 from handlab_core.system.validation import checked
-from handlab_core.tasks import TASKS, Task, make_task
+from handlab_core.tasks import TASKS, make_task
 from handlab_data.bag_folder import check_bag_folder
 from handlab_nodes.messages import topics
+from handlab_nodes.messages.scene_messages import frame_prefix
 from handlab_sim.urdf import urdf_string
 
 OWN_CLOCK = ("/clock", topics.CLOCK)
 """Remapping to the clock of the robot in the node's namespace."""
+
+STATE_PUBLISHER = "robot_state_publisher"
+
+OBJECT_DESCRIPTION = "fixture/robot_description"
+"""With ros2_control, whose own publisher describes the hand alone."""
+
+HIDDEN_DESCRIPTION = "_scene/robot_description"
+"""Topic of a description that another node publishes already."""
 
 
 @checked
@@ -50,13 +68,21 @@ class TaskLaunch(LaunchOptions, LearningOptions, DriverOptions, StationOptions):
 
 @checked
 class RecordLaunch(
-    LaunchOptions, TeacherOptions, BagOptions, ViewerOptions, DriverOptions, StationOptions
+    LaunchOptions,
+    TeacherOptions,
+    BagOptions,
+    SceneOptions,
+    ViewerOptions,
+    DriverOptions,
+    StationOptions,
 ):
     """Options of record.launch.py."""
 
 
 @checked
-class ReplayLaunch(LaunchOptions, ReplayOptions, ViewerOptions, DriverOptions, StationOptions):
+class ReplayLaunch(
+    LaunchOptions, ReplayOptions, SceneOptions, ViewerOptions, DriverOptions, StationOptions
+):
     """Options of replay.launch.py."""
 
 
@@ -123,7 +149,7 @@ def _nodes(
     launch = LaunchOptions(**taken(chosen, LaunchOptions))
     station = StationOptions(**taken(chosen, StationOptions))
     _prepare(launch.network)
-    config = on_station(GraphConfig(**chosen, **fixed), station)
+    config = with_scene(on_station(GraphConfig(**chosen, **fixed), station), launch.rviz)
     if config.teacher or config.replay:
         config = replace(config, calibration=calibration_of(config))
     if config.bag:
@@ -136,9 +162,7 @@ def _nodes(
             _foreign_action(node, namespace, config.simulated)
             for node in control_nodes(task.hand, namespace)
         ]
-    if launch.rviz:
-        nodes += _rviz(task, namespace, config.simulated, described=config.ros2_control)
-    return nodes
+    return nodes + _showing(config, launch)
 
 
 def _end_with(name: str) -> OpaqueFunction:
@@ -209,23 +233,44 @@ def _robot_description(urdf: str) -> dict[str, ParameterValue]:
     return {"robot_description": ParameterValue(urdf, value_type=str)}
 
 
-def frame_prefix(namespace: str) -> str:
-    """Return the prefix of a robot's frames on /tf, which all robots of a domain share."""
-    return f"{namespace.strip('/')}/" if namespace.strip("/") else ""
+def with_scene(config: GraphConfig, rviz: bool) -> GraphConfig:
+    """Return a graph with the scene that rviz needs, and with one publisher of frames."""
+    return replace(config, scene=config.scene or rviz, frames=not has_state_publisher())
 
 
-def rviz_config(namespace: str) -> Path:
-    """Return the path of rviz's configuration for the robot in a namespace, written if need be."""
+def has_state_publisher() -> bool:
+    """Return whether ROS 2's own robot_state_publisher is installed."""
+    try:
+        get_package_prefix(STATE_PUBLISHER)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def rviz_config(namespace: str, object_apart: bool = False) -> Path:
+    """Return the path of rviz's configuration for the robot in a namespace, written if need be.
+
+    Args:
+        namespace: of the robot.
+        object_apart: the object is not part of `robot_description`: show it by a display of its
+            own.
+    """
     source = share() / "config" / "rviz" / "station.rviz"
-    if not (prefix := frame_prefix(namespace)):
+    prefix = frame_prefix(namespace)
+    if not prefix and not object_apart:
         return source
     config = yaml.safe_load(source.read_text())
     manager = config["Visualization Manager"]
     manager["Global Options"]["Fixed Frame"] = f"{prefix}world"
+    (model,) = (d for d in manager["Displays"] if d["Class"].endswith("/RobotModel"))
+    if object_apart:
+        copy = deepcopy(model) | {"Name": "Object"}
+        copy["Description Topic"]["Value"] = OBJECT_DESCRIPTION
+        manager["Displays"].append(copy)
     for display in manager["Displays"]:
         if "Reference Frame" in display:
             display["Reference Frame"] = f"{prefix}world"
-        if display["Class"].endswith("/RobotModel"):
+        if prefix and display["Class"].endswith("/RobotModel"):
             display["TF Prefix"] = prefix.rstrip("/")  # rviz adds the slash
     folder = Path(tempfile.mkdtemp(prefix="handlab-rviz-"))
     written = folder / source.name
@@ -233,41 +278,45 @@ def rviz_config(namespace: str) -> Path:
     return written
 
 
-def _rviz(task: Task, namespace: str, simulated: bool, described: bool) -> list[Node]:
-    """rviz2, and a robot_state_publisher for hand and object each.
-
-    The hand is left out if it is `described` already, by ros2_control's own.
-    """
-    texts = {"fixture": urdf_string(task.fixture.urdf, task.fixture.arguments)}
-    if not described:
-        texts["hand"] = urdf_string(task.hand.urdf)
-    publishers = [
-        Node(
-            package="robot_state_publisher",
-            executable="robot_state_publisher",
-            name=f"{group}_state_publisher",
-            namespace=f"{namespace}/{group}",
-            parameters=[
-                _robot_description(text),
-                {"use_sim_time": simulated, "frame_prefix": frame_prefix(namespace)},
-            ],
-            # The station's, in which every joint of hand and object is.
-            remappings=[
-                ("/clock", f"/{namespace}/clock".replace("//", "/")),
-                ("joint_states", f"/{namespace}/joint_states".replace("//", "/")),
-            ],
+def _showing(config: GraphConfig, launch: LaunchOptions) -> list[Node]:
+    """Return the nodes of others that show the station."""
+    nodes, namespace = [], launch.namespace
+    if config.scene and not config.frames:
+        nodes.append(_state_publisher(config, namespace))
+    if launch.rviz:
+        rviz = rviz_config(namespace, object_apart=config.ros2_control)
+        nodes.append(
+            Node(
+                package="rviz2",
+                executable="rviz2",
+                namespace=namespace,
+                arguments=["-d", str(rviz)],
+                parameters=[{"use_sim_time": config.simulated}],
+                remappings=[OWN_CLOCK],
+            )
         )
-        for group, text in texts.items()
-    ]
-    config = rviz_config(namespace)
-    rviz = Node(
-        package="rviz2",
-        executable="rviz2",
+    return nodes
+
+
+def _state_publisher(config: GraphConfig, namespace: str) -> Node:
+    """Return ROS 2's own publisher of the station's frames.
+
+    With ros2_control another one publishes the hand's frames; this one has the object alone.
+    """
+    fixture = make_task(config.task).fixture
+    urdf = station_description(config.task)
+    description = HIDDEN_DESCRIPTION  # the driver publishes the same text
+    if config.ros2_control:
+        urdf = urdf_string(fixture.urdf, fixture.arguments)
+        description = OBJECT_DESCRIPTION
+    return Node(
+        package=STATE_PUBLISHER,
+        executable=STATE_PUBLISHER,
+        name="scene_state_publisher",
         namespace=namespace,
-        arguments=["-d", str(config)],
-        parameters=[{"use_sim_time": simulated}],
-        remappings=[("hand/robot_description", "robot_description"), OWN_CLOCK]
-        if described
-        else [OWN_CLOCK],
+        parameters=[
+            _robot_description(urdf),
+            {"use_sim_time": config.simulated, "frame_prefix": frame_prefix(namespace)},
+        ],
+        remappings=[OWN_CLOCK, (topics.DESCRIPTION, description)],
     )
-    return [*publishers, rviz]

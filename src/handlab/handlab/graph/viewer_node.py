@@ -15,6 +15,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from viser.extras import ViserUrdf
 
+from handlab_core.objects.fixture import MARK_RADIUS
 from handlab_core.system.validation import Index, Name, checked
 from handlab_core.types import Array, Goal
 from handlab_core.types import JointState as JointReading
@@ -77,7 +78,7 @@ class ViewerNode(Node):
         scene.set_up_direction("+z")
         scene.add_grid("/table", width=0.6, height=0.6, cell_size=0.05)
         self._goal = scene.add_icosphere(
-            "/goal", radius=decor.GOAL_SIZE, color=(50, 184, 90), visible=False
+            "/goal", radius=MARK_RADIUS, color=(50, 184, 90), visible=False
         )
 
         @self._server.on_client_connect
@@ -101,7 +102,7 @@ class ViewerNode(Node):
         """Mark the object's goal at a time [s]; a pose of the hand has no mark."""
         if self._wanted is not None and self._marked:
             angle = float(self._wanted.at(stamp)[0, 0])
-            self._goal.position = decor.goal_position(self._fixture, angle)
+            self._goal.position = self._fixture.mark_position(angle)
             self._goal.visible = True
 
     def _on_reward(self, reward: tuple[float, float, float]) -> None:

@@ -7,7 +7,6 @@ import rclpy
 from handlab.graph.viewer_node import ViewerNode
 from handlab_core.tasks import make_task
 from handlab_core.types import Goal
-from handlab_sim import decor
 
 
 @pytest.fixture
@@ -38,15 +37,11 @@ def test_the_goals_mark_moves_with_the_goal(shown):
     viewer = shown(task.name)
     viewer._on_goal(goal_of(task, [1.0], [0.5]))
     assert viewer._goal.visible
-    np.testing.assert_allclose(
-        viewer._goal.position, decor.goal_position(task.fixture, 1.0), atol=1e-6
-    )
+    np.testing.assert_allclose(viewer._goal.position, task.fixture.mark_position(1.0), atol=1e-6)
     viewer._on_reward((4.0, np.deg2rad(10.0), 4.2))  # stamp, error, total
     viewer._due = 0.0
     viewer.work(None)
-    np.testing.assert_allclose(
-        viewer._goal.position, decor.goal_position(task.fixture, 2.0), atol=1e-6
-    )
+    np.testing.assert_allclose(viewer._goal.position, task.fixture.mark_position(2.0), atol=1e-6)
     assert (viewer._episode.value, viewer._error.value) == ("3", "10.0°")
 
 

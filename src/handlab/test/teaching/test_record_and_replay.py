@@ -1,12 +1,17 @@
 """Replays name what they cannot replay before anything is started."""
 
+import errno
+import os
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
 from handlab.cli.program import app
 from handlab.experiments import training
+from handlab.graph import processes
 from handlab.teaching import record_and_replay
-from handlab_core.errors import BadDemonstrations
+from handlab_core.errors import BadDemonstrations, CannotWrite
 from handlab_core.system.paths import share
 from handlab_data.demonstration_reader import read_recording
 from handlab_learning.runs.config import RunConfig
@@ -33,3 +38,28 @@ def test_a_run_whose_demonstrations_cannot_be_used_leaves_no_folder(tmp_path):
     with pytest.raises(BadDemonstrations, match="its task is valve, not flip"):
         training.new_run(config, tmp_path / "runs")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("obstacle", ["folder", "file above", "no permission"])
+def test_a_log_that_cannot_be_written_is_named_before_anything_starts(
+    monkeypatch, tmp_path, obstacle
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(processes, "NodeProcess", None)  # would fail if a node were started
+    if obstacle == "folder":
+        Path("recordings", "replay.log").mkdir(parents=True)
+    elif obstacle == "file above":
+        Path("recordings").touch()
+    else:  # simulated: root may write to a file that is read-only
+        opened = Path.open
+
+        def refuse(path, *words, **options):
+            if path.name == "replay.log":
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return opened(path, *words, **options)
+
+        monkeypatch.setattr(Path, "open", refuse)
+    result = CliRunner().invoke(app, ["replay", str(BAG), "--episode", "0"])
+    assert isinstance(result.exception, CannotWrite), result.exception
+    message = str(result.exception)
+    assert "replay.log" in message and "\n" not in message

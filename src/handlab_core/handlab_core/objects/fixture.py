@@ -1,5 +1,6 @@
 """Fixtures: the joint that an object turns on, with a motor for resets and an encoder."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -47,6 +48,23 @@ class Fixture:
     """m; position of the mark for a goal of 0, at the end of the valve's marked lobe. Marks of
     other goals are turned about the axis."""
 
+    @property
+    def mark_centre(self) -> tuple[float, float, float]:
+        """Return the point of the axis that is nearest to the mark; m, in the frame `world`."""
+        arm = np.subtract(self.mark, self.centre)
+        x, y, z = (self.centre + np.multiply(self.axis, np.dot(self.axis, arm))).tolist()
+        return x, y, z
+
+    def mark_position(self, angle: float) -> tuple[float, float, float]:
+        """Return the mark's position for an angle [rad] of the object; m, in the frame `world`."""
+        arm = np.subtract(self.mark, self.mark_centre)
+        turned = arm * math.cos(angle) + np.cross(self.axis, arm) * math.sin(angle)
+        x, y, z = (self.mark_centre + turned).tolist()
+        return x, y, z
+
+
+MARK_RADIUS = 0.012
+"""m; radius of the ball that shows a goal. Chosen: about half a lobe's."""
 
 FIXTURES: Registry[Fixture] = Registry("object")
 

@@ -29,6 +29,10 @@ for every message on /clock."""
 JOINT_STATES_RATE = 30.0
 """Hz of wall time; smooth to the eye, and robot_state_publisher publishes 20 by itself."""
 
+RESTING = 0.9
+"""Seconds; a world whose newest pose is older rests. Less than the period of reports, which is 1 s,
+and far more than that of `joint_states`."""
+
 
 class DriverWire:
     """Publishers of the groups that one driver serves.
@@ -97,24 +101,10 @@ class DriverWire:
     def _publish_joints(self, newest: tuple[Reading, Array]) -> None:
         """Publish all joints that have a reading in one message, as ROS's own tools expect it."""
         reading, passive = newest
-        message = JointState()
-        stamp = 0.0
-        for group in self._states:
-            names, state = self._names[group], getattr(reading, group)
-            stamp = max(stamp, float(state.stamp[0]))
-            for i, name in enumerate(names):
-                if np.isfinite(state.q[0, i]):
-                    message.name.append(name)
-                    message.position.append(float(state.q[0, i]))
-                    message.velocity.append(float(state.qd[0, i]))
-                    message.effort.append(float(state.effort[0, i]))
-        for name, angle in zip(self._passive, passive[0], strict=False):
-            message.name.append(name)
-            message.position.append(float(angle))
-            message.velocity.append(0.0)
-            message.effort.append(0.0)
-        message.header.stamp = convert.to_stamp(stamp)
-        self._all.publish(message)
+        parts = [(self._names[group], getattr(reading, group)) for group in self._states]
+        stamp = max(float(state.stamp[0]) for _, state in parts)
+        lobes = dict(zip(self._passive, passive[0].tolist(), strict=False))
+        self._all.publish(convert.joints_msg(stamp, parts, lobes))
 
     def _publish_clock(self, stamp: float) -> None:
         self._clocks.publish(Clock(clock=convert.to_stamp(stamp)))
@@ -128,10 +118,11 @@ class DriverWire:
         """Return how long until `flush` has something to do; s, infinite without."""
         return min((throttle.patience() for throttle in self._throttles), default=float("inf"))
 
-    def repeat_clock(self) -> None:
-        """Publish the newest time again: a node that came while the world rests needs it, too."""
+    def repeat(self) -> None:
+        """Publish the newest time and pose again, for nodes that came while the world rests."""
         if self._clock is not None:
             self._clock.repeat()
+        self._joints.repeat(RESTING)
 
     def publish_status(
         self, reading: Reading, backend: ClampedBackend, health: StationStatus | None, refused: int

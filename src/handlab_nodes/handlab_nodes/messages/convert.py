@@ -1,7 +1,7 @@
 """Values to messages and back; the only place that knows both. One robot: N = 1."""
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -62,6 +62,47 @@ def joint_state(message: JointStateMsg, names: Sequence[str]) -> JointState:
     q, qd, effort = (np.frombuffer(array)[order][None, :] for array in arrays)
     _check_finite(q, qd, effort)
     return JointState(np.array([stamp]), q, qd, effort)
+
+
+def joints_msg(
+    stamp: float, parts: Iterable[tuple[Sequence[str], JointState]], passive: Mapping[str, float]
+) -> JointStateMsg:
+    """Return one message of all joints of a robot, as ROS's own tools expect it.
+
+    Args:
+        stamp: s.
+        parts: names and state of each group; joints without a finite position are left out.
+        passive: rad; joints without a sensor, which count as at rest.
+    """
+    message = JointStateMsg()
+    message.header.stamp = to_stamp(stamp)
+    rows = [
+        row
+        for names, state in parts
+        for row in zip(names, state.q[0], state.qd[0], state.effort[0], strict=True)
+        if np.isfinite(row[1])
+    ]
+    rows += [(name, angle, 0.0, 0.0) for name, angle in passive.items()]
+    for name, *numbers in rows:
+        message.name.append(name)
+        for values, number in zip(
+            (message.position, message.velocity, message.effort), numbers, strict=True
+        ):
+            values.append(float(number))
+    return message
+
+
+def named_positions(message: JointStateMsg) -> tuple[float, dict[str, float]]:
+    """Read the stamp [s] and the positions [rad or m] of any joints, by name.
+
+    Raises:
+        ValueError: its stamp is no time, a name comes twice, or a position is not finite or absent.
+    """
+    stamp, names = checked_stamp(message.header.stamp), list(message.name)
+    if len(message.position) != len(names) or len(set(names)) != len(names):
+        raise ValueError(f"{len(message.position)} positions for the joints {_some(names)}")
+    _check_finite(np.frombuffer(message.position))
+    return stamp, dict(zip(names, message.position.tolist(), strict=True))
 
 
 def _some(names: Sequence[str]) -> str:

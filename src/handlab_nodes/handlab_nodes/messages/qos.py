@@ -33,6 +33,9 @@ LATCHED = QoSProfile(
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 CLOCK = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+TRANSFORMS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
+"""tf2_ros::DynamicBroadcasterQoS (geometry2, tf2_ros/include/tf2_ros/qos.hpp); static transforms
+are LATCHED there."""
 REPORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 """ROS 2's default."""
 EPISODES = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)

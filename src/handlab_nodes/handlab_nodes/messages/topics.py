@@ -8,6 +8,11 @@ DIAGNOSTICS = "/diagnostics"
 """One for all robots, as diagnostic_aggregator expects; the names of the nodes say whose it is."""
 DESCRIPTION = "robot_description"
 JOINT_STATES = "joint_states"
+TF = "/tf"
+TF_STATIC = "/tf_static"
+"""One of each for all robots, as tf2 expects; a robot in a namespace has it before its frames."""
+MARKERS = "visualization_marker_array"
+"""rviz's default for its display of marker arrays."""
 HAND_STATES = "hand/joint_states"
 HAND_COMMANDS = "hand/joint_commands"
 CONTROLLER_COMMANDS = "forward_position_controller/commands"
@@ -58,7 +63,17 @@ SERVERS = {
 }
 """Names of the nodes that serve each action."""
 
+
+def started(action: str) -> str:
+    """Return the topic on which the server of an action announces itself.
+
+    It is for the nodes of a graph; ROS's tools hide names that have a leading underscore.
+    """
+    return f"{action}/_started"
+
+
 SENDERS = {
+    JOINT_STATES: (*DRIVERS, "replay"),
     HAND_STATES: (*DRIVERS, "replay"),
     FIXTURE_STATES: (*DRIVERS, "replay"),
     HAND_STATUS: DRIVERS,
@@ -73,7 +88,7 @@ SENDERS = {
     POLICY: ("learner",),
     SESSION: ("demonstrator",),
     MARK: ("demonstrator",),
-    **{f"{action}/started": nodes for action, nodes in SERVERS.items()},
+    **{started(action): nodes for action, nodes in SERVERS.items()},
 }
 """Names of the nodes that may send on each topic; see `handlab_nodes.runtime.inbox`.
 Drivers have a list of those that may command them."""

@@ -361,7 +361,7 @@ class DriverNode(LifecycleNode):
 
     def report(self) -> None:
         """Tell how the station is."""
-        self._wire.repeat_clock()
+        self._wire.repeat()
         if self._backend is None or self._pace is None:
             self._report.tell_idle(self._why_closed)
             return

@@ -53,6 +53,7 @@ FLUSH_PERIOD = 0.4
 
 RECORDED: dict[str, tuple[type, QoSProfile]] = {
     topics.CLOCK: (ClockMsg, qos.CLOCK),
+    topics.JOINT_STATES: (JointState, qos.REPORT),
     topics.HAND_STATES: (JointState, qos.STREAM),
     topics.HAND_COMMANDS: (JointState, qos.COMMAND),
     topics.HAND_SENT: (JointState, qos.STREAM),
@@ -143,7 +144,8 @@ class Tape:
 
     def write(self, connection: Connection, topic: str, data: bytes) -> None:
         """Add one message as it came from the wire, unless it is older than the recording."""
-        stamp = _stamp(data) if RECORDED[topic][1] is qos.STREAM else None
+        repeated = RECORDED[topic][1] is qos.STREAM or topic == topics.JOINT_STATES
+        stamp = _stamp(data) if repeated else None
         if stamp is not None and stamp < self._since:
             return
         self._early.append((connection, data))

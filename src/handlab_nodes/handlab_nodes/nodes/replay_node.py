@@ -14,7 +14,9 @@ import numpy as np
 from pydantic import Field
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState as JointStateMsg
+from std_msgs.msg import String
 
 from handlab_core import batch
 from handlab_core.demonstrations.recording import Motion, to_episode
@@ -30,12 +32,14 @@ from handlab_interfaces import msg as wire
 from handlab_interfaces.action import ReplayDemonstration
 from handlab_nodes.clients.graph_station import GraphStation
 from handlab_nodes.driver.active_watch import DriverWatch
+from handlab_nodes.driver.publishers import CLOCK_RATE, JOINT_STATES_RATE, RESTING
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime import goal_checks
 from handlab_nodes.runtime.actions import Worker, announce
 from handlab_nodes.runtime.diagnostics import OK, Diagnostics
 from handlab_nodes.runtime.event_loop import POLL, Spinner, run
 from handlab_nodes.runtime.parameters import TaskParams, read_params
+from handlab_nodes.runtime.throttle import Throttle
 
 NEAR = 0.05
 """s. Messages no further apart are published together."""
@@ -46,6 +50,10 @@ class ReplayParams(TaskParams, PaceOptions):
     """Parameters of the node."""
 
     look: Annotated[Flag, Field(description="show demonstrations without a hand")] = False
+    robot_description: Annotated[
+        str,
+        Field(description="URDF of the station; published with `look`"),
+    ] = ""
     calibration: Annotated[
         str, Field(description="calibration of the station, as YAML; empty: accept any bag's")
     ] = ""
@@ -59,7 +67,9 @@ class ReplayNode(Node):
         self._params = read_params(self, ReplayParams())
         self._task = self._params.make_task()
         self._station: GraphStation | None = None
-        self._screen = Screen(self, self._task) if self._params.look else None
+        self._screen: Screen | None = None
+        if self._params.look:
+            self._screen = Screen(self, self._task, self._params.robot_description)
         self._replayed = 0
         self._worker = Worker(
             self,
@@ -129,13 +139,22 @@ class ReplayNode(Node):
 
     def report(self) -> None:
         """Tell how much was replayed."""
+        if self._screen is not None:
+            self._screen.repeat()
         self._diagnostics.publish(OK, "ready to replay", {"demonstrations": self._replayed})
 
 
 class Screen:
-    """Publishes what was recorded in place of driver and estimator."""
+    """Publishes recorded motions in place of driver and estimator, in the recorded time.
 
-    def __init__(self, node: Node, task: Task) -> None:
+    Args:
+        node: publishes.
+        task: of the motions.
+        robot_description: URDF of the station.
+    """
+
+    def __init__(self, node: Node, task: Task, robot_description: str) -> None:
+        self._task = task
         self._hands = cdr_codec.JointStates(task.hand.joints)
         self._fixtures = cdr_codec.JointStates([task.fixture.joint])
         self._objects = cdr_codec.ObjectStates()
@@ -144,6 +163,13 @@ class Screen:
         self._fixture = publish(JointStateMsg, topics.FIXTURE_STATES, qos.STREAM)
         self._object = publish(wire.ObjectState, topics.OBJECT_STATE, qos.STREAM)
         self._goal = publish(wire.EpisodeGoal, topics.GOAL, qos.LATCHED)
+        self._all = publish(JointStateMsg, topics.JOINT_STATES, qos.REPORT)
+        self._clocks = publish(Clock, topics.CLOCK, qos.CLOCK)
+        self._joints = Throttle[JointStateMsg](self._all.publish, 1 / JOINT_STATES_RATE)
+        self._clock = Throttle[float](self._publish_clock, 1 / CLOCK_RATE)
+        self._description = publish(String, topics.DESCRIPTION, qos.LATCHED)
+        if robot_description:
+            self._description.publish(String(data=robot_description))
 
     def show(self, motion: Motion, recording: Recording, number: int, spinner: Spinner) -> None:
         """Show one demonstration in real time."""
@@ -154,19 +180,44 @@ class Screen:
             due = began + float(stamp - hand.stamp[0])
             while (left := due - time.monotonic()) > 0:
                 spinner.once(min(left, POLL))
-            self._fixture_near(fixture, float(stamp))
-            self._hand.publish(self._hands.pack(batch.take(hand, [i])))
+            self._clock.offer(float(stamp))
+            near = self._fixture_near(fixture, float(stamp))
+            now = batch.take(hand, [i])
+            self._hand.publish(self._hands.pack(now))
+            self._show_joints(now, near)
             k = int(np.abs(obj.stamp - stamp).argmin())
             estimate = AngleEstimate(
                 float(stamp), float(obj.angle[k]), float(obj.velocity[k]), 0.0, 0.0, 0.0, 0
             )
             self._object.publish(self._objects.pack(estimate))
+        self._joints.repeat()
+        self.repeat()
 
-    def _fixture_near(self, fixture: JointState, stamp: float) -> None:
+    def _fixture_near(self, fixture: JointState, stamp: float) -> JointState | None:
+        """Publish and return the state of the fixture that is nearest to a time [s]."""
         stamps = fixture.stamp
         k = int(np.abs(stamps - stamp).argmin()) if len(stamps) else -1
-        if k >= 0 and abs(stamps[k] - stamp) <= NEAR:
-            self._fixture.publish(self._fixtures.pack(batch.take(fixture, [k])))
+        if k < 0 or abs(stamps[k] - stamp) > NEAR:
+            return None
+        state = batch.take(fixture, [k])
+        self._fixture.publish(self._fixtures.pack(state))
+        return state
+
+    def _show_joints(self, hand: JointState, fixture: JointState | None) -> None:
+        """Publish all joints in one message; soft lobes, which no bag has, are straight."""
+        task = self._task
+        parts = [(task.hand.joints, hand)]
+        parts += [] if fixture is None else [((task.fixture.joint,), fixture)]
+        straight = dict.fromkeys(task.fixture.passive, 0.0)
+        self._joints.offer(convert.joints_msg(float(hand.stamp[0]), parts, straight))
+
+    def _publish_clock(self, stamp: float) -> None:
+        self._clocks.publish(Clock(clock=convert.to_stamp(stamp)))
+
+    def repeat(self) -> None:
+        """Publish the newest time and pose again, for nodes that have come since."""
+        self._clock.repeat()
+        self._joints.repeat(RESTING)
 
 
 def main(args: list[str] | None = None) -> None:

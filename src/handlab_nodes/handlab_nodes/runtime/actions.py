@@ -52,14 +52,9 @@ class Cancelled(HandlabError):  # noqa: N818  (the client's wish, not an error)
     """The client does not want the rest."""
 
 
-def started(topic: str) -> str:
-    """Topic on which the server of an action announces itself."""
-    return f"{topic}/started"
-
-
 def announce(node: Node, topic: str) -> None:
     """Tell that this process is now the server of an action."""
-    publisher = node.create_publisher(String, started(topic), qos.LATCHED)
+    publisher = node.create_publisher(String, topics.started(topic), qos.LATCHED)
     publisher.publish(String(data=uuid.uuid4().hex))
 
 
@@ -219,7 +214,7 @@ class Asker:
         self._node, self._spinner, self._topic, self._server = node, spinner, topic, ""
         self._client = ActionClient(node, action, topic)
         Inbox.of(node).subscribe(
-            String, started(topic), _read_started, self._on_started, qos.LATCHED
+            String, topics.started(topic), _read_started, self._on_started, qos.LATCHED
         )
 
     def ask(self, goal: Any, timeout: float) -> Any:

@@ -47,11 +47,16 @@ class Throttle(Generic[T]):
                 self._published_at, self._pending = now, False
                 self._publish(self._newest[0])
 
-    def repeat(self) -> None:
-        """Publish the newest value again, for listeners that have come since."""
+    def repeat(self, after: float = 0.0) -> None:
+        """Publish the newest value again, for listeners that have come since.
+
+        Args:
+            after: s; only if no value was published for that time.
+        """
         with self._lock:
-            if self._newest:
-                self._published_at, self._pending = self._now(), False
+            now = self._now()
+            if self._newest and now - self._published_at >= after:
+                self._published_at, self._pending = now, False
                 self._publish(self._newest[0])
 
     def patience(self) -> float:

@@ -12,6 +12,7 @@ from rclpy.context import Context
 from rclpy.qos import qos_profile_action_status_default
 
 from handlab_interfaces.action import Reset
+from handlab_nodes.messages import topics
 from handlab_nodes.runtime.actions import Asker, Worker, announce
 from handlab_nodes.runtime.event_loop import POLL, Spinner
 
@@ -49,6 +50,16 @@ def client(domain):
     with Spinner(node, context=context) as spinner:
         yield node, spinner
     context.try_shutdown()
+
+
+def test_ros_tools_hide_the_topics_on_which_servers_announce_themselves(server, client):
+    """By the rule of ros2cli: a part of the name begins with an underscore."""
+    node, spinner = client
+    listed = lambda: {name for name, _ in node.get_topic_names_and_types()}  # noqa: E731
+    spinner.wait(lambda: "/reset/_started" in listed(), "the announcement")
+    hidden = {name for name in listed() if any(part[:1] == "_" for part in name.split("/"))}
+    assert not [name for name in listed() - hidden if "started" in name]
+    assert topics.SENDERS["reset/_started"] == topics.SERVERS["reset"]
 
 
 def test_goals_that_are_over_do_not_pile_up(server, client):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from handlab.cli.fields import Default
 from handlab.cli.parameters import Network, TaskName
-from handlab.graph.options import ComposeOptions, ViewerOptions
+from handlab.graph.options import ComposeOptions, SceneOptions, ViewerOptions
 from handlab.reporting.terminal import console, show
 from handlab_core.options import BagOptions, PaceOptions, RateOptions, RewardOptions, StationOptions
 
@@ -19,6 +19,7 @@ def up(
     rates: RateOptions,
     reward: RewardOptions,
     graph_viewer: ViewerOptions,
+    graph_scene: SceneOptions,
     processes: ComposeOptions,
     recording: BagOptions,
     network: Network = False,
@@ -31,7 +32,7 @@ def up(
 
     if recording.bag:
         check_bag_folder(Path(recording.bag))
-    groups = (time, rates, reward, graph_viewer, processes, recording)
+    groups = (time, rates, reward, graph_viewer, graph_scene, processes, recording)
     values = {name: value for group in groups for name, value in vars(group).items()}
     nodes = build_graph(on_station(GraphConfig(task, **values), station))
     with suppress(KeyboardInterrupt), Graph(nodes, sys.stdout, Domain()) as graph:

@@ -8,7 +8,7 @@ import typer
 from handlab.cli.fields import Default, option_of
 from handlab.cli.parameters import AsJson, Network, Seed, TaskName, finish
 from handlab.cli.values import Episodes, Torque, option
-from handlab.graph.options import PERSON, SCRIPT, TeacherOptions, ViewerOptions
+from handlab.graph.options import PERSON, SCRIPT, SceneOptions, TeacherOptions, ViewerOptions
 from handlab_core.demonstrations.scripted_teacher import TeacherConfig
 from handlab_core.hardware.backend_table import backend_spec
 from handlab_core.options import BagOptions, PaceOptions, StationOptions
@@ -20,6 +20,7 @@ def record(
     station: StationOptions,
     script: Annotated[TeacherConfig, Default(noise=0.02)],
     graph_viewer: ViewerOptions,
+    graph_scene: SceneOptions,
     episodes: Annotated[int, option(Episodes, "Demonstrations to record")] = 20,
     bag: Annotated[Path | None, option_of(BagOptions, "bag", "Folder of the recording")] = None,
     pace: Annotated[
@@ -47,6 +48,7 @@ def record(
     config = GraphConfig(
         task, pace=pace, bag=str(folder), teacher=teacher,
         teacher_config=vars(script) if teacher == SCRIPT else {}, **vars(graph_viewer),
+        **vars(graph_scene),
     )  # fmt: skip
     figures = record_and_replay.record(on_station(config, station), episodes, seed, keep, hold)
     print(f"{figures['episodes']} of {episodes} demonstrations accepted: {figures['bag']}")

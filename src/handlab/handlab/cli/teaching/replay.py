@@ -8,7 +8,7 @@ import typer
 from handlab.cli.fields import Default
 from handlab.cli.parameters import AsJson, Network, finish
 from handlab.cli.values import option, path_argument
-from handlab.graph.options import LOOK, REPLAYS, ViewerOptions
+from handlab.graph.options import LOOK, REPLAYS, SceneOptions, ViewerOptions
 from handlab_core.errors import UnknownName
 from handlab_core.options import PaceOptions, StationOptions
 from handlab_core.system.validation import Index, Text
@@ -22,6 +22,7 @@ def replay(
     station: StationOptions,
     time: Annotated[PaceOptions, Default(pace="real")],
     graph_viewer: Annotated[ViewerOptions, Default(viewer=True)],
+    graph_scene: SceneOptions,
     way: Annotated[str, option(Text, "hand, look: only show; data: only compute", "--on")] = LOOK,
     episode: Annotated[list[int] | None, option(Index, "Numbers; default: all")] = None,
     reset: Annotated[bool, typer.Option(help="Bring the hand to the start first")] = True,
@@ -46,7 +47,7 @@ def replay(
     shown = way == LOOK
     plain = GraphConfig(
         task, pace="real" if shown else time.pace, replay=way, estimator=station.estimator,
-        **vars(graph_viewer),
+        **vars(graph_viewer), **vars(graph_scene),
     )  # fmt: skip
     figures = record_and_replay.replay(
         plain if shown else on_station(plain, station), bag, numbers, reset
