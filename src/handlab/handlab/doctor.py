@@ -83,7 +83,7 @@ def _ros() -> Check:
     except ImportError as error:
         return Check("rclpy", False, str(error), remedy)
     source = "sourced" if os.environ.get("ROS_DISTRO") else "wheels"
-    return Check("rclpy", True, f"{source}, {Path(rclpy.__file__).parent}")
+    return Check("rclpy", True, f"{source}, {Path(str(rclpy.__file__)).parent}")
 
 
 def _messages() -> Check:

@@ -171,7 +171,8 @@ class HandlabEnv(gymnasium.Env[Array, Array]):
         """
         self._check_open()
         if self.render_mode is None:
-            return _warn_of_render_mode()
+            _warn_of_render_mode()
+            return None
         if self._shown is None:
             raise ResetNeeded("there is nothing to draw yet; call reset() before render()")
         self._painter = self._painter or _Painter(self._task)
@@ -299,7 +300,7 @@ class HandlabVectorEnv(VectorEnv[Array, Array, Array]):
         self._painter: _Painter | None = None
         self._seeds = [_random_seed() for _ in range(self.num_envs)]
         self._numbers = np.full(self.num_envs, -1)
-        self._observation = np.zeros(self.observation_space.shape)  # type: ignore[arg-type]
+        self._observation = np.zeros(self.observation_space.shape)
         self._over: BoolArray | None = None  # whose episodes are over; None before the first reset
 
     def reset(
@@ -385,7 +386,8 @@ class HandlabVectorEnv(VectorEnv[Array, Array, Array]):
         """
         self._check_open()
         if self.render_mode is None:
-            return _warn_of_render_mode()
+            _warn_of_render_mode()
+            return None
         if self._over is None:
             raise ResetNeeded("there is nothing to draw yet; call reset() before render()")
         painter = self._painter = self._painter or _Painter(self._task)

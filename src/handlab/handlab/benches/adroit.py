@@ -147,7 +147,9 @@ def _run(root: str, task: str, method: str, dataset: str, seed: int) -> dict[str
     ensemble = ENSEMBLES.get(task, ())
     algorithm = "dapg" if method == VARIED else method
     iterations = VARIED_ITERATIONS if method == VARIED else ITERATIONS
-    steps = (iterations * NPG["episodes_per_iteration"] - 1) * suite_task.steps
+    episodes = NPG["episodes_per_iteration"]
+    assert isinstance(episodes, int)
+    steps = (iterations * episodes - 1) * suite_task.steps
     config = RunConfig(
         task, algorithm=algorithm, backend="sim", seed=seed, evaluation_episodes=100, streak=2,
         success_rate=limits.success, demos="" if method == "npg" else dataset,

@@ -11,6 +11,7 @@ is. Success: of the policy, which learned by the encoder, acting by either.
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ def measure(seed: int) -> Result:
         training.train(folder, resume=False)
         saved = checkpoint.load(folder.path)
         task = saved.task()
+        assert isinstance(task, Task)
         return figures(task, saved.policy(task), seed)
 
 
@@ -108,10 +110,8 @@ def _act(
     for first in range(ON_REQUEST, ON_REQUEST + NUM_ENVS * ROUNDS, NUM_ENVS):
         angles: list[Array] = []
         plan = EpisodePlan(seed, range(first, first + NUM_ENVS), deterministic=True)
-        done = rollout(
-            env, policy, plan,
-            on_step=lambda _, kept=angles: kept.append(backend.read().fixture.q[:, 0]),
-        )  # fmt: skip
+        keep = partial(_keep_angles, backend, angles)
+        done = rollout(env, policy, plan, on_step=keep)
         for i, episode in enumerate(done):
             estimated.append(episode.success)
             errors = np.array([row[i] for row in angles]) - episode.trajectory.goal_angle
@@ -177,6 +177,11 @@ def _camera_samples(view: AxisView, robot: int, track: Track) -> _Samples:
         if estimate.track.held is not None:
             samples.add_estimate(estimate, truth)
     return samples
+
+
+def _keep_angles(backend: MujocoBackend, angles: list[Array], _: object) -> None:
+    """Append the true angles of all objects."""
+    angles.append(backend.read().fixture.q[:, 0])
 
 
 def _figures(tracks: Iterator[_Samples]) -> dict[str, Any]:

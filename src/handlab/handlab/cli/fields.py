@@ -32,7 +32,7 @@ def with_options(verb: Callable[..., None]) -> Callable[..., None]:
     groups: dict[str, tuple[type, list[str]]] = {}
     for parameter in inspect.signature(verb).parameters.values():
         kind, *metadata = _unpacked(hints[parameter.name])
-        if not is_dataclass(kind):
+        if not (isinstance(kind, type) and is_dataclass(kind)):
             parameters.append(parameter.replace(annotation=hints[parameter.name]))
             continue
         defaults: dict[str, Any] = {}

@@ -18,7 +18,7 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
-from typing import TextIO
+from typing import Self, TextIO
 
 from handlab.graph.config import GraphConfig, NodeSpec, build_graph
 from handlab.graph.ros_domain import Domain
@@ -163,7 +163,7 @@ class Graph:
             raise
         self._thread.start()
 
-    def __enter__(self) -> "Graph":
+    def __enter__(self) -> Self:
         """Return the graph, which is starting."""
         return self
 

@@ -161,8 +161,13 @@ def ways(
         axes.set_xlabel("robot-hours, resets counted", fontsize=8)
     grid[0, 0].set_ylabel(f"{success} [%]", fontsize=8)
     drawn = {line.get_label(): line for axes in grid.flat for line in axes.lines}
-    below = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "ncols": 4, "frameon": False}
-    figure.legend(drawn.values(), drawn.keys(), fontsize=8, **below)
+    below: dict[str, Any] = {
+        "loc": "upper center",
+        "bbox_to_anchor": (0.5, 0.0),
+        "ncols": 4,
+        "frameon": False,
+    }
+    figure.legend(list(drawn.values()), list(drawn), fontsize=8, frameon=False, **below)
     _save(figure, path)
 
 

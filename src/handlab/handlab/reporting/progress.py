@@ -78,7 +78,7 @@ class TrainingDisplay:
         self._bar.update(self._task, completed=row["robot_hours"])
         if (evaluation := row.get("evaluation")) is not None:
             self._evaluations.append(evaluation["success_rate"])
-            self._best = row.get("best_iteration", row["iteration"])
+            self._best = int(row["best_iteration"] if "best_iteration" in row else row["iteration"])
             if not console.is_terminal:
                 self._say(row, evaluation)
         if console.is_terminal:

@@ -13,7 +13,8 @@ def demo(
     network: Network = False,
 ) -> None:
     """Learn to turn the valve through the ROS graph on MuJoCo, evaluate, write the report."""
+    from handlab.experiments import training
     from handlab_learning.runs.config import RunConfig
 
     config = RunConfig(task="valve", backend="graph", seed=seed, until="success")
-    learn(config, as_json, viewer=graph_viewer.viewer, compose=processes.compose)
+    learn(training.new_run(config), as_json, viewer=graph_viewer.viewer, compose=processes.compose)

@@ -37,18 +37,30 @@ def evaluate(
     here = backend == "sim" and graph.simulated
     if vary and not here:
         raise BadConfig("what varies is simulated in this process: leave --backend and --hardware")
-    where = {"hardware": station.hardware, "estimator": station.estimator}
     if vary:
         variations = parse_variations(vary)
         verdict = robustness.evaluate_varied(
-            checkpoint, variations, points, episodes, seed, policy=policy, **where
+            checkpoint,
+            variations,
+            points,
+            episodes,
+            seed,
+            estimator=station.estimator,
+            policy=policy,
+            hardware=station.hardware,
         )
         for name, rows in verdict["vary"].items():
             print("\n".join(robustness.table_lines(name, rows)))
             print(f"plot: {verdict['plots'][name]}")
     else:
         verdict = evaluation.evaluate(
-            checkpoint, episodes, seed, None if here else graph, policy=policy, **where
+            checkpoint,
+            episodes,
+            seed,
+            None if here else graph,
+            estimator=station.estimator,
+            policy=policy,
+            hardware=station.hardware,
         )
     print(
         f"policy: {verdict['policy']}, iteration {verdict['iteration']} ({verdict['checkpoint']})"

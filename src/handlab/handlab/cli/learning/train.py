@@ -13,7 +13,7 @@ from handlab_core.system.validation import Text
 from handlab_learning.runs.options import RunOptions
 
 if TYPE_CHECKING:
-    from handlab_learning.runs.config import RunConfig
+    from handlab_learning.runs.directory import RunFolder
 
 
 def train(
@@ -30,23 +30,27 @@ def train(
     network: Network = False,
 ) -> None:
     """Learn a task, from nothing or from demonstrations."""
+    from handlab.experiments import training
     from handlab.experiments.demonstrations import source
     from handlab_learning.runs.config import RunConfig, parse_settings
+    from handlab_learning.runs.directory import RunFolder
 
     if resume is not None:
-        learn(None, as_json, resume, worlds, graph_viewer.viewer, processes.compose)
+        folder = RunFolder(resume)
+        learn(folder, as_json, True, worlds, graph_viewer.viewer, processes.compose)
         return
     if not task:
         raise BadConfig("name a task (see `handlab tasks`), or a run folder with --resume")
     chosen = part(run, RunOptions) | {"demos": source(task, run.algorithm, run.demos)}
     config = RunConfig(task=task, settings=parse_settings(settings or []), **chosen)
-    learn(config, as_json, None, worlds, graph_viewer.viewer, processes.compose)
+    folder = training.new_run(config)
+    learn(folder, as_json, False, worlds, graph_viewer.viewer, processes.compose)
 
 
 def learn(
-    config: "RunConfig | None",
+    folder: "RunFolder",
     as_json: bool,
-    resume: Path | None = None,
+    resume: bool = False,
     worlds: int = 20,
     viewer: bool = False,
     compose: bool = False,
@@ -54,9 +58,9 @@ def learn(
     """Carry out a run and print its result.
 
     Args:
-        config: settings of a new run; None: continue the run in `resume`.
+        folder: run folder.
         as_json: print the summary as JSON, too.
-        resume: run folder.
+        resume: continue from the newest checkpoint.
         worlds: number of simulated robots.
         viewer: serve the browser viewer.
         compose: run the nodes of every step in one process.
@@ -64,13 +68,11 @@ def learn(
     from handlab.experiments import training
     from handlab.reporting import run_report
     from handlab.reporting.progress import learned_text
-    from handlab_learning.runs.directory import RunFolder
     from handlab_learning.runs.evaluation import rate_text
 
-    folder = RunFolder(resume) if config is None and resume else training.new_run(config)
     show(f"run folder: {folder.path}")
     try:
-        summary = training.train(folder, resume is not None, worlds, viewer=viewer, compose=compose)
+        summary = training.train(folder, resume, worlds, viewer=viewer, compose=compose)
     except (KeyboardInterrupt, SystemExit, HandlabError):
         if folder.config_path.is_file():
             show(f"go on with: {command('train', '--resume', folder.path)}")
