@@ -46,6 +46,9 @@ GRAPHS = (
 NOT_BUILT = {"emulator"}
 """Nodes that open motors when they are built; they create no topics of their own."""
 
+DIFFERENT = ("estimator", "look", "command_output")
+"""Parameters that decide about topics: a node is built once for each of their values."""
+
 ROS_OWN = ("/parameter_events", "/rosout", "/clock")
 ROS_OWN_ENDS = (
     "get_parameters", "set_parameters", "set_parameters_atomically", "list_parameters",
@@ -95,7 +98,7 @@ SERVICES = {
     "teacher/lead": "start or stop the scripted teacher",
     "teleport": "place hand and object at once; simulation only",
     "recorder/record": "start or stop the recording",
-    "demonstration/tell": "tell the demonstrator a person's decision",
+    "demonstration/tell": "send a person's decision to the demonstrator",
     "<driver>/joint_torque": "release single joints, or engage them again",
     "<driver>/reboot": "restart one joint's motor, which clears its hardware error",
     "<driver>/calibrate": "take the present pose as the zero pose",
@@ -340,9 +343,9 @@ def filled(text: str) -> str:
         for config in GRAPHS:
             for spec in build_graph(config):
                 specs.setdefault(spec.module, spec)
-                words = (spec.name, *spec.ros_words())
-                if spec.name not in NOT_BUILT and words not in built:
-                    built.add(words)
+                kind = (spec.name, *(spec.parameters.get(name) for name in DIFFERENT))
+                if spec.name not in NOT_BUILT and kind not in built:
+                    built.add(kind)
                     record(recorder, spec, Path(folder))
     domain.release()
     recorder.topics[TRANSITIONS].servers |= set(topics.DRIVERS)

@@ -1,5 +1,7 @@
 """Format, lint and types, by the same settings as in an editor."""
 
+import importlib.util
+import json
 import subprocess
 import sys
 
@@ -18,3 +20,55 @@ def test_quality(command):
         [sys.executable, "-m", *command], cwd=share(), capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+ALLOWED = {
+    "tell": 5.5,
+    "somebody": 1.6,
+    "so many": 1.2,
+    "what is": 11.1,
+    "headless docstring": 10.0,
+}
+"""Uses per 10,000 words that are left where the limit is not reached yet; only ever lowered."""
+
+
+@pytest.fixture(scope="module")
+def words():
+    """The module tools/check_words.py."""
+    spec = importlib.util.spec_from_file_location("check_words", share() / "tools/check_words.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["check_words"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_words_that_plain_english_avoids_are_rare(words):
+    found = words.rates(share())
+    assert not {w: r for w, r in found.items() if r > ALLOWED.get(w, words.LIMIT)}
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("The node shall wait.", "shall"),
+        ("A driver is told the limit.", "tell"),
+        ("Start anew.", "anew"),
+        ("Somebody listens.", "somebody"),
+        ("After so many steps.", "so many"),
+        ("Return what was sent.", "what is"),
+        ("Of a span its two ends.", "headless docstring"),
+        ("Return the span.", None),
+        ("See `demonstration/tell`.", None),
+        ("Return the span. What is a span?", None),
+    ],
+)
+def test_the_checker_of_words_finds_them(words, text, word):
+    _, uses = words.count([words.Text("", 1, text, docstring=True)])
+    assert {use.word for use in uses} == ({word} if word else set())
+
+
+def test_the_house_keeps_its_shape():
+    command = [sys.executable, str(share() / "tools" / "measure_house.py"), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert found["import_cycles"] == 0 and found["readme_lines"] <= 120, found
