@@ -110,31 +110,38 @@ def wave() -> None:
 
 XACRO = "urdf/claw/claw.urdf.xacro"
 CORE, LEARNING, NODES, APP = (
-    f"src/{name}/{name}" for name in ("handlab_core", "handlab_learning", "handlab_nodes", "handlab")
+    f"src/{name}/{name}"
+    for name in ("handlab_core", "handlab_learning", "handlab_nodes", "handlab")
 )
 
 NEW = {
     "hand": {
-        f"{CORE}/hands/grip.py": lambda: read(f"{CORE}/hands/claw.py")
-        .replace("def claw()", "def grip()")
-        .replace('name="claw"', 'name="grip"')
-        .replace("claw/claw.urdf", "grip/grip.urdf"),
+        f"{CORE}/hands/grip.py": lambda: (
+            read(f"{CORE}/hands/claw.py")
+            .replace("def claw()", "def grip()")
+            .replace('name="claw"', 'name="grip"')
+            .replace("claw/claw.urdf", "grip/grip.urdf")
+        ),
         "urdf/grip/grip.urdf.xacro": lambda: read(XACRO),
     },
     "object": {
         "urdf/objects/wheel.urdf.xacro": lambda: read("urdf/objects/valve.urdf.xacro"),
-        f"{CORE}/objects/fixture.py": lambda: read(f"{CORE}/objects/fixture.py")
-        + '\n\n@FIXTURES.register\ndef wheel() -> Fixture:\n    """Build a wheel."""\n'
-        '    return replace(valve(), name="wheel", urdf="objects/wheel.urdf.xacro")\n',
+        f"{CORE}/objects/fixture.py": lambda: (
+            read(f"{CORE}/objects/fixture.py")
+            + '\n\n@FIXTURES.register\ndef wheel() -> Fixture:\n    """Build a wheel."""\n'
+            '    return replace(valve(), name="wheel", urdf="objects/wheel.urdf.xacro")\n'
+        ),
     },
     "task": {f"{CORE}/tasks/crank.py": lambda: TASK},
     "launch file": {
         "launch/crank.launch.py": lambda: read("launch/valve.launch.py").replace("valve", "crank")
     },
     "reward term": {
-        f"{CORE}/rewards/terms.py": lambda: read(f"{CORE}/rewards/terms.py")
-        + '\n\ndef turning(x: Quantities) -> Array:\n    """Return the speed. (...)."""\n'
-        "    return np.abs(x.object_velocity)\n"
+        f"{CORE}/rewards/terms.py": lambda: (
+            read(f"{CORE}/rewards/terms.py")
+            + '\n\ndef turning(x: Quantities) -> Array:\n    """Return the speed. (...)."""\n'
+            "    return np.abs(x.object_velocity)\n"
+        )
     },
     "estimator": {f"{CORE}/estimation/trusting.py": lambda: ESTIMATOR},
     "reset": {f"{CORE}/reset/patient.py": lambda: RESET},
@@ -142,7 +149,7 @@ NEW = {
     "policy network": {f"{LEARNING}/models/wide_network.py": lambda: NETWORK},
     "backend": {
         "src/handlab_sim/handlab_sim/still.py": lambda: (
-            "from handlab_sim.worlds import make_backend  # noqa: F401\n"
+            "from handlab_sim.backend import make_backend  # noqa: F401\n"
         ),
         f"{CORE}/hardware/backend_table.py": lambda: edited(
             f"{CORE}/hardware/backend_table.py",
@@ -171,7 +178,9 @@ NEW = {
         f"{APP}/cli/machine/wave.py": lambda: VERB,
         f"{APP}/cli/program.py": lambda: edited(
             f"{APP}/cli/program.py", "VERBS = (", "    wave,"
-        ).replace("import typer\n", "import typer\n\nfrom handlab.cli.machine.wave import wave\n", 1),
+        ).replace(
+            "import typer\n", "import typer\n\nfrom handlab.cli.machine.wave import wave\n", 1
+        ),
     },
     "option of a station": {
         f"{CORE}/options.py": lambda: edited(

@@ -22,13 +22,7 @@ def test_quality(command):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-ALLOWED = {
-    "tell": 5.5,
-    "somebody": 1.6,
-    "so many": 1.2,
-    "what is": 11.1,
-    "headless docstring": 10.0,
-}
+ALLOWED = {"tell": 5.2, "somebody": 1.3, "so many": 1.1, "what is": 9.8, "headless docstring": 7.7}
 """Uses per 10,000 words that are left where the limit is not reached yet; only ever lowered."""
 
 
