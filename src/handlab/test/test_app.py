@@ -137,13 +137,13 @@ def test_a_run_on_motors_goes_by_the_clock_and_its_report_plots_their_heat(tmp_p
     assert height > 0.8 * width  # a third plot below the two of every run
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("victim", ["runner", "learner"])
 def test_a_run_whose_node_is_killed_says_so_and_can_be_resumed(tmp_path, victim):
     folder = small_run(tmp_path, max_hours=0.03).path
     words = ["train", "--resume", str(folder), "--json"]
     first = cli(*words, cwd=tmp_path)
-    wait_for(lambda: list(folder.glob("checkpoints/000002.json")), "two iterations", 120)
+    wait_for(lambda: list(folder.glob("checkpoints/000002.json")), "two iterations", 240)
     [node] = [p for p in psutil.Process(first.pid).children(recursive=True)
               if f"handlab_nodes.nodes.{victim}_node" in " ".join(p.cmdline()[:4])]  # fmt: skip
     node.send_signal(signal.SIGKILL)
