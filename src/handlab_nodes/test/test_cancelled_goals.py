@@ -28,8 +28,8 @@ that starts may first wait for publishers."""
 REST, STILL = 5.0, 0.3
 """Seconds until the hand is at rest, and for which it is then still."""
 
-SLOW = 0.05
-"""rad/s; of a joint that is at rest."""
+SLOW = 0.2
+"""rad/s; a limp hand sinks more slowly in the end, and a hand that is driven moves faster."""
 
 MOMENTS = (0.0, 0.3, 1.5)
 """Seconds after a goal's first feedback, or its acceptance, at which it is cancelled."""
@@ -45,8 +45,10 @@ class Client:
 
     def __init__(self, node, spinner):
         self.node, self.spinner = node, spinner
-        self.states = []
+        self.states, self.driving = [], []
         node.create_subscription(JointState, topics.HAND_STATES, self.states.append, qos.STREAM)
+        for topic in (topics.HAND_COMMANDS, topics.GUIDE):
+            node.create_subscription(JointState, topic, self.driving.append, qos.COMMAND)
 
     def cancelled(self, kind, topic, goal, moment):
         """Send a goal and cancel it; return its status, its result and how long that took."""
@@ -66,13 +68,14 @@ class Client:
         return answer.status, answer.result, took
 
     def comes_to_rest(self):
-        """Wait until no joint has moved for a while."""
+        """Wait until nothing has driven the hand, and no joint has moved, for a while."""
         still_since = [time.monotonic()]
 
         def still():
             fast = any(np.abs(state.velocity).max() > SLOW for state in self.states)
             fresh = bool(self.states)
-            self.states.clear()
+            fast = fast or bool(self.driving)
+            self.states.clear(), self.driving.clear()
             if fast or not (fresh or time.monotonic() - still_since[0] < STILL):
                 still_since[0] = time.monotonic()
             return time.monotonic() - still_since[0] >= STILL
