@@ -44,6 +44,10 @@ COMPOSED = {"camera", "estimator", "reset", "reward", "runner"}
 WIDTH = 10**9
 """Characters; a parameter on a command line is one line."""
 
+LOCKSTEP_CLOCK_RATE = 10.0
+"""Hz of wall time, limit of /clock in lockstep: every message wakes every node, and the clock jumps
+by seconds from one to the next at any rate."""
+
 EMULATOR_START = 20.0
 """Seconds that emulated motors, which start beside their driver, have to be there."""
 
@@ -211,6 +215,8 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
     task, pace = part(config, DescriptionOptions), part(config, PaceOptions)
     driver = part(config, DriverOptions)
     driver["resting_rate"] = min(config.resting_rate, config.rate)
+    if config.pace == "lockstep":
+        driver["clock_rate"] = LOCKSTEP_CLOCK_RATE
     if config.emulate:
         driver["start_patience"] = EMULATOR_START
     description = station_description(config.task)

@@ -41,15 +41,16 @@ class StampSync(Generic[A, B]):
     """
 
     def __init__(self) -> None:
-        self._a: deque[A] = deque(maxlen=MEMORY)
-        self._b: deque[B] = deque(maxlen=MEMORY)
+        self._a: deque[tuple[float, A]] = deque(maxlen=MEMORY)  # stamp [s], state
+        self._b: deque[tuple[float, B]] = deque(maxlen=MEMORY)
         self._newest_b = float("-inf")
 
     def add_a(self, state: A) -> None:
         """Take the next state of the stream A."""
-        if self._a and state.stamp[0] < self._a[-1].stamp[0]:
+        stamp = float(state.stamp[0])
+        if self._a and stamp < self._a[-1][0]:
             self._a.clear()
-        self._a.append(state)
+        self._a.append((stamp, state))
 
     def add_b(self, state: B) -> None:
         """Take the next state of the stream B."""
@@ -57,7 +58,7 @@ class StampSync(Generic[A, B]):
         if stamp < self._newest_b:
             self._b.clear()
         self._newest_b = stamp
-        self._b.append(state)
+        self._b.append((stamp, state))
 
     @property
     def waiting(self) -> bool:
@@ -67,16 +68,15 @@ class StampSync(Generic[A, B]):
     def pairs(self) -> Iterator[tuple[A, B]]:
         """Return the matches that are decided by now, oldest first, each once."""
         while self._b and self._decided():
-            b = self._b.popleft()
-            stamp = float(b.stamp[0])
+            stamp, b = self._b.popleft()
             # States of A before the nearest one are of no further use: stamps only grow.
             while len(self._a) > 1 and self._gap(1, stamp) <= self._gap(0, stamp):
                 self._a.popleft()
             if self._gap(0, stamp) <= SAME_TIME:
-                yield self._a[0], b
+                yield self._a[0][1], b
 
     def _decided(self) -> bool:
-        return bool(self._a) and bool(self._a[-1].stamp[0] >= self._b[0].stamp[0])
+        return bool(self._a) and self._a[-1][0] >= self._b[0][0]
 
     def _gap(self, i: int, stamp: float) -> float:
-        return abs(float(self._a[i].stamp[0]) - stamp)
+        return abs(self._a[i][0] - stamp)

@@ -14,6 +14,7 @@ from handlab_core.safety.clamped_backend import ClampedBackend
 from handlab_core.types import Array, Reading
 from handlab_interfaces.msg import HandStatus
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
+from handlab_nodes.runtime.stream import Stream
 from handlab_nodes.runtime.throttle import Throttle
 
 STATES = {FIXTURE: topics.FIXTURE_STATES, HAND: topics.HAND_STATES}
@@ -42,6 +43,7 @@ class DriverWire:
         names: joints of each group, by group.
         groups: those that are served.
         clock_rate: Hz of wall time; limit of /clock. None: time is not simulated, there is none.
+        lockstep: the world waits for the nodes.
         passive: further joints of the fixture; see `Fixture.passive`.
     """
 
@@ -51,21 +53,21 @@ class DriverWire:
         names: dict[str, list[str]],
         groups: Sequence[str],
         clock_rate: float | None,
+        lockstep: bool,
         passive: Sequence[str] = (),
     ) -> None:
-        stream = qos.STREAM
         self._names = names
         self._codecs = {group: cdr_codec.JointStates(joints) for group, joints in names.items()}
         self._sent_codec = cdr_codec.Commands(names[HAND])
         self._states = {
-            group: node.create_publisher(JointState, topic, stream)
+            group: Stream(node, JointState, topic, lockstep)
             for group, topic in STATES.items()
             if group in groups
         }
         self._status = {g: node.create_publisher(HandStatus, STATUS[g], 10) for g in groups}
         self._sent = None
         if HAND in groups:
-            self._sent = node.create_publisher(JointState, topics.HAND_SENT, stream)
+            self._sent = node.create_publisher(JointState, topics.HAND_SENT, qos.STREAM)
         self._passive = list(passive) if FIXTURE in groups else []
         self._all = node.create_publisher(JointState, topics.JOINT_STATES, qos.REPORT)
         self._joints = Throttle[tuple[Reading, Array]](self._publish_joints, 1 / JOINT_STATES_RATE)
@@ -93,7 +95,7 @@ class DriverWire:
         stamp = float(reading.hand.stamp[0])
         if self._clock is not None:
             self._clock.offer(stamp)
-        if fresh:
+        if fresh and self._all.get_subscription_count():
             self._joints.offer((reading, backend.passive_joints()))
         if self._sent is not None and self._sent.get_subscription_count():
             self._sent.publish(self._sent_codec.pack(backend.sent[0], stamp))

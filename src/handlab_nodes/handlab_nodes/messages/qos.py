@@ -1,8 +1,8 @@
 """Quality of service of every kind of topic, in one place.
 
-Streams are latched so that a node that was restarted finds the newest state at once: in lockstep
-the world waits for it and would otherwise wait forever. Commands are not: a driver that was
-restarted must not act on an old one.
+Facts are latched: a goal, a policy, the description of the robot. Streams and commands are not. A
+stream's newest state comes by itself, in lockstep as `handlab_nodes.runtime.stream` says; a driver
+that was restarted must not act on an old command.
 """
 
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -11,16 +11,8 @@ DEPTH = 32
 """ROS 2's default is 10 (rmw/qos_profiles.h), which in lockstep may pass while a busy machine keeps
 one process waiting; who only listens, as the recorder does, would miss some."""
 
-STREAM = QoSProfile(
-    depth=DEPTH,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
-EVERY = QoSProfile(
-    depth=1000,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
+STREAM = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.RELIABLE)
+EVERY = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 """Subscribers of streams that need every message. Ten seconds at the drivers' 100 Hz: longer than a
 busy machine keeps a process waiting."""
 

@@ -44,6 +44,9 @@ SESSION = "demonstration/session"
 MARK = "demonstration/mark"
 TELL = "demonstration/tell"
 
+STREAMS = (HAND_STATES, FIXTURE_STATES, OBJECT_STATE, REWARD, DETECTIONS)
+"""Topics whose newest message may be repeated; see `handlab_nodes.runtime.stream`."""
+
 JOINT_TORQUE = "~/joint_torque"
 REBOOT = "~/reboot"
 CALIBRATE = "~/calibrate"

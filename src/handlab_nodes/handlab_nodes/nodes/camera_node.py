@@ -17,6 +17,7 @@ from handlab_nodes.runtime.diagnostics import OK, Diagnostics
 from handlab_nodes.runtime.event_loop import run
 from handlab_nodes.runtime.inbox import Inbox
 from handlab_nodes.runtime.parameters import TaskParams, read_params
+from handlab_nodes.runtime.stream import Stream
 
 
 @checked
@@ -33,11 +34,12 @@ class CameraNode(Node):
 
     def __init__(self) -> None:
         super().__init__("camera")
-        fixture = read_params(self, CameraParams()).make_task().fixture
+        params = read_params(self, CameraParams())
+        fixture = params.make_task().fixture
         self._camera = SimulatedCamera(AxisView.of_fixture(fixture))
         readings = cdr_codec.JointStates([fixture.joint])
-        self._publisher = self.create_publisher(
-            PoseWithCovarianceStamped, topics.DETECTIONS, qos.STREAM
+        self._publisher = Stream(
+            self, PoseWithCovarianceStamped, topics.DETECTIONS, params.pace == "lockstep"
         )
         Inbox.of(self).subscribe(
             JointState, topics.FIXTURE_STATES, readings.unpack, self._on_state, qos.STREAM

@@ -107,8 +107,8 @@ class DriverNode(LifecycleNode):
             descriptions = self.create_publisher(String, topics.DESCRIPTION, qos.LATCHED)
             descriptions.publish(String(data=params.robot_description))
         clock_rate = params.clock_rate if self._spec.simulated else None
-        passive = self._task.fixture.passive
-        self._wire = DriverWire(self, names, params.groups, clock_rate, passive)
+        passive, lockstep = self._task.fixture.passive, params.pace == "lockstep"
+        self._wire = DriverWire(self, names, params.groups, clock_rate, lockstep, passive)
         for group in params.groups:
             self._receive(group, COMMANDS[group], cdr_codec.Commands(names[group]))
             self.create_service(SetBool, TORQUE[group], self._torque_setter(group))

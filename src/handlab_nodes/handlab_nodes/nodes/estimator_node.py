@@ -21,6 +21,7 @@ from handlab_nodes.runtime.diagnostics import OK, WARN, Diagnostics
 from handlab_nodes.runtime.event_loop import run
 from handlab_nodes.runtime.inbox import Inbox
 from handlab_nodes.runtime.parameters import TaskParams, read_params
+from handlab_nodes.runtime.stream import Stream
 
 
 @checked
@@ -50,7 +51,7 @@ class EstimatorNode(Node):
         self._rejected = self._answered = 0
         self._estimate: AngleEstimate | None = None
         self._states = cdr_codec.ObjectStates()
-        self._publisher = self.create_publisher(ObjectState, topics.OBJECT_STATE, qos.STREAM)
+        self._publisher = Stream(self, ObjectState, topics.OBJECT_STATE, params.pace == "lockstep")
         spec, on_state = ESTIMATORS.make(params.estimator), self._on_reading
         if spec.detection_filter is None:
             self._follower = spec.follower(task.fixture, 0)

@@ -36,14 +36,9 @@ from handlab_nodes.runtime.event_loop import run
 from handlab_nodes.runtime.inbox import Channel, Inbox
 from handlab_nodes.runtime.parameters import read_params
 
-QUEUE = QoSProfile(depth=1000, reliability=qos.STREAM.reliability)
-"""Deep enough for the disk to be slow for a while; not latched: what was before is not recorded."""
-
-STREAM_QUEUE = QoSProfile(
-    depth=1000, reliability=qos.STREAM.reliability, durability=qos.STREAM.durability
-)
-"""Latched: on a busy machine a driver needs longer to discover the recorder than to make its first
-steps. Messages from before the recording are left out by their stamps."""
+QUEUE = qos.EVERY
+"""Deep enough for the disk to be slow for a while; not latched: what was before is not recorded.
+What a stream repeats from before the recording is left out by its stamps."""
 
 FACTS = QoSProfile(depth=10, reliability=qos.LATCHED.reliability, durability=qos.LATCHED.durability)
 """For topics whose last message holds for the whole bag, whenever it was published."""
@@ -73,7 +68,7 @@ RECORDED: dict[str, tuple[type, QoSProfile]] = {
 """Type of each topic, and what its publishers offer."""
 
 ALWAYS = (topics.HAND_STATES, topics.FIXTURE_STATES, topics.OBJECT_STATE)
-"""Latched streams of which a graph that can move has published something already."""
+"""Streams of which a graph that can move has published something already: it is repeated."""
 
 DISCOVERY, LOOK = 5.0, 0.005
 """s; longest wait for the publishers of ALWAYS to discover the recorder, and between two looks."""
@@ -213,7 +208,7 @@ class RecorderNode(Node):
                     if topic == topics.SESSION:
                         tape.bag.describe(_facts(data))
 
-            queue = STREAM_QUEUE if offered is qos.STREAM else FACTS if topic in HOLD else QUEUE
+            queue = FACTS if topic in HOLD else QUEUE
             read = _bytes if kind in STREAMS else partial(_checked, kind)
             hear = Inbox.of(self).subscribe
             self._heard.append(hear(kind, topic, read, on_message, queue, ordered=True))

@@ -85,7 +85,7 @@ class ResetNode(Node):
     def work(self, spinner: Spinner) -> None:
         """Carry out the goal, if there is one."""
         if self._worker.goal is None:
-            self._readings.take()
+            self._readings.skim()
             return
         result = Reset.Result(attempts=1)
 
@@ -225,11 +225,10 @@ class Readings:
         read = cdr_codec.ObjectStates().unpack
         self._waking.listen(ObjectState, topics.OBJECT_STATE, read, self._on_object, newest)
 
-    def take(self) -> None:
-        """Take what has come, so that the queues do not run over."""
-        self._quiet.take()
-        self._waking.take()
-        self._pair()
+    def skim(self) -> None:
+        """Take what has come, so that the queues do not run over; only the newest is ever read."""
+        self._quiet.skim()
+        self._waking.skim()
 
     def _pair(self) -> None:
         for pair in self._sync.pairs():

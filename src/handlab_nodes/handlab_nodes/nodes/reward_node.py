@@ -17,6 +17,7 @@ from handlab_nodes.runtime.event_loop import Spinner, run
 from handlab_nodes.runtime.inbox import Inbox
 from handlab_nodes.runtime.parameters import TaskParams, read_params
 from handlab_nodes.runtime.polled_subscriptions import Listener
+from handlab_nodes.runtime.stream import Stream
 
 
 @checked
@@ -36,7 +37,7 @@ class RewardNode(Node):
         self._rewards = RewardStream(computer)
         self._count = 0
         self._codec = cdr_codec.Rewards(len(computer.terms))
-        self._publisher = self.create_publisher(wire.Reward, topics.REWARD, qos.STREAM)
+        self._publisher = Stream(self, wire.Reward, topics.REWARD, params.pace == "lockstep")
         self._listener = Listener(self)
         add_hand, add_object = self._rewards.add_hand, self._rewards.add_object
         hands_topic = JointStateMsg, topics.HAND_STATES

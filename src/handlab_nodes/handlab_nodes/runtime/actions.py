@@ -94,6 +94,7 @@ class Worker:
         watch: DriverWatch | None = None,
     ) -> None:
         self.goal: ServerGoalHandle | None = None
+        self._cancelled = False  # whether a client wanted to cancel the goal
         self._node, self._action, self._topic = node, action, topic
         self._check, self._watch = check, watch
         self._under_way: dict[str, bool] = {}
@@ -106,7 +107,7 @@ class Worker:
             execute_callback=lambda _: None,  # every goal is given its own when it is finished
             goal_callback=lambda _: GoalResponse.ACCEPT if free() else GoalResponse.REJECT,
             handle_accepted_callback=self._accept,
-            cancel_callback=lambda _: CancelResponse.ACCEPT,
+            cancel_callback=self._cancel,
             result_timeout=RESULT_KEPT,
         )
 
@@ -142,7 +143,7 @@ class Worker:
 
     def interrupt(self) -> None:
         """Raise Cancelled if the client wants no more, StationFault if a driver is not active."""
-        if self.goal is not None and self.goal.is_cancel_requested:
+        if self._cancelled and self.goal is not None and self.goal.is_cancel_requested:
             raise Cancelled
         if self._watch is not None:
             self._watch.check()
@@ -162,7 +163,12 @@ class Worker:
             self._node.get_logger().warning(refusal, throttle_duration_sec=1.0)
             _end(handle, self._action.Result(message=str(error)), False)
         else:
-            self.goal = handle
+            self.goal, self._cancelled = handle, False
+
+    def _cancel(self, _: object) -> CancelResponse:
+        """Accept a cancellation; to ask the goal's handle after every event takes too long."""
+        self._cancelled = True
+        return CancelResponse.ACCEPT
 
     def _refuse_strangers(self, goal_id: bytes) -> None:
         busy = [outer for outer, under_way in self._under_way.items() if under_way]

@@ -27,7 +27,6 @@ from rclpy.task import Future
 from handlab_core.errors import HandlabError, StationTimeout
 from handlab_core.system.lifeline import REFUSED, end_with_supervisors, leave
 from handlab_core.system.scheduling import use_batch_scheduling
-from handlab_nodes.runtime.inbox import ANSWER
 
 POLL = 0.2
 """s. So long it takes at most until a stop from outside is noticed."""
@@ -93,7 +92,7 @@ class Spinner:
     """
 
     def __init__(self, *nodes: Node, context: Context | None = None) -> None:
-        self.nodes, self._context = list(nodes), context
+        self.nodes, self._context = list(nodes), context or rclpy.get_default_context()
         self._works = [work for node in nodes if (work := getattr(node, "work", None))]
         self._reports = [report for node in nodes if (report := getattr(node, "report", None))]
         self._next_report = time.monotonic()
@@ -154,13 +153,12 @@ class Spinner:
         Raises:
             Stopped: the process is asked to end.
         """
-        if end_request.made or not rclpy.ok(context=self._context):
+        if end_request.made or not self._context.ok():
             raise Stopped
-        inboxes = [node.inbox for node in self.nodes if hasattr(node, "inbox")]
-        for inbox in inboxes:
-            if inbox.waiting:
-                inbox.settle()
-                timeout = min(timeout, ANSWER)
+        for node in self.nodes:
+            inbox = getattr(node, "inbox", None)
+            if inbox is not None and inbox.waiting:
+                timeout = min(timeout, inbox.settle())
         self.executor.spin_once(timeout_sec=timeout)
         for work in self._works:
             if work not in self._working:  # else it waits for the event that came

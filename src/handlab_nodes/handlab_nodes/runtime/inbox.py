@@ -12,6 +12,9 @@ dropped, counted, and reported on /diagnostics with its topic and the reason.
 
 Topics that move a real hand are strict: other nodes are never used, and of two nodes with one
 listed name the second is dropped until the first has been silent for TAKEOVER.
+
+In lockstep a publisher of a stream repeats its newest message when a reader appears. A reader that
+has received the message ignores the repetition; see `handlab_nodes.runtime.stream`.
 """
 
 import time
@@ -25,19 +28,23 @@ from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
 from handlab_nodes.messages import topics
-from handlab_nodes.runtime.serialized import LONGEST, Taker
+from handlab_nodes.runtime.serialized import LONGEST, Taker, first_form, is_repetition
 
 T = TypeVar("T")
 
-NAMELESS = 2.0
+NAMELESS = 30.0
 """Seconds; a message waits for the name of its publisher's node. DDS makes publishers known first,
-their nodes' names some milliseconds later."""
+their nodes' names some milliseconds later; on a busy machine it can take seconds. In lockstep the
+world waits for every message: one that were dropped too early would stop it for good."""
 
 WAITING = 100
 """Messages of one topic that wait for a name at most."""
 
-ANSWER = 0.01
-"""Seconds between two looks at the names while a message waits for one."""
+ANSWER, LATE_ANSWER = 0.01, 0.2
+"""Seconds between two looks at the names while a message waits for one, at first and later."""
+
+EARLY = 2.0
+"""Seconds; a message that has waited longer is looked after less often."""
 
 TAKEOVER = 1.0
 """Seconds; a restarted node needs longer to start, so that its commands are used at once."""
@@ -46,8 +53,14 @@ DEPTH = 200
 """Messages, least depth of a queue. All publishers of a topic share a subscription's queue: at the
 depth of 1 that suits a latched topic, a message of any of them displaces the one that counts."""
 
+UNREAD = 8
+"""Messages of a publisher that `Channel.skim` keeps; enough to find two of one time."""
+
 QUIET = 10.0
 """Seconds between two warnings of one topic."""
+
+PUBLISHERS = 100
+"""Publishers of one topic that are remembered; a stranger may make any number of them."""
 
 NO_NAME = "_NODE_NAME_UNKNOWN_"
 """Name of a node that is not known yet; rmw_dds_common/graph_cache.cpp."""
@@ -82,6 +95,7 @@ class Inbox:
         """Whether a message waits for the name of its publisher's node."""
         self._channels: list[Channel[Any]] = []
         self._warned: dict[str, float] = {}
+        self._next_look = 0.0  # s
         node.inbox = self
 
     @classmethod
@@ -151,11 +165,19 @@ class Inbox:
             self._warned[topic] = drops.at
             self.node.get_logger().warning(f"dropped a message on {topic}: {reason}")
 
-    def settle(self) -> None:
-        """Look again at messages that wait for a name."""
-        self.waiting = False
-        for channel in list(self._channels):
-            self.waiting |= channel.settle()
+    def settle(self) -> float:
+        """Look again at messages that wait for a name, if it is time; return when to look next, s.
+
+        Looking asks DDS for all publishers of a topic, which takes longer than many a step.
+        """
+        now = time.monotonic()
+        if now >= self._next_look:
+            self.waiting = False
+            for channel in list(self._channels):
+                self.waiting |= channel.settle()
+            since = min((channel.waiting_since for channel in self._channels), default=now)
+            self._next_look = now + (ANSWER if now - since < EARLY else LATE_ANSWER)
+        return self._next_look - now
 
 
 class Channel(Generic[T]):
@@ -176,11 +198,14 @@ class Channel(Generic[T]):
         self._inbox, self.topic, self._decode, self._use = inbox, topic, decode, use
         self._pointer = subscription.handle.pointer
         self._trusted: set[bytes] = set()
+        self._unread: dict[bytes, deque[bytes]] = {}  # newest messages of each publisher
         self._counts: dict[bytes, int] = {}  # newest message of each publisher, as it counts them
         self._holders: dict[str, tuple[bytes, float]] = {}  # GID and when it was heard, by name
         self._waiting: deque[tuple[bytes, bytes, float]] = deque()
         self.overtaken: Callable[[tuple[bytes, dict[str, int]]], None] = self._on_overtaken
         self.closed, self._ordered = False, ordered
+        # Newest message of each publisher, where it may be repeated.
+        self._last: dict[bytes, bytes] | None = {} if topic in topics.STREAMS else None
         if ordered:
             subscription.callback = self.deliver
             return
@@ -188,9 +213,24 @@ class Channel(Generic[T]):
         subscription._callback_type = Subscription.CallbackType.WithMessageInfo
         subscription.channel = self
 
+    def skim(self) -> None:
+        """Take all messages, and keep the newest of each publisher unread until `drain`."""
+        while taken := self._inbox.taker.take(self._pointer):
+            data, gid, count = taken
+            self._counts[gid] = count
+            if gid not in self._unread:
+                if len(self._unread) >= PUBLISHERS:
+                    self._unread.clear()
+                self._unread[gid] = deque(maxlen=UNREAD)
+            self._unread[gid].append(data)
+
     def drain(self) -> bool:
         """Take all messages that have come; return whether there was any."""
-        some = False
+        some = bool(self._unread)
+        for gid, unread in self._unread.items():
+            for data in unread:
+                self._receive(data, gid)
+        self._unread.clear()
         while taken := self._inbox.taker.take(self._pointer):
             data, gid, count = taken
             self._counts[gid] = count
@@ -201,12 +241,29 @@ class Channel(Generic[T]):
     def _receive(self, data: bytes, gid: bytes) -> None:
         """Use a message of a trusted publisher; have another one wait until its name is known."""
         if gid in self._trusted or self._ordered:
-            self.deliver(data)
+            self._pass_on(data, gid)
         elif len(self._waiting) < WAITING:
             self._waiting.append((data, gid, time.monotonic()))
             self._inbox.waiting |= self.settle()
         else:
             self._refuse(None)
+
+    def _pass_on(self, data: bytes, gid: bytes) -> None:
+        """Use a message, unless it is the publisher's last one, repeated for another reader."""
+        if self._last is not None:
+            if is_repetition(data):
+                data = first_form(data)
+                if data == self._last.get(gid):
+                    return
+            if len(self._last) >= PUBLISHERS and gid not in self._last:
+                self._last.clear()
+            self._last[gid] = data
+        self.deliver(data)
+
+    @property
+    def waiting_since(self) -> float:
+        """Return since when a message waits for a name; s, infinite if none does."""
+        return self._waiting[0][2] if self._waiting else float("inf")
 
     def settle(self) -> bool:
         """Use or drop messages that wait for a name; return whether any still waits."""
@@ -221,7 +278,7 @@ class Channel(Generic[T]):
             elif name in self.senders:
                 self._take_from(name, gid, data, names)
             elif self._hears_others(names):
-                self.deliver(data)
+                self._pass_on(data, gid)
             else:
                 self._refuse(name)
         return bool(self._waiting)
@@ -230,7 +287,7 @@ class Channel(Generic[T]):
         """Use a listed node's message; on a strict topic two nodes of one name take turns."""
         if not self.strict:
             self._trusted.add(gid)
-            self.deliver(data)
+            self._pass_on(data, gid)
             return
         now = time.monotonic()
         holder, heard = self._holders.get(name, (gid, now))

@@ -56,6 +56,12 @@ class Listener:
             with channel.subscription.handle:
                 channel.drain()
 
+    def skim(self) -> None:
+        """Keep only the newest of what has arrived, and read it when it is taken."""
+        for channel in self._channels:
+            with channel.subscription.handle:
+                channel.skim()
+
     def wait(self, spinner: Spinner, done: Callable[[], bool], what: str) -> None:
         """Take what has arrived until `done()`; see `Spinner.wait`."""
         self.take()

@@ -9,6 +9,9 @@ for every publisher of a topic. So a message is taken by a direct call of rcl; i
 import ctypes
 from functools import cache
 
+TAKE_FAILED = 401
+"""RCL_RET_SUBSCRIPTION_TAKE_FAILED in rcl/types.h: there is no message, and no error text."""
+
 GID_SIZE = 16
 """Bytes; RMW_GID_STORAGE_SIZE in rmw/types.h of ROS 2 Jazzy and Kilted."""
 
@@ -18,6 +21,29 @@ USUAL = 1 << 20
 LONGEST = 1 << 26
 """Bytes; a longer message is not copied. The longest ones of a graph, policies and episodes, have
 some hundred thousand."""
+
+
+OPTIONS = slice(2, 4)
+"""Bytes of the options in a message's encapsulation header. They have no meaning in plain CDR:
+senders set them to zero, receivers ignore them (OMG RTPS 2.5, 10.2)."""
+
+REPETITION = b"\x80\x00"
+"""Options of a message that its publisher has sent before."""
+
+
+def repetition(data: bytes) -> bytes:
+    """Return a message marked as a repetition; every reader decodes it as before."""
+    return data[: OPTIONS.start] + REPETITION + data[OPTIONS.stop :]
+
+
+def is_repetition(data: bytes) -> bool:
+    """Return whether a message is marked as a repetition."""
+    return data[OPTIONS] == REPETITION
+
+
+def first_form(data: bytes) -> bytes:
+    """Return a repetition as its message was first."""
+    return data[: OPTIONS.start] + b"\x00\x00" + data[OPTIONS.stop :]
 
 
 class _Allocator(ctypes.Structure):
@@ -62,8 +88,11 @@ class Taker:
         self._rcl, self._rcutils = _libraries()
         self._bytes, self._info = _Bytes(), _Info()
         self._bytes.allocator = self._rcutils.rcutils_get_default_allocator()
-        self._message, self._about = ctypes.addressof(self._bytes), ctypes.addressof(self._info)
-        self._gid = self._about + _Info.gid.offset
+        self._message = ctypes.c_void_p(ctypes.addressof(self._bytes))
+        self._about = ctypes.c_void_p(ctypes.addressof(self._info))
+        gid = _Info.gid.offset
+        self._gid = memoryview(self._info).cast("B")[gid : gid + GID_SIZE]
+        self._take = self._rcl.rcl_take_serialized_message
 
     def take(self, subscription: int) -> tuple[bytes, bytes, int] | None:
         """Take the oldest message.
@@ -75,10 +104,11 @@ class Taker:
             The message, its publisher's GID and the publisher's own count of its messages; None if
             there is no message. A message that is longer than LONGEST comes out empty.
         """
-        if self._rcl.rcl_take_serialized_message(subscription, self._message, self._about, None):
-            self._rcutils.rcutils_reset_error()
+        if code := self._take(subscription, self._message, self._about, None):
+            if code != TAKE_FAILED:
+                self._rcutils.rcutils_reset_error()
             return None
-        taken, gid = self._bytes, ctypes.string_at(self._gid, GID_SIZE)
+        taken, gid = self._bytes, self._gid.tobytes()
         data = ctypes.string_at(taken.buffer, taken.length) if taken.length <= LONGEST else b""
         if taken.capacity > USUAL:
             self._release()

@@ -6,6 +6,7 @@ import rclpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rclpy.context import Context
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import JointState
 
@@ -15,7 +16,7 @@ from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Reset
 from handlab_nodes.clients.graph_sampler import GraphSampler
 from handlab_nodes.clients.graph_station import GraphStation
-from handlab_nodes.messages import cdr_codec, qos, topics
+from handlab_nodes.messages import cdr_codec, topics
 from handlab_nodes.nodes.camera_node import CameraNode
 from handlab_nodes.nodes.demonstrator_node import DemonstratorNode
 from handlab_nodes.nodes.driver_node import DriverNode
@@ -29,7 +30,7 @@ from handlab_nodes.nodes.teacher_node import TeacherNode
 from handlab_nodes.runtime.actions import Asker
 from handlab_nodes.runtime.diagnostics import Diagnostics
 from handlab_nodes.runtime.event_loop import Spinner
-from handlab_nodes.runtime.inbox import Inbox
+from handlab_nodes.runtime.inbox import ANSWER, LATE_ANSWER, NAMELESS, Inbox
 
 TASK = make_task("valve")
 NODES = (
@@ -182,6 +183,10 @@ def test_a_stamp_before_zero_is_no_time():
         cdr_codec.JointStates(TASK.hand.joints).unpack(bytes(data))
 
 
+KEPT = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+"""What is sent before the receiver is discovered arrives, too."""
+
+
 class Post:
     """Nodes that publish numbers on one topic, and one that receives them."""
 
@@ -193,7 +198,7 @@ class Post:
         self.pack = codec_
         self.inbox.subscribe(
             wire.Reward, topics.REWARD, lambda data: codec_.key(data)[0], self.got.append,
-            qos.EVERY, **options,
+            KEPT, **options,
         )  # fmt: skip
 
     def sender(self, name):
@@ -201,7 +206,7 @@ class Post:
         context = Context()
         rclpy.init(context=context, domain_id=self.domain)
         node = rclpy.create_node(name, context=context, namespace="post")
-        publisher = node.create_publisher(wire.Reward, topics.REWARD, qos.STREAM)
+        publisher = node.create_publisher(wire.Reward, topics.REWARD, KEPT)
         self.contexts[publisher] = node, context
         return publisher
 
@@ -317,3 +322,25 @@ def test_a_started_announcement_that_names_no_process_is_dropped(domain):
         channel.deliver(serialize_message(String(data="0" * 32)))
         assert asker._server == "0" * 32
     context.try_shutdown()
+
+
+def test_a_message_waits_for_its_nodes_name_as_long_as_a_busy_machine_needs(post, monkeypatch):
+    """In lockstep the world would wait for a message that was dropped too early."""
+    now, names = [100.0], {}
+    monkeypatch.setattr("handlab_nodes.runtime.inbox.time.monotonic", lambda: now[0])
+    [channel] = post.inbox._channels
+    channel._names = lambda: names
+    data = serialize_message(wire.Reward(episode=1, terms=[0.0]))
+    channel._receive(data, b"slow")
+    assert post.inbox.settle() == pytest.approx(ANSWER) and post.inbox.waiting and not post.got
+    now[0] += 20.0
+    assert post.inbox.settle() == pytest.approx(LATE_ANSWER) and post.inbox.waiting
+    now[0] += 1.0
+    names[b"slow"] = "reward"
+    post.inbox.settle()
+    assert post.got == [1] and not post.inbox.waiting
+    channel._receive(data, b"nobody")
+    now[0] += NAMELESS + 1.0
+    post.inbox.settle()
+    assert post.got == [1] and not post.inbox.waiting
+    assert post.inbox.drops[topics.REWARD].foreign == 1
