@@ -95,13 +95,15 @@ class DriverWire:
         stamp = float(reading.hand.stamp[0])
         if self._clock is not None:
             self._clock.offer(stamp)
-        if fresh and self._all.get_subscription_count():
+        if fresh:
             self._joints.offer((reading, backend.passive_joints()))
         if self._sent is not None and self._sent.get_subscription_count():
             self._sent.publish(self._sent_codec.pack(backend.sent[0], stamp))
 
     def _publish_joints(self, newest: tuple[Reading, Array]) -> None:
         """Publish all joints that have a reading in one message, as ROS's own tools expect it."""
+        if not self._all.get_subscription_count():  # a later listener gets the next one
+            return
         reading, passive = newest
         parts = [(self._names[group], getattr(reading, group)) for group in self._states]
         stamp = max(float(state.stamp[0]) for _, state in parts)
