@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from handlab.benches.result import Bench, Figure, Kept, Result
-from handlab.graph.config import EMULATED, GraphConfig, build_graph, on_machine
+from handlab.graph.config import GraphConfig, build_graph, on_machine
 from handlab_core.errors import StationFault
-from handlab_core.options import HardwareOptions
+from handlab_core.options import EMULATED, HardwareOptions
 from handlab_core.system.validation import checked
 from handlab_nodes.runtime.event_loop import guest
 
