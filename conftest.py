@@ -6,14 +6,14 @@ import pytest
 
 LONGEST = (
     "handlab/test/test_app.py",
-    "handlab/test/benches/test_pace.py",
+    "handlab/test/benches/running/test_pace.py",
     "handlab_nodes/test/test_graph.py",
-    "handlab/test/benches/test_soak.py",
+    "handlab/test/benches/running/test_soak.py",
     "handlab/test/test_command_line.py",
     "handlab/test/test_reward_variants.py",
     "handlab/test/test_gym.py",
     "handlab_nodes/test/test_demonstrations.py",
-    "handlab/test/benches/test_kill.py",
+    "handlab/test/benches/running/test_kill.py",
     "handlab/test/graph/test_ros_environment.py",
     "handlab_nodes/test/test_lifecycle.py",
     "handlab_nodes/test/test_ros2_control.py",

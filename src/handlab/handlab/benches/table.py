@@ -1,26 +1,18 @@
 """All benches, by name."""
 
-from handlab.benches import (
+from handlab.benches.learning import (
     adroit,
-    bus,
     demo,
     demos,
-    emulated,
     estimators,
     foam,
-    graph,
-    idle,
     inference,
-    kill,
-    loop,
-    pace,
-    parity,
     resets,
-    sim,
-    soak,
     tasks,
     valve,
 )
+from handlab.benches.running import graph, idle, kill, loop, pace, parity, sim, soak
+from handlab.benches.wire import bus, emulated
 
 BENCHES = {
     "valve": valve.BENCH,

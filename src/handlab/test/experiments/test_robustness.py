@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from handlab.benches import estimators
+from handlab.benches.learning import estimators
 from handlab.experiments import evaluation, robustness, training
 from handlab.experiments.task_kinds import local_sampler
 from handlab.graph.config import GraphConfig, build_graph

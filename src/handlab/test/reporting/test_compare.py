@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from handlab.benches import tasks
+from handlab.benches.learning import tasks
 from handlab.benches.result import as_text
 from handlab.cli.program import app
 from handlab.reporting import learning_curves

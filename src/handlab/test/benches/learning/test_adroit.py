@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from handlab.benches import adroit
-from handlab.benches.adroit import AdroitOptions
+from handlab.benches.learning import adroit
+from handlab.benches.learning.adroit import AdroitOptions
 from handlab.benches.result import as_text
 from handlab.reporting import generated_tables
 from handlab_core.errors import BadConfig, UnknownName

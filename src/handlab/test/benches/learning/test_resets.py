@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from handlab.benches import resets
-from handlab.benches.resets import Count
+from handlab.benches.learning import resets
+from handlab.benches.learning.resets import Count
 from handlab_core.environment.station import LocalStation, start_request
 from handlab_core.errors import ResetFailed
 from handlab_core.reset.motor import MotorReset, Stage

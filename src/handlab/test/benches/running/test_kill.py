@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from handlab.benches import kill
+from handlab.benches.running import kill
 from handlab.emulation.emulated_hands import emulate_dynamixel
 from handlab_hardware.dynamixel.protocol.registers import RAD_PER_TICK
 from handlab_hardware.station_file import station_path

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from handlab.benches import tasks
+from handlab.benches.learning import tasks
 from handlab.benches.options import TasksOptions
 from handlab.benches.result import as_text
 from handlab_core.errors import UnknownName

@@ -5,7 +5,7 @@ from multiprocessing import get_context
 
 import pytest
 
-from handlab.benches import pace
+from handlab.benches.running import pace
 from handlab.benches.table import BENCHES
 from handlab.cli import program
 from handlab.cli.machine.bench import name_in

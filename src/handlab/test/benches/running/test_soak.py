@@ -5,7 +5,7 @@ import secrets
 import numpy as np
 import pytest
 
-from handlab.benches import soak
+from handlab.benches.running import soak
 from handlab_hardware.dynamixel.emulator.physics import Motion
 
 SECONDS = 60.0

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from handlab.benches import demos
+from handlab.benches.learning import demos
 from handlab.benches.result import as_text
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from handlab.benches.graph import running_sampler
 from handlab.benches.result import Bench, Figure, Kept, Result
+from handlab.benches.running.graph import running_sampler
 from handlab.graph.options import ComposeOptions
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import EpisodePlan

@@ -1,0 +1,1 @@
+"""Benches of what is learned, and how fast."""

@@ -1,0 +1,1 @@
+"""Benches of a running graph and of the simulation: speed, pace, deaths."""

@@ -1,0 +1,1 @@
+"""Benches of the servos' bus and of the emulated one."""
