@@ -82,7 +82,7 @@ def test_goals_that_are_over_do_not_pile_up(server, client):
 HANGS = """
 import time
 from rclpy.node import Node
-from handlab_nodes import spinner
+from handlab_nodes.runtime import event_loop
 
 class Hanging(Node):
     def work(self, _):
@@ -91,8 +91,8 @@ class Hanging(Node):
     def destroy_node(self):
         time.sleep(60.0)
 
-spinner.PARTING = 1
-spinner.run(lambda: Hanging("hanging"))
+event_loop.PARTING = 1
+event_loop.run(lambda: Hanging("hanging"))
 """
 
 
@@ -108,7 +108,7 @@ ENDS = """
 import os, signal, sys, threading
 from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
-from handlab_nodes import spinner
+from handlab_nodes.runtime import event_loop
 
 class Plain(Node):
     def work(self, _):
@@ -117,8 +117,8 @@ class Plain(Node):
 class Lifecycle(LifecycleNode, Plain):
     pass
 
-spinner.leave = lambda code: None
-spinner.run(lambda: globals()[sys.argv[1]]("node"))
+event_loop.leave = lambda code: None
+event_loop.run(lambda: globals()[sys.argv[1]]("node"))
 print(len(os.listdir("/proc/self/task")))
 """
 
