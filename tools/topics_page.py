@@ -28,7 +28,7 @@ from handlab_nodes.clients.graph_sampler import GraphSampler
 from handlab_nodes.clients.graph_station import GraphStation
 from handlab_nodes.messages import topics
 from handlab_nodes.nodes.recorder_node import RECORDED
-from handlab_nodes.runtime.event_loop import Spinner
+from handlab_nodes.runtime.event_loop import EventLoop
 
 PAGE = Path("docs", "topics.md")
 
@@ -258,13 +258,13 @@ def record(recorder: Recorder, spec: NodeSpec, folder: Path) -> None:
     rclpy.init(args=["--ros-args", "-r", f"__node:={spec.name}", *spec.ros_words()])
     try:
         node: Any = node_class(spec)()
-        with Spinner(node) as spinner:
+        with EventLoop(node) as loop:
             task = make_task(spec.parameters.get("task", "valve"))
             if spec.name in ("runner", "demonstrator") or "calibration" in spec.parameters:
                 output = spec.parameters.get("command_output", "joint_state")
-                GraphStation(node, spinner, task, output == "joint_state", output)
+                GraphStation(node, loop, task, output == "joint_state", output)
             if spec.name == "learner":
-                GraphSampler(node, spinner, task)
+                GraphSampler(node, loop, task)
             if spec.name == "recorder":
                 for topic, (kind, _) in RECORDED.items():
                     node.create_subscription(kind, topic, print, 1)

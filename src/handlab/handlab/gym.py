@@ -227,8 +227,8 @@ class _Graph:
                 graph = BackgroundGraph(config, Path(scratch, "nodes.log"))
                 domain, simulated = stack.enter_context(graph).domain, config.simulated
             # The name of the driver's customer: commands from elsewhere are reported.
-            node, spinner = stack.enter_context(guest("runner", domain, simulated))
-            self.station = GraphStation(node, spinner, task, pace == "lockstep")
+            node, loop = stack.enter_context(guest("runner", domain, simulated))
+            self.station = GraphStation(node, loop, task, pace == "lockstep")
             self._exit = stack.pop_all()
 
     def close(self) -> None:

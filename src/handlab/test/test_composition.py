@@ -31,10 +31,10 @@ def sample(config, tmp_path, numbers):
     task = make_task(config.task)
     with (
         BackgroundGraph(config, tmp_path / "nodes.log") as graph,
-        guest("learner", graph.domain) as (node, spinner),
+        guest("learner", graph.domain) as (node, loop),
     ):
-        sampler = GraphSampler(node, spinner, task)
-        spinner.wait(lambda: "runner" in node.get_node_names(), "the runner")
+        sampler = GraphSampler(node, loop, task)
+        loop.wait(lambda: "runner" in node.get_node_names(), "the runner")
         names = set(node.get_node_names())
         return list(sampler.sample(policy(task), EpisodePlan(7, numbers))), names
 

@@ -80,14 +80,14 @@ def test_hand_and_fixture_go_home_together_through_the_graph_and_both_wires(tmp_
     config = on_machine(config, "allegro", port=EMULATED)
     with (
         BackgroundGraph(config, tmp_path / "nodes.log") as graph,
-        guest("learner", graph.domain) as (node, spinner),
+        guest("learner", graph.domain) as (node, loop),
     ):
         node.create_subscription(
             JointState, topics.FIXTURE_STATES, lambda m: angle.append(m.position[0]), qos.STREAM
         )
-        spinner.wait(lambda: len(angle) > 0, "the fixture")
+        loop.wait(lambda: len(angle) > 0, "the fixture")
         assert abs(angle[-1] - start) > 1.0  # it has a way to go
-        result = Asker(node, spinner, Reset, topics.RESET).ask(Reset.Goal(object_angle=start), 90.0)
+        result = Asker(node, loop, Reset, topics.RESET).ask(Reset.Goal(object_angle=start), 90.0)
     assert result.success, result.message
     assert abs(angle[-1] - start) < ResetConfig().tolerance + np.deg2rad(1.0)
 

@@ -42,8 +42,8 @@ QUICK_HEAT = LoopConfig(thermal=ThermalModel(rise=0.0, time_constant=10.0))
 class Bench:
     """Watches one driver whose servos are emulated in this process."""
 
-    def __init__(self, node, spinner, port):
-        self.node, self.spinner, self.port = node, spinner, port
+    def __init__(self, node, loop, port):
+        self.node, self.loop, self.port = node, loop, port
         self.stamps, self.problem = [], ""
         node.create_subscription(JointState, topics.HAND_STATES, self._on_state, qos.STREAM)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
@@ -58,7 +58,7 @@ class Bench:
 
     def until(self, done, what, timeout=30.0):
         began = time.monotonic()
-        self.spinner.wait(done, what, timeout)
+        self.loop.wait(done, what, timeout)
         return time.monotonic() - began
 
     def moves(self):
@@ -69,7 +69,7 @@ class Bench:
     def ask(self, kind, topic, **fields):
         client = self.node.create_client(kind, topic)
         self.until(client.service_is_ready, topic)
-        return self.spinner.result(client.call_async(kind.Request(**fields)), topic)
+        return self.loop.result(client.call_async(kind.Request(**fields)), topic)
 
     def register(self, joint, name):
         """What a servo's control table says."""
@@ -83,9 +83,9 @@ def bench_on(folder, station=None, **config):
     config = GraphConfig(**{"runner": False, "learner": False} | config)
     with (
         emulated_graph(config, folder, station, QUICK_HEAT) as (port, graph),
-        guest("learner", graph.domain) as (node, spinner),
+        guest("learner", graph.domain) as (node, loop),
     ):
-        bench = Bench(node, spinner, port)
+        bench = Bench(node, loop, port)
         bench.moves()
         yield bench
 
@@ -188,7 +188,7 @@ def test_the_commands_told_as_sent_are_those_on_the_wire_also_while_a_servo_is_s
             while time.monotonic() < end:
                 q = TASK.hand.target(0.4 * np.sin(5 * time.monotonic() + np.arange(9)))
                 commands.publish(JointState(name=joints, position=q.tolist()))
-                bench.spinner.once(0.01)
+                bench.loop.once(0.01)
 
         sway(2.0)
         tap.take(), told.clear()
@@ -240,7 +240,7 @@ def test_the_commands_of_a_stranger_never_reach_the_wire(tmp_path):
                 also()
                 for topic, publisher in theirs.items():
                     publisher.publish(JointState(name=streams[topic], position=far[topic]))
-                bench.spinner.once(0.01)
+                bench.loop.once(0.01)
                 more = all(dropped.get(t, 0) > before.get(t, 0) for t in streams)
                 return more and time.monotonic() > end
 
@@ -304,24 +304,24 @@ def test_random_transitions_during_rollouts_let_emulated_servos_go_and_the_next_
 
         def send(**fields):
             goal = Rollout.Goal(policy_version=1, **fields)
-            handle = bench.spinner.result(rollout.send_goal_async(goal), "acceptance")
+            handle = bench.loop.result(rollout.send_goal_async(goal), "acceptance")
             return handle.get_result_async()
 
         for _ in range(3):
             activate()
             running = send(episodes=range(50))
-            bench.spinner.rest(rng.uniform(0.0, 3.0))
+            bench.loop.rest(rng.uniform(0.0, 3.0))
             assert go("deactivate")
             assert torques() == {0}
             for _ in range(rng.integers(0, 4)):
                 assert go(str(rng.choice(paths[state()])))
                 if state() != active:
                     assert torques() == {0}
-            ended = bench.spinner.result(running, "the end of the rollout", 40.0)
+            ended = bench.loop.result(running, "the end of the rollout", 40.0)
             assert ended.status == GoalStatus.STATUS_ABORTED, ended.result
             assert "activ" in ended.result.message or "configured" in ended.result.message
         activate()
-        done = bench.spinner.result(send(episodes=[0]), "the next rollout", 60.0)
+        done = bench.loop.result(send(episodes=[0]), "the next rollout", 60.0)
         assert done.status == GoalStatus.STATUS_SUCCEEDED, done.result
 
 
@@ -386,7 +386,7 @@ def test_a_warm_hand_rests_and_the_episode_begins_again(tmp_path):
                 bench.port.inject(Fault("overheat", id=10, celsius=74.0))
 
         bench.node.create_subscription(JointState, topics.HAND_COMMANDS, heat, qos.COMMAND)
-        [episode] = GraphSampler(bench.node, bench.spinner, TASK).sample(
+        [episode] = GraphSampler(bench.node, bench.loop, TASK).sample(
             still, EpisodePlan(0, [0], deterministic=True)
         )
     assert episode.time.cooling_s > 1.0

@@ -38,9 +38,9 @@ def test_the_graph_and_the_process_give_the_rewards_of_the_variant(name, reward,
     config = GraphConfig(name, reward=reward, learner=False, compose=True)  # quicker to start
     with (
         BackgroundGraph(config, tmp_path / "nodes.log") as graph,
-        guest("learner", graph.domain) as (node, spinner),
+        guest("learner", graph.domain) as (node, loop),
     ):
-        [far] = GraphSampler(node, spinner, task).sample(still(task), EpisodePlan(3, [0]))
+        [far] = GraphSampler(node, loop, task).sample(still(task), EpisodePlan(3, [0]))
     env = Env(task, LocalStation(task, MujocoBackend(task.hand, task.fixture)))
     [near] = rollout(env, still(task), EpisodePlan(3, [0]))
     assert near.trajectory.reward_terms.shape == (task.steps, len(task.rewards[reward]))
@@ -55,9 +55,9 @@ def test_an_emulated_hand_gives_the_rewards_of_the_variant(hardware, reward, tmp
     plain = GraphConfig(task.name, pace="real", reward=reward, runner=False, learner=False)
     with (
         BackgroundGraph(on_machine(plain, hardware, port=EMULATED), tmp_path / "log") as graph,
-        guest("runner", graph.domain) as (node, spinner),
+        guest("runner", graph.domain) as (node, loop),
     ):
-        env = Env(task, GraphStation(node, spinner, task, lockstep=False))
+        env = Env(task, GraphStation(node, loop, task, lockstep=False))
         _, start = env.reset(3, np.array([0]))
         computer = task.reward_computer()
         for _ in range(3):

@@ -46,9 +46,9 @@ def test_its_episodes_are_the_same_through_the_graph_and_in_this_process(kinemat
     config = on_machine(GraphConfig(learner=False), kinematic)
     with (
         BackgroundGraph(config, tmp_path / "nodes.log") as graph,
-        guest("bench", graph.domain, config.simulated) as (node, spinner),
+        guest("bench", graph.domain, config.simulated) as (node, loop),
     ):
-        [far] = GraphSampler(node, spinner, task).sample(policy, EpisodePlan(3, [0]))
+        [far] = GraphSampler(node, loop, task).sample(policy, EpisodePlan(3, [0]))
     [here] = local_sampler(task, 1, 1, hardware=kinematic).sample(policy, EpisodePlan(3, [0]))
     [mujoco] = local_sampler(task, 1, 1).sample(policy, EpisodePlan(3, [0]))
     np.testing.assert_array_equal(far.trajectory.observations, here.trajectory.observations)

@@ -52,12 +52,12 @@ def test_a_driver_that_was_stopped_sends_no_goal_faster_than_the_limit(tmp_path,
     config = GraphConfig("valve", runner=False, learner=False)
     with (
         emulated_graph(config, tmp_path) as (port, graph),
-        guest("runner", graph.domain) as (node, spinner),
+        guest("runner", graph.domain) as (node, loop),
     ):
         states = []
         node.create_subscription(JointState, topics.HAND_STATES, states.append, qos.STREAM)
         commands = node.create_publisher(JointState, topics.HAND_COMMANDS, qos.COMMAND)
-        spinner.wait(lambda: states and commands.get_subscription_count(), "the driver", 60)
+        loop.wait(lambda: states and commands.get_subscription_count(), "the driver", 60)
         message, driver = JointState(name=list(HAND.joints)), pid_of("driver_node", graph.domain)
 
         def drive(target, seconds):

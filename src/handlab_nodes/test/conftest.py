@@ -10,7 +10,7 @@ import pytest
 import rclpy
 
 from handlab.graph.ros_domain import Domain
-from handlab_nodes.runtime.event_loop import Spinner
+from handlab_nodes.runtime.event_loop import EventLoop
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,7 +28,7 @@ def domain():
 
 @contextmanager
 def _graph(*names, **parameters):
-    """Start nodes as processes; yield a node of this process, `learner`, and its spinner."""
+    """Start nodes as processes; yield a node of this process, `learner`, and its loop."""
     running = {}
     for name in names:
         words = [sys.executable, "-m", f"handlab_nodes.nodes.{name}_node", "--ros-args"]
@@ -39,8 +39,8 @@ def _graph(*names, **parameters):
     rclpy.init(context=context)
     node = rclpy.create_node("learner", context=context)
     try:
-        with Spinner(node, context=context) as spinner:
-            yield running, node, spinner
+        with EventLoop(node, context=context) as loop:
+            yield running, node, loop
         left = {name: process.poll() for name, process in running.items()}
         assert set(left.values()) <= {None}, f"a node ended by itself: {left}"
     finally:

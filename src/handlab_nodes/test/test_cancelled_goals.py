@@ -43,8 +43,8 @@ NODES = (
 class Client:
     """A client of all actions that watches the hand."""
 
-    def __init__(self, node, spinner):
-        self.node, self.spinner = node, spinner
+    def __init__(self, node, loop):
+        self.node, self.loop = node, loop
         self.states, self.driving = [], []
         node.create_subscription(JointState, topics.HAND_STATES, self.states.append, qos.STREAM)
         for topic in (topics.HAND_COMMANDS, topics.GUIDE):
@@ -53,16 +53,16 @@ class Client:
     def cancelled(self, kind, topic, goal, moment):
         """Send a goal and cancel it; return its status, its result and how long that took."""
         client, feedback = ActionClient(self.node, kind, topic), []
-        self.spinner.wait(client.server_is_ready, topic)
+        self.loop.wait(client.server_is_ready, topic)
         sending = client.send_goal_async(goal, feedback_callback=feedback.append)
-        handle = self.spinner.result(sending, "acceptance")
+        handle = self.loop.result(sending, "acceptance")
         assert handle.accepted
         if moment and kind is not action.Evaluate:  # which tells of whole episodes only
-            self.spinner.wait(lambda: feedback, f"the first feedback of {topic}", 30.0)
-        self.spinner.rest(moment)
+            self.loop.wait(lambda: feedback, f"the first feedback of {topic}", 30.0)
+        self.loop.rest(moment)
         ending, began = handle.get_result_async(), time.monotonic()
         handle.cancel_goal_async()
-        answer = self.spinner.result(ending, "the end of a cancelled goal", 15.0)
+        answer = self.loop.result(ending, "the end of a cancelled goal", 15.0)
         took = time.monotonic() - began
         client.destroy()
         return answer.status, answer.result, took
@@ -81,7 +81,7 @@ class Client:
             return time.monotonic() - still_since[0] >= STILL
 
         self.states.clear()
-        self.spinner.wait(still, "the hand to come to rest", REST)
+        self.loop.wait(still, "the hand to come to rest", REST)
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +105,8 @@ def client(graph, tmp_path_factory):
         paced[name] = {}
     paced["demonstrator"] |= {"guided": True, "record": True, "teacher": "script"}
     paced["recorder"] = {"bag": bag}
-    with graph(*NODES, **paced) as (_, node, spinner):
-        yield Client(node, spinner)
+    with graph(*NODES, **paced) as (_, node, loop):
+        yield Client(node, loop)
 
 
 @pytest.mark.parametrize("name", ["evaluate", "record", "replay"])

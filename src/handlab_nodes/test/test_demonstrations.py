@@ -42,7 +42,7 @@ from handlab_interfaces.srv import TellDemonstration
 from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.nodes.recorder_node import LogTime, Tape
 from handlab_nodes.runtime.actions import Asker
-from handlab_nodes.runtime.event_loop import Spinner
+from handlab_nodes.runtime.event_loop import EventLoop
 
 Mark = wire.DemonstrationMark
 TASK = make_task("valve")
@@ -63,15 +63,15 @@ def processes(parameters):
     rclpy.init(context=context)
     node = rclpy.create_node("client", context=context)
     try:
-        with Spinner(node, context=context) as spinner:
-            yield running, node, spinner
+        with EventLoop(node, context=context) as loop:
+            yield running, node, loop
     finally:
         context.try_shutdown()
         for process in running.values():
             process.send_signal(signal.SIGTERM)
         for name, process in running.items():
             code = process.wait(60)
-            clean = code in (0, -signal.SIGKILL, -signal.SIGALRM)  # the last: see `spinner.run`
+            clean = code in (0, -signal.SIGKILL, -signal.SIGALRM)  # the last: see `loop.run`
             assert clean, f"{name} did not end cleanly: {code}"
 
 
@@ -90,8 +90,8 @@ def classroom(bag, pace="lockstep", **teacher_config):
     )
 
 
-def record(node, spinner, count, **goal):
-    asker = Asker(node, spinner, RecordDemonstration, topics.RECORD_DEMONSTRATION)
+def record(node, loop, count, **goal):
+    asker = Asker(node, loop, RecordDemonstration, topics.RECORD_DEMONSTRATION)
     goal = {"at_once": True, "episodes": list(range(count)), "seed": 0} | goal
     return asker.ask(RecordDemonstration.Goal(**goal), 120.0)
 
@@ -107,12 +107,12 @@ def recorded(tmp_path_factory):
     """A bag of three demonstrations in lockstep, and the episodes that were computed live."""
     bag = tmp_path_factory.mktemp("recorded") / "bag"
     live = []
-    with classroom(bag) as (_, node, spinner):
+    with classroom(bag) as (_, node, loop):
         node.create_subscription(
             wire.Episode, topics.EPISODE, lambda m: live.append(convert.episode(m)), qos.EPISODES
         )
-        result = record(node, spinner, 3)
-        spinner.wait(lambda: len(live) == 3, "episodes", 10.0)
+        result = record(node, loop, 3)
+        loop.wait(lambda: len(live) == 3, "episodes", 10.0)
     assert result.success and result.accepted == 3 and not result.dropped
     return bag, live
 
@@ -372,8 +372,8 @@ def test_a_bag_may_be_cut_at_any_byte(recorded, tmp_path):
 
 def test_without_a_usable_demonstration_all_reasons_are_told(tmp_path):
     """A teacher that always breaks off: nothing is accepted, and the bag says why."""
-    with classroom(tmp_path / "bag", failures=1.0) as (_, node, spinner):
-        result = record(node, spinner, 2)
+    with classroom(tmp_path / "bag", failures=1.0) as (_, node, loop):
+        result = record(node, loop, 2)
     assert result.success and result.accepted == 0
     assert len(result.dropped) == 2 and "degrees from the goal" in result.dropped[0]
     with pytest.raises(BadDemonstrations, match=r"0: it ended .* from the goal; 1: it ended"):
@@ -383,18 +383,18 @@ def test_without_a_usable_demonstration_all_reasons_are_told(tmp_path):
 def test_a_crash_loses_at_most_the_last_second_and_the_file_opens(tmp_path):
     """In real pace, by SIGKILL while it records: what was a second ago is there for all readers."""
     bag, heard = tmp_path / "bag", []
-    with classroom(bag, "real") as (running, node, spinner):
+    with classroom(bag, "real") as (running, node, loop):
         node.create_subscription(
             JointState, topics.HAND_STATES, lambda m: heard.append((time.monotonic(), m)),
             qos.STREAM,
         )  # fmt: skip
         goal = RecordDemonstration.Goal(at_once=True, episodes=[0], seed=0)
         client = ActionClient(node, RecordDemonstration, topics.RECORD_DEMONSTRATION)
-        spinner.wait(client.server_is_ready, "the demonstrator")
+        loop.wait(client.server_is_ready, "the demonstrator")
         client.send_goal_async(goal)
-        spinner.wait(lambda: next(bag.glob("*.mcap"), None), "the bag")
+        loop.wait(lambda: next(bag.glob("*.mcap"), None), "the bag")
         began = time.monotonic()
-        spinner.wait(lambda: time.monotonic() - began > 6.0, "some seconds of motion")
+        loop.wait(lambda: time.monotonic() - began > 6.0, "some seconds of motion")
         running["recorder"].kill()
         killed = time.monotonic()
     [path] = bag.glob("*.mcap")
@@ -419,15 +419,15 @@ def test_a_crash_loses_at_most_the_last_second_and_the_file_opens(tmp_path):
 def test_a_person_begins_ends_and_judges(tmp_path):
     """In real pace, by the service that keys call; a word at the wrong time is refused."""
     stages, told, elapsed = [], [], {}
-    with classroom(tmp_path / "bag", "real") as (_, node, spinner):
+    with classroom(tmp_path / "bag", "real") as (_, node, loop):
         client = ActionClient(node, RecordDemonstration, topics.RECORD_DEMONSTRATION)
         tell = node.create_client(TellDemonstration, topics.TELL)
-        spinner.wait(client.server_is_ready, "the demonstrator")
-        spinner.wait(tell.service_is_ready, "its service")
+        loop.wait(client.server_is_ready, "the demonstrator")
+        loop.wait(tell.service_is_ready, "its service")
 
         def say(word):
             request = TellDemonstration.Request(word=word.value)
-            told.append(spinner.result(tell.call_async(request), "an answer"))
+            told.append(loop.result(tell.call_async(request), "an answer"))
 
         goal = RecordDemonstration.Goal(ask=True, episodes=[0, 1, 2], seed=0, hold=0.05)
 
@@ -437,19 +437,19 @@ def test_a_person_begins_ends_and_judges(tmp_path):
             elapsed[episode] = message.feedback.elapsed
 
         sending = client.send_goal_async(goal, feedback_callback=on_feedback)
-        ending = spinner.result(sending, "the goal").get_result_async()
+        ending = loop.result(sending, "the goal").get_result_async()
         for number, verdict in enumerate((OperatorCommand.ACCEPT, OperatorCommand.DROP)):
-            spinner.wait(lambda n=number: (n, "waiting") in stages, "the hand to be let go")
+            loop.wait(lambda n=number: (n, "waiting") in stages, "the hand to be let go")
             if not number:
                 say(OperatorCommand.ACCEPT)  # too early
             say(OperatorCommand.BEGIN)
-            spinner.wait(lambda n=number: elapsed.get(n, 0.0) >= 2.0, "two seconds of it")
+            loop.wait(lambda n=number: elapsed.get(n, 0.0) >= 2.0, "two seconds of it")
             say(OperatorCommand.END)
-            spinner.wait(lambda n=number: (n, "verdict") in stages, "the time for a verdict")
+            loop.wait(lambda n=number: (n, "verdict") in stages, "the time for a verdict")
             say(verdict)
-        spinner.wait(lambda: (2, "waiting") in stages, "the hand to be let go")
+        loop.wait(lambda: (2, "waiting") in stages, "the hand to be let go")
         say(OperatorCommand.DROP)
-        result = spinner.result(ending, "the end").result
+        result = loop.result(ending, "the end").result
     assert result.success and result.accepted == 1
     assert [why.split(":")[0] for why in result.dropped] == ["1", "2"]
     assert [answer.success for answer in told] == [False] + [True] * 7
@@ -468,8 +468,8 @@ def test_a_person_begins_ends_and_judges(tmp_path):
 REPLAYING = {"driver": {}, "estimator": {}, "reward": {}, "reset": {}, "replay": {}}
 
 
-def replayed(node, spinner, bag, **goal):
-    asker = Asker(node, spinner, ReplayDemonstration, topics.REPLAY_DEMONSTRATION)
+def replayed(node, loop, bag, **goal):
+    asker = Asker(node, loop, ReplayDemonstration, topics.REPLAY_DEMONSTRATION)
     return asker.ask(ReplayDemonstration.Goal(bag=str(bag), **goal), 120.0)
 
 
@@ -478,24 +478,24 @@ def test_a_hand_repeats_a_demonstration_from_where_it_began_and_only_from_there(
     bag, live = recorded
     room = Classroom(TASK, 1)
     here = room.replay(live[0].trajectory.actions[:, None, :], 0, [0])[0, -1]
-    with processes(REPLAYING) as (_, node, spinner):
-        done = replayed(node, spinner, bag, episodes=[0], reset=True)
+    with processes(REPLAYING) as (_, node, loop):
+        done = replayed(node, loop, bag, episodes=[0], reset=True)
         assert done.success and done.replayed == 1
         shown = read_recording(bag).motions[0].object.angle[-1]
         assert done.object_errors[0] == abs(here - shown)  # as in this process
-        again = replayed(node, spinner, bag, episodes=[0], reset=False)
+        again = replayed(node, loop, bag, episodes=[0], reset=False)
         assert not again.success
         assert "began elsewhere" in again.message and "valve more than 10 degrees" in again.message
         assert "The hand is at FFJ10" in again.message and "it began at FFJ10" in again.message
-        unknown = replayed(node, spinner, bag, episodes=[7], reset=True)
+        unknown = replayed(node, loop, bag, episodes=[7], reset=True)
         assert "no demonstration 7, only 0, 1, 2" in unknown.message
 
 
 def test_the_replay_of_another_task_is_refused(recorded):
     bag, _ = recorded
     parameters = {"replay": {"task": "flip", "look": True}}
-    with processes(parameters) as (_, node, spinner):
-        refused = replayed(node, spinner, bag)
+    with processes(parameters) as (_, node, loop):
+        refused = replayed(node, loop, bag)
     assert not refused.success and "its task is valve, not flip" in refused.message
 
 
@@ -514,19 +514,19 @@ def test_looking_shows_what_was_recorded_and_needs_no_driver(recorded):
 
     shown = {"look": True, "robot_description": urdf}
     scene = {"robot_description": urdf}
-    with processes({"replay": shown, "reward": {}, "scene": scene}) as (_, node, spinner):
+    with processes({"replay": shown, "reward": {}, "scene": scene}) as (_, node, loop):
         node.create_subscription(JointState, topics.HAND_STATES, hands.append, qos.STREAM)
         node.create_subscription(JointState, topics.JOINT_STATES, joints.append, qos.REPORT)
         node.create_subscription(Clock, "/clock", clocks.append, qos.CLOCK)
         node.create_subscription(String, topics.DESCRIPTION, described.append, qos.LATCHED)
         node.create_subscription(TFMessage, topics.TF, frames.append, qos.TRANSFORMS)
         node.create_subscription(wire.Reward, topics.REWARD, errors.append, qos.STREAM)
-        spinner.wait(lambda: node.count_publishers(topics.REWARD), "the reward computer")
-        spinner.wait(lambda: node.count_publishers(topics.TF), "the scene")
-        done = replayed(node, spinner, bag, episodes=[1])
-        spinner.wait(all_came, "the last state and its reward", 10.0)
+        loop.wait(lambda: node.count_publishers(topics.REWARD), "the reward computer")
+        loop.wait(lambda: node.count_publishers(topics.TF), "the scene")
+        done = replayed(node, loop, bag, episodes=[1])
+        loop.wait(all_came, "the last state and its reward", 10.0)
         newest = lambda message: convert.from_stamp(message.header.stamp)  # noqa: E731
-        spinner.wait(lambda: frames and newest(frames[-1].transforms[0]) == motion.ended, "frames")
+        loop.wait(lambda: frames and newest(frames[-1].transforms[0]) == motion.ended, "frames")
         assert not node.count_publishers(topics.HAND_COMMANDS)
     assert done.success and done.replayed == 1
     np.testing.assert_array_equal([m.position for m in hands], motion.hand.q)

@@ -37,24 +37,24 @@ def policy(version):
 class Client:
     """A client of actions that is not of the graph."""
 
-    def __init__(self, node, spinner):
-        self.node, self.spinner, self._clients = node, spinner, {}
+    def __init__(self, node, loop):
+        self.node, self.loop, self._clients = node, loop, {}
 
     def send(self, kind, topic, **fields):
         if topic not in self._clients:
             self._clients[topic] = ActionClient(self.node, kind, topic)
         client = self._clients[topic]
-        self.spinner.wait(client.server_is_ready, topic)
+        self.loop.wait(client.server_is_ready, topic)
         deadline = time.monotonic() + 30.0
         while True:  # a node refuses while it ends what a cancelled goal had it do
-            handle = self.spinner.result(client.send_goal_async(kind.Goal(**fields)), "acceptance")
+            handle = self.loop.result(client.send_goal_async(kind.Goal(**fields)), "acceptance")
             if handle.accepted:
                 return handle
             assert time.monotonic() < deadline, f"{topic} refuses goals"
-            self.spinner.rest(0.1)
+            self.loop.rest(0.1)
 
     def end(self, handle, timeout=30.0):
-        answer = self.spinner.result(handle.get_result_async(), "the result", timeout)
+        answer = self.loop.result(handle.get_result_async(), "the result", timeout)
         return answer.status, answer.result
 
     def cancel(self, handle):
@@ -62,7 +62,7 @@ class Client:
         began = time.monotonic()
         ending = handle.get_result_async()
         handle.cancel_goal_async()
-        answer = self.spinner.result(ending, "the end of a cancelled goal", 10.0)
+        answer = self.loop.result(ending, "the end of a cancelled goal", 10.0)
         return answer.status, answer.result, time.monotonic() - began
 
 
@@ -96,10 +96,10 @@ BAD_GOALS = [
 @pytest.fixture(scope="module")
 def client(graph):
     """A client of a whole graph in lockstep."""
-    with graph(*FULL) as (_, node, spinner):
-        made = Client(node, spinner)
+    with graph(*FULL) as (_, node, loop):
+        made = Client(node, loop)
         learner = ActionClient(node, action.Train, topics.TRAIN)
-        spinner.wait(learner.server_is_ready, "the learner, which takes longest to start")
+        loop.wait(learner.server_is_ready, "the learner, which takes longest to start")
         yield made
 
 
@@ -114,9 +114,9 @@ def test_a_goal_that_cannot_be_is_aborted_at_once_with_the_reason(
 @pytest.mark.parametrize("angle", [np.nan, np.inf, 1000.0, -7.0])
 def test_a_teleport_to_where_nothing_can_be_is_refused(client, angle):
     teleport = client.node.create_client(Teleport, topics.TELEPORT)
-    client.spinner.wait(teleport.service_is_ready, "the driver")
+    client.loop.wait(teleport.service_is_ready, "the driver")
     future = teleport.call_async(Teleport.Request(object_angle=angle))
-    answer = client.spinner.result(future, "an answer")
+    answer = client.loop.result(future, "an answer")
     assert not answer.success and "cannot be; the valve turns from" in answer.message
 
 
@@ -136,7 +136,7 @@ def test_goals_of_demonstrations_are_checked():
 
 def test_a_rollout_that_waits_for_its_policy_can_be_cancelled(client):
     handle = client.send(action.Rollout, topics.ROLLOUT, episodes=[0], policy_version=12345)
-    client.spinner.rest(0.3)
+    client.loop.rest(0.3)
     status, result, took = client.cancel(handle)
     assert (status, result.message) == (GoalStatus.STATUS_CANCELED, "cancelled")
     assert took < QUICK
@@ -158,7 +158,7 @@ def test_every_goal_can_be_cancelled_at_every_moment_and_the_next_one_is_carried
         policies.publish(convert.policy_msg(policy(version=7), TASK))  # `train` had its own
         for moment in (0.0, 0.05, 0.4):
             handle = client.send(kind, topic, **fields)
-            client.spinner.rest(moment)
+            client.loop.rest(moment)
             status, result, took = client.cancel(handle)
             ended_before = kind is action.Reset and status == GoalStatus.STATUS_SUCCEEDED
             assert ended_before or status == GoalStatus.STATUS_CANCELED, (topic, result)
@@ -171,9 +171,9 @@ def test_every_goal_can_be_cancelled_at_every_moment_and_the_next_one_is_carried
 
 
 def test_while_a_rollout_is_under_way_a_strangers_reset_is_refused(client):
-    sampler, episodes = GraphSampler(client.node, client.spinner, TASK), []
+    sampler, episodes = GraphSampler(client.node, client.loop, TASK), []
     reset = ActionClient(client.node, action.Reset, topics.RESET)
-    client.spinner.wait(reset.server_is_ready, "the reset node")
+    client.loop.wait(reset.server_is_ready, "the reset node")
     pending, answers = [], []
 
     def disturb():
@@ -189,9 +189,9 @@ def test_while_a_rollout_is_under_way_a_strangers_reset_is_refused(client):
         elif not pending and episodes and len(episodes) < COUNT:
             pending.append(reset.send_goal_async(action.Reset.Goal(object_angle=3.0)))
 
-    with client.spinner.interrupted_by(disturb):
+    with client.loop.interrupted_by(disturb):
         episodes.extend(sampler.sample(policy(version=9), EpisodePlan(7, range(COUNT))))
-        client.spinner.rest(0.5)
+        client.loop.rest(0.5)
     refused = [a.message for a in answers if hasattr(a, "message")]
     *during, _ = refused  # the last one may come when all episodes are over
     assert during and all("reset is in use by rollout" in message for message in during), refused
@@ -200,8 +200,8 @@ def test_while_a_rollout_is_under_way_a_strangers_reset_is_refused(client):
 
 def test_a_client_waits_while_another_one_uses_a_server(client):
     handle = client.send(action.Rollout, topics.ROLLOUT, episodes=[0], policy_version=4711)
-    asker = Asker(client.node, client.spinner, action.Rollout, topics.ROLLOUT)
-    client.spinner.rest(0.2)
+    asker = Asker(client.node, client.loop, action.Rollout, topics.ROLLOUT)
+    client.loop.rest(0.2)
     handle.cancel_goal_async()
     answer = asker.ask(action.Rollout.Goal(episodes=[5], policy_version=9), 60.0)
     assert answer.completed == 1 or "policy version" in answer.message

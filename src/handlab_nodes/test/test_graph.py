@@ -30,7 +30,7 @@ from handlab_interfaces.msg import EpisodeGoal, HandStatus, ObjectState
 from handlab_nodes.clients.graph_sampler import GraphSampler
 from handlab_nodes.clients.graph_station import GraphStation
 from handlab_nodes.messages import convert, qos, topics
-from handlab_nodes.runtime.event_loop import Spinner
+from handlab_nodes.runtime.event_loop import EventLoop
 from handlab_nodes.runtime.polled_subscriptions import Listener
 from handlab_sim.backend import MujocoBackend
 
@@ -72,8 +72,8 @@ def graph(*names, **parameters):
     rclpy.init(context=context)
     node = rclpy.create_node("learner", context=context)
     try:
-        with Spinner(node, context=context) as spinner:
-            yield nodes, node, spinner
+        with EventLoop(node, context=context) as loop:
+            yield nodes, node, loop
     finally:
         context.try_shutdown()
         nodes.stop()
@@ -106,9 +106,9 @@ def assert_same(a, b):
 def test_the_graph_gives_the_episodes_of_the_process_bit_for_bit(name):
     task = make_task(name)
     parameters = {node: {"task": name} for node in (*RING, "runner")}
-    with graph(*parameters, **parameters) as (_, node, spinner):
+    with graph(*parameters, **parameters) as (_, node, loop):
         got = list(
-            GraphSampler(node, spinner, task).sample(policy(task=task), EpisodePlan(7, range(3)))
+            GraphSampler(node, loop, task).sample(policy(task=task), EpisodePlan(7, range(3)))
         )
     env = local_env(task)
     for number, episode in enumerate(got):
@@ -116,8 +116,8 @@ def test_the_graph_gives_the_episodes_of_the_process_bit_for_bit(name):
 
 
 def test_with_a_camera_too_the_graph_gives_the_episodes_of_the_process():
-    with graph(*RING, "camera", "runner", estimator={"estimator": "camera"}) as (_, node, spinner):
-        got = list(GraphSampler(node, spinner, TASK).sample(policy(), EpisodePlan(7, range(3))))
+    with graph(*RING, "camera", "runner", estimator={"estimator": "camera"}) as (_, node, loop):
+        got = list(GraphSampler(node, loop, TASK).sample(policy(), EpisodePlan(7, range(3))))
     env, sharp = local_env(estimator="camera"), local_env()
     for number, episode in enumerate(got):
         assert_same(episode, rollout(env, policy(), EpisodePlan(7, [number]))[0])
@@ -136,12 +136,12 @@ def test_in_real_pace_a_detector_that_is_not_ours_is_followed_in_its_cameras_fra
         "camera_position": list(pose[0]), "camera_orientation": list(pose[1]),
     }  # fmt: skip
     nodes = graph("driver", "estimator", driver={"pace": "real"}, estimator=estimator)
-    with nodes as (_, node, spinner):
+    with nodes as (_, node, loop):
         states, estimates = [], []
         sent = node.create_publisher(PoseWithCovarianceStamped, topics.DETECTIONS, 10)
         node.create_subscription(JointState, topics.FIXTURE_STATES, states.append, qos.STREAM)
         node.create_subscription(ObjectState, topics.OBJECT_STATE, estimates.append, qos.STREAM)
-        spinner.wait(lambda: states and sent.get_subscription_count(), "the estimator")
+        loop.wait(lambda: states and sent.get_subscription_count(), "the estimator")
 
         def seen():
             stamp = convert.from_stamp(states[-1].header.stamp)
@@ -150,16 +150,16 @@ def test_in_real_pace_a_detector_that_is_not_ours_is_followed_in_its_cameras_fra
             sent.publish(convert.detection_msg(detection))
             return estimates and estimates[-1].angle == pytest.approx(0.7, abs=0.02)
 
-        spinner.wait(seen, "the angle that was detected", 20)
+        loop.wait(seen, "the angle that was detected", 20)
 
 
 @pytest.mark.parametrize("victim", ["camera", "estimator"])
 def test_a_camera_or_its_estimator_may_be_started_again(victim):
     parameters = {"estimator": {"estimator": "camera"}}
-    with graph(*RING, "camera", "runner", **parameters) as (nodes, node, spinner):
+    with graph(*RING, "camera", "runner", **parameters) as (nodes, node, loop):
         done = []
 
-        sampler = GraphSampler(node, spinner, TASK)
+        sampler = GraphSampler(node, loop, TASK)
         for episode in sampler.sample(policy(), EpisodePlan(7, range(4))):
             done.append(episode.number)
             if len(done) == 1:
@@ -171,9 +171,9 @@ def test_a_camera_or_its_estimator_may_be_started_again(victim):
 @pytest.mark.parametrize("victim", ["runner", "estimator", "reward", "reset"])
 def test_a_node_that_is_killed_and_started_again_does_not_end_the_run(victim):
     """The world waits; the episodes asked for come, each once."""
-    with graph(*RING, "runner") as (nodes, node, spinner):
+    with graph(*RING, "runner") as (nodes, node, loop):
         episodes = []
-        for episode in GraphSampler(node, spinner, TASK).sample(policy(), EpisodePlan(7, range(6))):
+        for episode in GraphSampler(node, loop, TASK).sample(policy(), EpisodePlan(7, range(6))):
             episodes.append(episode)
             if len(episodes) == 2:
                 nodes.kill(victim)
@@ -185,8 +185,8 @@ def test_a_node_that_is_killed_and_started_again_does_not_end_the_run(victim):
 
 
 def test_a_policy_of_another_layout_ends_the_rollout_with_both_layouts():
-    with graph(*RING, "runner") as (_, node, spinner):
-        sampler = GraphSampler(node, spinner, TASK)
+    with graph(*RING, "runner") as (_, node, loop):
+        sampler = GraphSampler(node, loop, TASK)
         message = convert.policy_msg(policy(), TASK)
         message.layout = '[["x", 1]]'
         sampler._policies.publish(message)
@@ -196,8 +196,8 @@ def test_a_policy_of_another_layout_ends_the_rollout_with_both_layouts():
 
 
 def test_the_reset_tells_its_stages_and_ends_within_tolerance():
-    with graph(*RING) as (_, node, spinner):
-        station = GraphStation(node, spinner, TASK, lockstep=True)
+    with graph(*RING) as (_, node, loop):
+        station = GraphStation(node, loop, TASK, lockstep=True)
         env = Env(TASK, station)
         env.reset(0, np.array([0]))
         for _ in range(10):
@@ -207,9 +207,9 @@ def test_the_reset_tells_its_stages_and_ends_within_tolerance():
             Reset.Goal(object_angle=1.0),
             feedback_callback=lambda m: stages.append(m.feedback.stage),
         )
-        handle = spinner.result(sending, "acceptance")
-        result = spinner.result(handle.get_result_async(), "the result").result
-        spinner.wait(lambda: "done" in stages, "the last feedback")
+        handle = loop.result(sending, "acceptance")
+        result = loop.result(handle.get_result_async(), "the result").result
+        loop.wait(lambda: "done" in stages, "the last feedback")
         assert result.success and result.attempts == 1 and not result.failed_joints
         assert stages == ["release", "object_home", "hand_home", "verify", "done"]
         start = station.reset(start_request(TASK, 0, np.array([1])))
@@ -218,8 +218,8 @@ def test_the_reset_tells_its_stages_and_ends_within_tolerance():
 
 
 def test_a_teleport_is_there_for_simulation_and_gives_the_same_as_in_process():
-    with graph(*RING) as (_, node, spinner):
-        far = Env(TASK, GraphStation(node, spinner, TASK, lockstep=True), teleport=True)
+    with graph(*RING) as (_, node, loop):
+        far = Env(TASK, GraphStation(node, loop, TASK, lockstep=True), teleport=True)
         near = local_env()
         near.teleport = True
         for number in (0, 1):
@@ -235,15 +235,15 @@ def test_a_teleport_is_there_for_simulation_and_gives_the_same_as_in_process():
 class Bench:
     """A driver, with somebody who can see and command it."""
 
-    def __init__(self, node, spinner):
-        self.node, self.spinner, self.status, self.diagnostics = node, spinner, [], {}
+    def __init__(self, node, loop):
+        self.node, self.loop, self.status, self.diagnostics = node, loop, [], {}
         self.listener, self.states = Listener(node), []
         node.create_subscription(JointState, topics.HAND_STATES, self.states.append, qos.STREAM)
         node.create_subscription(HandStatus, topics.HAND_STATUS, self.status.append, 10)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self.commands = node.create_publisher(JointState, topics.HAND_COMMANDS, qos.COMMAND)
-        spinner.wait(lambda: self.states, "a state")
-        spinner.wait(lambda: self.commands.get_subscription_count() > 0, "the driver")
+        loop.wait(lambda: self.states, "a state")
+        loop.wait(lambda: self.commands.get_subscription_count() > 0, "the driver")
 
     def _on_diagnostics(self, message):
         for status in message.status:
@@ -259,19 +259,19 @@ class Bench:
     def step(self, q):
         count = len(self.states)
         self.send(q)
-        self.spinner.wait(lambda: len(self.states) > count, "the next state")
+        self.loop.wait(lambda: len(self.states) > count, "the next state")
         return np.array(self.states[-1].position)
 
     def driver(self, key, value):
         def told():
             return self.diagnostics.get("driver", ("", {}))[1].get(key) == value
 
-        self.spinner.wait(told, f"{key} = {value} on /diagnostics")
+        self.loop.wait(told, f"{key} = {value} on /diagnostics")
 
 
 def test_bad_commands_are_dropped_or_clamped_per_joint_and_counted():
-    with graph("driver") as (_, node, spinner):
-        bench = Bench(node, spinner)
+    with graph("driver") as (_, node, loop):
+        bench = Bench(node, loop)
         home = TASK.hand.nominal
         still = bench.step(home)
         bad = home.copy()
@@ -287,19 +287,19 @@ def test_bad_commands_are_dropped_or_clamped_per_joint_and_counted():
         bench.driver("commands_malformed", "1")
         bench.send(home, stamp=12345.0)
         bench.driver("commands_stale", "1")
-        spinner.wait(lambda: bench.status and bench.status[-1].commands_clamped == 10, "the status")
+        loop.wait(lambda: bench.status and bench.status[-1].commands_clamped == 10, "the status")
 
 
 def test_a_stranger_who_commands_is_reported():
-    with graph("driver") as (_, node, spinner):
-        bench = Bench(node, spinner)  # this node is called learner, which may not command
+    with graph("driver") as (_, node, loop):
+        bench = Bench(node, loop)  # this node is called learner, which may not command
         bench.driver("strange_command_sources", "learner")
         assert "commands also come from learner" in bench.diagnostics["driver"][0]
 
 
 def test_in_real_pace_the_world_runs_by_itself_and_old_commands_are_let_go():
-    with graph("driver", driver={"pace": "real"}) as (_, node, spinner):
-        bench = Bench(node, spinner)
+    with graph("driver", driver={"pace": "real"}) as (_, node, loop):
+        bench = Bench(node, loop)
         far = TASK.hand.nominal.copy()
         far[1] = 0.0
 
@@ -310,14 +310,14 @@ def test_in_real_pace_the_world_runs_by_itself_and_old_commands_are_let_go():
             bench.send(far)
             return abs(bench.states[-1].position[1]) < 0.3
 
-        spinner.wait(commanded, "the hand to follow")
+        loop.wait(commanded, "the hand to follow")
         # Nobody commands any more: after the watchdog's limits the servos are limp.
-        spinner.wait(lambda: efforts().max() == 0.0, "the hand to be let go", 20)
+        loop.wait(lambda: efforts().max() == 0.0, "the hand to be let go", 20)
 
 
 def test_in_real_pace_episodes_take_their_time():
-    with graph(*RING, driver={"pace": "real"}) as (_, node, spinner):
-        env = Env(TASK, GraphStation(node, spinner, TASK, lockstep=False))
+    with graph(*RING, driver={"pace": "real"}) as (_, node, loop):
+        env = Env(TASK, GraphStation(node, loop, TASK, lockstep=False))
         env.reset(0, np.array([0]))
         began, still = time.monotonic(), np.zeros((1, TASK.hand.n))
         stamps = [float(env.step(still).sample.hand.stamp[0]) for _ in range(20)]
@@ -329,8 +329,8 @@ def test_in_real_pace_episodes_take_their_time():
 def test_an_episode_with_a_lost_reward_is_broken_off_and_repeated_at_once():
     """The reward node misses more states than a stream keeps for it."""
     real = {name: {"pace": "real"} for name in (*RING, "runner")}
-    with graph(*real, **real) as (nodes, node, spinner):
-        sampler, reward, goals = GraphSampler(node, spinner, TASK), nodes.running["reward"], []
+    with graph(*real, **real) as (nodes, node, loop):
+        sampler, reward, goals = GraphSampler(node, loop, TASK), nodes.running["reward"], []
 
         def on_goal(message):
             goals.append(message.episode)
@@ -345,7 +345,7 @@ def test_an_episode_with_a_lost_reward_is_broken_off_and_repeated_at_once():
     assert episode.time.reset_s > 1.0  # with the time of the attempt that was broken off
 
 
-def test_a_closed_spinner_leaves_no_participant_behind():
+def test_a_closed_event_loop_leaves_no_participant_behind():
     """Each would go on answering discovery; some tens of them stop a domain from working."""
 
     def threads():
@@ -353,8 +353,8 @@ def test_a_closed_spinner_leaves_no_participant_behind():
         return len(os.listdir("/proc/self/task"))
 
     def sample():
-        with graph(*RING, "runner") as (_, node, spinner):
-            list(GraphSampler(node, spinner, TASK).sample(policy(), EpisodePlan(0, [0])))
+        with graph(*RING, "runner") as (_, node, loop):
+            list(GraphSampler(node, loop, TASK).sample(policy(), EpisodePlan(0, [0])))
 
     sample()
     before = threads()

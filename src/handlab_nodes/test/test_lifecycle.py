@@ -24,19 +24,19 @@ PATHS = {
 class Lifecycle:
     """A client of the driver's lifecycle and of actions."""
 
-    def __init__(self, node, spinner):
-        self.node, self.spinner = node, spinner
+    def __init__(self, node, loop):
+        self.node, self.loop = node, loop
         self._change = node.create_client(ChangeState, "driver/change_state")
         self._get = node.create_client(GetState, "driver/get_state")
-        spinner.wait(self._change.service_is_ready, "the driver's lifecycle")
+        loop.wait(self._change.service_is_ready, "the driver's lifecycle")
 
     def go(self, label="", number=0):
         request = ChangeState.Request(transition=Transition(id=number, label=label))
-        return self.spinner.result(self._change.call_async(request), f"{label}{number}").success
+        return self.loop.result(self._change.call_async(request), f"{label}{number}").success
 
     def state(self):
         request = self._get.call_async(GetState.Request())
-        return self.spinner.result(request, "the state").current_state.id
+        return self.loop.result(request, "the state").current_state.id
 
     def activate(self):
         """Bring the driver back to where it drives, from wherever it is."""
@@ -45,12 +45,12 @@ class Lifecycle:
 
     def send(self, kind, topic, **fields):
         client = ActionClient(self.node, kind, topic)
-        self.spinner.wait(client.server_is_ready, topic)
-        handle = self.spinner.result(client.send_goal_async(kind.Goal(**fields)), "acceptance")
+        self.loop.wait(client.server_is_ready, topic)
+        handle = self.loop.result(client.send_goal_async(kind.Goal(**fields)), "acceptance")
         return handle.get_result_async()
 
     def result(self, ending, timeout=40.0):
-        answer = self.spinner.result(ending, "the result of a goal", timeout)
+        answer = self.loop.result(ending, "the result of a goal", timeout)
         return answer.status, answer.result
 
 
@@ -66,8 +66,8 @@ def policy():
 
 
 def test_a_transition_that_is_not_available_is_refused_and_the_driver_goes_on(graph):
-    with graph("driver") as (_, node, spinner):
-        client = Lifecycle(node, spinner)
+    with graph("driver") as (_, node, loop):
+        client = Lifecycle(node, loop)
         client.activate()
         for number in (0, 9, 10, 60, 77, 255, Transition.TRANSITION_CONFIGURE):
             assert not client.go(number=number)
@@ -79,13 +79,13 @@ def test_a_transition_that_is_not_available_is_refused_and_the_driver_goes_on(gr
 
 
 def test_after_a_shutdown_the_graph_stays_and_goals_say_why_they_end(graph):
-    with graph(*RING) as (_, node, spinner):
-        client = Lifecycle(node, spinner)
+    with graph(*RING) as (_, node, loop):
+        client = Lifecycle(node, loop)
         client.activate()
         resetting = client.send(action.Reset, topics.RESET, object_angle=3.0)
         assert client.go("shutdown")
         _, result = client.result(resetting)
-        spinner.rest(2.5)  # longer than a driver that starts by itself waits
+        loop.rest(2.5)  # longer than a driver that starts by itself waits
         assert client.state() == State.PRIMARY_STATE_FINALIZED
         _, later = client.result(client.send(action.Reset, topics.RESET, object_angle=0.0))
         assert not later.success and "finalized: start it again" in later.message
@@ -99,8 +99,8 @@ def test_random_transitions_while_goals_run_end_them_with_the_reason_and_the_nex
 ):
     rng = np.random.default_rng(1)
     nodes = (*RING, "runner")
-    with graph(*nodes, **{name: {"pace": pace} for name in nodes}) as (_, node, spinner):
-        client, rounds = Lifecycle(node, spinner), 8 if pace == "lockstep" else 4
+    with graph(*nodes, **{name: {"pace": pace} for name in nodes}) as (_, node, loop):
+        client, rounds = Lifecycle(node, loop), 8 if pace == "lockstep" else 4
         policies = node.create_publisher(Policy, topics.POLICY, qos.LATCHED)
         policies.publish(convert.policy_msg(policy(), TASK))
         goals = [
@@ -111,10 +111,10 @@ def test_random_transitions_while_goals_run_end_them_with_the_reason_and_the_nex
             client.activate()
             kind, topic, fields = goals[number % 2]
             running = client.send(kind, topic, **fields)
-            spinner.rest(rng.uniform(0.0, 0.8))
+            loop.rest(rng.uniform(0.0, 0.8))
             for _ in range(rng.integers(1, 5)):
                 assert client.go(str(rng.choice(PATHS[client.state()])))
-                spinner.rest(rng.uniform(0.0, 0.3))
+                loop.rest(rng.uniform(0.0, 0.3))
             status, result = client.result(running)
             if status != GoalStatus.STATUS_SUCCEEDED:
                 assert status == GoalStatus.STATUS_ABORTED, (status, result)

@@ -30,7 +30,7 @@ from handlab_interfaces.action import Reset
 from handlab_nodes.clients.graph_station import GraphStation
 from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.runtime.diagnostics import strangers_among
-from handlab_nodes.runtime.event_loop import Spinner
+from handlab_nodes.runtime.event_loop import EventLoop
 
 TASK = make_task("valve")
 HAND = TASK.hand
@@ -83,15 +83,15 @@ class Plugin:
 class Rig:
     """A plugin in front of a graph, and somebody who reads what the driver tells."""
 
-    def __init__(self, node, spinner):
-        self.node, self.spinner, self.told, self.sent = node, spinner, ("", {}), None
+    def __init__(self, node, loop):
+        self.node, self.loop, self.told, self.sent = node, loop, ("", {}), None
         self.plugin = Plugin(node)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         node.create_subscription(JointState, topics.HAND_SENT, self._on_sent, 10)
         self.torque = node.create_client(SetBool, topics.HAND_TORQUE)
-        spinner.wait(lambda: self.plugin.messages, "a state")
-        spinner.wait(self.plugin.out.get_subscription_count, "the driver to listen")
-        spinner.wait(lambda: self.count("commands_malformed") >= 0, "the driver's diagnostics")
+        loop.wait(lambda: self.plugin.messages, "a state")
+        loop.wait(self.plugin.out.get_subscription_count, "the driver to listen")
+        loop.wait(lambda: self.count("commands_malformed") >= 0, "the driver's diagnostics")
 
     def _on_diagnostics(self, message):
         for status in message.status:
@@ -112,17 +112,17 @@ class Rig:
         self.set_torque(True)
 
     def set_torque(self, on):
-        self.spinner.wait(self.torque.service_is_ready, "the service")
-        self.spinner.result(self.torque.call_async(SetBool.Request(data=on)), "the torque")
+        self.loop.wait(self.torque.service_is_ready, "the service")
+        self.loop.result(self.torque.call_async(SetBool.Request(data=on)), "the torque")
 
     def cycles(self, count):
         """Let that many states pass."""
         end = len(self.plugin.messages) + count
-        self.spinner.wait(lambda: len(self.plugin.messages) >= end, f"{count} states")
+        self.loop.wait(lambda: len(self.plugin.messages) >= end, f"{count} states")
         return self.plugin.q()
 
     def until(self, done, what, timeout=20.0):
-        self.spinner.wait(done, what, timeout)
+        self.loop.wait(done, what, timeout)
 
 
 @contextmanager
@@ -132,8 +132,8 @@ def rig(*names):
     rclpy.init(context=context)
     node = rclpy.create_node(system_name(HAND), context=context)
     try:
-        with Spinner(node, context=context) as spinner:
-            yield Rig(node, spinner)
+        with EventLoop(node, context=context) as loop:
+            yield Rig(node, loop)
     finally:
         context.try_shutdown()
         for process in running.values():
@@ -145,7 +145,7 @@ def rig(*names):
 def reset(rig):
     client = ActionClient(rig.node, Reset, topics.RESET)
     rig.until(client.server_is_ready, "the reset node")
-    return rig.spinner.result(client.send_goal_async(Reset.Goal(object_angle=0.5)), "acceptance")
+    return rig.loop.result(client.send_goal_async(Reset.Goal(object_angle=0.5)), "acceptance")
 
 
 def test_a_reset_is_not_disturbed_and_leaves_the_hand_to_the_controllers_at_home():
@@ -177,11 +177,11 @@ def test_a_reset_that_ended_early_leaves_the_hand_limp_until_the_next():
         made.until(lambda: np.abs(made.plugin.effort()).max() > 0, "torque")
         handle = reset(made)
         made.cycles(30)
-        made.spinner.result(handle.cancel_goal_async(), "the cancellation")
-        assert not made.spinner.result(handle.get_result_async(), "the end").result.success
+        made.loop.result(handle.cancel_goal_async(), "the cancellation")
+        assert not made.loop.result(handle.get_result_async(), "the end").result.success
         made.cycles(int(limits.COMMAND_TIMEOUT * 100) + 20)  # the controllers have not stopped
         assert not np.array(made.sent.effort).any() and not made.plugin.effort().any()
-        again = made.spinner.result(reset(made).get_result_async(), "the next", 40)
+        again = made.loop.result(reset(made).get_result_async(), "the next", 40)
         assert again.result.success
         made.cycles(10)
         assert np.array(made.sent.effort).all()
@@ -191,7 +191,7 @@ def test_an_episode_goes_through_the_controllers_from_its_first_step():
     with rig("driver", "estimator", "reward", "reset") as made:
         made.plugin.running = True
         station = GraphStation(
-            made.node, made.spinner, TASK, lockstep=False, output="forward_controller"
+            made.node, made.loop, TASK, lockstep=False, output="forward_controller"
         )
         env = Env(TASK, station)
         env.reset(0, np.array([0]))
@@ -341,13 +341,13 @@ def test_a_driver_that_stopped_says_so_while_the_plugin_sees_a_frozen_hand(bench
 
     def go(transition):
         request = ChangeState.Request(transition=Transition(id=transition))
-        bench.spinner.result(change.call_async(request), "the transition")
+        bench.loop.result(change.call_async(request), "the transition")
 
     go(Transition.TRANSITION_DEACTIVATE)
     bench.until(lambda: bench.told[0] == "not active", "the diagnostics")
     count, end = len(bench.plugin.messages), time.monotonic() + 0.3
     while time.monotonic() < end:
-        bench.spinner.once(0.05)
+        bench.loop.once(0.05)
     assert len(bench.plugin.messages) == count  # nothing old is published as new
     go(Transition.TRANSITION_ACTIVATE)
     bench.until(lambda: bench.told[0] == "driving", "the driver")
@@ -362,10 +362,10 @@ def test_what_cannot_be_is_refused():
     rclpy.init(context=context)
     node = rclpy.create_node("runner", context=context)
     with (
-        Spinner(node, context=context) as spinner,
+        EventLoop(node, context=context) as loop,
         pytest.raises(UnknownName, match="forward_controller, joint_state"),
     ):
-        GraphStation(node, spinner, TASK, lockstep=False, output="x")
+        GraphStation(node, loop, TASK, lockstep=False, output="x")
     context.try_shutdown()
 
 

@@ -169,14 +169,14 @@ def dropped(told, name):
 
 
 def test_in_lockstep_a_stranger_changes_no_number(graph, domain, told):
-    with graph(*NODES) as (_, node, spinner):
+    with graph(*NODES) as (_, node, loop):
         listen(node, told)
-        sampler = GraphSampler(node, spinner, TASK)
+        sampler = GraphSampler(node, loop, TASK)
         quiet = list(sampler.sample(policy(3), EpisodePlan(7, range(2))))
         with Stranger(domain) as stranger:
-            spinner.wait(lambda: stranger.rounds > 20, "the stranger")
+            loop.wait(lambda: stranger.rounds > 20, "the stranger")
             disturbed = list(sampler.sample(policy(3), EpisodePlan(7, range(2, 8))))
-            spinner.wait(
+            loop.wait(
                 lambda: all(dropped(told, name).get(topic) for name, topic in DROPPED.items()),
                 "every node's report of what it dropped",
             )
@@ -190,14 +190,14 @@ def test_in_lockstep_a_stranger_changes_no_number(graph, domain, told):
 
 
 def test_in_real_pace_a_stranger_costs_no_episode(graph, domain, told):
-    with graph(*NODES, **{name: {"pace": "real"} for name in NODES}) as (_, node, spinner):
+    with graph(*NODES, **{name: {"pace": "real"} for name in NODES}) as (_, node, loop):
         listen(node, told)
         with Stranger(domain) as stranger:
-            spinner.wait(lambda: stranger.rounds > 5, "the stranger")
+            loop.wait(lambda: stranger.rounds > 5, "the stranger")
             episodes = list(
-                GraphSampler(node, spinner, TASK).sample(policy(3), EpisodePlan(7, [0, 1]))
+                GraphSampler(node, loop, TASK).sample(policy(3), EpisodePlan(7, [0, 1]))
             )
-            spinner.rest(1.5)
+            loop.rest(1.5)
     assert [e.steps for e in episodes] == [TASK.steps] * 2
     assert all(
         np.isfinite(e.trajectory.observations).all() and np.isfinite(e.trajectory.rewards).all()

@@ -27,7 +27,7 @@ from handlab_interfaces.srv import Teleport
 from handlab_nodes.clients.graph_station import GraphStation
 from handlab_nodes.driver.publishers import CLOCK_RATE
 from handlab_nodes.messages import convert, qos, topics
-from handlab_nodes.runtime.event_loop import Spinner
+from handlab_nodes.runtime.event_loop import EventLoop
 from handlab_nodes.runtime.throttle import Throttle
 from handlab_sim.backend import MujocoBackend
 from handlab_sim.urdf import station_urdf
@@ -62,8 +62,8 @@ def listening(config=CLOSED, namespaces=("",)):
         rclpy.init(context=context)
         node = rclpy.create_node("runner", context=context, namespace=namespaces[0])
         try:
-            with Spinner(node, context=context) as spinner:
-                yield node, spinner
+            with EventLoop(node, context=context) as loop:
+                yield node, loop
         finally:
             context.try_shutdown()
 
@@ -87,10 +87,10 @@ def clock(node, topic="/clock"):
     return Heard(node, Clock, topic, lambda message: message.clock)
 
 
-def spin(spinner, seconds):
+def spin(loop, seconds):
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
-        spinner.once(left)
+        loop.once(left)
 
 
 @pytest.mark.parametrize("pace", ["lockstep", "real"])
@@ -131,49 +131,49 @@ def test_held_back_values_the_newest_comes_when_its_time_has_come():
 
 
 def test_the_clock_is_slow_enough_to_wake_for_and_ends_with_the_newest_stamp():
-    with listening() as (node, spinner):
+    with listening() as (node, loop):
         clocks = clock(node)
         states = Heard(node, JointState, topics.HAND_STATES, depth=qos.STREAM)
         diagnostics = Heard(node, DiagnosticArray, "/diagnostics")
-        station = GraphStation(node, spinner, TASK, lockstep=True)
-        spinner.wait(lambda: clocks.stamps and states.stamps, "the driver")
+        station = GraphStation(node, loop, TASK, lockstep=True)
+        loop.wait(lambda: clocks.stamps and states.stamps, "the driver")
         station.reset(start_request(TASK, 0, np.array([0]), teleport=True))
         began, steps = time.monotonic(), 0
         while time.monotonic() - began < 2.0:
             station.step(TASK.hand.nominal[None, :])
             steps += 1
         ended = time.monotonic()
-        spinner.wait(lambda: clocks.stamps[-1] == states.stamps[-1], "the newest stamp", 5.0)
+        loop.wait(lambda: clocks.stamps[-1] == states.stamps[-1], "the newest stamp", 5.0)
         assert clocks.arrivals[-1] - ended < 1.0
         during = sum(began < at < ended for at in clocks.arrivals)
         assert steps >= during > 0 and during <= (ended - began) * CLOCK_RATE * 1.1 + 1
         assert clocks.never_back() and states.never_back()
         late = clock(node)  # as a node that is started while the world rests
-        spinner.wait(lambda: late.stamps, "the time of a world that rests", 3.0)
+        loop.wait(lambda: late.stamps, "the time of a world that rests", 3.0)
         diagnostics.stamps.clear()
-        spinner.wait(lambda: len(diagnostics.stamps) >= 3, "/diagnostics")
+        loop.wait(lambda: len(diagnostics.stamps) >= 3, "/diagnostics")
         assert set(diagnostics.stamps) == {states.stamps[-1]}
 
 
 @pytest.mark.parametrize("pace", ["lockstep", "real"])
 def test_stamps_never_go_back(pace):
     """Whatever is asked of the driver's life cycle, and over a teleport."""
-    with listening(GraphConfig(pace=pace, runner=False, learner=False)) as (node, spinner):
+    with listening(GraphConfig(pace=pace, runner=False, learner=False)) as (node, loop):
         clocks = clock(node)
         states = Heard(node, JointState, topics.HAND_STATES, depth=qos.STREAM)
         change = node.create_client(ChangeState, "driver/change_state")
         teleport = node.create_client(Teleport, topics.TELEPORT)
         for client in (change, teleport):
-            spinner.wait(client.service_is_ready, "the driver's services")
-        spinner.wait(lambda: states.stamps, "the driver")
+            loop.wait(client.service_is_ready, "the driver's services")
+        loop.wait(lambda: states.stamps, "the driver")
 
         def transition(which):
             request = ChangeState.Request(transition=Transition(id=which))
-            assert spinner.result(change.call_async(request), "the transition").success
+            assert loop.result(change.call_async(request), "the transition").success
 
         ask = Teleport.Request(object_angle=0.5)
         for _ in range(2):
-            assert spinner.result(teleport.call_async(ask), "the teleport").success
+            assert loop.result(teleport.call_async(ask), "the teleport").success
             for which in (
                 Transition.TRANSITION_DEACTIVATE,
                 Transition.TRANSITION_CLEANUP,
@@ -181,16 +181,16 @@ def test_stamps_never_go_back(pace):
                 Transition.TRANSITION_ACTIVATE,
             ):
                 transition(which)
-            assert spinner.result(teleport.call_async(ask), "the teleport").success
-            spin(spinner, 0.2)
-        spin(spinner, 1.2)
+            assert loop.result(teleport.call_async(ask), "the teleport").success
+            spin(loop, 0.2)
+        spin(loop, 1.2)
         assert states.never_back() and clocks.never_back()
         assert states.stamps[-1] >= 60.0  # two new worlds and four teleports, each 10 s
         assert clocks.stamps[-1] == pytest.approx(states.stamps[-1], abs=0.1)
 
 
 def test_two_simulated_robots_in_one_domain_have_a_clock_each():
-    with listening(namespaces=("left", "right")) as (node, spinner):
+    with listening(namespaces=("left", "right")) as (node, loop):
         clocks = {name: clock(node, f"/{name}/clock") for name in ("left", "right")}
         newest = {}
 
@@ -198,13 +198,13 @@ def test_two_simulated_robots_in_one_domain_have_a_clock_each():
             newest[message.status[0].name] = convert.from_stamp(message.header.stamp)
 
         node.create_subscription(DiagnosticArray, "/diagnostics", on_diagnostics, 100)
-        station = GraphStation(node, spinner, TASK, lockstep=True)  # the left one's
+        station = GraphStation(node, loop, TASK, lockstep=True)  # the left one's
         station.reset(start_request(TASK, 0, np.array([0]), teleport=True))
         for _ in range(20):
             station.step(TASK.hand.nominal[None, :])
-        spinner.wait(lambda: clocks["left"].stamps[-1] > 10.0, "the left robot's clock")
+        loop.wait(lambda: clocks["left"].stamps[-1] > 10.0, "the left robot's clock")
         names = {f"{side}/{n.name}" for side in ("left", "right") for n in build_graph(CLOSED)}
-        spinner.wait(
+        loop.wait(
             lambda: (
                 names <= newest.keys()
                 and all(newest[name] > 10.0 for name in names if name.startswith("left/"))
@@ -236,23 +236,21 @@ def test_the_passive_joints_are_those_of_the_description_in_the_simulations_orde
 
 def test_every_joint_is_in_joint_states_the_lobes_too_and_the_newest_comes():
     task = make_task("valve_foam")
-    with listening(GraphConfig("valve_foam", runner=False, learner=False)) as (node, spinner):
+    with listening(GraphConfig("valve_foam", runner=False, learner=False)) as (node, loop):
         heard, newest = Heard(node, JointState, "/joint_states"), []
         node.create_subscription(JointState, "/joint_states", newest.append, 10)
         states = Heard(node, JointState, topics.HAND_STATES, depth=qos.STREAM)
-        station = GraphStation(node, spinner, task, lockstep=True)
-        spinner.wait(lambda: states.stamps, "the driver")
+        station = GraphStation(node, loop, task, lockstep=True)
+        loop.wait(lambda: states.stamps, "the driver")
         station.reset(start_request(task, 0, np.array([0]), teleport=True))
         for _ in range(100):
             station.step(task.hand.nominal[None, :] + 0.3)
-        spinner.wait(
-            lambda: newest and heard.stamps[-1] == states.stamps[-1], "the newest state", 5.0
-        )
+        loop.wait(lambda: newest and heard.stamps[-1] == states.stamps[-1], "the newest state", 5.0)
         described = []
         node.create_subscription(
             String, "/robot_description", lambda m: described.append(m.data), qos.LATCHED
         )
-        spinner.wait(lambda: described, "the description", 5.0)
+        loop.wait(lambda: described, "the description", 5.0)
         robot = ElementTree.fromstring(described[0])
         assert {j.get("name") for j in robot.iter("joint")} >= {*newest[-1].name}
         assert heard.never_back() and len(heard.stamps) < len(states.stamps) / 2

@@ -31,7 +31,7 @@ class GraphClient:
     def __init__(self, graph: Graph) -> None:
         self._graph, self._leave = graph, ExitStack()
         self._telling: Any = None
-        self._node, self._spinner = self._leave.enter_context(
+        self._node, self._loop = self._leave.enter_context(
             guest("_handlab", graph.domain, graph.simulated)
         )
         self._watch = Watch(graph.names, show).listen(self._node)
@@ -141,7 +141,7 @@ class GraphClient:
     def _until(self, done: Callable[[], bool], between: Callable[[], None] = lambda: None) -> None:
         """Handle events until `done()`; StationFault if the graph ends before or cannot start."""
         while not done():
-            self._spinner.once(POLL)
+            self._loop.once(POLL)
             between()
             self._watch.check()
             if (reason := self._graph.exit_reason()) is not None:

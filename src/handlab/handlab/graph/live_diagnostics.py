@@ -135,11 +135,11 @@ class Watch:
 
 def follow(graph: Graph, say: Callable[[str], None]) -> None:
     """Show what becomes of a graph until it ends; StationFault says why it did."""
-    with guest("_handlab", graph.domain) as (node, spinner):
+    with guest("_handlab", graph.domain) as (node, loop):
         watch = Watch(graph.names, say).listen(node)
         announced = False
         while (reason := graph.exit_reason()) is None:
-            spinner.once(POLL)
+            loop.once(POLL)
             watch.check()
             if watch.ready and not announced:
                 announced = True

@@ -112,7 +112,7 @@ class ViewerNode(Node):
         """Join the web server's threads."""
         self._server.stop()
 
-    def work(self, spinner: object) -> None:
+    def work(self, loop: object) -> None:
         """Draw, as often as eyes can follow."""
         now = time.monotonic()
         if now < self._due:

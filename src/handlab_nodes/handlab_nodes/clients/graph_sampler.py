@@ -14,7 +14,7 @@ from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Rollout
 from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.runtime.actions import Asker, Pending
-from handlab_nodes.runtime.event_loop import Spinner
+from handlab_nodes.runtime.event_loop import EventLoop
 from handlab_nodes.runtime.goal_checks import MOST_EPISODES
 from handlab_nodes.runtime.inbox import Inbox
 
@@ -29,15 +29,15 @@ class GraphSampler:
     episodes are asked for again.
     """
 
-    def __init__(self, node: Node, spinner: Spinner, task: Task) -> None:
-        self._spinner, self._task = spinner, task
+    def __init__(self, node: Node, loop: EventLoop, task: Task) -> None:
+        self._loop, self._task = loop, task
         self._arrived: dict[int, Episode] = {}
         self._wanted: tuple[int, int, bool] | None = None
         self._policies = node.create_publisher(wire.Policy, topics.POLICY, qos.LATCHED)
         read = convert.decoder(wire.Episode, lambda message: convert.episode(message, task))
         hear = Inbox.of(node).subscribe
         hear(wire.Episode, topics.EPISODE, read, self._on_episode, qos.EPISODES)
-        self._rollout = Asker(node, spinner, Rollout, topics.ROLLOUT)
+        self._rollout = Asker(node, loop, Rollout, topics.ROLLOUT)
 
     def sample(self, policy: GaussianPolicy, plan: EpisodePlan) -> Iterator[Episode]:
         """See `Sampler.sample`."""
@@ -69,7 +69,7 @@ class GraphSampler:
                 pending.wait(EPISODE_PATIENCE, here)
                 if not here() and not self._completed(pending):
                     return
-                self._spinner.wait(here, "the last episode's data")
+                self._loop.wait(here, "the last episode's data")
                 yield self._arrived[left.popleft()]
             pending.wait(EPISODE_PATIENCE)
             self._completed(pending)

@@ -33,7 +33,7 @@ from handlab_interfaces.action import Reset
 from handlab_nodes.clients.command_outputs import JOINT_STATE, make_output
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime.actions import Asker
-from handlab_nodes.runtime.event_loop import Spinner
+from handlab_nodes.runtime.event_loop import EventLoop
 from handlab_nodes.runtime.inbox import Inbox
 from handlab_nodes.runtime.polled_subscriptions import Listener
 
@@ -49,7 +49,7 @@ class GraphStation:
 
     Args:
         node: owns publishers and subscriptions.
-        spinner: spins the node.
+        loop: spins the node.
         task: what is to be done.
         lockstep: simulated time waits for every step; else the clock of this machine decides.
         output: where commands go, a name in `handlab_nodes.clients.command_outputs.OUTPUTS`.
@@ -61,11 +61,11 @@ class GraphStation:
     num_envs = 1
 
     def __init__(
-        self, node: Node, spinner: Spinner, task: Task, lockstep: bool, output: str = JOINT_STATE
+        self, node: Node, loop: EventLoop, task: Task, lockstep: bool, output: str = JOINT_STATE
     ) -> None:
         if lockstep and output != JOINT_STATE:
             raise BadConfig(f"command_output {output} needs pace real; in lockstep: {JOINT_STATE}")
-        self._node, self._spinner, self._task, self._lockstep = node, spinner, task, lockstep
+        self._node, self._loop, self._task, self._lockstep = node, loop, task, lockstep
         joints, terms = task.hand.joints, len(task.reward_computer().terms)
         hands, objects = cdr_codec.JointStates(joints), cdr_codec.ObjectStates()
         rewards = self._rewards = cdr_codec.Rewards(terms)
@@ -88,7 +88,7 @@ class GraphStation:
         listen(wire.Reward, topics.REWARD, rewards.keyed, self._on_reward, qos.EVERY)
         # Of what the next action depends on the object comes last: it is what the node wakes for.
         hear(wire.ObjectState, topics.OBJECT_STATE, objects.unpack, self._on_object, qos.EVERY)
-        self._reset = Asker(node, spinner, Reset, topics.RESET)
+        self._reset = Asker(node, loop, Reset, topics.RESET)
 
     def reset(self, request: ResetRequest) -> ResetResult:
         """See `Station.reset`; the reset node does it."""
@@ -144,17 +144,17 @@ class GraphStation:
         assert self._hand is not None and self._goal is not None
         stamp = float(self._hand.stamp[0])
         due = stamp + SAME_TIME  # what is newer than that is another state
-        self._spinner.wait(self._output.heard, f"somebody to listen to {self._output.topic}")
+        self._loop.wait(self._output.heard, f"somebody to listen to {self._output.topic}")
         self._output.send(q, stamp, effort)
         try:
             if self._lockstep:
-                self._spinner.wait(lambda: self._seen(due), "the object's state after a step")
+                self._loop.wait(lambda: self._seen(due), "the object's state after a step")
             else:
                 self._deadline += self._task.period
                 if self._deadline < time.monotonic():  # a step late: do not race to catch up
                     self._deadline = time.monotonic() + self._task.period
                 while (left := self._deadline - time.monotonic()) > 0:
-                    self._spinner.once(left)
+                    self._loop.once(left)
             self._await(lambda: self._together(due), "hand and object after a step")
         except StationTimeout as error:
             raise StationTimeout(f"{error}; {self._newest()}") from None
@@ -192,7 +192,7 @@ class GraphStation:
         assert self._hand is not None
         began = self._hand.stamp
         self._engage(False)
-        self._spinner.wait(lambda: not self._warm, "the hand to cool", limits.COOLING_TIMEOUT)
+        self._loop.wait(lambda: not self._warm, "the hand to cool", limits.COOLING_TIMEOUT)
         self._engage(True)
         self._listener.take()
         rested = float((self._hand.stamp - began)[0])
@@ -212,9 +212,9 @@ class GraphStation:
             raise HandWarm(f"{topics.HAND_STATUS} asks for a pause")
 
     def _engage(self, engaged: bool) -> None:
-        self._spinner.wait(self._torque.service_is_ready, f"the service {topics.HAND_TORQUE}")
+        self._loop.wait(self._torque.service_is_ready, f"the service {topics.HAND_TORQUE}")
         future = self._torque.call_async(SetBool.Request(data=engaged))
-        self._spinner.result(future, "the hand's torque")
+        self._loop.result(future, "the hand's torque")
 
     def _on_status(self, status: tuple[bool, Array]) -> None:
         self._warm, self._temperatures = status
@@ -256,7 +256,7 @@ class GraphStation:
 
     def _await(self, done: Callable[[], bool], what: str) -> None:
         if not done():
-            self._listener.wait(self._spinner, done, what)
+            self._listener.wait(self._loop, done, what)
 
 
 def _status(joints: int) -> Callable[[bytes], tuple[bool, Array]]:

@@ -36,7 +36,7 @@ from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime import goal_checks
 from handlab_nodes.runtime.actions import Worker, announce
 from handlab_nodes.runtime.diagnostics import OK, Diagnostics
-from handlab_nodes.runtime.event_loop import Spinner, run
+from handlab_nodes.runtime.event_loop import EventLoop, run
 from handlab_nodes.runtime.inbox import Inbox
 from handlab_nodes.runtime.parameters import TaskParams, read_params
 
@@ -108,33 +108,33 @@ class DemonstratorNode(Node):
 
     # The goal.
 
-    def work(self, spinner: Spinner) -> None:
+    def work(self, loop: EventLoop) -> None:
         """Carry out the goal, if there is one."""
         handle = self._worker.goal
         if handle is None:
             return
         if self._station is None:
             lockstep = self._params.pace == "lockstep"
-            self._station = GraphStation(self, spinner, self._task, lockstep)
+            self._station = GraphStation(self, loop, self._task, lockstep)
         result = RecordDemonstration.Result()
 
         def job(handle: ServerGoalHandle) -> None:
-            self._record(True, spinner)
+            self._record(True, loop)
             try:
-                self._introduce(spinner)
+                self._introduce(loop)
                 for number in handle.request.episodes:
-                    why = self._demonstrate(handle, int(number), spinner)
+                    why = self._demonstrate(handle, int(number), loop)
                     if why:
                         result.dropped.append(f"{number}: {why}")
                     result.accepted += not why
             finally:
                 self._stage = ""
-                with spinner.undisturbed():
-                    self._record(False, spinner)
+                with loop.undisturbed():
+                    self._record(False, loop)
 
-        self._worker.carry_out(spinner, result, job)
+        self._worker.carry_out(loop, result, job)
 
-    def _demonstrate(self, handle: ServerGoalHandle, number: int, spinner: Spinner) -> str:
+    def _demonstrate(self, handle: ServerGoalHandle, number: int, loop: EventLoop) -> str:
         """One demonstration; why it was dropped, or nothing."""
         assert self._station is not None
         goal = handle.request
@@ -143,24 +143,24 @@ class DemonstratorNode(Node):
         start = self._station.reset(start_request(self._task, goal.seed, np.array([number])))
         segmenter = DemonstrationSegmenter(self._task, SegmenterConfig(at_once=goal.at_once))
         self._streams.begin(start)
-        self._lead(True, spinner)
+        self._lead(True, loop)
         try:
             self._follow(handle, number, segmenter, start)
         finally:
-            with spinner.undisturbed():
-                self._lead(False, spinner)
+            with loop.undisturbed():
+                self._lead(False, loop)
         if np.isnan(segmenter.began):
             return self._conclude(handle, number, segmenter, "it was dropped before it began")
         self._mark(Mark.ENDED, number, segmenter.ended)
         if self._command is OperatorCommand.DROP:
             return self._conclude(handle, number, segmenter, "it was dropped")
-        self._streams.wait(spinner, segmenter.ended)
+        self._streams.wait(loop, segmenter.ended)
         motion = self._streams.motion(start, segmenter, goal.seed)
         try:
             episode = to_episode(motion, self._task)
         except BadDemonstrations as error:
             return self._conclude(handle, number, segmenter, str(error))
-        why = self._verdict(handle, episode, spinner)
+        why = self._verdict(handle, episode, loop)
         if not why:
             self._episodes.publish(convert.episode_msg(episode, segmenter.ended))
         return self._conclude(handle, number, segmenter, why)
@@ -194,7 +194,7 @@ class DemonstratorNode(Node):
             stamp, qd = float(sample.hand.stamp[0]), sample.hand.qd
             error = float(self._task.aim.error(sample.hand, sample.object, start.goal)[0])
 
-    def _verdict(self, handle: ServerGoalHandle, episode: Episode, spinner: Spinner) -> str:
+    def _verdict(self, handle: ServerGoalHandle, episode: Episode, loop: EventLoop) -> str:
         goal = handle.request
         left = (
             f"it ended {np.rad2deg(abs(episode.trajectory.errors[-1])):.1f} degrees from the goal"
@@ -210,9 +210,7 @@ class DemonstratorNode(Node):
             episode.trajectory.errors[-1],
         )
 
-        spinner.wait(
-            lambda: self._command is not None, "a verdict: accept or drop", VERDICT_TIMEOUT
-        )
+        loop.wait(lambda: self._command is not None, "a verdict: accept or drop", VERDICT_TIMEOUT)
         return "" if self._command is OperatorCommand.ACCEPT else f"it was dropped; {left}"
 
     def _conclude(
@@ -246,12 +244,12 @@ class DemonstratorNode(Node):
         feedback.elapsed, feedback.error = float(elapsed), float(error)
         handle.publish_feedback(feedback)
 
-    def _introduce(self, spinner: Spinner) -> None:
+    def _introduce(self, loop: EventLoop) -> None:
         """Tell what the recording is of; the recorder must have found this node by then."""
         task, params = self._task, self._params
         if params.record:
             heard = self._sessions.get_subscription_count
-            spinner.wait(lambda: heard() and self._marks.get_subscription_count(), "the recorder")
+            loop.wait(lambda: heard() and self._marks.get_subscription_count(), "the recorder")
         ends = np.atleast_2d([[task.goal_angle.lower], [task.goal_angle.upper]]).reshape(2, -1)
         session = wire.DemonstrationSession(
             task=task.name,
@@ -269,26 +267,26 @@ class DemonstratorNode(Node):
         session.header.stamp = self.get_clock().now().to_msg()
         self._sessions.publish(session)
 
-    def _record(self, on: bool, spinner: Spinner) -> None:
+    def _record(self, on: bool, loop: EventLoop) -> None:
         if not self._params.record:
             return
         if not on:
             for publisher in (self._marks, self._episodes, self._sessions):
                 publisher.wait_for_all_acked()
-        spinner.wait(self._recorder.service_is_ready, f"the service {topics.RECORD}")
+        loop.wait(self._recorder.service_is_ready, f"the service {topics.RECORD}")
         future = self._recorder.call_async(SetBool.Request(data=on))
-        answer = spinner.result(future, "the recorder")
+        answer = loop.result(future, "the recorder")
         if not answer.success:
             raise StationFault(f"the recorder: {answer.message}")
 
-    def _lead(self, on: bool, spinner: Spinner) -> None:
+    def _lead(self, on: bool, loop: EventLoop) -> None:
         """Have the simulation wait for the scripted teacher, and that one lead; or no more."""
         if not self._params.guided:
             return
         for topic, client in self._lead_clients.items():
-            spinner.wait(client.service_is_ready, f"the service {topic}")
+            loop.wait(client.service_is_ready, f"the service {topic}")
             future = client.call_async(SetBool.Request(data=on))
-            spinner.result(future, f"an answer of {topic}")
+            loop.result(future, f"an answer of {topic}")
 
     def report(self) -> None:
         """Tell what is under way."""
@@ -312,10 +310,10 @@ class Streams:
         self._hand = [state for state in self._hand if state.stamp[0] >= since]
         self._object = [state for state in self._object if state.stamp[0] >= since]
 
-    def wait(self, spinner: Spinner, until: float) -> None:
+    def wait(self, loop: EventLoop, until: float) -> None:
         """Wait for all of both until a stamp [s]."""
         streams = (self._hand, self._object)
-        spinner.wait(
+        loop.wait(
             lambda: all(s and s[-1].stamp[0] >= until for s in streams),
             "the streams' last messages",
         )

@@ -343,7 +343,7 @@ class DriverNode(LifecycleNode):
         """Return how long the next event may take at most; s."""
         return min(POLL, self._wire.patience())
 
-    def work(self, spinner: object) -> None:
+    def work(self, loop: object) -> None:
         """Start when it can be; end with what ended the stepping."""
         self._wire.flush()
         if self._pace is not None:

@@ -26,7 +26,7 @@ from handlab_nodes.messages import topics
 from handlab_nodes.runtime import goal_checks
 from handlab_nodes.runtime.actions import Worker
 from handlab_nodes.runtime.diagnostics import OK, Diagnostics
-from handlab_nodes.runtime.event_loop import Spinner, run
+from handlab_nodes.runtime.event_loop import EventLoop, run
 from handlab_nodes.runtime.parameters import TaskParams, read_params
 
 LOOKS = 20
@@ -64,23 +64,23 @@ class LearnerNode(Node):
     def _is_free(self) -> bool:
         return all(worker.goal is None for worker in self._workers)
 
-    def work(self, spinner: Spinner) -> None:
+    def work(self, loop: EventLoop) -> None:
         """Carry out the goal, if there is one."""
         worker = next((worker for worker in self._workers if worker.goal is not None), None)
         if worker is None or worker.goal is None:
             return
         if self._sampler is None:
-            self._sampler = GraphSampler(self, spinner, self._params.make_task())
+            self._sampler = GraphSampler(self, loop, self._params.make_task())
         is_train = isinstance(worker.goal.request, Train.Goal)
         result = Train.Result() if is_train else Evaluate.Result()
         carry_out = self._train if is_train else self._evaluate
 
         def job(handle: ServerGoalHandle) -> None:
-            result.summary = json.dumps(carry_out(handle, spinner))
+            result.summary = json.dumps(carry_out(handle, loop))
 
-        worker.carry_out(spinner, result, job)
+        worker.carry_out(loop, result, job)
 
-    def _train(self, handle: ServerGoalHandle, spinner: Spinner) -> dict[str, Any]:
+    def _train(self, handle: ServerGoalHandle, loop: EventLoop) -> dict[str, Any]:
         def on_row(row: dict[str, Any]) -> None:
             self._iterations += 1
             handle.publish_feedback(Train.Feedback(metrics=json.dumps(row)))
@@ -93,15 +93,15 @@ class LearnerNode(Node):
             self._sampler,
             on_row,
             demonstrations=self._demonstrations(config.demos),
-            recording=self._recording(spinner),
-            stop=lambda: self._look_up(spinner),
+            recording=self._recording(loop),
+            stop=lambda: self._look_up(loop),
         )
         return trainer.run(folder, goal.resume)
 
-    def _look_up(self, spinner: Spinner) -> bool:
+    def _look_up(self, loop: EventLoop) -> bool:
         """Handle the events of the time that was spent computing; a cancellation is one of them."""
         for _ in range(LOOKS):
-            spinner.once(0.0)
+            loop.once(0.0)
         return False
 
     def _demonstrations(self, bag: str) -> list[Episode]:
@@ -112,7 +112,7 @@ class LearnerNode(Node):
 
         return read_demonstrations(Path(bag), self._params.make_task())
 
-    def _evaluate(self, handle: ServerGoalHandle, spinner: Spinner) -> dict[str, Any]:
+    def _evaluate(self, handle: ServerGoalHandle, loop: EventLoop) -> dict[str, Any]:
         goal = handle.request
         task = self._params.make_task()
         policy = checkpoint.load(Path(goal.checkpoint)).policy(task)
@@ -120,7 +120,7 @@ class LearnerNode(Node):
         numbers = range(goal.first_episode, goal.first_episode + goal.episodes)
         plan = EpisodePlan(goal.seed, numbers, deterministic=True)
         done = []
-        with self._recording(spinner):
+        with self._recording(loop):
             for episode in self._sampler.sample(policy, plan):
                 done.append(episode)
                 rate = sum(e.success for e in done) / len(done)
@@ -128,22 +128,22 @@ class LearnerNode(Node):
         return summarize(done)
 
     @contextmanager
-    def _recording(self, spinner: Spinner) -> Iterator[None]:
+    def _recording(self, loop: EventLoop) -> Iterator[None]:
         """Have the recorder, if there is one, record what happens within."""
         if not self._params.record:
             yield
             return
-        self._record(True, spinner)
+        self._record(True, loop)
         try:
             yield
         finally:
-            with spinner.undisturbed():
-                self._record(False, spinner)
+            with loop.undisturbed():
+                self._record(False, loop)
 
-    def _record(self, on: bool, spinner: Spinner) -> None:
-        spinner.wait(self._recorder.service_is_ready, f"the service {topics.RECORD}")
+    def _record(self, on: bool, loop: EventLoop) -> None:
+        loop.wait(self._recorder.service_is_ready, f"the service {topics.RECORD}")
         future = self._recorder.call_async(SetBool.Request(data=on))
-        answer = spinner.result(future, "the recorder")
+        answer = loop.result(future, "the recorder")
         if not answer.success:
             raise StationFault(f"the recorder: {answer.message}")
 

@@ -251,7 +251,7 @@ class RecorderNode(Node):
             self._stop()
         super().destroy_node()
 
-    def work(self, spinner: object) -> None:
+    def work(self, loop: object) -> None:
         """Flush, often enough."""
         now = time.monotonic()
         if self._tape is None or self._failure:

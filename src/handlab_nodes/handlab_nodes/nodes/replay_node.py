@@ -37,7 +37,7 @@ from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime import goal_checks
 from handlab_nodes.runtime.actions import Worker, announce
 from handlab_nodes.runtime.diagnostics import OK, Diagnostics
-from handlab_nodes.runtime.event_loop import POLL, Spinner, run
+from handlab_nodes.runtime.event_loop import POLL, EventLoop, run
 from handlab_nodes.runtime.parameters import TaskParams, read_params
 from handlab_nodes.runtime.throttle import Throttle
 
@@ -82,7 +82,7 @@ class ReplayNode(Node):
         announce(self, topics.REPLAY_DEMONSTRATION)
         self._diagnostics = Diagnostics(self)
 
-    def work(self, spinner: Spinner) -> None:
+    def work(self, loop: EventLoop) -> None:
         """Carry out the goal, if there is one."""
         handle = self._worker.goal
         if handle is None:
@@ -92,11 +92,11 @@ class ReplayNode(Node):
         def job(handle: ServerGoalHandle) -> None:
             recording = self._open(Path(handle.request.bag))
             for number in recording.choose(handle.request.episodes):
-                error = self._replay(handle, recording, int(number), spinner)
+                error = self._replay(handle, recording, int(number), loop)
                 result.object_errors.append(error)
                 result.replayed += 1
 
-        self._worker.carry_out(spinner, result, job)
+        self._worker.carry_out(loop, result, job)
         self._replayed += result.replayed
 
     def _open(self, path: Path) -> Recording:
@@ -105,16 +105,16 @@ class ReplayNode(Node):
         return recording
 
     def _replay(
-        self, handle: ServerGoalHandle, recording: Recording, number: int, spinner: Spinner
+        self, handle: ServerGoalHandle, recording: Recording, number: int, loop: EventLoop
     ) -> float:
         """One demonstration; how far from its end the object ends, rad."""
         motion = recording.motions[number]
         if self._screen is not None:
-            self._screen.show(motion, recording, number, spinner)
+            self._screen.show(motion, recording, number, loop)
             return 0.0
         if self._station is None:
             lockstep = self._params.pace == "lockstep"
-            self._station = GraphStation(self, spinner, self._task, lockstep)
+            self._station = GraphStation(self, loop, self._task, lockstep)
         return self._repeat(handle, self._station, motion)
 
     def _repeat(self, handle: ServerGoalHandle, station: GraphStation, motion: Motion) -> float:
@@ -171,7 +171,7 @@ class Screen:
         if robot_description:
             self._description.publish(String(data=robot_description))
 
-    def show(self, motion: Motion, recording: Recording, number: int, spinner: Spinner) -> None:
+    def show(self, motion: Motion, recording: Recording, number: int, loop: EventLoop) -> None:
         """Show one demonstration in real time."""
         self._goal.publish(convert.goal_msg(motion.goal))
         began = time.monotonic()
@@ -179,7 +179,7 @@ class Screen:
         for i, stamp in enumerate(hand.stamp):
             due = began + float(stamp - hand.stamp[0])
             while (left := due - time.monotonic()) > 0:
-                spinner.once(min(left, POLL))
+                loop.once(min(left, POLL))
             self._clock.offer(float(stamp))
             near = self._fixture_near(fixture, float(stamp))
             now = batch.take(hand, [i])

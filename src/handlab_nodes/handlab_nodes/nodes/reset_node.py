@@ -31,7 +31,7 @@ from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime import goal_checks
 from handlab_nodes.runtime.actions import Worker, announce
 from handlab_nodes.runtime.diagnostics import OK, WARN, Diagnostics
-from handlab_nodes.runtime.event_loop import Spinner, run
+from handlab_nodes.runtime.event_loop import EventLoop, run
 from handlab_nodes.runtime.parameters import TaskParams, read_params
 from handlab_nodes.runtime.polled_subscriptions import Listener
 
@@ -82,7 +82,7 @@ class ResetNode(Node):
         self._readings = Readings(self, task)
         self._diagnostics = Diagnostics(self)
 
-    def work(self, spinner: Spinner) -> None:
+    def work(self, loop: EventLoop) -> None:
         """Carry out the goal, if there is one."""
         if self._worker.goal is None:
             self._readings.skim()
@@ -90,27 +90,27 @@ class ResetNode(Node):
         result = Reset.Result(attempts=1)
 
         def job(handle: ServerGoalHandle) -> None:
-            with self._readings.listening(spinner):
-                self._reset(handle, result, spinner)
+            with self._readings.listening(loop):
+                self._reset(handle, result, loop)
 
-        success = self._worker.carry_out(spinner, result, job)
+        success = self._worker.carry_out(loop, result, job)
         self._resets += 1
         self._failures += not success
 
-    def _reset(self, handle: ServerGoalHandle, result: Reset.Result, spinner: Spinner) -> None:
+    def _reset(self, handle: ServerGoalHandle, result: Reset.Result, loop: EventLoop) -> None:
         """Carry out a reset; ResetFailed if it gave up."""
         if handle.request.teleport:
             self._send_controllers_home()
-            self._place(handle.request.object_angle, result, spinner)
+            self._place(handle.request.object_angle, result, loop)
             return
         procedure = self._task.make_reset(handle.request.object_angle)
-        self._set_torque(topics.FIXTURE_TORQUE, True, spinner)
+        self._set_torque(topics.FIXTURE_TORQUE, True, loop)
         try:
-            tick = self._drive(handle, procedure, result, spinner)
+            tick = self._drive(handle, procedure, result, loop)
         except BaseException:
-            self._leave(False, spinner)
+            self._leave(False, loop)
             raise
-        self._leave(tick.stage == DONE, spinner)
+        self._leave(tick.stage == DONE, loop)
         if tick.stage != DONE:
             result.failed_joints = failed = list(procedure.failed_joints)
             names = ", ".join(failed)
@@ -121,13 +121,13 @@ class ResetNode(Node):
         handle: ServerGoalHandle,
         procedure: ResetProcedure,
         result: Reset.Result,
-        spinner: Spinner,
+        loop: EventLoop,
     ) -> ResetTick:
         """Tick a procedure to its end, well or not."""
-        reading = self._readings.next(spinner, convert.from_stamp(handle.request.since))
+        reading = self._readings.next(loop, convert.from_stamp(handle.request.since))
         began = reading.hand.stamp[0]
         stage = None
-        self._hand_over(True, spinner)
+        self._hand_over(True, loop)
         while True:
             tick = procedure.tick(reading, self._period)
             result.attempts = tick.attempt
@@ -142,45 +142,45 @@ class ResetNode(Node):
             self._send_controllers_home()  # who are not heard now
             # Stamps of a machine's clock never are exactly a period apart.
             due = float(reading.hand.stamp[0]) + 0.999 * self._period
-            reading = self._readings.next(spinner, due)
+            reading = self._readings.next(loop, due)
 
-    def _leave(self, success: bool, spinner: Spinner) -> None:
+    def _leave(self, success: bool, loop: EventLoop) -> None:
         """Let the fixture go and hand the hand over, whatever ended the reset.
 
         A driver that is not active has let go of both, and one that is gone does not answer.
         """
-        with spinner.undisturbed():
+        with loop.undisturbed():
             for topic, engaged in self._left_with(success).items():
                 client = self._torque[topic]
                 if client.service_is_ready():
                     future = client.call_async(SetBool.Request(data=engaged))
                     with suppress(StationTimeout):
-                        spinner.result(future, f"an answer of {topic}", LEAVE_TIMEOUT)
+                        loop.result(future, f"an answer of {topic}", LEAVE_TIMEOUT)
 
     def _left_with(self, success: bool) -> dict[str, bool]:
         """Return the torque that a reset leaves, by service."""
         hand = {} if self._controllers is None else {topics.HAND_TORQUE: success}
         return hand | {topics.FIXTURE_TORQUE: False}
 
-    def _place(self, angle: float, result: Reset.Result, spinner: Spinner) -> None:
+    def _place(self, angle: float, result: Reset.Result, loop: EventLoop) -> None:
         named = f"the service {topics.TELEPORT}, which only a simulation has"
-        spinner.wait(self._teleport.service_is_ready, named, TELEPORT_TIMEOUT)
+        loop.wait(self._teleport.service_is_ready, named, TELEPORT_TIMEOUT)
         future = self._teleport.call_async(Teleport.Request(object_angle=angle))
-        answer = spinner.result(future, f"the service {topics.TELEPORT}")
+        answer = loop.result(future, f"the service {topics.TELEPORT}")
         if not answer.success:
             raise StationFault(answer.message)
         result.stamp = answer.stamp
 
-    def _hand_over(self, engaged: bool, spinner: Spinner) -> None:
+    def _hand_over(self, engaged: bool, loop: EventLoop) -> None:
         """Give the hand to whoever commands it next, or to nobody."""
         if self._controllers is not None:
-            self._set_torque(topics.HAND_TORQUE, engaged, spinner)
+            self._set_torque(topics.HAND_TORQUE, engaged, loop)
 
-    def _set_torque(self, topic: str, engaged: bool, spinner: Spinner) -> None:
+    def _set_torque(self, topic: str, engaged: bool, loop: EventLoop) -> None:
         client = self._torque[topic]
-        spinner.wait(client.service_is_ready, f"the service {topic}")
+        loop.wait(client.service_is_ready, f"the service {topic}")
         future = client.call_async(SetBool.Request(data=engaged))
-        answer = spinner.result(future, f"an answer of {topic}")
+        answer = loop.result(future, f"an answer of {topic}")
         if not answer.success:
             raise StationFault(answer.message)
 
@@ -235,16 +235,16 @@ class Readings:
             self._newest = Reading(*pair)
 
     @contextmanager
-    def listening(self, spinner: Spinner) -> Iterator[None]:
+    def listening(self, loop: EventLoop) -> Iterator[None]:
         """Within it, the node wakes for what arrives; what has arrived before is known at once."""
-        spinner.executor.add_node(self._waking.node)
-        spinner.once(0.0)  # from its next turn on the executor knows the node
+        loop.executor.add_node(self._waking.node)
+        loop.once(0.0)  # from its next turn on the executor knows the node
         try:
             yield
         finally:
-            spinner.executor.remove_node(self._waking.node)
+            loop.executor.remove_node(self._waking.node)
 
-    def next(self, spinner: Spinner, since: float) -> Reading:
+    def next(self, loop: EventLoop, since: float) -> Reading:
         """Wait for a reading of both groups that is not older than a stamp [s]."""
 
         def followed() -> bool:
@@ -258,10 +258,10 @@ class Readings:
                 return False
             return bool(self._estimated >= reading.fixture.stamp[0])
 
-        spinner.wait(followed, f"the object's state on {topics.OBJECT_STATE}")
+        loop.wait(followed, f"the object's state on {topics.OBJECT_STATE}")
         # As a rule the others came before it; where they did not, the node wakes for them too.
         named = f"{topics.HAND_STATES}, {topics.FIXTURE_STATES} and {topics.OBJECT_STATE}"
-        self._quiet.wait(spinner, there, f"the same stamp on {named}")
+        self._quiet.wait(loop, there, f"the same stamp on {named}")
         assert self._newest is not None
         return self._newest
 

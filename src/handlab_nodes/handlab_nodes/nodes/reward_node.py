@@ -13,7 +13,7 @@ from handlab_core.system.validation import checked
 from handlab_interfaces import msg as wire
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime.diagnostics import OK, Diagnostics
-from handlab_nodes.runtime.event_loop import Spinner, run
+from handlab_nodes.runtime.event_loop import EventLoop, run
 from handlab_nodes.runtime.inbox import Inbox
 from handlab_nodes.runtime.parameters import TaskParams, read_params
 from handlab_nodes.runtime.polled_subscriptions import Listener
@@ -48,12 +48,12 @@ class RewardNode(Node):
         hear(wire.EpisodeGoal, topics.GOAL, read_goal, self._rewards.add_goal, qos.LATCHED)
         self._diagnostics = Diagnostics(self)
 
-    def work(self, spinner: Spinner) -> None:
+    def work(self, loop: EventLoop) -> None:
         """Compute what is due."""
         if self._rewards.waiting:
             what = f"the hand's state on {topics.HAND_STATES}"
             try:
-                self._listener.wait(spinner, lambda: not self._rewards.waiting, what)
+                self._listener.wait(loop, lambda: not self._rewards.waiting, what)
             except StationTimeout as error:  # the driver may be inactive for long
                 self.get_logger().warning(str(error))
         for goal, obj, reward in self._rewards.due():

@@ -21,7 +21,7 @@ from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.runtime import goal_checks
 from handlab_nodes.runtime.actions import Worker, announce
 from handlab_nodes.runtime.diagnostics import OK, Diagnostics
-from handlab_nodes.runtime.event_loop import Spinner, run
+from handlab_nodes.runtime.event_loop import EventLoop, run
 from handlab_nodes.runtime.inbox import Inbox
 from handlab_nodes.runtime.parameters import TaskParams, read_params
 
@@ -67,7 +67,7 @@ class RunnerNode(Node):
     def _on_policy(self, policy: GaussianPolicy) -> None:
         self._policy, self._refused = policy, None
 
-    def work(self, spinner: Spinner) -> None:
+    def work(self, loop: EventLoop) -> None:
         """Carry out the goal, if there is one."""
         handle = self._worker.goal
         if handle is None:
@@ -75,23 +75,23 @@ class RunnerNode(Node):
         if self._env is None:
             lockstep = self._params.pace == "lockstep"
             output = self._params.command_output
-            station = GraphStation(self, spinner, self._task, lockstep, output)
+            station = GraphStation(self, loop, self._task, lockstep, output)
             self._env = Env(self._task, station)
         env, result = self._env, Rollout.Result()
 
         def run(handle: ServerGoalHandle) -> None:
             for number in handle.request.episodes:
-                self._run_episode(env, handle, int(number), spinner)
+                self._run_episode(env, handle, int(number), loop)
                 result.completed += 1
 
-        self._worker.carry_out(spinner, result, run)
+        self._worker.carry_out(loop, result, run)
 
     def _run_episode(
-        self, env: Env, handle: ServerGoalHandle, number: int, spinner: Spinner
+        self, env: Env, handle: ServerGoalHandle, number: int, loop: EventLoop
     ) -> None:
         goal = handle.request
         env.teleport = goal.teleport_reset
-        policy = self._await_policy(goal.policy_version, spinner)
+        policy = self._await_policy(goal.policy_version, loop)
         [episode] = rollout(env, policy, EpisodePlan(goal.seed, [number], goal.deterministic))
         self._episodes.publish(convert.episode_msg(episode, time.time()))
         self._episodes_run += 1
@@ -100,13 +100,13 @@ class RunnerNode(Node):
         feedback.episode_return = episode.episode_return
         handle.publish_feedback(feedback)
 
-    def _await_policy(self, version: int, spinner: Spinner) -> GaussianPolicy:
+    def _await_policy(self, version: int, loop: EventLoop) -> GaussianPolicy:
         def there() -> bool:
             if self._refused is not None and self._refused[0] == version:
                 raise HandlabError(self._refused[1])
             return self._policy is not None and self._policy.version == version
 
-        spinner.wait(there, f"policy version {version} on {topics.POLICY}")
+        loop.wait(there, f"policy version {version} on {topics.POLICY}")
         assert self._policy is not None
         return self._policy
 

@@ -169,7 +169,7 @@ class SceneNode(Node):
         marker.header.frame_id = self._prefix + WORLD
         return marker
 
-    def work(self, spinner: object) -> None:
+    def work(self, loop: object) -> None:
         """Publish what was held back."""
         self._throttle.flush()
 

@@ -80,7 +80,7 @@ class TeacherNode(Node):
         response.success = True
         return response
 
-    def work(self, spinner: object) -> None:
+    def work(self, loop: object) -> None:
         """Lead on, if there is a new state of an episode."""
         for pair in self._sync.pairs():
             self._sample = Sample(*pair)

@@ -24,7 +24,7 @@ from unique_identifier_msgs.msg import UUID
 from handlab_core.errors import HandlabError, StationFault
 from handlab_nodes.driver.active_watch import DriverWatch
 from handlab_nodes.messages import convert, qos, topics
-from handlab_nodes.runtime.event_loop import Spinner
+from handlab_nodes.runtime.event_loop import EventLoop
 from handlab_nodes.runtime.inbox import Inbox
 
 PATIENCE = 600.0
@@ -111,11 +111,11 @@ class Worker:
             result_timeout=RESULT_KEPT,
         )
 
-    def carry_out(self, spinner: Spinner, result: Any, job: Callable[[Any], None]) -> bool:
+    def carry_out(self, loop: EventLoop, result: Any, job: Callable[[Any], None]) -> bool:
         """Do what the goal asks for and end it; every wait of `job` ends when it is cancelled.
 
         Args:
-            spinner: of the node.
+            loop: of the node.
             result: of the action; `job` fills it in, and `message` says why it ended early.
             job: is given the goal's handle; may raise HandlabError.
 
@@ -127,7 +127,7 @@ class Worker:
         if self._watch is not None:
             self._watch.begin()
         try:
-            with spinner.interrupted_by(self.interrupt):
+            with loop.interrupted_by(self.interrupt):
                 self.interrupt()
                 job(handle)
             success = True
@@ -211,13 +211,13 @@ class Asker:
 
     Args:
         node: asks.
-        spinner: spins it.
+        loop: spins it.
         action: type of the action.
         topic: name of the action.
     """
 
-    def __init__(self, node: Node, spinner: Spinner, action: Any, topic: str) -> None:
-        self._node, self._spinner, self._topic, self._server = node, spinner, topic, ""
+    def __init__(self, node: Node, loop: EventLoop, action: Any, topic: str) -> None:
+        self._node, self._loop, self._topic, self._server = node, loop, topic, ""
         self._client = ActionClient(node, action, topic)
         Inbox.of(node).subscribe(
             String, topics.started(topic), _read_started, self._on_started, qos.LATCHED
@@ -252,9 +252,9 @@ class Asker:
         Raises:
             StationFault: the server refused for BUSY.
         """
-        spinner, topic = self._spinner, self._topic
-        spinner.wait(lambda: self._server != "", f"a node that serves {topic}", PATIENCE)
-        spinner.wait(self._client.server_is_ready, f"the action server of {topic}", PATIENCE)
+        loop, topic = self._loop, self._topic
+        loop.wait(lambda: self._server != "", f"a node that serves {topic}", PATIENCE)
+        loop.wait(self._client.server_is_ready, f"the action server of {topic}", PATIENCE)
         asked = self._server
 
         def replaced() -> bool:
@@ -262,7 +262,7 @@ class Asker:
 
         handle = self._send(goal, replaced)
         ending = None if handle is None else handle.get_result_async()
-        pending = Pending(spinner, topic, ending, replaced)
+        pending = Pending(loop, topic, ending, replaced)
         try:
             yield pending
         except (HandlabError, GeneratorExit):
@@ -272,7 +272,7 @@ class Asker:
 
     def _send(self, goal: Any, replaced: Callable[[], bool]) -> Any:
         """Send a goal until it is accepted; return its handle, or None if the server changed."""
-        spinner, topic = self._spinner, self._topic
+        loop, topic = self._loop, self._topic
         began = time.monotonic()
         while True:
             goal_id = UUID(uuid=list(OWN_GOAL + uuid.uuid4().bytes[len(OWN_GOAL) :]))
@@ -287,7 +287,7 @@ class Asker:
             self._node.get_logger().warning(
                 f"{topic} is in use by another client; waiting", throttle_duration_sec=5.0
             )
-            spinner.rest(RETRY)
+            loop.rest(RETRY)
 
     def _await(self, sending: Future, replaced: Callable[[], bool]) -> None:
         """Wait for the answer to a goal; if that is interrupted, cancel the goal."""
@@ -296,7 +296,7 @@ class Asker:
             return sending.done() or replaced()
 
         try:
-            self._spinner.wait(done, f"an answer to {self._topic}", PATIENCE)
+            self._loop.wait(done, f"an answer to {self._topic}", PATIENCE)
         except HandlabError:
             sending.add_done_callback(_cancel)
             raise
@@ -309,16 +309,16 @@ class Pending:
     """A goal that was sent.
 
     Args:
-        spinner: of the node that sent it.
+        loop: of the node that sent it.
         topic: name of the action.
         ending: future of the result; None if the server was replaced before it accepted the goal.
         replaced: whether another process serves the action since.
     """
 
     def __init__(
-        self, spinner: Spinner, topic: str, ending: Future | None, replaced: Callable[[], bool]
+        self, loop: EventLoop, topic: str, ending: Future | None, replaced: Callable[[], bool]
     ) -> None:
-        self._spinner, self._topic, self._ending = spinner, topic, ending
+        self._loop, self._topic, self._ending = loop, topic, ending
         self._replaced = replaced
 
     @property
@@ -337,7 +337,7 @@ class Pending:
             StationTimeout: it took too long.
         """
         what = f"the result of {self._topic}"
-        self._spinner.wait(lambda: self.ended or until(), what, timeout)
+        self._loop.wait(lambda: self.ended or until(), what, timeout)
 
     def result(self) -> Any:
         """Return the result of a goal that has ended; None if the server was replaced."""

@@ -79,10 +79,10 @@ end_request = EndRequest()
 """Of this process."""
 
 
-class Spinner:
+class EventLoop:
     """An executor with ways to wait.
 
-    A node may have two methods. `work(spinner)` is called after every event, and may itself wait
+    A node may have two methods. `work(loop)` is called after every event, and may itself wait
     for events; meanwhile the other nodes of this process work on. `report()` is called once a
     second.
 
@@ -96,13 +96,13 @@ class Spinner:
         self._works = [work for node in nodes if (work := getattr(node, "work", None))]
         self._reports = [report for node in nodes if (report := getattr(node, "report", None))]
         self._next_report = time.monotonic()
-        self._working: list[Callable[[Spinner], None]] = []
+        self._working: list[Callable[[EventLoop], None]] = []
         self.executor = EventsExecutor(context=context)
         self._interrupts: list[tuple[int, Callable[[], None]]] = []  # depth of work, check
         for node in nodes:
             self.executor.add_node(node)
 
-    def __enter__(self) -> "Spinner":
+    def __enter__(self) -> "EventLoop":
         """Nothing to do."""
         return self
 
@@ -124,7 +124,7 @@ class Spinner:
         Nodes are destroyed here rather than when the interpreter ends, in whatever order it
         likes. Two things would keep the participant. The executor is made in C++, where
         Python's garbage collector does not see a circle of references (node, callback,
-        spinner, executor). And a node does not destroy its action clients and servers.
+        loop, executor). And a node does not destroy its action clients and servers.
         """
         for node in self.nodes:
             if (release := getattr(node, "release", None)) is not None:
@@ -234,8 +234,8 @@ class Spinner:
 
 
 @contextmanager
-def guest(name: str, domain: int, simulated: bool = False) -> Iterator[tuple[Node, Spinner]]:
-    """Make a node of this process in a graph's domain, and its spinner.
+def guest(name: str, domain: int, simulated: bool = False) -> Iterator[tuple[Node, EventLoop]]:
+    """Make a node of this process in a graph's domain, and its loop.
 
     The context is its own: Ctrl-C raises KeyboardInterrupt here as in any other program.
 
@@ -251,8 +251,8 @@ def guest(name: str, domain: int, simulated: bool = False) -> Iterator[tuple[Nod
         node = rclpy.create_node(
             name, context=context, namespace="", parameter_overrides=[time_source]
         )
-        with Spinner(node, context=context) as spinner:
-            yield node, spinner
+        with EventLoop(node, context=context) as loop:
+            yield node, loop
     finally:
         context.try_shutdown()
 
@@ -269,7 +269,7 @@ def _parting() -> Iterator[None]:
 
 
 def run(*make_nodes: Callable[[], Node], args: list[str] | None = None) -> None:
-    """Make nodes and spin them until this process is asked to end; see `Spinner`.
+    """Make nodes and spin them until this process is asked to end; see `EventLoop`.
 
     Processes with a node whose parameter `pace` is lockstep take turns.
 
@@ -289,9 +289,9 @@ def run(*make_nodes: Callable[[], Node], args: list[str] | None = None) -> None:
         if any(pace.value == "lockstep" for pace in paced):
             use_batch_scheduling()
         gc.freeze()  # what start-up has made stays; looking through it again would stop the world
-        with Spinner(*nodes) as spinner, _parting():
+        with EventLoop(*nodes) as loop, _parting():
             while True:
-                spinner.once()
+                loop.once()
     except (KeyboardInterrupt, Stopped, ExternalShutdownException):
         pass
     except HandlabError as error:

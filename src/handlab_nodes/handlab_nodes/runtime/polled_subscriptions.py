@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from handlab_nodes.runtime.event_loop import Spinner
+from handlab_nodes.runtime.event_loop import EventLoop
 from handlab_nodes.runtime.inbox import Channel, Inbox
 
 T = TypeVar("T")
@@ -62,21 +62,21 @@ class Listener:
             with channel.subscription.handle:
                 channel.skim()
 
-    def wait(self, spinner: Spinner, done: Callable[[], bool], what: str) -> None:
-        """Take what has arrived until `done()`; see `Spinner.wait`."""
+    def wait(self, loop: EventLoop, done: Callable[[], bool], what: str) -> None:
+        """Take what has arrived until `done()`; see `EventLoop.wait`."""
         self.take()
         if done():
             return
         # Spun, arrivals raise events. The executor learns of the node at its next turn only, and
         # what arrives until then raises none: so look again after each turn, however it ended.
-        spinner.executor.add_node(self.node)
+        loop.executor.add_node(self.node)
 
         def look() -> bool:
             self.take()
             return done()
 
         try:
-            spinner.once(0.0)
-            spinner.wait(look, what)
+            loop.once(0.0)
+            loop.wait(look, what)
         finally:
-            spinner.executor.remove_node(self.node)
+            loop.executor.remove_node(self.node)

@@ -25,15 +25,15 @@ from handlab_core.types import Goal
 from handlab_nodes.clients.graph_station import GraphStation
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.nodes.scene_node import SceneNode
-from handlab_nodes.runtime.event_loop import Spinner
+from handlab_nodes.runtime.event_loop import EventLoop
 
 TASK = make_task("valve")
 
 
 @pytest.fixture
 def show():
-    """A function that starts the scene of a task, and gives a node beside it and their spinner."""
-    contexts, spinners = [], []
+    """A function that starts the scene of a task, and gives a node beside it and their loop."""
+    contexts, loops = [], []
 
     def start(task, namespace="", **parameters):
         parameters |= {"task": task, "robot_description": station_description(task)}
@@ -49,12 +49,12 @@ def show():
         # As the node that publishes all these in a graph that only shows.
         other = rclpy.create_node("replay", context=context)
         contexts.append(context)
-        spinners.extend([Spinner(scene), Spinner(other, context=context)])
-        return scene, other, Both(*spinners)
+        loops.extend([EventLoop(scene), EventLoop(other, context=context)])
+        return scene, other, Both(*loops)
 
     yield start
-    for spinner in spinners:
-        spinner.close()
+    for loop in loops:
+        loop.close()
     for context in contexts:
         context.try_shutdown()
     rclpy.try_shutdown()
@@ -63,15 +63,15 @@ def show():
 class Both:
     """Spins the scene and the node beside it, whose contexts differ."""
 
-    def __init__(self, *spinners):
-        self.spinners = spinners
+    def __init__(self, *loops):
+        self.loops = loops
 
     def until(self, done, seconds=10.0):
         end = time.monotonic() + seconds
         while not done():
             assert time.monotonic() < end, "it did not come"
-            for spinner in self.spinners:
-                spinner.once(0.005)
+            for loop in self.loops:
+                loop.once(0.005)
 
 
 def joints_at(task, stamp, seed=0):
@@ -193,8 +193,8 @@ def test_frames_come_at_most_33_times_a_second_and_the_newest_comes(show):
     for i in range(200):
         joints.publish(joints_at(TASK, i / 100)[0])
         both.until(lambda: True)
-        for spinner in both.spinners:
-            spinner.once(0.002)
+        for loop in both.loops:
+            loop.once(0.002)
     both.until(lambda: moved and convert.from_stamp(moved[-1].transforms[0].header.stamp) == 1.99)
     assert 2 <= len(moved) <= (time.monotonic() - began) / 0.03 + 1
 
@@ -247,25 +247,25 @@ def test_a_graph_with_a_scene_shows_a_simulation_in_lockstep():
     node = rclpy.create_node("learner", context=context)
     frames, markers, described = [], [], []
     try:
-        with Spinner(node, context=context) as spinner:
+        with EventLoop(node, context=context) as loop:
             node.create_subscription(TFMessage, "/tf", frames.append, qos.TRANSFORMS)
             node.create_subscription(TFMessage, "/tf_static", frames.append, qos.LATCHED)
             node.create_subscription(MarkerArray, topics.MARKERS, markers.append, qos.LATCHED)
             node.create_subscription(String, topics.DESCRIPTION, described.append, qos.LATCHED)
-            station = GraphStation(node, spinner, TASK, lockstep=True)
-            spinner.wait(lambda: described and len(frames) > 1, "the description and frames")
+            station = GraphStation(node, loop, TASK, lockstep=True)
+            loop.wait(lambda: described and len(frames) > 1, "the description and frames")
             station.reset(start_request(TASK, 0, np.array([0]), teleport=True))
             frames.clear()
             began = time.monotonic()
             while time.monotonic() - began < 1.0:
                 station.step(TASK.hand.nominal[None, :])
-            spinner.wait(lambda: frames, "frames of the episode")
+            loop.wait(lambda: frames, "frames of the episode")
             assert len(frames) <= 40
             links = {t.child_frame_id for message in frames for t in message.transforms}
             tree = KinematicTree(described[0].data)
             moving = {j.child for j in tree.joints.values() if j.kind != "fixed"}
             assert links == moving
-            spinner.wait(
+            loop.wait(
                 lambda: {"goal", "object"} <= {m.ns for m in markers[-1].markers}, "the markers"
             )
     finally:

@@ -14,7 +14,7 @@ from rclpy.qos import qos_profile_action_status_default
 from handlab_interfaces.action import Reset
 from handlab_nodes.messages import topics
 from handlab_nodes.runtime.actions import Asker, Worker, announce
-from handlab_nodes.runtime.event_loop import POLL, Spinner
+from handlab_nodes.runtime.event_loop import POLL, EventLoop
 
 
 @pytest.fixture
@@ -27,9 +27,9 @@ def server(domain):
         node = rclpy.create_node("server", context=context)
         worker = Worker(node, Reset, "reset", lambda: worker.goal is None)
         announce(node, "reset")
-        with Spinner(node, context=context) as spinner:
+        with EventLoop(node, context=context) as loop:
             while not over.is_set():
-                spinner.once(POLL)
+                loop.once(POLL)
                 if worker.goal is not None:
                     angle = worker.goal.request.object_angle
                     worker.finish(Reset.Result(success=True, duration=angle), success=True)
@@ -47,16 +47,16 @@ def client(domain):
     context = Context()
     rclpy.init(context=context, domain_id=domain)
     node = rclpy.create_node("client", context=context)
-    with Spinner(node, context=context) as spinner:
-        yield node, spinner
+    with EventLoop(node, context=context) as loop:
+        yield node, loop
     context.try_shutdown()
 
 
 def test_ros_tools_hide_the_topics_on_which_servers_announce_themselves(server, client):
     """By the rule of ros2cli: a part of the name begins with an underscore."""
-    node, spinner = client
+    node, loop = client
     listed = lambda: {name for name, _ in node.get_topic_names_and_types()}  # noqa: E731
-    spinner.wait(lambda: "/reset/_started" in listed(), "the announcement")
+    loop.wait(lambda: "/reset/_started" in listed(), "the announcement")
     hidden = {name for name in listed() if any(part[:1] == "_" for part in name.split("/"))}
     assert not [name for name in listed() - hidden if "started" in name]
     assert topics.SENDERS["reset/_started"] == topics.SERVERS["reset"]
@@ -64,7 +64,7 @@ def test_ros_tools_hide_the_topics_on_which_servers_announce_themselves(server, 
 
 def test_goals_that_are_over_do_not_pile_up(server, client):
     """Each gets its own answer, and the status of the action soon lists fewer than there were."""
-    node, spinner = client
+    node, loop = client
     listed = []
     node.create_subscription(
         GoalStatusArray,
@@ -72,7 +72,7 @@ def test_goals_that_are_over_do_not_pile_up(server, client):
         lambda message: listed.append(len(message.status_list)),
         qos_profile_action_status_default,
     )
-    asker = Asker(node, spinner, Reset, "reset")
+    asker = Asker(node, loop, Reset, "reset")
     goals = 0
     while not (listed and listed[-1] < goals // 2):
         goals += 1

@@ -29,7 +29,7 @@ from handlab_nodes.nodes.runner_node import RunnerNode
 from handlab_nodes.nodes.teacher_node import TeacherNode
 from handlab_nodes.runtime.actions import Asker
 from handlab_nodes.runtime.diagnostics import Diagnostics
-from handlab_nodes.runtime.event_loop import Spinner
+from handlab_nodes.runtime.event_loop import EventLoop
 from handlab_nodes.runtime.inbox import ANSWER, LATE_ANSWER, NAMELESS, Inbox
 
 TASK = make_task("valve")
@@ -100,9 +100,9 @@ def inboxes(domain, tmp_path_factory):
     driver.trigger_configure()
     driver.trigger_activate()
     client = rclpy.create_node("learner", context=context)
-    with Spinner(client, context=context) as spinner:
-        GraphStation(client, spinner, TASK, lockstep=True)
-        GraphSampler(client, spinner, TASK)
+    with EventLoop(client, context=context) as loop:
+        GraphStation(client, loop, TASK, lockstep=True)
+        GraphSampler(client, loop, TASK)
         yield [Inbox.of(node) for node in (*nodes, client)]
     for node in nodes:
         node.destroy_node()
@@ -224,8 +224,8 @@ def post(domain, request):
     context = Context()
     rclpy.init(context=context, domain_id=domain)
     made = Post(context, domain, **getattr(request, "param", {}))
-    with Spinner(made.receiver, context=context) as spinner:
-        made.spinner = spinner
+    with EventLoop(made.receiver, context=context) as loop:
+        made.loop = loop
         yield made
         for publisher in list(made.contexts):
             made.leave(publisher)
@@ -235,14 +235,14 @@ def post(domain, request):
 def test_a_stranger_is_heard_until_a_listed_node_is_there(post):
     stranger = post.sender("my_reward")
     post.send(stranger, 1)
-    post.spinner.wait(lambda: post.got == [1], "the stranger, alone")
+    post.loop.wait(lambda: post.got == [1], "the stranger, alone")
     listed = post.sender("reward")
     post.send(listed, 2)
-    post.spinner.wait(lambda: post.got == [1, 2], "the listed node")
+    post.loop.wait(lambda: post.got == [1, 2], "the listed node")
     post.send(stranger, 3)
     post.send(listed, 4)
     drops = post.inbox.drops
-    post.spinner.wait(lambda: 4 in post.got and topics.REWARD in drops, "both")
+    post.loop.wait(lambda: 4 in post.got and topics.REWARD in drops, "both")
     assert post.got == [1, 2, 4]
     assert "my_reward sent it; only reward may" in drops[topics.REWARD].reason
 
@@ -252,16 +252,16 @@ def test_a_strict_topic_hears_listed_nodes_only_and_one_of_each_name(post):
     stranger, first, second = (post.sender(name) for name in ("x", "reward", "reward"))
     post.send(stranger, 1)
     post.send(first, 2)
-    post.spinner.wait(lambda: post.got == [2], "the first")
+    post.loop.wait(lambda: post.got == [2], "the first")
     post.send(second, 3)
     drops = post.inbox.drops
-    post.spinner.wait(lambda: topics.REWARD in drops and drops[topics.REWARD].count == 2, "drops")
+    post.loop.wait(lambda: topics.REWARD in drops and drops[topics.REWARD].count == 2, "drops")
     assert post.got == [2] and "a second reward sent it" in drops[topics.REWARD].reason
     post.leave(first)  # a node that is started again is heard at once
     publishers = post.receiver.get_publishers_info_by_topic
-    post.spinner.wait(lambda: len(publishers(topics.REWARD)) == 2, "the first to leave")
+    post.loop.wait(lambda: len(publishers(topics.REWARD)) == 2, "the first to leave")
     post.send(second, 4)
-    post.spinner.wait(lambda: post.got == [2, 4], "the second")
+    post.loop.wait(lambda: post.got == [2, 4], "the second")
 
 
 def test_a_message_that_the_executor_takes_itself_is_judged_by_its_publishers_count(
@@ -270,16 +270,16 @@ def test_a_message_that_the_executor_takes_itself_is_judged_by_its_publishers_co
     """It takes one that comes just after the channel has looked; its sender is not given then."""
     stranger, listed = post.sender("x"), post.sender("reward")
     post.send(listed, 1)
-    post.spinner.wait(lambda: post.got == [1], "the first, which is taken as usual")
+    post.loop.wait(lambda: post.got == [1], "the first, which is taken as usual")
     [channel] = post.inbox._channels
     monkeypatch.setattr(channel, "drain", lambda: False)
     for number in (2, 3):
         post.send(listed, number)
-        post.spinner.wait(lambda number=number: number in post.got, "one that was overtaken")
+        post.loop.wait(lambda number=number: number in post.got, "one that was overtaken")
     for _ in range(2):  # fewer than the listed node's: a count of both would tell neither
         post.send(stranger, 9)
     post.send(listed, 4)
-    post.spinner.wait(lambda: 4 in post.got, "the last")
+    post.loop.wait(lambda: 4 in post.got, "the last")
     assert post.got == [1, 2, 3, 4]
 
 
@@ -304,7 +304,7 @@ def test_a_huge_message_is_not_copied(post, monkeypatch):
     sender = post.sender("reward")
     sender.publish(wire.Reward(terms=[0.0] * 1000))
     drops = post.inbox.drops
-    post.spinner.wait(lambda: topics.REWARD in drops, "the drop")
+    post.loop.wait(lambda: topics.REWARD in drops, "the drop")
     assert "longer than" in drops[topics.REWARD].reason
 
 
@@ -312,8 +312,8 @@ def test_a_started_announcement_that_names_no_process_is_dropped(domain):
     context = Context()
     rclpy.init(context=context, domain_id=domain)
     node = rclpy.create_node("client", context=context)
-    with Spinner(node, context=context) as spinner:
-        asker = Asker(node, spinner, Reset, topics.RESET)
+    with EventLoop(node, context=context) as loop:
+        asker = Asker(node, loop, Reset, topics.RESET)
         [channel] = [c for c in Inbox.of(node)._channels if c.topic.endswith("started")]
         from std_msgs.msg import String
 

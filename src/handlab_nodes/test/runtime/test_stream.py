@@ -9,7 +9,7 @@ from sensor_msgs.msg import JointState
 
 from handlab_interfaces import msg as wire
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
-from handlab_nodes.runtime.event_loop import Spinner
+from handlab_nodes.runtime.event_loop import EventLoop
 from handlab_nodes.runtime.inbox import Inbox
 from handlab_nodes.runtime.serialized import repetition
 from handlab_nodes.runtime.stream import Stream
@@ -31,42 +31,42 @@ class Foreign:
 
 
 def test_a_listener_who_joins_a_moving_stream_loses_no_message(graph):
-    with graph("driver", driver={"pace": "real"}) as (_, node, spinner):
+    with graph("driver", driver={"pace": "real"}) as (_, node, loop):
         first = Foreign(node, topics.HAND_STATES)
-        spinner.wait(lambda: len(first.got) > 50, "a stream that moves")
+        loop.wait(lambda: len(first.got) > 50, "a stream that moves")
         joined = Foreign(node, topics.HAND_STATES)
-        spinner.wait(lambda: len(joined.got) > 20, "the stream")
+        loop.wait(lambda: len(joined.got) > 20, "the stream")
         assert not joined.lost and joined.got == sorted(set(joined.got))
         latched = Foreign(node, topics.HAND_STATES, DurabilityPolicy.TRANSIENT_LOCAL)
-        spinner.wait(lambda: latched.incompatible, "the refusal")
-        spinner.rest(0.5)
+        loop.wait(lambda: latched.incompatible, "the refusal")
+        loop.rest(0.5)
         assert not latched.got and not latched.lost
 
 
 def test_in_lockstep_a_state_that_rests_reaches_every_late_listener(graph):
-    with graph("driver") as (_, node, spinner):
+    with graph("driver") as (_, node, loop):
         for _ in range(2):
             late = Foreign(node, topics.HAND_STATES)
-            spinner.wait(lambda late=late: late.got, "the state that was published before", 20)
+            loop.wait(lambda late=late: late.got, "the state that was published before", 20)
             assert not late.lost
-            spinner.rest(0.3)  # no message in between
+            loop.rest(0.3)  # no message in between
 
 
 @pytest.fixture
 def estimator(domain):
-    """A node whose stream of the object repeats, and its spinner; each in a context of its own."""
+    """A node whose stream of the object repeats, and its loop; each in a context of its own."""
     context = Context()
     rclpy.init(context=context, domain_id=domain)
     node = rclpy.create_node("estimator", context=context, namespace="stream")
-    with Spinner(node, context=context) as spinner:
-        yield Stream(node, wire.ObjectState, topics.OBJECT_STATE, repeats=True), spinner
+    with EventLoop(node, context=context) as loop:
+        yield Stream(node, wire.ObjectState, topics.OBJECT_STATE, repeats=True), loop
     context.try_shutdown()
 
 
 def test_a_node_that_appears_is_given_the_newest_state_and_the_others_use_it_once(
     domain, estimator
 ):
-    stream, spinner = estimator
+    stream, loop = estimator
     context = Context()
     rclpy.init(context=context, domain_id=domain)
     node = rclpy.create_node("reader", context=context, namespace="stream")
@@ -81,11 +81,11 @@ def test_a_node_that_appears_is_given_the_newest_state_and_the_others_use_it_onc
 
     def settle(readers):
         for _ in range(10):
-            spinner.rest(0.02)
+            loop.rest(0.02)
             readers.rest(0.02)
 
     topic = wire.ObjectState, topics.OBJECT_STATE, decode
-    with Spinner(node, other, context=context) as readers:
+    with EventLoop(node, other, context=context) as readers:
         Inbox.of(node).subscribe(*topic, lambda x: heard.append(float(x.angle[0])), qos.EVERY)
         settle(readers)
         for i in range(4):

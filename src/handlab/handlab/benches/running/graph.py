@@ -80,15 +80,15 @@ def running_sampler(
         config = GraphConfig(task.name, learner=learner, compose=compose)
         with (
             BackgroundGraph(config, Path(scratch, "nodes.log")) as graph,
-            guest("_bench", graph.domain, graph.simulated) as (node, spinner),
+            guest("_bench", graph.domain, graph.simulated) as (node, loop),
         ):
             # A node that still starts would take a core from those that run.
             expected = {name for node in build_graph(config) for name in node.names}
             while missing := expected - set(node.get_node_names()):
-                spinner.once()
+                loop.once()
                 if (reason := graph.exit_reason()) is not None:
                     raise StationFault(f"without {', '.join(sorted(missing))}: {reason}")
-            yield GraphSampler(node, spinner, task)
+            yield GraphSampler(node, loop, task)
 
 
 def _ring(*options: str) -> float:

@@ -87,9 +87,9 @@ def _running_verb(words: list[str]) -> Iterator[tuple[subprocess.Popen[str], int
 def _await_nodes(config: GraphConfig, domain: int, verb: "subprocess.Popen[str]") -> None:
     """Wait until all nodes are there; the node that looks is gone before anything is measured."""
     expected = {name for node in build_graph(config) for name in node.names}
-    with guest("_bench", domain, config.simulated) as (node, spinner):
+    with guest("_bench", domain, config.simulated) as (node, loop):
         while missing := expected - set(node.get_node_names()):
-            spinner.once()
+            loop.once()
             if verb.poll() is not None:
                 raise StationFault(f"the graph ended without {', '.join(sorted(missing))}")
 

@@ -19,7 +19,7 @@ from handlab_core.system.scheduling import use_realtime_priority
 from handlab_core.tasks import make_task
 from handlab_learning.algorithms.npg import Npg, NpgConfig
 from handlab_nodes.driver.step_loop import REMEMBERED, percentile_ms
-from handlab_nodes.runtime.event_loop import Spinner, guest
+from handlab_nodes.runtime.event_loop import EventLoop, guest
 
 RATE = 100.0  # Hz
 ROUNDS = 3
@@ -51,7 +51,7 @@ def _rounds() -> list[Pair]:
     with (
         tempfile.TemporaryDirectory(prefix="handlab-") as scratch,
         emulated_graph(config, Path(scratch)) as (_, graph),
-        guest("_bench", graph.domain) as (node, spinner),
+        guest("_bench", graph.domain) as (node, loop),
     ):
         reported: dict[str, float] = {}
 
@@ -61,17 +61,17 @@ def _rounds() -> list[Pair]:
                 reported[KEY] = float(values[KEY])
 
         node.create_subscription(DiagnosticArray, "/diagnostics", on_diagnostics, 10)
-        spinner.wait(lambda: KEY in reported, "the driver")
-        return [_round(spinner, reported) for _ in range(ROUNDS)]
+        loop.wait(lambda: KEY in reported, "the driver")
+        return [_round(loop, reported) for _ in range(ROUNDS)]
 
 
-def _round(spinner: Spinner, reported: dict[str, float]) -> Pair:
+def _round(loop: EventLoop, reported: dict[str, float]) -> Pair:
     with ThreadPoolExecutor(
         1, initializer=use_realtime_priority
     ) as own:  # of the driver's priority
         bare = percentile_ms(own.submit(_sleep_in_a_loop).result(), PERCENT)
     reported.clear()
-    spinner.wait(lambda: KEY in reported, "the driver's report")
+    loop.wait(lambda: KEY in reported, "the driver's report")
     return reported[KEY], bare
 
 

@@ -23,7 +23,7 @@ from handlab_interfaces import msg as wire
 from handlab_learning.algorithms.npg import Npg, NpgConfig
 from handlab_nodes.clients.graph_sampler import GraphSampler
 from handlab_nodes.messages import cdr_codec, qos, topics
-from handlab_nodes.runtime.event_loop import Spinner, guest
+from handlab_nodes.runtime.event_loop import EventLoop, guest
 
 TASK = "valve"
 
@@ -50,8 +50,8 @@ def busy_cores() -> Iterator[None]:
 class Witness:
     """Listens to the object's states and their rewards, and counts the states without one."""
 
-    def __init__(self, spinner: Spinner, task: Task) -> None:
-        node = spinner.nodes[0]
+    def __init__(self, loop: EventLoop, task: Task) -> None:
+        node = loop.nodes[0]
         self._objects, terms = cdr_codec.ObjectStates(), len(task.reward_computer().terms)
         self._rewards = cdr_codec.Rewards(terms)
         self._states: list[float] = []
@@ -102,11 +102,11 @@ def run(seconds: float, seed: int, station: HardwareOptions) -> dict[str, Any]:
     with (
         tempfile.TemporaryDirectory(prefix="handlab-") as scratch,
         BackgroundGraph(config, Path(scratch, "nodes.log")) as graph,
-        guest("bench", graph.domain) as (_, spinner),
+        guest("bench", graph.domain) as (_, loop),
         busy_cores(),
     ):
-        sampler = GraphSampler(spinner.nodes[0], spinner, task)
-        witness = Witness(spinner, task)
+        sampler = GraphSampler(loop.nodes[0], loop, task)
+        witness = Witness(loop, task)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             try:
@@ -120,7 +120,7 @@ def run(seconds: float, seed: int, station: HardwareOptions) -> dict[str, Any]:
             breaks += episode.time.breaks
         settled = time.monotonic() + SETTLE
         while time.monotonic() < settled:
-            spinner.once(0.1)
+            loop.once(0.1)
     unrewarded, states = witness.unrewarded()
     return {
         "states_without_reward": unrewarded,

@@ -37,7 +37,7 @@ from handlab_hardware.station_file import load_station, station_path
 from handlab_interfaces.srv import Reboot
 from handlab_nodes.messages import qos, topics
 from handlab_nodes.messages.convert import from_stamp
-from handlab_nodes.runtime.event_loop import Spinner, guest
+from handlab_nodes.runtime.event_loop import EventLoop, guest
 
 PAUSE = (2.0, 6.0)  # s, from one fault's end to the next
 REPORT_LIMIT = 1.0  # s, from a fault to its report
@@ -134,8 +134,8 @@ class Remembering:
 class Soak:
     """Commands a hand, breaks its bus, and watches both ends of the wire."""
 
-    def __init__(self, node: Any, spinner: Spinner, port: EmulatedPort, seed: int) -> None:
-        self._node, self._spinner, self._port = node, spinner, port
+    def __init__(self, node: Any, loop: EventLoop, port: EmulatedPort, seed: int) -> None:
+        self._node, self._loop, self._port = node, loop, port
         self._rng, self.verdict = np.random.default_rng(seed), Verdict(seed)
         self._hand = make_task("valve").hand
         section = load_station(station_path("claw")).dynamixel
@@ -171,7 +171,7 @@ class Soak:
         self._newest, self._struck = str(fault), self._clock()
         began = time.monotonic()
         try:
-            self._spinner.wait(lambda: self._told(before), f"a report of {fault}", 5.0)
+            self._loop.wait(lambda: self._told(before), f"a report of {fault}", 5.0)
             took = self._told_at - began
             self.verdict.report_s.append(took)
             if took > REPORT_LIMIT:
@@ -185,7 +185,7 @@ class Soak:
         deadline = began + RECOVERY_LIMIT
         while time.monotonic() < deadline:
             try:
-                self._spinner.wait(self.well, f"recovery from {fault}", 1.0)
+                self._loop.wait(self.well, f"recovery from {fault}", 1.0)
                 self.verdict.recovery_s.append(time.monotonic() - began)
                 return
             except StationTimeout:
@@ -205,7 +205,7 @@ class Soak:
         """Let some time pass."""
         deadline = time.monotonic() + self._rng.uniform(*PAUSE)
         while time.monotonic() < deadline:
-            self._spinner.once(0.1)
+            self._loop.once(0.1)
 
     def _told(self, before: "Counter[str]") -> bool:
         return self._problem != "" or any(self._counts[k] > before[k] for k in self._counts)
@@ -264,10 +264,10 @@ def soak(seconds: float, seed: int) -> Verdict:
     with (
         tempfile.TemporaryDirectory(prefix="handlab-") as scratch,
         emulated_graph(config, Path(scratch), loop=QUICK_HEAT) as (port, graph),
-        guest("runner", graph.domain) as (node, spinner),
+        guest("runner", graph.domain) as (node, loop),
     ):
-        subject = Soak(node, spinner, port, seed)
-        spinner.wait(subject.well, "the hand to be well")
+        subject = Soak(node, loop, port, seed)
+        loop.wait(subject.well, "the hand to be well")
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             subject.rest()
