@@ -34,7 +34,7 @@ from handlab_nodes.clients.graph_station import GraphStation
 from handlab_nodes.driver.active_watch import DriverWatch
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime import goal_checks
-from handlab_nodes.runtime.actions import Worker, announce
+from handlab_nodes.runtime.actions import GoalServer, announce
 from handlab_nodes.runtime.diagnostics import OK, Diagnostics
 from handlab_nodes.runtime.event_loop import EventLoop, run
 from handlab_nodes.runtime.inbox import Inbox
@@ -79,11 +79,11 @@ class DemonstratorNode(Node):
             t: self.create_client(SetBool, t) for t in (topics.GUIDED, topics.LEAD)
         }
         self.create_service(TellDemonstration, topics.TELL, self._on_word)
-        self._worker = Worker(
+        self._goal_server = GoalServer(
             self,
             RecordDemonstration,
             topics.RECORD_DEMONSTRATION,
-            lambda: self._worker.goal is None,
+            lambda: self._goal_server.goal is None,
             goal_checks.record(self._task),
             watch=DriverWatch(self),
         )
@@ -110,7 +110,7 @@ class DemonstratorNode(Node):
 
     def work(self, loop: EventLoop) -> None:
         """Carry out the goal, if there is one."""
-        handle = self._worker.goal
+        handle = self._goal_server.goal
         if handle is None:
             return
         if self._station is None:
@@ -132,7 +132,7 @@ class DemonstratorNode(Node):
                 with loop.undisturbed():
                     self._record(False, loop)
 
-        self._worker.carry_out(loop, result, job)
+        self._goal_server.carry_out(loop, result, job)
 
     def _demonstrate(self, handle: ServerGoalHandle, number: int, loop: EventLoop) -> str:
         """One demonstration; why it was dropped, or nothing."""

@@ -24,7 +24,7 @@ from handlab_learning.runs.trainer import Trainer
 from handlab_nodes.clients.graph_sampler import GraphSampler
 from handlab_nodes.messages import topics
 from handlab_nodes.runtime import goal_checks
-from handlab_nodes.runtime.actions import Worker
+from handlab_nodes.runtime.actions import GoalServer
 from handlab_nodes.runtime.diagnostics import OK, Diagnostics
 from handlab_nodes.runtime.event_loop import EventLoop, run
 from handlab_nodes.runtime.parameters import TaskParams, read_params
@@ -52,8 +52,8 @@ class LearnerNode(Node):
         self._sampler: GraphSampler | None = None
         self._iterations = 0
         self._recorder = self.create_client(SetBool, topics.RECORD)
-        self._workers = [
-            Worker(self, action, topic, self._is_free, check)
+        self._goal_servers = [
+            GoalServer(self, action, topic, self._is_free, check)
             for action, topic, check in (
                 (Train, topics.TRAIN, goal_checks.train(self._params.make_task())),
                 (Evaluate, topics.EVALUATE, goal_checks.evaluate),
@@ -62,23 +62,23 @@ class LearnerNode(Node):
         self._diagnostics = Diagnostics(self)
 
     def _is_free(self) -> bool:
-        return all(worker.goal is None for worker in self._workers)
+        return all(server.goal is None for server in self._goal_servers)
 
     def work(self, loop: EventLoop) -> None:
         """Carry out the goal, if there is one."""
-        worker = next((worker for worker in self._workers if worker.goal is not None), None)
-        if worker is None or worker.goal is None:
+        server = next((server for server in self._goal_servers if server.goal is not None), None)
+        if server is None or server.goal is None:
             return
         if self._sampler is None:
             self._sampler = GraphSampler(self, loop, self._params.make_task())
-        is_train = isinstance(worker.goal.request, Train.Goal)
+        is_train = isinstance(server.goal.request, Train.Goal)
         result = Train.Result() if is_train else Evaluate.Result()
         carry_out = self._train if is_train else self._evaluate
 
         def job(handle: ServerGoalHandle) -> None:
             result.summary = json.dumps(carry_out(handle, loop))
 
-        worker.carry_out(loop, result, job)
+        server.carry_out(loop, result, job)
 
     def _train(self, handle: ServerGoalHandle, loop: EventLoop) -> dict[str, Any]:
         def on_row(row: dict[str, Any]) -> None:

@@ -35,7 +35,7 @@ from handlab_nodes.driver.active_watch import DriverWatch
 from handlab_nodes.driver.publishers import CLOCK_RATE, JOINT_STATES_RATE, RESTING
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime import goal_checks
-from handlab_nodes.runtime.actions import Worker, announce
+from handlab_nodes.runtime.actions import GoalServer, announce
 from handlab_nodes.runtime.diagnostics import OK, Diagnostics
 from handlab_nodes.runtime.event_loop import POLL, EventLoop, run
 from handlab_nodes.runtime.parameters import TaskParams, read_params
@@ -71,11 +71,11 @@ class ReplayNode(Node):
         if self._params.look:
             self._screen = Screen(self, self._task, self._params.robot_description)
         self._replayed = 0
-        self._worker = Worker(
+        self._goal_server = GoalServer(
             self,
             ReplayDemonstration,
             topics.REPLAY_DEMONSTRATION,
-            lambda: self._worker.goal is None,
+            lambda: self._goal_server.goal is None,
             goal_checks.replay,
             watch=None if self._params.look else DriverWatch(self),
         )
@@ -84,7 +84,7 @@ class ReplayNode(Node):
 
     def work(self, loop: EventLoop) -> None:
         """Carry out the goal, if there is one."""
-        handle = self._worker.goal
+        handle = self._goal_server.goal
         if handle is None:
             return
         result = ReplayDemonstration.Result()
@@ -96,7 +96,7 @@ class ReplayNode(Node):
                 result.object_errors.append(error)
                 result.replayed += 1
 
-        self._worker.carry_out(loop, result, job)
+        self._goal_server.carry_out(loop, result, job)
         self._replayed += result.replayed
 
     def _open(self, path: Path) -> Recording:

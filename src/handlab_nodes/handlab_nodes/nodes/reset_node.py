@@ -29,7 +29,7 @@ from handlab_nodes.clients.command_outputs import JOINT_STATE, Output, OutputOpt
 from handlab_nodes.driver.active_watch import DriverWatch
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime import goal_checks
-from handlab_nodes.runtime.actions import Worker, announce
+from handlab_nodes.runtime.actions import GoalServer, announce
 from handlab_nodes.runtime.diagnostics import OK, WARN, Diagnostics
 from handlab_nodes.runtime.event_loop import EventLoop, run
 from handlab_nodes.runtime.parameters import TaskParams, read_params
@@ -69,11 +69,11 @@ class ResetNode(Node):
         if params.command_output != JOINT_STATE:  # else the reset's own commands are all there are
             self._controllers = make_output(params.command_output, self, task.hand)
         self._teleport = self.create_client(Teleport, topics.TELEPORT)
-        self._worker = Worker(
+        self._goal_server = GoalServer(
             self,
             Reset,
             topics.RESET,
-            lambda: self._worker.goal is None,
+            lambda: self._goal_server.goal is None,
             goal_checks.reset(task.fixture),
             within=(topics.ROLLOUT, topics.RECORD_DEMONSTRATION, topics.REPLAY_DEMONSTRATION),
             watch=DriverWatch(self),
@@ -84,7 +84,7 @@ class ResetNode(Node):
 
     def work(self, loop: EventLoop) -> None:
         """Carry out the goal, if there is one."""
-        if self._worker.goal is None:
+        if self._goal_server.goal is None:
             self._readings.skim()
             return
         result = Reset.Result(attempts=1)
@@ -93,7 +93,7 @@ class ResetNode(Node):
             with self._readings.listening(loop):
                 self._reset(handle, result, loop)
 
-        success = self._worker.carry_out(loop, result, job)
+        success = self._goal_server.carry_out(loop, result, job)
         self._resets += 1
         self._failures += not success
 

@@ -19,7 +19,7 @@ from handlab_nodes.clients.graph_station import GraphStation
 from handlab_nodes.driver.active_watch import DriverWatch
 from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.runtime import goal_checks
-from handlab_nodes.runtime.actions import Worker, announce
+from handlab_nodes.runtime.actions import GoalServer, announce
 from handlab_nodes.runtime.diagnostics import OK, Diagnostics
 from handlab_nodes.runtime.event_loop import EventLoop, run
 from handlab_nodes.runtime.inbox import Inbox
@@ -45,11 +45,11 @@ class RunnerNode(Node):
         self._episodes = self.create_publisher(wire.Episode, topics.EPISODE, qos.EPISODES)
         read = convert.decoder(wire.Policy, self._read_policy)
         Inbox.of(self).subscribe(wire.Policy, topics.POLICY, read, self._on_policy, qos.LATCHED)
-        self._worker = Worker(
+        self._goal_server = GoalServer(
             self,
             Rollout,
             topics.ROLLOUT,
-            lambda: self._worker.goal is None,
+            lambda: self._goal_server.goal is None,
             goal_checks.rollout,
             within=(topics.TRAIN, topics.EVALUATE),
             watch=DriverWatch(self),
@@ -69,7 +69,7 @@ class RunnerNode(Node):
 
     def work(self, loop: EventLoop) -> None:
         """Carry out the goal, if there is one."""
-        handle = self._worker.goal
+        handle = self._goal_server.goal
         if handle is None:
             return
         if self._env is None:
@@ -84,7 +84,7 @@ class RunnerNode(Node):
                 self._run_episode(env, handle, int(number), loop)
                 result.completed += 1
 
-        self._worker.carry_out(loop, result, run)
+        self._goal_server.carry_out(loop, result, run)
 
     def _run_episode(
         self, env: Env, handle: ServerGoalHandle, number: int, loop: EventLoop

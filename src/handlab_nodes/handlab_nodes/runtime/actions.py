@@ -62,7 +62,7 @@ Check = Callable[[Any], None]
 """Is given a goal; raises HandlabError if it cannot be carried out."""
 
 
-class Worker:
+class GoalServer:
     """The server of an action whose goals the node's main loop carries out, one at a time.
 
     A callback may not wait, and a coroutine that waits is called again and again by the executor

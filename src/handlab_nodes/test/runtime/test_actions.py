@@ -13,7 +13,7 @@ from rclpy.qos import qos_profile_action_status_default
 
 from handlab_interfaces.action import Reset
 from handlab_nodes.messages import topics
-from handlab_nodes.runtime.actions import Asker, Worker, announce
+from handlab_nodes.runtime.actions import Asker, GoalServer, announce
 from handlab_nodes.runtime.event_loop import POLL, EventLoop
 
 
@@ -25,14 +25,14 @@ def server(domain):
 
     def serve():
         node = rclpy.create_node("server", context=context)
-        worker = Worker(node, Reset, "reset", lambda: worker.goal is None)
+        server = GoalServer(node, Reset, "reset", lambda: server.goal is None)
         announce(node, "reset")
         with EventLoop(node, context=context) as loop:
             while not over.is_set():
                 loop.once(POLL)
-                if worker.goal is not None:
-                    angle = worker.goal.request.object_angle
-                    worker.finish(Reset.Result(success=True, duration=angle), success=True)
+                if server.goal is not None:
+                    angle = server.goal.request.object_angle
+                    server.finish(Reset.Result(success=True, duration=angle), success=True)
 
     thread = threading.Thread(target=serve)
     thread.start()
