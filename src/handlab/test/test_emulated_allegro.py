@@ -32,7 +32,7 @@ from handlab_hardware.allegro.emulator import EmulatedHand, serve
 from handlab_hardware.station_file import station_path
 from handlab_interfaces.action import Reset
 from handlab_nodes.messages import qos, topics
-from handlab_nodes.runtime.actions import Asker
+from handlab_nodes.runtime.actions import RestartSafeActionClient
 from handlab_nodes.runtime.event_loop import guest
 from handlab_sim.backend import MujocoBackend
 from handlab_sim.torque_world import TorqueWorld
@@ -87,7 +87,9 @@ def test_hand_and_fixture_go_home_together_through_the_graph_and_both_wires(tmp_
         )
         loop.wait(lambda: len(angle) > 0, "the fixture")
         assert abs(angle[-1] - start) > 1.0  # it has a way to go
-        result = Asker(node, loop, Reset, topics.RESET).ask(Reset.Goal(object_angle=start), 90.0)
+        result = RestartSafeActionClient(node, loop, Reset, topics.RESET).ask(
+            Reset.Goal(object_angle=start), 90.0
+        )
     assert result.success, result.message
     assert abs(angle[-1] - start) < ResetConfig().tolerance + np.deg2rad(1.0)
 

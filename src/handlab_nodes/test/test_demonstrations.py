@@ -41,7 +41,7 @@ from handlab_interfaces.action import RecordDemonstration, ReplayDemonstration
 from handlab_interfaces.srv import TellDemonstration
 from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.nodes.recorder_node import LogTime, Tape
-from handlab_nodes.runtime.actions import Asker
+from handlab_nodes.runtime.actions import RestartSafeActionClient
 from handlab_nodes.runtime.event_loop import EventLoop
 
 Mark = wire.DemonstrationMark
@@ -91,9 +91,11 @@ def classroom(bag, pace="lockstep", **teacher_config):
 
 
 def record(node, loop, count, **goal):
-    asker = Asker(node, loop, RecordDemonstration, topics.RECORD_DEMONSTRATION)
+    action_client = RestartSafeActionClient(
+        node, loop, RecordDemonstration, topics.RECORD_DEMONSTRATION
+    )
     goal = {"at_once": True, "episodes": list(range(count)), "seed": 0} | goal
-    return asker.ask(RecordDemonstration.Goal(**goal), 120.0)
+    return action_client.ask(RecordDemonstration.Goal(**goal), 120.0)
 
 
 def assert_same(one, other):
@@ -469,8 +471,10 @@ REPLAYING = {"driver": {}, "estimator": {}, "reward": {}, "reset": {}, "replay":
 
 
 def replayed(node, loop, bag, **goal):
-    asker = Asker(node, loop, ReplayDemonstration, topics.REPLAY_DEMONSTRATION)
-    return asker.ask(ReplayDemonstration.Goal(bag=str(bag), **goal), 120.0)
+    action_client = RestartSafeActionClient(
+        node, loop, ReplayDemonstration, topics.REPLAY_DEMONSTRATION
+    )
+    return action_client.ask(ReplayDemonstration.Goal(bag=str(bag), **goal), 120.0)
 
 
 def test_a_hand_repeats_a_demonstration_from_where_it_began_and_only_from_there(recorded):

@@ -18,7 +18,7 @@ from handlab_learning.runs.directory import RunFolder
 from handlab_nodes.clients.graph_sampler import GraphSampler
 from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.runtime import goal_checks
-from handlab_nodes.runtime.actions import Asker
+from handlab_nodes.runtime.actions import RestartSafeActionClient
 
 TASK = make_task("valve")
 FULL = ("driver", "estimator", "reward", "reset", "runner", "learner")
@@ -200,8 +200,10 @@ def test_while_a_rollout_is_under_way_a_strangers_reset_is_refused(client):
 
 def test_a_client_waits_while_another_one_uses_a_server(client):
     handle = client.send(action.Rollout, topics.ROLLOUT, episodes=[0], policy_version=4711)
-    asker = Asker(client.node, client.loop, action.Rollout, topics.ROLLOUT)
+    action_client = RestartSafeActionClient(
+        client.node, client.loop, action.Rollout, topics.ROLLOUT
+    )
     client.loop.rest(0.2)
     handle.cancel_goal_async()
-    answer = asker.ask(action.Rollout.Goal(episodes=[5], policy_version=9), 60.0)
+    answer = action_client.ask(action.Rollout.Goal(episodes=[5], policy_version=9), 60.0)
     assert answer.completed == 1 or "policy version" in answer.message

@@ -13,7 +13,7 @@ from handlab_core.tasks import Task
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Rollout
 from handlab_nodes.messages import convert, qos, topics
-from handlab_nodes.runtime.actions import Asker, Pending
+from handlab_nodes.runtime.actions import PendingGoal, RestartSafeActionClient
 from handlab_nodes.runtime.event_loop import EventLoop
 from handlab_nodes.runtime.goal_checks import MOST_EPISODES
 from handlab_nodes.runtime.inbox import Inbox
@@ -37,7 +37,7 @@ class GraphSampler:
         read = convert.decoder(wire.Episode, lambda message: convert.episode(message, task))
         hear = Inbox.of(node).subscribe
         hear(wire.Episode, topics.EPISODE, read, self._on_episode, qos.EPISODES)
-        self._rollout = Asker(node, loop, Rollout, topics.ROLLOUT)
+        self._rollout = RestartSafeActionClient(node, loop, Rollout, topics.ROLLOUT)
 
     def sample(self, policy: GaussianPolicy, plan: EpisodePlan) -> Iterator[Episode]:
         """See `Sampler.sample`."""
@@ -74,7 +74,7 @@ class GraphSampler:
             pending.wait(EPISODE_PATIENCE)
             self._completed(pending)
 
-    def _completed(self, pending: Pending) -> bool:
+    def _completed(self, pending: PendingGoal) -> bool:
         """Return whether the runner ran all episodes; False if it was replaced."""
         result = pending.result()
         if result is not None and result.message:

@@ -32,7 +32,7 @@ from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Reset
 from handlab_nodes.clients.command_outputs import JOINT_STATE, make_output
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
-from handlab_nodes.runtime.actions import Asker
+from handlab_nodes.runtime.actions import RestartSafeActionClient
 from handlab_nodes.runtime.event_loop import EventLoop
 from handlab_nodes.runtime.inbox import Inbox
 from handlab_nodes.runtime.polled_subscriptions import Listener
@@ -88,7 +88,7 @@ class GraphStation:
         listen(wire.Reward, topics.REWARD, rewards.keyed, self._on_reward, qos.EVERY)
         # Of what the next action depends on the object comes last: it is what the node wakes for.
         hear(wire.ObjectState, topics.OBJECT_STATE, objects.unpack, self._on_object, qos.EVERY)
-        self._reset = Asker(node, loop, Reset, topics.RESET)
+        self._reset = RestartSafeActionClient(node, loop, Reset, topics.RESET)
 
     def reset(self, request: ResetRequest) -> ResetResult:
         """See `Station.reset`; the reset node does it."""

@@ -79,7 +79,7 @@ class GoalServer:
         topic: name of the action.
         free: whether another goal may be taken.
         check: refuses goals.
-        within: names of the actions whose nodes send goals here, as `Asker` does.
+        within: names of the actions whose nodes send goals here, as `RestartSafeActionClient` does.
         watch: ends goals when a driver is not active; None: no driver is needed.
     """
 
@@ -206,7 +206,7 @@ def _end(handle: ServerGoalHandle, result: Any, success: bool) -> None:
     handle.execute(end)
 
 
-class Asker:
+class RestartSafeActionClient:
     """A client of one action.
 
     Args:
@@ -243,7 +243,7 @@ class Asker:
             return pending.result()
 
     @contextmanager
-    def sent(self, goal: Any) -> "Iterator[Pending]":
+    def sent(self, goal: Any) -> "Iterator[PendingGoal]":
         """Send a goal; cancel it where the context ends before the goal does.
 
         Args:
@@ -262,7 +262,7 @@ class Asker:
 
         handle = self._send(goal, replaced)
         ending = None if handle is None else handle.get_result_async()
-        pending = Pending(loop, topic, ending, replaced)
+        pending = PendingGoal(loop, topic, ending, replaced)
         try:
             yield pending
         except (HandlabError, GeneratorExit):
@@ -305,7 +305,7 @@ class Asker:
         self._server = server
 
 
-class Pending:
+class PendingGoal:
     """A goal that was sent.
 
     Args:

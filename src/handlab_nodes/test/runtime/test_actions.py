@@ -13,7 +13,7 @@ from rclpy.qos import qos_profile_action_status_default
 
 from handlab_interfaces.action import Reset
 from handlab_nodes.messages import topics
-from handlab_nodes.runtime.actions import Asker, GoalServer, announce
+from handlab_nodes.runtime.actions import GoalServer, RestartSafeActionClient, announce
 from handlab_nodes.runtime.event_loop import POLL, EventLoop
 
 
@@ -72,11 +72,11 @@ def test_goals_that_are_over_do_not_pile_up(server, client):
         lambda message: listed.append(len(message.status_list)),
         qos_profile_action_status_default,
     )
-    asker = Asker(node, loop, Reset, "reset")
+    action_client = RestartSafeActionClient(node, loop, Reset, "reset")
     goals = 0
     while not (listed and listed[-1] < goals // 2):
         goals += 1
-        assert asker.ask(Reset.Goal(object_angle=float(goals)), 20.0).duration == goals
+        assert action_client.ask(Reset.Goal(object_angle=float(goals)), 20.0).duration == goals
 
 
 HANGS = """

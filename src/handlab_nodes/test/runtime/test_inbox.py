@@ -27,7 +27,7 @@ from handlab_nodes.nodes.reset_node import ResetNode
 from handlab_nodes.nodes.reward_node import RewardNode
 from handlab_nodes.nodes.runner_node import RunnerNode
 from handlab_nodes.nodes.teacher_node import TeacherNode
-from handlab_nodes.runtime.actions import Asker
+from handlab_nodes.runtime.actions import RestartSafeActionClient
 from handlab_nodes.runtime.diagnostics import Diagnostics
 from handlab_nodes.runtime.event_loop import EventLoop
 from handlab_nodes.runtime.inbox import ANSWER, LATE_ANSWER, NAMELESS, Inbox
@@ -313,14 +313,14 @@ def test_a_started_announcement_that_names_no_process_is_dropped(domain):
     rclpy.init(context=context, domain_id=domain)
     node = rclpy.create_node("client", context=context)
     with EventLoop(node, context=context) as loop:
-        asker = Asker(node, loop, Reset, topics.RESET)
+        action_client = RestartSafeActionClient(node, loop, Reset, topics.RESET)
         [channel] = [c for c in Inbox.of(node)._channels if c.topic.endswith("started")]
         from std_msgs.msg import String
 
         channel.deliver(serialize_message(String(data="x" * 100_000)))
-        assert asker._server == ""
+        assert action_client._server == ""
         channel.deliver(serialize_message(String(data="0" * 32)))
-        assert asker._server == "0" * 32
+        assert action_client._server == "0" * 32
     context.try_shutdown()
 
 
