@@ -31,7 +31,7 @@ from handlab_nodes.clients.graph_sampler import GraphSampler
 from handlab_nodes.clients.graph_station import GraphStation
 from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.runtime.event_loop import EventLoop
-from handlab_nodes.runtime.polled_subscriptions import Listener
+from handlab_nodes.runtime.polled_subscriptions import PolledSubscriptions
 from handlab_sim.backend import MujocoBackend
 
 TASK = make_task("valve")
@@ -237,7 +237,7 @@ class Bench:
 
     def __init__(self, node, loop):
         self.node, self.loop, self.status, self.diagnostics = node, loop, [], {}
-        self.listener, self.states = Listener(node), []
+        self.listener, self.states = PolledSubscriptions(node), []
         node.create_subscription(JointState, topics.HAND_STATES, self.states.append, qos.STREAM)
         node.create_subscription(HandStatus, topics.HAND_STATUS, self.status.append, 10)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)

@@ -35,7 +35,7 @@ from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime.actions import RestartSafeActionClient
 from handlab_nodes.runtime.event_loop import EventLoop
 from handlab_nodes.runtime.inbox import Inbox
-from handlab_nodes.runtime.polled_subscriptions import Listener
+from handlab_nodes.runtime.polled_subscriptions import PolledSubscriptions
 
 MEMORY = 1000
 """Rewards that are kept until they are asked for; ten seconds at the drivers' 100 Hz."""
@@ -82,8 +82,8 @@ class GraphStation:
         hear(wire.HandStatus, topics.HAND_STATUS, _status(len(joints)), self._on_status, 10)
         self._output = make_output(output, node, task.hand)
         self._goals = node.create_publisher(wire.EpisodeGoal, topics.GOAL, qos.LATCHED)
-        self._listener = Listener(node)
-        listen = self._listener.listen
+        self._polled = PolledSubscriptions(node)
+        listen = self._polled.listen
         listen(JointStateMsg, topics.HAND_STATES, hands.unpack, self._on_hand, qos.EVERY)
         listen(wire.Reward, topics.REWARD, rewards.keyed, self._on_reward, qos.EVERY)
         # Of what the next action depends on the object comes last: it is what the node wakes for.
@@ -96,7 +96,7 @@ class GraphStation:
             raise BadConfig(f"a graph has one robot, not {len(request.episode)}")
         self._await(lambda: self._hand is not None, f"a state on {topics.HAND_STATES}")
         self._check_warmth()
-        self._listener.take()  # in real pace time has gone on since the last episode
+        self._polled.take()  # in real pace time has gone on since the last episode
         assert self._hand is not None
         began = self._hand.stamp
         goal = Reset.Goal(object_angle=float(request.object_angle[0]), teleport=request.teleport)
@@ -111,7 +111,7 @@ class GraphStation:
         """Begin an episode from where everything is; else as `reset`."""
         self._await(lambda: self._together(0.0), "hand and object")
         self._check_warmth()
-        self._listener.take()
+        self._polled.take()
         assert self._hand is not None
         stamp = self._hand.stamp
         answer = Reset.Result(stamp=convert.to_stamp(stamp[0]))
@@ -188,13 +188,13 @@ class GraphStation:
         """See `Station.rest`; the driver says when the hand is warm, and when it has cooled."""
         log = self._node.get_logger()
         log.info(f"resting: the hand is warm, {np.nanmax(self.temperatures()):.0f} degrees Celsius")
-        self._listener.take()
+        self._polled.take()
         assert self._hand is not None
         began = self._hand.stamp
         self._engage(False)
         self._loop.wait(lambda: not self._warm, "the hand to cool", limits.COOLING_TIMEOUT)
         self._engage(True)
-        self._listener.take()
+        self._polled.take()
         rested = float((self._hand.stamp - began)[0])
         log.info(f"the hand has cooled in {rested:.0f} s; going on")
         return rested
@@ -205,7 +205,7 @@ class GraphStation:
 
     def close(self) -> None:
         """Stop listening; the node belongs to somebody else."""
-        self._listener.node.destroy_node()
+        self._polled.node.destroy_node()
 
     def _check_warmth(self) -> None:
         if self._warm:
@@ -226,7 +226,7 @@ class GraphStation:
     def _on_object(self, estimate: ObjectEstimate) -> None:
         self._object = estimate
         self._sync.add_b(estimate)
-        self._listener.take()
+        self._polled.take()
 
     def _on_reward(self, reward: tuple[int, float, bytes]) -> None:
         episode, stamp, data = reward
@@ -256,7 +256,7 @@ class GraphStation:
 
     def _await(self, done: Callable[[], bool], what: str) -> None:
         if not done():
-            self._listener.wait(self._loop, done, what)
+            self._polled.wait(self._loop, done, what)
 
 
 def _status(joints: int) -> Callable[[bytes], tuple[bool, Array]]:

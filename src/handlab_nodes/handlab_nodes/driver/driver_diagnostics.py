@@ -22,7 +22,7 @@ NEWS_PERIOD = 0.1
 """s. So often at most news of the motors are told, beside the report of every second."""
 
 
-class DriverReport:
+class DriverDiagnostics:
     """Reports of one driver.
 
     Args:

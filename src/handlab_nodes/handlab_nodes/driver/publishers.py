@@ -35,7 +35,7 @@ RESTING = 0.9
 and far more than that of `joint_states`."""
 
 
-class DriverWire:
+class DriverPublishers:
     """Publishers of the groups that one driver serves.
 
     Args:

@@ -30,8 +30,8 @@ from handlab_core.system.scheduling import use_realtime_priority
 from handlab_core.system.validation import Flag, NotNegative, OneOf, Positive, Text, checked
 from handlab_core.types import Command, Reading
 from handlab_interfaces.srv import Calibrate, JointTorque, Reboot, Teleport
-from handlab_nodes.driver.driver_diagnostics import DriverReport
-from handlab_nodes.driver.publishers import CLOCK_RATE, DriverWire
+from handlab_nodes.driver.driver_diagnostics import DriverDiagnostics
+from handlab_nodes.driver.publishers import CLOCK_RATE, DriverPublishers
 from handlab_nodes.driver.step_loop import LockstepPace, Pace, RealPace
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime import goal_checks
@@ -102,13 +102,17 @@ class DriverNode(LifecycleNode):
         for service in self.services:
             if service.srv_type is ChangeState:
                 self._change_state, service.callback = service.callback, self._on_change_state
-        self._report = DriverReport(self, params.command_sources, strict=not self._spec.simulated)
+        self._report = DriverDiagnostics(
+            self, params.command_sources, strict=not self._spec.simulated
+        )
         if params.robot_description:
             descriptions = self.create_publisher(String, topics.DESCRIPTION, qos.LATCHED)
             descriptions.publish(String(data=params.robot_description))
         clock_rate = params.clock_rate if self._spec.simulated else None
         passive, lockstep = self._task.fixture.passive, params.pace == "lockstep"
-        self._wire = DriverWire(self, names, params.groups, clock_rate, lockstep, passive)
+        self._publishers = DriverPublishers(
+            self, names, params.groups, clock_rate, lockstep, passive
+        )
         for group in params.groups:
             self._receive(group, COMMANDS[group], cdr_codec.Commands(names[group]))
             self.create_service(SetBool, TORQUE[group], self._torque_setter(group))
@@ -162,7 +166,7 @@ class DriverNode(LifecycleNode):
                 task.hand, task.fixture, self._backend, self.params.rate, self._publish,
                 self.params.resting_rate, self._hardware is None,
             )  # fmt: skip
-        self._wire.forget()
+        self._publishers.forget()
         self._pace.start()
         return super().on_activate(state)
 
@@ -267,7 +271,7 @@ class DriverNode(LifecycleNode):
 
     def _publish(self, reading: Reading) -> None:
         assert self._backend is not None
-        self._wire.publish(reading, self._backend)
+        self._publishers.publish(reading, self._backend)
         if self._hardware is not None and self._report.has_news(self._hardware.motor_status):
             self.report()
 
@@ -341,11 +345,11 @@ class DriverNode(LifecycleNode):
 
     def patience(self) -> float:
         """Return how long the next event may take at most; s."""
-        return min(POLL, self._wire.patience())
+        return min(POLL, self._publishers.patience())
 
     def work(self, loop: object) -> None:
         """Start when it can be; end with what ended the stepping."""
-        self._wire.flush()
+        self._publishers.flush()
         if self._pace is not None:
             self._pace.check()
         elif self._autostart and time.monotonic() >= self._next_try:
@@ -361,13 +365,15 @@ class DriverNode(LifecycleNode):
 
     def report(self) -> None:
         """Tell how the station is."""
-        self._wire.repeat()
+        self._publishers.repeat()
         if self._backend is None or self._pace is None:
             self._report.tell_idle(self._why_closed)
             return
         health = None if self._hardware is None else self._hardware.motor_status
         self._report.tell(self._backend, self._pace, health, self._malformed)
-        self._wire.publish_status(self._backend.read(), self._backend, health, self._malformed)
+        self._publishers.publish_status(
+            self._backend.read(), self._backend, health, self._malformed
+        )
 
 
 def main(args: list[str] | None = None) -> None:

@@ -33,7 +33,7 @@ from handlab_nodes.runtime.actions import GoalServer, announce
 from handlab_nodes.runtime.diagnostics import OK, WARN, Diagnostics
 from handlab_nodes.runtime.event_loop import EventLoop, run
 from handlab_nodes.runtime.parameters import TaskParams, read_params
-from handlab_nodes.runtime.polled_subscriptions import Listener
+from handlab_nodes.runtime.polled_subscriptions import PolledSubscriptions
 
 LEAVE_TIMEOUT = 2.0
 """Seconds; a driver answers between two steps."""
@@ -213,7 +213,7 @@ class Readings:
     """
 
     def __init__(self, owner: Node, task: Task) -> None:
-        self._quiet, self._waking = Listener(owner), Listener(owner, "waking")
+        self._quiet, self._waking = PolledSubscriptions(owner), PolledSubscriptions(owner, "waking")
         hands = cdr_codec.JointStates(task.hand.joints)
         fixtures = cdr_codec.JointStates([task.fixture.joint])
         self._sync: StampSync[JointState, JointState] = StampSync()

@@ -16,7 +16,7 @@ from handlab_nodes.runtime.diagnostics import OK, Diagnostics
 from handlab_nodes.runtime.event_loop import EventLoop, run
 from handlab_nodes.runtime.inbox import Inbox
 from handlab_nodes.runtime.parameters import TaskParams, read_params
-from handlab_nodes.runtime.polled_subscriptions import Listener
+from handlab_nodes.runtime.polled_subscriptions import PolledSubscriptions
 from handlab_nodes.runtime.stream import Stream
 
 
@@ -38,10 +38,10 @@ class RewardNode(Node):
         self._count = 0
         self._codec = cdr_codec.Rewards(len(computer.terms))
         self._publisher = Stream(self, wire.Reward, topics.REWARD, params.pace == "lockstep")
-        self._listener = Listener(self)
+        self._polled = PolledSubscriptions(self)
         add_hand, add_object = self._rewards.add_hand, self._rewards.add_object
         hands_topic = JointStateMsg, topics.HAND_STATES
-        self._listener.listen(*hands_topic, hands.unpack, add_hand, qos.EVERY)
+        self._polled.listen(*hands_topic, hands.unpack, add_hand, qos.EVERY)
         hear = Inbox.of(self).subscribe
         hear(wire.ObjectState, topics.OBJECT_STATE, objects.unpack, add_object, qos.EVERY)
         read_goal = convert.goal_decoder(task)
@@ -53,7 +53,7 @@ class RewardNode(Node):
         if self._rewards.waiting:
             what = f"the hand's state on {topics.HAND_STATES}"
             try:
-                self._listener.wait(loop, lambda: not self._rewards.waiting, what)
+                self._polled.wait(loop, lambda: not self._rewards.waiting, what)
             except StationTimeout as error:  # the driver may be inactive for long
                 self.get_logger().warning(str(error))
         for goal, obj, reward in self._rewards.due():

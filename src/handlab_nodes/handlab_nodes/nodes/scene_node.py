@@ -39,7 +39,7 @@ from handlab_nodes.runtime.diagnostics import OK, Diagnostics
 from handlab_nodes.runtime.event_loop import run
 from handlab_nodes.runtime.inbox import Inbox
 from handlab_nodes.runtime.parameters import TaskParams, read_params
-from handlab_nodes.runtime.polled_subscriptions import Listener
+from handlab_nodes.runtime.polled_subscriptions import PolledSubscriptions
 from handlab_nodes.runtime.throttle import Throttle
 
 PERIOD = 0.03
@@ -85,10 +85,10 @@ class SceneNode(Node):
         hear(JointState, topics.JOINT_STATES, read_joints, self._on_joints, qos.SENSOR)
         read_goal = convert.goal_decoder(task)
         hear(wire.EpisodeGoal, topics.GOAL, read_goal, self._on_goal, qos.LATCHED)
-        self._listener = Listener(self)
+        self._polled = PolledSubscriptions(self)
         read_object = cdr_codec.ObjectStates().unpack
         state = wire.ObjectState, topics.OBJECT_STATE
-        self._listener.listen(*state, read_object, self._on_object, qos.SENSOR)
+        self._polled.listen(*state, read_object, self._on_object, qos.SENSOR)
         self._diagnostics = Diagnostics(self)
 
     def _publish_fixed(self) -> None:
@@ -113,7 +113,7 @@ class SceneNode(Node):
 
     def _publish(self, _: None) -> None:
         self._publish_moved()
-        self._listener.take()
+        self._polled.take()
         shown = MarkerArray(markers=[*self._goal_markers(), *self._object_markers()])
         if shown != self._shown:
             self._shown = shown

@@ -17,7 +17,7 @@ from handlab_nodes.runtime.inbox import Channel, Inbox
 T = TypeVar("T")
 
 
-class Listener:
+class PolledSubscriptions:
     """Quiet subscriptions of one node.
 
     Args:
