@@ -1,15 +1,18 @@
 import fcntl
+import importlib.util
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from handlab import bootstrap
-from handlab.bootstrap import Place, SetupError
-
 REPOSITORY = Path(__file__).parents[3]
+SPEC = importlib.util.spec_from_file_location("bootstrap", REPOSITORY / "tools/bootstrap.py")
+bootstrap = sys.modules["bootstrap"] = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(bootstrap)
+Place, SetupError = bootstrap.Place, bootstrap.SetupError
 WANT = {"environment": "e", "requirements": "r", "workspace": "w", "packages": "p"}
 
 
