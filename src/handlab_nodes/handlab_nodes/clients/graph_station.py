@@ -192,7 +192,9 @@ class GraphStation:
         assert self._hand is not None
         began = self._hand.stamp
         self._engage(False)
-        self._loop.wait(lambda: not self._warm, "the hand to cool", limits.COOLING_TIMEOUT)
+        driverless = lambda: not self._node.count_publishers(topics.HAND_STATUS)  # noqa: E731
+        cool = lambda: not self._warm  # noqa: E731
+        self._loop.wait(cool, "the hand to cool", limits.COOLING_TIMEOUT, driverless)
         self._engage(True)
         self._polled.take()
         rested = float((self._hand.stamp - began)[0])

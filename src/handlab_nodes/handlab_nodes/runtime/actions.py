@@ -262,7 +262,8 @@ class RestartSafeActionClient:
 
         handle = self._send(goal, replaced)
         ending = None if handle is None else handle.get_result_async()
-        pending = PendingGoal(loop, topic, ending, replaced)
+        served = self._client.server_is_ready
+        pending = PendingGoal(loop, topic, ending, replaced, served)
         try:
             yield pending
         except (HandlabError, GeneratorExit):
@@ -313,13 +314,19 @@ class PendingGoal:
         topic: name of the action.
         ending: future of the result; None if the server was replaced before it accepted the goal.
         replaced: whether another process serves the action since.
+        served: whether any process serves the action.
     """
 
     def __init__(
-        self, loop: EventLoop, topic: str, ending: Future | None, replaced: Callable[[], bool]
+        self,
+        loop: EventLoop,
+        topic: str,
+        ending: Future | None,
+        replaced: Callable[[], bool],
+        served: Callable[[], bool],
     ) -> None:
         self._loop, self._topic, self._ending = loop, topic, ending
-        self._replaced = replaced
+        self._replaced, self._served = replaced, served
 
     @property
     def ended(self) -> bool:
@@ -327,17 +334,18 @@ class PendingGoal:
         return self._ending is None or self._ending.done() or self._replaced()
 
     def wait(self, timeout: float, until: Callable[[], bool] = lambda: False) -> None:
-        """Handle events until the goal has ended.
+        """Handle events until the goal has ended; warn while no process serves the action.
 
         Args:
-            timeout: s of wall time.
-            until: ends the wait earlier.
+            timeout: s of wall time; longest wait.
+            until: condition that ends the wait earlier.
 
         Raises:
-            StationTimeout: it took too long.
+            StationTimeout: the timeout passed.
         """
         what = f"the result of {self._topic}"
-        self._loop.wait(lambda: self.ended or until(), what, timeout)
+        missing = lambda: not self._served()  # noqa: E731  (an accepted goal takes its time)
+        self._loop.wait(lambda: self.ended or until(), what, timeout, missing)
 
     def result(self) -> Any:
         """Return the result of a goal that has ended; None if the server was replaced."""

@@ -35,8 +35,7 @@ PARTING = 6
 """s. A process that is asked to end has so long for it; then it is ended, see `run`."""
 
 REMIND = 5.0
-"""s. After so long a wait says what it waits for."""
-
+"""Seconds; period of the warnings of a wait whose object is missing."""
 
 REPORT_PERIOD = 1.0
 """Seconds between the reports of a node; REP 107 publishes diagnostics at 1 Hz."""
@@ -200,17 +199,25 @@ class EventLoop:
         while (left := end - time.monotonic()) > 0:
             self.once(min(left, POLL))
 
-    def wait(self, done: Callable[[], bool], what: str, timeout: float = 60.0) -> None:
+    def wait(
+        self,
+        done: Callable[[], bool],
+        what: str,
+        timeout: float = 60.0,
+        missing: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Handle events until `done()`.
 
         Args:
-            done: looked at after each event.
-            what: is awaited; named when it takes long, and in the error.
-            timeout: s.
+            done: condition that ends the wait; checked after each event.
+            what: name of the awaited thing, for warnings and the error.
+            timeout: s; longest wait.
+            missing: condition of a warning every REMIND; False while the awaited thing is under
+                way and takes its time.
 
         Raises:
-            StationTimeout: it took too long.
-            Stopped: the process shall end.
+            StationTimeout: the timeout passed.
+            Stopped: the process is asked to end.
         """
         if done():
             return
@@ -224,8 +231,9 @@ class EventLoop:
             if now - began > timeout:
                 raise StationTimeout(f"waited {timeout:.0f} s for {what}")
             if now > remind:
-                self.nodes[0].get_logger().warning(f"still waiting for {what}")
                 remind = now + REMIND
+                if missing():
+                    self.nodes[0].get_logger().warning(f"still waiting for {what}")
 
     def result(self, future: Future, what: str, timeout: float = 60.0) -> Any:
         """Wait for a future and return its result; raises what `wait` raises."""

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 import rclpy
@@ -11,15 +12,20 @@ from action_msgs.msg import GoalStatusArray
 from rclpy.context import Context
 from rclpy.qos import qos_profile_action_status_default
 
+from handlab_core.errors import StationTimeout
 from handlab_interfaces.action import Reset
 from handlab_nodes.messages import topics
+from handlab_nodes.runtime import event_loop
 from handlab_nodes.runtime.actions import GoalServer, RestartSafeActionClient, announce
 from handlab_nodes.runtime.event_loop import POLL, EventLoop
 
 
 @pytest.fixture
 def server(domain):
-    """A node that answers every goal at once, in a thread with a context of its own."""
+    """A node with the action `reset`, in a thread with a context of its own; yields its end.
+
+    It answers every goal at once, but one of a negative angle after as many seconds.
+    """
     context, over = Context(), threading.Event()
     rclpy.init(context=context, domain_id=domain)
 
@@ -32,13 +38,21 @@ def server(domain):
                 loop.once(POLL)
                 if server.goal is not None:
                     angle = server.goal.request.object_angle
-                    server.finish(Reset.Result(success=True, duration=angle), success=True)
+                    end = time.monotonic() - angle
+                    while time.monotonic() < end and not over.is_set():
+                        loop.once(0.1)
+                    if not over.is_set():
+                        server.finish(Reset.Result(success=True, duration=angle), success=True)
 
     thread = threading.Thread(target=serve)
+
+    def end():
+        over.set()
+        thread.join()
+
     thread.start()
-    yield
-    over.set()
-    thread.join()
+    yield end
+    end()
     context.try_shutdown()
 
 
@@ -77,6 +91,34 @@ def test_goals_that_are_over_do_not_pile_up(server, client):
     while not (listed and listed[-1] < goals // 2):
         goals += 1
         assert action_client.ask(Reset.Goal(object_angle=float(goals)), 20.0).duration == goals
+
+
+class Warnings:
+    """Stands in for a logger and keeps its warnings."""
+
+    def __init__(self):
+        self.heard = []
+
+    def warning(self, text, **_):
+        self.heard.append(text)
+
+
+def test_a_goal_that_takes_long_is_warned_of_only_while_no_process_serves_it(
+    server, client, monkeypatch
+):
+    """An episode in real pace takes longer than the period of the warnings."""
+    node, loop = client
+    action_client = RestartSafeActionClient(node, loop, Reset, "reset")
+    action_client.ask(Reset.Goal(object_angle=0.0), 20.0)  # both have discovered each other
+    monkeypatch.setattr(event_loop, "REMIND", 0.3)
+    log = Warnings()
+    monkeypatch.setattr(node, "get_logger", lambda: log)
+    assert action_client.ask(Reset.Goal(object_angle=-1.5), 20.0).duration == -1.5
+    assert "still waiting for the result of reset" not in log.heard
+    with pytest.raises(StationTimeout), action_client.sent(Reset.Goal(object_angle=-60.0)) as goal:
+        server()
+        goal.wait(2.0)
+    assert "still waiting for the result of reset" in log.heard
 
 
 HANGS = """
