@@ -11,21 +11,21 @@ from handlab_nodes.messages import convert, topics
 from handlab_nodes.runtime.inbox import Inbox
 
 OVER = "shuttingdown", "finalized"
-"""States that no transition leads out of."""
+"""States without a way back."""
 
 DEPTH = 10
-"""Of a lifecycle node's transition events; rcl_lifecycle's publisher has rmw's default."""
+"""Messages; queue of transition events. rcl_lifecycle's publisher has rmw's default."""
 
 
 class DriverWatch:
     """Follows the lifecycle of a station's drivers.
 
-    A driver that was not active before is being started, and is waited for. Only an active driver
-    publishes its status, so that a status counts as well: a driver that was started again may be
-    active before its events are heard.
+    A driver that was never active is being started, and goals wait for it. Only an active driver
+    publishes its status. So a status counts as active, too: a restarted driver may be active before
+    its events arrive.
 
     Args:
-        node: owns the subscriptions.
+        node: owner of the subscriptions.
     """
 
     def __init__(self, node: Node) -> None:
@@ -42,7 +42,7 @@ class DriverWatch:
             hear(HandStatus, topic, status, partial(self._on_status, driver), DEPTH)
 
     def begin(self) -> None:
-        """Forget what was before the present goal."""
+        """Forget the transitions before the present goal."""
         self._left = ""
 
     def check(self) -> None:

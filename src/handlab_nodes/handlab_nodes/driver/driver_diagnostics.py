@@ -1,4 +1,4 @@
-"""What a driver tells on /diagnostics: the worst of what is wrong now, and its counts."""
+"""Diagnostics of a driver: the worst present problem, and counts."""
 
 import time
 from collections.abc import Sequence
@@ -19,16 +19,16 @@ from handlab_nodes.runtime.diagnostics import (
 )
 
 NEWS_PERIOD = 0.1
-"""s. So often at most news of the motors are told, beside the report of every second."""
+"""Seconds; shortest time between reports of changed motors, besides the report of every second."""
 
 
 class DriverDiagnostics:
-    """Reports of one driver.
+    """Diagnostics of one driver.
 
     Args:
         node: the driver.
         sources: names of the nodes that may command its hand.
-        strict: it obeys no other node.
+        strict: the driver refuses commands of other nodes.
     """
 
     def __init__(self, node: Node, sources: Sequence[str], strict: bool) -> None:
@@ -36,31 +36,31 @@ class DriverDiagnostics:
         self._diagnostics = Diagnostics(node)
         self._problems: tuple[str, ...] = ()
         self._counts: dict[str, int] = {}
-        self._told_at = 0.0
+        self._published_at = 0.0
 
     def has_news(self, health: StationStatus) -> bool:
-        """Whether something happened to the motors that cannot wait for the next second."""
+        """Whether the motors' problems or counts have changed since the last report."""
         news = health.problems != self._problems or dict(health.counts) != self._counts
-        return news and time.monotonic() - self._told_at >= NEWS_PERIOD
+        return news and time.monotonic() - self._published_at >= NEWS_PERIOD
 
-    def tell_idle(self, why: str) -> None:
-        """Tell that the driver does not drive; with why, if it should."""
+    def report_idle(self, why: str) -> None:
+        """Report that the driver is not active; `why` is the reason if it should be active."""
         self._diagnostics.publish(ERROR if why else WARN, why or NOT_ACTIVE, {})
 
-    def tell(
+    def report(
         self, backend: ClampedBackend, pace: Pace, health: StationStatus | None, malformed: int
     ) -> None:
-        """Tell how the station is, and who else sends commands.
+        """Report the state of the station and unexpected sources of commands.
 
         Args:
-            backend: what is driven.
-            pace: how time goes on.
-            health: of the motors; None: they are simulated.
-            malformed: commands that were refused so far.
+            backend: the driven backend.
+            pace: stepping of the backend.
+            health: state of the motors; None: they are simulated.
+            malformed: number of commands refused so far.
         """
         self._problems = () if health is None else health.problems
         self._counts = {} if health is None else dict(health.counts)
-        self._told_at = time.monotonic()
+        self._published_at = time.monotonic()
         topic = self._node.resolve_topic_name(topics.HAND_COMMANDS)
         senders = [info.node_name for info in self._node.get_publishers_info_by_topic(topic)]
         strangers = ", ".join(strangers_among(senders, self._sources))
@@ -87,7 +87,7 @@ class DriverDiagnostics:
 
 
 def _warning(strangers: str, strict: bool, pace: Pace) -> str:
-    """Return what is wrong with the commands; empty if nothing is."""
+    """Return the problem of the commands; empty: none."""
     if strangers and strict:
         return f"commands from {strangers} are refused: not in command_sources"
     if strangers:

@@ -1,4 +1,4 @@
-"""What a driver says: readings, what was sent, the state of its motors."""
+"""Publishers of a driver: readings, sent commands, time and the state of its motors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,31 +18,32 @@ from handlab_nodes.runtime.stream import Stream
 from handlab_nodes.runtime.throttle import Throttle
 
 STATES = {FIXTURE: topics.FIXTURE_STATES, HAND: topics.HAND_STATES}
-"""The fixture first: the estimator and the reward computer have the longer way from here."""
+"""Topics by group; the fixture first, because the way through estimator and reward is longer."""
 
 STATUS = {FIXTURE: topics.FIXTURE_STATUS, HAND: topics.HAND_STATUS}
 
 CLOCK_RATE = 40.0
-"""Hz of wall time, the rate at which `ros2 bag play --clock` publishes /clock, too (rosbag2,
-ros2bag/verb/play.py). In lockstep the world makes a thousand steps a second and every node wakes
-for every message on /clock."""
+"""Hz of wall time; rate of /clock. In lockstep the world makes a thousand steps a second, and every
+node wakes for every message on /clock. `ros2 bag play --clock` publishes at the same rate
+(rosbag2, ros2bag/verb/play.py)."""
 
 JOINT_STATES_RATE = 30.0
 """Hz of wall time; smooth to the eye, and robot_state_publisher publishes 20 by itself."""
 
 RESTING = 0.9
-"""Seconds; a world whose newest pose is older rests. Less than the period of reports, which is 1 s,
-and far more than that of `joint_states`."""
+"""Seconds; age of the newest pose after which the world is at rest. It is below the period of
+reports, 1 s, and far above the period of `joint_states`."""
 
 
 class DriverPublishers:
     """Publishers of the groups that one driver serves.
 
     Args:
-        node: publishes.
+        node: owner of the publishers.
         names: joints of each group, by group.
-        groups: those that are served.
-        clock_rate: Hz of wall time; limit of /clock. None: time is not simulated, there is none.
+        groups: served groups.
+        clock_rate: Hz of wall time; limit of /clock. None: time is not simulated, and there is no
+            /clock.
         lockstep: the world waits for the nodes.
         passive: further joints of the fixture; see `Fixture.passive`.
     """
@@ -80,11 +81,11 @@ class DriverPublishers:
         self.forget()
 
     def forget(self) -> None:
-        """Take the next reading for new, whatever its stamp."""
+        """Reset the stamp filter; publish the next reading unconditionally."""
         self._stamps = dict.fromkeys(self._states, float("-inf"))
 
     def publish(self, reading: Reading, backend: ClampedBackend) -> None:
-        """Tell what was measured, of each group only if it is new."""
+        """Publish the reading of each group whose stamp is new, and the sent command."""
         fresh = False
         for group, state in ((FIXTURE, reading.fixture), (HAND, reading.hand)):
             stamp = float(state.stamp[0])
@@ -114,16 +115,16 @@ class DriverPublishers:
         self._clocks.publish(Clock(clock=convert.to_stamp(stamp)))
 
     def flush(self) -> None:
-        """Publish the newest values that were held back, if their time has come."""
+        """Publish the held-back values whose time has come."""
         for throttle in self._throttles:
             throttle.flush()
 
     def patience(self) -> float:
-        """Return how long until `flush` has something to do; s, infinite without."""
+        """Return the time until `flush` publishes next; s, infinite: nothing is held back."""
         return min((throttle.patience() for throttle in self._throttles), default=float("inf"))
 
     def repeat(self) -> None:
-        """Publish the newest time and pose again, for nodes that came while the world rests."""
+        """Publish the newest time and pose again, for nodes that appear while the world rests."""
         if self._clock is not None:
             self._clock.repeat()
         self._joints.repeat(RESTING)
@@ -131,7 +132,7 @@ class DriverPublishers:
     def publish_status(
         self, reading: Reading, backend: ClampedBackend, health: StationStatus | None, refused: int
     ) -> None:
-        """Tell how the motors are; without health, those of a simulation."""
+        """Publish the state of the motors; health None: they are simulated."""
         for group, publisher in self._status.items():
             state, known = getattr(reading, group), health and getattr(health, group)
             message = self._status_msg(self._names[group], known)

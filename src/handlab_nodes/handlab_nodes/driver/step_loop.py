@@ -1,4 +1,4 @@
-"""How time goes on in a driver.
+"""Stepping of a driver's backend: in lockstep with commands, or in real time.
 
 Lockstep (simulation, for learning): the world advances by one control period exactly when every
 engaged group has a command stamped with the world's present time.
@@ -30,17 +30,17 @@ T = TypeVar("T")
 Publish = Callable[[Reading], None]
 
 ANSWER_TIMEOUT = 10.0
-"""s. What is asked of the thread is done between two steps; a reboot of a servo takes a second."""
+"""Seconds; longest wait for a call between two steps. A reboot of a servo takes a second."""
 
 REMEMBERED = 1000
 """Periods whose errors are kept."""
 
 
 class Pace(Protocol):
-    """What a driver asks of time."""
+    """Interface of a driver to its stepping."""
 
     stale: int
-    """Commands that were not applied, so far: in lockstep, those for another time."""
+    """Number of commands not applied so far: in lockstep, those with another stamp."""
 
     def start(self) -> None:
         """Publish the present reading and begin."""
@@ -59,11 +59,11 @@ class Pace(Protocol):
         ...
 
     def ask(self, call: Callable[[], T]) -> T:
-        """Call when no step is under way, and return what it returned or raise what it raised."""
+        """Call between two steps; return the result or raise the exception of the call."""
         ...
 
     def check(self) -> None:
-        """Raise what ended the stepping, if anything did."""
+        """Raise the exception that ended the stepping, if there is one."""
         ...
 
 
@@ -107,22 +107,22 @@ class LockstepPace:
         return call()
 
     def check(self) -> None:
-        """See `Pace.check`; what fails, fails in `command`."""
+        """See `Pace.check`; `command` has raised every exception already."""
 
 
 class RealPace:
     """Implements `Pace` with a thread, the only one that touches the backend.
 
     Args:
-        hand: limits what its watchdog holds.
-        fixture: the same.
-        backend: is stepped.
-        rate: Hz; of steps while a command is in force.
-        publish: is given each reading, in the thread.
-        resting_rate: Hz; of steps while everything is let go and no command comes, which spares an
-            idle machine. A command, or a question, ends the rest within a period.
-        simulated: a step advances the world by all periods since the last one. Hardware goes on by
-            itself, and a goal may never move for more than one period.
+        hand: hand whose limits the watchdog applies.
+        fixture: fixture whose limits the watchdog applies.
+        backend: backend to step.
+        rate: Hz; rate of steps while a command is in force.
+        publish: called with each reading, in the thread.
+        resting_rate: Hz; rate of steps while the hand is let go and no command comes, which spares
+            an idle machine. A command or a call ends the rest within a period.
+        simulated: a step advances the world by all periods since the last one. Hardware moves by
+            itself, and its goal must never move for more than one period.
     """
 
     stale = 0
@@ -191,7 +191,7 @@ class RealPace:
             self._wake.set()
 
     def ask(self, call: Callable[[], T]) -> T:
-        """See `Pace.ask`; StationTimeout if the thread does not come to it."""
+        """See `Pace.ask`; StationTimeout if the thread does not answer."""
         if not self._thread.is_alive():
             return call()
         answer: Future[object] = Future()
@@ -220,12 +220,12 @@ class RealPace:
             return self._watchdog.silence(time.monotonic())
 
     def period_errors(self) -> list[float]:
-        """How much longer or shorter than asked the newest periods were; s."""
+        """Return the errors of the newest periods; s."""
         return list(self._errors)
 
     def _run(self) -> None:
         due = began = time.monotonic()
-        periods = 1  # that the next step is for
+        periods = 1  # periods that the next step covers
         try:
             while not self._stopping.is_set():
                 self._wake.clear()
@@ -252,10 +252,10 @@ class RealPace:
         """Wait for a wake-up, at most until the next step of a rest is due.
 
         Args:
-            due: s; when the last step was due.
+            due: s; due time of the last step.
 
         Returns:
-            When the next step was due [s], and the number of periods that it is for.
+            Due time of the next step [s], and the number of periods that it covers.
         """
         end = due + self._stride * self.period
         self._wake.wait(max(0.0, end - time.monotonic()))
@@ -272,15 +272,15 @@ class RealPace:
 
 
 def next_due(due: float, now: float, period: float) -> float:
-    """Return when the next step is due [s], a whole number of periods after `due`.
+    """Return the due time of the next step [s], a whole number of periods after `due`.
 
-    Whole periods that were missed are skipped: a driver that was stopped takes one late step, and
-    goes on from there, instead of making up for them in a burst.
+    Missed periods are skipped: a driver that was stopped takes one late step and continues from
+    there, instead of a burst of steps.
     """
     skipped = max(0, math.floor((now - due) / period) - 1)
     return due + (1 + skipped) * period
 
 
 def percentile_ms(errors: list[float], percent: float) -> float:
-    """A percentile of the absolute values, in ms; NaN without any."""
+    """Return a percentile of the absolute values, in ms; NaN without any."""
     return float(np.percentile(np.abs(errors), percent)) * 1e3 if errors else float("nan")

@@ -367,10 +367,10 @@ class DriverNode(LifecycleNode):
         """Tell how the station is."""
         self._publishers.repeat()
         if self._backend is None or self._pace is None:
-            self._report.tell_idle(self._why_closed)
+            self._report.report_idle(self._why_closed)
             return
         health = None if self._hardware is None else self._hardware.motor_status
-        self._report.tell(self._backend, self._pace, health, self._malformed)
+        self._report.report(self._backend, self._pace, health, self._malformed)
         self._publishers.publish_status(
             self._backend.read(), self._backend, health, self._malformed
         )

@@ -1,8 +1,8 @@
-"""Ask a node for something that takes time, and be asked; the node may die and be started again.
+"""Action clients and servers that survive the restart of a node.
 
 DDS notices a dead process only after many seconds, and a goal sent to it is never answered. So
-every node that serves actions announces itself with a name that no earlier process had; who waits
-for it sees at once that it was replaced, and asks anew.
+every node that serves actions announces itself with a name that no earlier process had. A client
+that waits for a result notices the new name at once, and sends its goal again.
 """
 
 import re
@@ -28,16 +28,15 @@ from handlab_nodes.runtime.event_loop import EventLoop
 from handlab_nodes.runtime.inbox import Inbox
 
 PATIENCE = 600.0
-"""s of wall time to wait for a node that is not there: long enough for a person to restart it."""
+"""Seconds of wall time; longest wait for a missing node. A person has time to restart it."""
 
 RESULT_KEPT = 1.0
-"""s, that the result of a goal is kept for who has not asked for it yet. Every message of an
-action's status lists all goals that are kept; rclpy's 900 s are thousands of resets, and to read
-such a list takes longer than a reset."""
-
+"""Seconds; a goal's result is kept for clients that have not requested it yet. Every message of an
+action's status lists all kept goals. With rclpy's default of 900 s the list has thousands of
+resets, and reading it takes longer than a reset."""
 
 BUSY = 600.0
-"""Seconds of wall time to wait for a server that another client uses."""
+"""Seconds of wall time; longest wait for a server that another client uses."""
 
 RETRY = 0.2
 """Seconds between two attempts."""
@@ -49,38 +48,39 @@ UNDER_WAY = (GoalStatus.STATUS_ACCEPTED, GoalStatus.STATUS_EXECUTING, GoalStatus
 
 
 class Cancelled(HandlabError):  # noqa: N818  (the client's wish, not an error)
-    """The client does not want the rest."""
+    """The client has cancelled its goal."""
 
 
 def announce(node: Node, topic: str) -> None:
-    """Tell that this process is now the server of an action."""
+    """Announce this process as the server of an action."""
     publisher = node.create_publisher(String, topics.started(topic), qos.LATCHED)
     publisher.publish(String(data=uuid.uuid4().hex))
 
 
 Check = Callable[[Any], None]
-"""Is given a goal; raises HandlabError if it cannot be carried out."""
+"""Checks a goal; raises HandlabError for one that cannot be carried out."""
 
 
 class GoalServer:
-    """The server of an action whose goals the node's main loop carries out, one at a time.
+    """Action server whose goals the node's main loop carries out, one at a time.
 
-    A callback may not wait, and a coroutine that waits is called again and again by the executor
-    until it is done, which takes a whole core. So a goal is only noted here; the executor hears of
-    it when its result is there.
+    A callback must not wait. A coroutine that waits is called by the executor again and again,
+    which takes a whole core. So the callback only stores the goal, and the executor gets it
+    together with its result.
 
     A goal that cannot be carried out is accepted and aborted at once, because a rejection has no
-    room for a reason. While an action that asks for this one is under way, its goals are the only
-    ones: another client's is aborted, too.
+    room for a reason. While an outer action is under way, only its goals are carried out: the goal
+    of another client is aborted, too.
 
     Args:
-        node: serves.
+        node: owner of the server.
         action: type of the action.
         topic: name of the action.
-        free: whether another goal may be taken.
-        check: refuses goals.
-        within: names of the actions whose nodes send goals here, as `RestartSafeActionClient` does.
-        watch: ends goals when a driver is not active; None: no driver is needed.
+        free: whether the node can take another goal.
+        check: raises HandlabError for a goal that cannot be carried out.
+        within: names of the outer actions, whose nodes send goals here by
+            `RestartSafeActionClient`.
+        watch: ends goals when a driver is not active; None: the action needs no driver.
     """
 
     def __init__(
@@ -112,12 +112,13 @@ class GoalServer:
         )
 
     def carry_out(self, loop: EventLoop, result: Any, job: Callable[[Any], None]) -> bool:
-        """Do what the goal asks for and end it; every wait of `job` ends when it is cancelled.
+        """Carry out the goal and end it; a cancellation ends every wait of `job`.
 
         Args:
-            loop: of the node.
-            result: of the action; `job` fills it in, and `message` says why it ended early.
-            job: is given the goal's handle; may raise HandlabError.
+            loop: event loop of the node.
+            result: result of the action; `job` fills it in. `message` gets the reason of an early
+                end.
+            job: called with the goal's handle; may raise HandlabError.
 
         Returns:
             Whether the job was done.
@@ -142,14 +143,14 @@ class GoalServer:
         return success
 
     def interrupt(self) -> None:
-        """Raise Cancelled if the client wants no more, StationFault if a driver is not active."""
+        """Raise Cancelled after a cancellation, StationFault if a driver is not active."""
         if self._cancelled and self.goal is not None and self.goal.is_cancel_requested:
             raise Cancelled
         if self._watch is not None:
             self._watch.check()
 
     def finish(self, result: Any, success: bool) -> None:
-        """End the goal with a result; without success it was cancelled, if that was wanted."""
+        """End the goal with a result: succeeded, else canceled on request, else aborted."""
         handle, self.goal = self.goal, None
         assert handle is not None
         _end(handle, result, success)
@@ -176,7 +177,7 @@ class GoalServer:
             raise StationFault(f"{self._topic} is in use by {busy[0]}, which is under way")
 
     def _follow(self, outer: str) -> None:
-        """Notice whether an action is under way."""
+        """Follow whether an outer action is under way."""
 
         def read(message: GoalStatusArray) -> bool:
             return any(status.status in UNDER_WAY for status in message.status_list)
@@ -192,7 +193,7 @@ class GoalServer:
 
 
 def _end(handle: ServerGoalHandle, result: Any, success: bool) -> None:
-    """Give a goal its result."""
+    """End a goal with a result."""
 
     def end(_: ServerGoalHandle) -> Any:
         if success:
@@ -207,11 +208,11 @@ def _end(handle: ServerGoalHandle, result: Any, success: bool) -> None:
 
 
 class RestartSafeActionClient:
-    """A client of one action.
+    """Client of one action, which notices that the server was restarted.
 
     Args:
-        node: asks.
-        loop: spins it.
+        node: owner of the client.
+        loop: event loop of the node.
         action: type of the action.
         topic: name of the action.
     """
@@ -227,16 +228,16 @@ class RestartSafeActionClient:
         """Send a goal and wait for its result.
 
         Args:
-            goal: of the action.
-            timeout: s of wall time that it may take.
+            goal: goal of the action.
+            timeout: s of wall time; longest wait for the result.
 
         Returns:
-            The result, or None if the server was replaced meanwhile: what it was to do may be half
-            done.
+            The result, or None if the server was replaced meanwhile: the goal may be half carried
+            out.
 
         Raises:
             StationFault: the server refused for BUSY.
-            StationTimeout: it took too long.
+            StationTimeout: the timeout passed.
         """
         with self.sent(goal) as pending:
             pending.wait(timeout)
@@ -244,10 +245,10 @@ class RestartSafeActionClient:
 
     @contextmanager
     def sent(self, goal: Any) -> "Iterator[PendingGoal]":
-        """Send a goal; cancel it where the context ends before the goal does.
+        """Send a goal; cancel it if the context ends before the goal does.
 
         Args:
-            goal: of the action.
+            goal: goal of the action.
 
         Raises:
             StationFault: the server refused for BUSY.
@@ -268,7 +269,7 @@ class RestartSafeActionClient:
             yield pending
         except (HandlabError, GeneratorExit):
             if handle is not None:
-                handle.cancel_goal_async()  # nothing here wants its result any more
+                handle.cancel_goal_async()  # its result is not needed any more
             raise
 
     def _send(self, goal: Any, replaced: Callable[[], bool]) -> Any:
@@ -291,7 +292,7 @@ class RestartSafeActionClient:
             loop.rest(RETRY)
 
     def _await(self, sending: Future, replaced: Callable[[], bool]) -> None:
-        """Wait for the answer to a goal; if that is interrupted, cancel the goal."""
+        """Wait for the answer to a goal; cancel the goal if the wait is interrupted."""
 
         def done() -> bool:
             return sending.done() or replaced()
@@ -310,10 +311,10 @@ class PendingGoal:
     """A goal that was sent.
 
     Args:
-        loop: of the node that sent it.
+        loop: event loop of the node that sent the goal.
         topic: name of the action.
-        ending: future of the result; None if the server was replaced before it accepted the goal.
-        replaced: whether another process serves the action since.
+        ending: future of the result; None: the server was replaced before it accepted the goal.
+        replaced: whether another process serves the action now.
         served: whether any process serves the action.
     """
 
@@ -330,7 +331,7 @@ class PendingGoal:
 
     @property
     def ended(self) -> bool:
-        """Whether the goal has a result, or will never have one."""
+        """Whether the goal has a result, or will never have one: its server was replaced."""
         return self._ending is None or self._ending.done() or self._replaced()
 
     def wait(self, timeout: float, until: Callable[[], bool] = lambda: False) -> None:
@@ -361,7 +362,7 @@ def _cancel(sending: Any) -> None:
 
 
 def _read_started(data: bytes) -> str:
-    """Read the name of a server's process; ValueError if it is no name."""
+    """Read the name of a server's process; ValueError for other text."""
     name = str(deserialize_message(data, String).data)
     if not re.fullmatch("[0-9a-f]{32}", name):
         raise ValueError(f"{name[:40]!r} is no name of a process")

@@ -1,7 +1,7 @@
 """Container: several nodes of one robot in one process, as ROS 2 calls it: composition.
 
-Messages between them stay in this process, and one thread calls all of them in turn: most of the
-time of a step through the graph is threads and processes waking each other.
+Messages between the nodes stay in this process, and one thread calls all nodes in turn. Most of the
+time of a step through the graph is spent on threads and processes that wake each other.
 
 Usage: container NAME... --ros-args -p NAME:PARAMETER:=VALUE ...
 """

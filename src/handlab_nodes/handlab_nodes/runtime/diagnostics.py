@@ -1,4 +1,4 @@
-"""What every node tells on /diagnostics (REP 107)."""
+"""Diagnostics of a node: its state and figures on /diagnostics (REP 107)."""
 
 import time
 from collections import Counter
@@ -13,7 +13,7 @@ from handlab_nodes.runtime.inbox import QUIET, Inbox
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 NOT_ACTIVE = "not active"
-"""The report of a driver that waits to be started."""
+"""Message of a driver that waits to be started."""
 
 
 class Diagnostics:
@@ -24,16 +24,17 @@ class Diagnostics:
         self._publisher = node.create_publisher(DiagnosticArray, topics.DIAGNOSTICS, qos.REPORT)
 
     def publish(self, level: bytes, message: str, values: Mapping[str, object]) -> None:
-        """Publish level, one sentence, and figures; then what the node's inbox dropped."""
+        """Publish level, one sentence, and figures; add the inbox's dropped messages."""
         drops = Inbox.of(self._node).drops
         values = dict(values)
-        for topic, of in sorted(drops.items()):
-            values |= {f"dropped on {topic}": of.count, f"dropped on {topic}, last": of.reason}
+        for topic, dropped in sorted(drops.items()):
+            values[f"dropped on {topic}"] = dropped.count
+            values[f"dropped on {topic}, last"] = dropped.reason
         newest = max(drops, key=lambda topic: drops[topic].at, default=None)
         if level == OK and newest is not None and time.monotonic() - drops[newest].at < QUIET:
             level = WARN
-            of = drops[newest]
-            message += f"; dropped {of.count} messages on {newest}, last: {of.reason}"
+            dropped = drops[newest]
+            message += f"; dropped {dropped.count} messages on {newest}, last: {dropped.reason}"
         pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
         name = f"{self._node.get_namespace().strip('/')}/{self._node.get_name()}".strip("/")
         status = DiagnosticStatus(
@@ -45,10 +46,14 @@ class Diagnostics:
 
 
 def strangers_among(senders: Iterable[str], allowed: Iterable[str]) -> list[str]:
-    """Who of a topic's publishers, given by their nodes' names, should not be there.
+    """Return the names of a topic's unexpected publishers.
 
-    One publisher is expected of each node that is allowed: a second one is another process of the
-    same name, and the two would command in turn.
+    One publisher is expected of each allowed node. A second one is another process of the same
+    name, and the two would command in turn.
+
+    Args:
+        senders: name of the node of each publisher.
+        allowed: names of the expected nodes.
     """
     counts, known = Counter(senders), set(allowed)
     unknown = [name for name in counts if name not in known]

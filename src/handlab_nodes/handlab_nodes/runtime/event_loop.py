@@ -29,10 +29,10 @@ from handlab_core.system.lifeline import REFUSED, end_with_supervisors, leave
 from handlab_core.system.scheduling import use_batch_scheduling
 
 POLL = 0.2
-"""s. So long it takes at most until a stop from outside is noticed."""
+"""Seconds; longest time until the loop notices a stop from outside."""
 
 PARTING = 6
-"""s. A process that is asked to end has so long for it; then it is ended, see `run`."""
+"""Seconds; time for an orderly end, after which the process is killed; see `run`."""
 
 REMIND = 5.0
 """Seconds; period of the warnings of a wait whose object is missing."""
@@ -51,16 +51,16 @@ class Stopped(Exception):  # noqa: N818  (not an error: the process is asked to 
 class EndRequest:
     """Remembers whether a signal asked this process to end.
 
-    A signal only leaves a note here, which the event loop reads. rclpy's own handlers instead shut
-    the context down from another thread, under the feet of threads that publish; and Python's
-    raises KeyboardInterrupt wherever the main thread is, also in the middle of an orderly end.
+    A signal only sets a flag here, which the event loop reads. rclpy's own handlers would shut the
+    context down from another thread while threads publish. Python's handler would raise
+    KeyboardInterrupt anywhere in the main thread, also in the middle of an orderly end.
     """
 
     def __init__(self) -> None:
         self.made = False
 
     def listen(self) -> None:
-        """Take the signals over, from now until the process is gone; nohup's choice stays."""
+        """Handle the end signals until the process ends; signals ignored by nohup stay ignored."""
         for number in END_SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._on_signal)
@@ -69,13 +69,13 @@ class EndRequest:
         self.made = True
 
     def ignore_more(self) -> None:
-        """Ignore further signals: the end is under way, also while the interpreter finalizes."""
+        """Ignore further signals during an orderly end and the interpreter's finalization."""
         for number in END_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
 
 end_request = EndRequest()
-"""Of this process."""
+"""Request to end this process."""
 
 
 class EventLoop:
@@ -102,7 +102,7 @@ class EventLoop:
             self.executor.add_node(node)
 
     def __enter__(self) -> "EventLoop":
-        """Nothing to do."""
+        """Return the loop."""
         return self
 
     def __exit__(
@@ -176,7 +176,7 @@ class EventLoop:
 
     @contextmanager
     def interrupted_by(self, check: Callable[[], None]) -> Iterator[None]:
-        """Within it, call `check` after every event; what it raises ends the wait."""
+        """Call `check` after every event within the context; an exception of it ends the wait."""
         entry = len(self._working), check
         self._interrupts.append(entry)
         try:
@@ -186,7 +186,7 @@ class EventLoop:
 
     @contextmanager
     def undisturbed(self) -> Iterator[None]:
-        """Within it, nothing interrupts a wait: for what must be done in any case."""
+        """Suspend all interruptions within the context: for steps that must happen in any case."""
         before, self._interrupts = self._interrupts, []
         try:
             yield
@@ -236,7 +236,7 @@ class EventLoop:
                     self.nodes[0].get_logger().warning(f"still waiting for {what}")
 
     def result(self, future: Future, what: str, timeout: float = 60.0) -> Any:
-        """Wait for a future and return its result; raises what `wait` raises."""
+        """Wait for a future and return its result; see `wait` for errors."""
         self.wait(future.done, what, timeout)
         return future.result()
 
@@ -267,7 +267,7 @@ def guest(name: str, domain: int, simulated: bool = False) -> Iterator[tuple[Nod
 
 @contextmanager
 def _parting() -> Iterator[None]:
-    """What comes after this must be over in time; no lock and no GIL keeps an alarm from it."""
+    """Limit the time of an orderly end by an alarm, which no lock and no GIL can delay."""
     try:
         yield
     finally:
@@ -281,11 +281,10 @@ def run(*make_nodes: Callable[[], Node], args: list[str] | None = None) -> None:
 
     Processes with a node whose parameter `pace` is lockstep take turns.
 
-    A process that hangs while it ends, dies by SIGALRM and says where it was. Fast DDS 2.14 may
-    hang: whoever deletes a participant while another one's leaving is announced waits in
-    `DomainParticipant::set_listener` for the thread that hears of it, in a loop that never leaves
-    it the lock, for good (one in about a thousand processes, on a machine that is busy five times
-    over).
+    A process that hangs while it ends dies by SIGALRM and prints its stack. Fast DDS 2.14 may hang
+    when a participant is deleted while another participant's leaving is announced: the deletion
+    waits in `DomainParticipant::set_listener` for the listener's thread, in a loop that never
+    releases the lock (about one in a thousand processes, on a machine with five times the load).
     """
     code = 0
     end_request.listen()
@@ -296,7 +295,7 @@ def run(*make_nodes: Callable[[], Node], args: list[str] | None = None) -> None:
         paced = [node.get_parameter("pace") for node in nodes if node.has_parameter("pace")]
         if any(pace.value == "lockstep" for pace in paced):
             use_batch_scheduling()
-        gc.freeze()  # what start-up has made stays; looking through it again would stop the world
+        gc.freeze()  # objects of the start stay; collecting among them would stop the world
         with EventLoop(*nodes) as loop, _parting():
             while True:
                 loop.once()

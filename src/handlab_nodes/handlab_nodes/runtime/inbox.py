@@ -72,11 +72,11 @@ class Drops:
 
     count: int = 0
     foreign: int = 0
-    """Of them, messages of nodes that may not send."""
+    """Number of dropped messages whose publishers may not send."""
     reason: str = ""
-    """Of the newest."""
+    """Reason of the newest drop."""
     at: float = float("-inf")
-    """Seconds; monotonic time of the newest."""
+    """Seconds; monotonic time of the newest drop."""
 
 
 class Inbox:
@@ -127,7 +127,8 @@ class Inbox:
             profile: quality of service.
             holder: node that holds the subscription; None: this inbox's own.
             senders: names of the nodes that may send; None: those in `topics.SENDERS`.
-            rivals: nodes beside which no node that is not listed is heard; None: the senders.
+            rivals: nodes; while one of them publishes, unlisted nodes are refused. None: the
+                senders.
             strict: use no message of other nodes, though no listed one publishes.
             ordered: keep the order in which messages of all topics come, and ask for no sender.
         """
@@ -143,7 +144,7 @@ class Inbox:
         return channel
 
     def close(self, channel: "Channel[Any]") -> None:
-        """Use what has come, then end a subscription."""
+        """Use the messages that have arrived, then end a subscription."""
         with channel.subscription.handle:
             channel.drain()
         channel.closed = True

@@ -65,10 +65,10 @@ def descriptor(schema: Mapping[str, Any]) -> ParameterDescriptor:
 
 
 def read_params(node: Node, defaults: T) -> T:
-    """Declare every field of `defaults` as a read-only parameter and return what was chosen.
+    """Declare every field of `defaults` as a read-only parameter and return the chosen values.
 
     Args:
-        node: gets the parameters.
+        node: owner of the parameters.
         defaults: a checked dataclass; each field has a description.
 
     Raises:

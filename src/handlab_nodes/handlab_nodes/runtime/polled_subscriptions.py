@@ -1,8 +1,8 @@
-"""Subscriptions that are read when asked, and wake nobody in between.
+"""Subscriptions that are read on request and do not wake the node in between.
 
-In lockstep most of a step's time is threads waking each other. A node that needs three messages of
-one stamp need not wake for the first two: it wakes for the one that comes last, then takes the
-others, which as a rule are there already.
+In lockstep most of a step's time is spent on threads that wake each other. A node that needs three
+messages of one stamp need not wake for the first two. It wakes for the last one, then takes the
+others, which have usually arrived already.
 """
 
 from collections.abc import Callable
@@ -18,12 +18,13 @@ T = TypeVar("T")
 
 
 class PolledSubscriptions:
-    """Quiet subscriptions of one node.
+    """Polled subscriptions of one node.
+
+    A second node holds the subscriptions. It is not spun, and is destroyed with the owner.
 
     Args:
-        owner: the node they belong to; a second node, which is not spun, holds them, and is
-            destroyed with the first.
-        role: of this listener, where the owner has several.
+        owner: node whose inbox gets the messages.
+        role: suffix of the second node's name, for an owner with several of these objects.
     """
 
     def __init__(self, owner: Node, role: str = "listener") -> None:
@@ -57,18 +58,18 @@ class PolledSubscriptions:
                 channel.drain()
 
     def skim(self) -> None:
-        """Keep only the newest of what has arrived, and read it when it is taken."""
+        """Keep only the newest message of each topic; `take` reads it."""
         for channel in self._channels:
             with channel.subscription.handle:
                 channel.skim()
 
     def wait(self, loop: EventLoop, done: Callable[[], bool], what: str) -> None:
-        """Take what has arrived until `done()`; see `EventLoop.wait`."""
+        """Take messages as they arrive until `done()`; see `EventLoop.wait`."""
         self.take()
         if done():
             return
-        # Spun, arrivals raise events. The executor learns of the node at its next turn only, and
-        # what arrives until then raises none: so look again after each turn, however it ended.
+        # Arrivals raise events while the node is spun. The executor adds the node at its next turn,
+        # and earlier arrivals raise no event: so look again after each turn, however it ended.
         loop.executor.add_node(self.node)
 
         def look() -> bool:
