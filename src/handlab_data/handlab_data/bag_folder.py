@@ -1,7 +1,7 @@
-"""The folder of a bag: what may be replaced, and nothing else.
+"""Safe replacement of a bag's folder.
 
-A recorder replaces a bag that it has been given, so the path may be mistyped: a home folder, a run,
-a link. Only a folder that holds a rosbag2 bag and no other file is ever removed.
+A recorder replaces the bag at a given path, and a path may be mistyped: a home folder, a run, a
+link. Only a folder that holds a rosbag2 bag and no other file is removed.
 """
 
 from pathlib import Path
@@ -13,17 +13,17 @@ METADATA = "metadata.yaml"
 """Name of the file that makes a folder a rosbag2 bag, and lists the bag's other files."""
 
 INFORMATION = "rosbag2_bagfile_information"
-"""Its only key; https://github.com/ros2/rosbag2, rosbag2_storage."""
+"""Only key of METADATA; https://github.com/ros2/rosbag2, rosbag2_storage."""
 
 
 def check_bag_folder(path: Path) -> None:
     """Refuse a path that a bag cannot be written to, before anything is started.
 
-    A path where nothing is yet is fine, and so is a bag, which `clear_bag_folder` removes.
+    A free path is accepted, and so is a bag, which `clear_bag_folder` removes.
 
     Raises:
-        BadConfig: something else is there; says what.
-        CannotWrite: the disk, a folder above or the user's rights do not allow it.
+        BadConfig: the path holds something else; the message names it.
+        CannotWrite: the disk, a folder above or the user's rights do not allow writing.
     """
     _files(path)
     check_writable(path.parent)
@@ -33,8 +33,8 @@ def clear_bag_folder(path: Path) -> None:
     """Remove the bag at a path, if there is one.
 
     Raises:
-        BadConfig: something else is there; nothing is removed then.
-        CannotWrite: the folder or the user's rights do not allow it.
+        BadConfig: the path holds something else; nothing is removed.
+        CannotWrite: the folder or the user's rights do not allow the removal.
     """
     files = _files(path)
     with writing(path):
@@ -45,7 +45,7 @@ def clear_bag_folder(path: Path) -> None:
 
 
 def _files(path: Path) -> list[Path]:
-    """Files of the bag at a path, the metadata last; none, if nothing is there."""
+    """Return the files of the bag at a path, the metadata last; empty: the path is free."""
     with writing(path):
         if path.is_symlink():
             raise BadConfig(_refusal(path, "it is a link"))
@@ -69,12 +69,12 @@ def _files(path: Path) -> list[Path]:
     information = read_yaml(path / METADATA).get(INFORMATION)
     listed = information.get("relative_file_paths") if isinstance(information, dict) else None
     if listed != [entry.name for entry in recorded]:
-        raise BadConfig(_refusal(path, f"its {METADATA} does not list exactly the files beside it"))
+        raise BadConfig(_refusal(path, f"its {METADATA} lists other files"))
     return [*recorded, path / METADATA]
 
 
 def _refusal(path: Path, reason: str) -> str:
     return (
-        f"{path} exists and is not a bag and nothing else: {reason}; choose another folder for the "
-        "recording, or remove this one yourself"
+        f"{path} exists and is not just a bag: {reason}; choose another folder for the recording, "
+        "or remove this one yourself"
     )

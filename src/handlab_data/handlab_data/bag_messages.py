@@ -51,7 +51,7 @@ NEEDED: dict[str, tuple[str, dict[str, str]]] = {
 """Type of each topic, and the fields of it that are read; ROS 2's own types are known."""
 
 SHOWN = 5
-"""Names, at most, in a list within an error message."""
+"""Names; longest list within an error message."""
 
 
 def place(topic: str) -> tuple[str, str] | None:
@@ -81,7 +81,7 @@ class Decoder:
 
         Args:
             topic: as its file declares it.
-            end: of its name, a key of NEEDED.
+            end: end of the topic's name, a key of NEEDED.
             data: the message in CDR.
 
         Raises:
@@ -161,7 +161,7 @@ def _definitions(topic: Topic) -> Any:
 
 @cache
 def _own_types() -> Typestore:
-    """Definitions for bags without any, as rosbag2 wrote into sqlite3 before Iron."""
+    """Return definitions for bags without any: sqlite3 bags of rosbag2 before Iron."""
     from handlab_data.bag_writer import typestore
 
     return typestore()
@@ -189,7 +189,7 @@ class JointStream:
         self._stamps = array("d")
         self._lacks_velocity, self._lacks_effort = array("b"), array("b")
         self._rows: dict[tuple[str, ...], tuple[array[int], array[float]]] = {}
-        """By the names of the joints: numbers of the messages, and all their values."""
+        """Numbers and values of the messages, by the names of their joints."""
 
     def take(self, message: Any, decoder: Decoder) -> None:
         """Keep a message; BadDemonstrations if its arrays do not fit its names."""

@@ -11,7 +11,7 @@ A bag may come from anywhere, so every loop and every buffer has a limit:
 | MAX_DEFINITION| the text of one message definition                                   |
 
 Damage is not fatal: a file ends where its framing breaks, and a chunk whose checksum is wrong is
-left out. `Bag.damage` lists both; the reader of the messages judges what the rest is worth.
+left out. `Bag.damage` lists both; the reader of the messages decides whether the rest is usable.
 """
 
 import re
@@ -38,18 +38,18 @@ from handlab_core.system.files import read_yaml
 
 MIB = 1 << 20
 MAX_RECORD = 64 * MIB
-"""bytes. rosbag2 writes chunks of 0.75 MiB; the largest message of a hand's graph has kilobytes."""
+"""Bytes; largest record. rosbag2 writes chunks of 0.75 MiB; messages of a graph have kilobytes."""
 MAX_UNPACKED = 1024 * MIB
-"""bytes. Two hours of a hand's graph at 100 Hz."""
+"""Bytes; unpacked size of a bag. Two hours of a hand's graph at 100 Hz take as much."""
 MAX_RATIO, RATIO_FREE = 100, 16 * MIB
-"""Unpacked bytes for each stored byte; joint states are packed three to ten times smaller."""
+"""Unpacked bytes per stored byte, and bytes free of this limit; joint states have 3 to 10."""
 MAX_RECORDS = 5_000_000
-"""Ninety minutes of a hand's graph at 100 Hz."""
+"""Records; ninety minutes of a hand's graph at 100 Hz."""
 MAX_DEFINITION = 64 * 1024
-"""characters; ours take up to 2000 with all that they contain."""
+"""Characters; our definitions have up to 2000, with the nested ones."""
 
 MAX_NOTES = 100
-"""Places of damage that are remembered."""
+"""Places of damage; limit of the list."""
 
 MCAP_MAGIC = b"\x89MCAP0\r\n"
 SQLITE_MAGIC = b"SQLite format 3\0"
@@ -57,9 +57,9 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 """First bytes of a file; ZSTD_MAGIC also those of a compressed message, as CDR begins with 0."""
 
 WINDOW = 1 << 27
-"""bytes; the largest window of a zstd frame that is accepted, zstd's own default."""
+"""Bytes; largest accepted window of a zstd frame, zstd's own default."""
 PIECE = 1 << 20
-"""bytes that are read at a time where data is skipped or copied."""
+"""Bytes read at a time where data is skipped or copied."""
 HEAD = struct.Struct("<BQ")
 MESSAGE_HEAD = struct.Struct("<HIQQ")
 PRIVATE = 0x80
@@ -67,7 +67,7 @@ PRIVATE = 0x80
 VM_STEPS = 1_000_000
 """Instructions of sqlite's virtual machine between two looks at their number."""
 STEPS_PER_RECORD = 100
-"""Instructions that reading one row takes at most; measured 9."""
+"""Instructions; upper limit for reading one row. Measured: 9."""
 
 SUFFIXES = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd")
 SPLIT = re.compile(r"(?P<stem>.*?)(?:_(?P<number>\d+))?(?P<suffix>(?:\.mcap|\.db3)(?:\.zstd)?)")
@@ -83,7 +83,7 @@ class Topic:
     name: str
     type: str
     encoding: str
-    """Of its messages; ROS 2 writes cdr."""
+    """Encoding of the messages; ROS 2 writes cdr."""
     definition: str
     definition_format: str
     """ros2msg or ros2idl; empty: the file brings no definition."""
@@ -101,12 +101,12 @@ class Bag:
         path: folder of the bag, or one file of it.
 
     Raises:
-        BadDemonstrations: there is no such bag, or files of it are missing; says what to do.
+        BadDemonstrations: there is no such bag, or files are missing; the message has a remedy.
     """
 
     path: Path
     damage: list[str] = field(default_factory=list)
-    """What was found broken while messages were read."""
+    """Damage found while messages were read."""
 
     def __post_init__(self) -> None:
         """Find the files."""
@@ -246,7 +246,7 @@ class _Unpacking:
         return b"".join(found)
 
     def read_record(self) -> bytes:
-        """Return all there is, at most MAX_RECORD bytes."""
+        """Return the whole stream; refuse more than MAX_RECORD bytes."""
         data = self.read(MAX_RECORD + 1)
         self._budget.check_size(len(data), "compressed message")
         return data
@@ -283,7 +283,7 @@ class _Mcap:
                 ended = True
                 self._check_data(content, before)
             elif ended:
-                continue  # the summary repeats what was there
+                continue  # the summary repeats earlier records
             elif opcode == Opcode.CHUNK:
                 try:
                     yield from self._chunk(content, wanted)
@@ -330,7 +330,7 @@ class _Mcap:
             left -= len(piece)
 
     def _check_footer(self, content: bytes) -> None:
-        """A recorder that was killed leaves a footer without a summary and no metadata.yaml."""
+        """Refuse the footer of a killed recorder: no summary, and no metadata.yaml."""
         if not self._described and not any(content[:8]):
             raise _Damaged("its recorder did not finish it")
 
@@ -338,7 +338,7 @@ class _Mcap:
         expected = int.from_bytes(content[:4], "little")
         if expected and expected != crc:
             self._note("its checksum is wrong")
-            if self._unchecked:  # which record was changed, nothing tells
+            if self._unchecked:  # the changed record is unknown
                 raise BadDemonstrations(
                     f"{self._path} is damaged: the checksum of its data is wrong. Copy it again"
                 )

@@ -1,7 +1,7 @@
 """rosbag2 bags with MCAP storage, written without ROS's own recorder.
 
-On the disk a bag is complete at any time: behind the newest messages stands the end of an MCAP
-file, which the next ones overwrite. So whatever ends the writer, the file opens.
+On the disk a bag is complete at any time: the newest messages are followed by the end of an MCAP
+file, which the next messages overwrite. So the file opens even if the writer is killed.
 """
 
 import struct
@@ -29,21 +29,21 @@ from handlab_core.system.files import dump_yaml
 from handlab_data.bag_folder import INFORMATION, METADATA
 
 VERSION: Literal[9] = 9
-"""Of rosbag2's metadata; Jazzy's."""
+"""Version of rosbag2's metadata in ROS 2 Jazzy."""
 
 DATA_END = struct.pack("<BQI", 0x0F, 4, 0)
 FOOTER = struct.pack("<BQQQI", 0x02, 20, 0, 0, 0)
 MAGIC = b"\x89MCAP0\r\n"
 END = DATA_END + FOOTER + MAGIC
-"""Of an MCAP file without a summary; mcap.dev/spec. Shorter than any chunk, which replaces it."""
+"""End of an MCAP file without a summary; mcap.dev/spec. It is shorter than any chunk."""
 
 CRC_AT = 1 + 8 + 3 * 8
-"""bytes from the begin of a chunk record to its checksum; mcap.dev/spec."""
+"""Bytes; offset of the checksum in a chunk record; mcap.dev/spec."""
 
 
 @cache
 def typestore() -> Typestore:
-    """Definitions of all messages that travel in the graph."""
+    """Return the definitions of all messages of the graph."""
     store = get_typestore(Stores.ROS2_JAZZY)
     folder = Path(get_package_share_directory("handlab_interfaces")) / "msg"
     types: dict[str, Any] = {}
@@ -54,13 +54,13 @@ def typestore() -> Typestore:
 
 
 def type_name(kind: type) -> str:
-    """ROS name of a generated message class: `package/msg/Name`."""
+    """Return the ROS name of a generated message class: `package/msg/Name`."""
     package = kind.__module__.split(".")[0]
     return f"{package}/msg/{kind.__name__}"
 
 
 def offered_qos(latched: bool, depth: int) -> Qos:
-    """What a topic's publishers offer, so that `ros2 bag play` offers it, too."""
+    """Return the publishers' quality of service, which `ros2 bag play` will offer."""
     never = QosTime(sec=9223372036, nsec=854775807)  # as rosbag2 writes it
     durability = QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE
     return Qos(
@@ -70,7 +70,7 @@ def offered_qos(latched: bool, depth: int) -> Qos:
 
 
 def _unfinished(file: str) -> dict[str, Any]:
-    """Metadata of a bag that is being written, with one file."""
+    """Return the metadata of a bag that is being written, with one file."""
     start: dict[str, Any] = {"starting_time": {"nanoseconds_since_epoch": 0}}
     nothing = start | {"duration": {"nanoseconds": 0}, "message_count": 0}
     return nothing | {
@@ -113,7 +113,7 @@ class BagWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._writer = _Writer(path, version=VERSION, storage_plugin=StoragePlugin.MCAP)
         self._writer.open()
-        # The library writes metadata at the end. A bag whose writer dies before is a bag, too.
+        # The library writes metadata at the end. A bag needs it even if its writer is killed.
         (path / METADATA).write_text(dump_yaml({INFORMATION: _unfinished(f"{path.name}.mcap")}))
         self._waiting = 0
 
@@ -132,12 +132,12 @@ class BagWriter:
             self._writer.set_custom_data(key, value)
 
     def write(self, connection: Connection, time_ns: int, data: bytes) -> None:
-        """Add one message, as it came from the wire."""
+        """Add one serialised message."""
         self._writer.write(connection, time_ns, data)
         self._waiting += 1
 
     def flush(self) -> None:
-        """Put all messages so far into the file, which is complete then."""
+        """Write all messages so far to the file and complete it."""
         storage = self._writer.storage
         if not self._waiting or not isinstance(storage, McapWriter):
             return

@@ -1,9 +1,9 @@
 """Read demonstrations from a bag, as recorded and as episodes. Needs no ROS.
 
-Bags come from anywhere. What can be used is used: joints are matched by their names, missing
-velocities are taken from the positions, and of a damaged bag the whole demonstrations are kept.
-What cannot be used is named: a demonstration is left out with its reason, and a bag that shows
-none, or that is of another kind, is refused with the topic, the message and the joint.
+Bags come from anywhere, and the reader uses all usable data. Joints are matched by their names,
+missing velocities are computed from the positions, and the whole demonstrations of a damaged bag
+are kept. An unusable demonstration is left out with its reason. A bag without usable demonstrations
+is refused with the topic, the message and the joint.
 """
 
 import logging
@@ -48,11 +48,11 @@ BEGAN, ENDED, ACCEPTED, DROPPED = range(4)
 """Kinds of marks, as in `DemonstrationMark.msg`."""
 
 LONGEST_TEXT = 1500
-"""Characters of a message; a bag's own names may be longer."""
+"""Characters; longest error message. Names in a bag may be longer."""
 MAX_DEMONSTRATIONS = 10_000
-"""In one bag, which holds no more of the shortest ones."""
+"""Demonstrations of one bag; more do not fit into its record limit."""
 MAX_WARNINGS = 100
-"""Demonstrations that are named one by one when they are left out."""
+"""Warnings of left-out demonstrations for one bag."""
 
 log = logging.getLogger(__name__)
 
@@ -79,24 +79,24 @@ class Recording:
     path: Path
     session: Session
     motions: dict[int, Motion] = field(default_factory=dict)
-    """Those that were accepted, by number; joints in the order of the hand."""
+    """Accepted demonstrations, by number; joints in the order of the hand."""
     fixtures: dict[int, JointState] = field(default_factory=dict)
-    """Readings of the object's joint during them, for viewers."""
+    """Readings of the object's joint during each demonstration, for viewers."""
     dropped: dict[int, str] = field(default_factory=dict)
-    """Why each of the others is left out."""
+    """Reason of each left-out demonstration, by number."""
     damage: list[str] = field(default_factory=list)
-    """What is broken in the bag's files; empty: nothing."""
+    """Damage of the bag's files; empty: none."""
 
     @property
     def whole(self) -> bool:
-        """Whether nothing of the bag is damaged or cut off."""
+        """Whether the bag is undamaged and complete."""
         return not self.damage
 
     def choose(self, numbers: Sequence[int] = ()) -> list[int]:
         """Return the numbers of demonstrations to use: those given, or all.
 
         Raises:
-            BadDemonstrations: one of them is not there; lists those that are.
+            BadDemonstrations: a number is absent; the message lists the available ones.
         """
         for number in numbers:
             if number not in self.motions:
@@ -121,10 +121,11 @@ def read_demonstrations(
 
     Args:
         path: folder of the bag, or one file of it.
-        task: the one that they must be of.
-        calibration: of the station, which must be the bag's; None: any.
-        inference: how actions are inferred; see `handlab_core.demonstrations.action_inference`.
-        numbers: of the demonstrations to use; empty: all.
+        task: required task of the demonstrations.
+        calibration: required calibration of the bag; None: any.
+        inference: method of inferring actions; see
+            `handlab_core.demonstrations.action_inference`.
+        numbers: numbers of the demonstrations to use; empty: all.
 
     Raises:
         BadDemonstrations: it is not a bag of this task, hand, rate or calibration, with the
@@ -237,7 +238,7 @@ def _nothing_usable(path: Path, dropped: dict[int, str], damage: list[str]) -> s
 
 
 def _first(damage: list[str]) -> str:
-    """Show some of many reasons."""
+    """Join the first reasons, and count the others."""
     more = f", and {len(damage) - SHOWN} more" if len(damage) > SHOWN else ""
     return _plain("; ".join(damage[:SHOWN]) + more)
 
@@ -250,19 +251,19 @@ class _Take:
     ended: float = np.nan
     accepted: bool = False
     fault: str = "it was cut off"
-    """Why it cannot be used while it is not accepted."""
+    """Reason why the demonstration cannot be used while it is not accepted."""
     judged: bool = False
-    """It was dropped while it was recorded."""
+    """Whether the demonstration was dropped while it was recorded."""
 
 
 class _Robot:
-    """Everything of demonstrations that a bag has from one robot."""
+    """Demonstration data of one robot in a bag."""
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
         self.session: Session | None = None
         self.fault = ""
-        """What makes the recording of this robot unusable."""
+        """Reason why the recording of this robot is unusable."""
         prefix = namespace.rstrip("/")
         self._hand = JointStream(f"{prefix}/{HAND_STATES}")
         self._fixture = JointStream(f"{prefix}/{FIXTURE_STATES}")
@@ -271,9 +272,9 @@ class _Robot:
         self._takes: dict[int, _Take] = {}
 
     def hear(self, topic: Topic, end: str, data: bytes, decoder: Decoder) -> None:
-        """Decode and keep one message; after a fault only the session is of interest.
+        """Decode and keep one message; after a fault only the session matters.
 
-        Another robot's topics, or topics that only have such names, may be anything.
+        Topics of another robot, or foreign topics of the same names, may hold any data.
         """
         if self.fault and end != SESSION:
             return
@@ -320,7 +321,8 @@ class _Robot:
     def recording(self, path: Path, damage: list[str]) -> Recording:
         """Cut the streams into demonstrations.
 
-        Only at the end, by their stamps: messages of different topics come into a bag in any order.
+        The stamps decide, after all messages were read: a bag has the messages of different topics
+        in any order.
         """
         assert self.session is not None
         if self.fault:

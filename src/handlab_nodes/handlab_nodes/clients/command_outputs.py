@@ -1,4 +1,4 @@
-"""Where a policy's targets go: straight to the driver, or through a ros2_control controller."""
+"""Outputs of a policy's targets: to the driver, or through a ros2_control controller."""
 
 from collections.abc import Callable
 from typing import Annotated, Protocol
@@ -24,16 +24,16 @@ class Output(Protocol):
     topic: str
 
     def heard(self) -> bool:
-        """Whether anybody listens."""
+        """Whether the topic has a subscriber."""
         ...
 
     def send(self, q: Array, stamp: float, effort: float = np.inf) -> None:
-        """Send targets (1, n) [rad] for the time `stamp` [s].
+        """Send targets.
 
         Args:
-            q: rad.
-            stamp: s.
-            effort: N m, the most that any joint may push; 0 lets them go.
+            q: rad; (1, n), target of each joint.
+            stamp: s; time of the state that the targets answer.
+            effort: N m; upper limit of every joint's torque. 0 lets the joints go.
         """
         ...
 

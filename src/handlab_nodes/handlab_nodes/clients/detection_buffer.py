@@ -1,7 +1,8 @@
-"""A camera's detections, collected until somebody asks for an estimate.
+"""Detections of a camera, buffered until an estimate is requested.
 
-In lockstep the camera answers every reading of the fixture, and says when it has told all it saw
-by then: only then the estimate of that stamp is made. In real pace what has come counts.
+In lockstep the camera answers every reading of the fixture and closes each answer with an empty
+detection. Then the estimate of that stamp is made. In real pace an estimate uses the detections
+that have arrived.
 """
 
 from collections import deque
@@ -19,7 +20,7 @@ from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.runtime.inbox import Inbox
 
 REMEMBERED = 100
-"""Questions and detections kept for later; far more than come between two answers."""
+"""Requests and detections; size of each buffer. Far fewer arrive between two answers."""
 
 
 def axis_view(
@@ -28,12 +29,12 @@ def axis_view(
     """Return the axis of an object in the frame of a camera.
 
     Args:
-        fixture: whose object is seen.
-        position: (3) m; of the camera in the frame `world`.
-        orientation: (4) quaternion wxyz; of the camera in the frame `world`.
+        fixture: fixture of the seen object.
+        position: m; (3), position of the camera in the frame `world`.
+        orientation: (4), orientation of the camera in the frame `world`; quaternion wxyz.
 
     Raises:
-        BadConfig: the pose is no pose.
+        BadConfig: a part of the pose has another number of elements.
     """
     if len(position) != 3 or len(orientation) != 4:
         raise BadConfig(f"a camera's pose is 3 and 4 numbers (wxyz), not {(position, orientation)}")
@@ -46,10 +47,10 @@ class Detections:
     """Turns detections into estimates.
 
     Args:
-        node: owns the subscription.
-        estimator: filters the detections.
+        node: owner of the subscription.
+        estimator: filter of the detections.
         pace: `lockstep` or `real`.
-        answer: called with each estimate, once for each stamp that is asked for.
+        answer: called with the estimate of each requested stamp.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Detections:
         Inbox.of(node).subscribe(kind, topics.DETECTIONS, read, self._on_detection, profile)
 
     def ask(self, stamp: float) -> None:
-        """Ask for the estimate at a stamp [s]."""
+        """Request the estimate at a stamp [s]."""
         if self._waits:
             self._asked.append(stamp)
             self._answer_all()
@@ -84,14 +85,14 @@ class Detections:
             self._answer_all()
 
     def _answer_all(self) -> None:
-        """Answer what is asked as far as the camera has told all it saw."""
+        """Answer the requests whose detections are complete."""
         while self._asked:
             asked = self._asked[0]
-            told = [i for i, x in enumerate(self._seen) if isinstance(x, float) and x >= asked]
-            if not told:
+            closed = [i for i, x in enumerate(self._seen) if isinstance(x, float) and x >= asked]
+            if not closed:
                 return
             self._asked.popleft()
-            before = [self._seen.popleft() for _ in range(told[0])]
+            before = [self._seen.popleft() for _ in range(closed[0])]
             self._estimate_at(asked, [d for d in before if isinstance(d, Detection)])
 
     def _estimate_at(self, stamp: float, seen: list[Detection]) -> None:

@@ -1,4 +1,4 @@
-"""Episodes from a runner somewhere in the graph, for whoever has a policy."""
+"""Sampler of a graph: sends a policy to the runner and receives its episodes."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from handlab_nodes.runtime.goal_checks import MOST_EPISODES
 from handlab_nodes.runtime.inbox import Inbox
 
 EPISODE_PATIENCE = 300.0 + limits.COOLING_TIMEOUT
-"""s of wall time one episode may take: the longest reset in real pace, and a hand that cools."""
+"""Seconds of wall time; longest episode: the longest reset in real pace, and a hand that cools."""
 
 
 class GraphSampler:

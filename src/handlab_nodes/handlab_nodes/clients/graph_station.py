@@ -38,21 +38,21 @@ from handlab_nodes.runtime.inbox import Inbox
 from handlab_nodes.runtime.polled_subscriptions import PolledSubscriptions
 
 MEMORY = 1000
-"""Rewards that are kept until they are asked for; ten seconds at the drivers' 100 Hz."""
+"""Rewards kept until they are requested; ten seconds at the drivers' 100 Hz."""
 
 RESET_TIMEOUT = 300.0
-"""s of wall time; three attempts of a reset in real pace, with all their stages, take less."""
+"""Seconds of wall time; three attempts of a reset in real pace, with all stages, take less."""
 
 
 class GraphStation:
     """Implements `handlab_core.environment.station.Station` over topics and actions; one robot.
 
     Args:
-        node: owns publishers and subscriptions.
-        loop: spins the node.
-        task: what is to be done.
-        lockstep: simulated time waits for every step; else the clock of this machine decides.
-        output: where commands go, a name in `handlab_nodes.clients.command_outputs.OUTPUTS`.
+        node: owner of the publishers and subscriptions.
+        loop: event loop of the node.
+        task: task of the episodes.
+        lockstep: simulated time waits for every step; False: a step takes a period of wall time.
+        output: receiver of the commands, a name in `handlab_nodes.clients.command_outputs.OUTPUTS`.
 
     Raises:
         BadConfig: lockstep through a controller, whose commands have no stamp to wait for.
@@ -86,7 +86,7 @@ class GraphStation:
         listen = self._polled.listen
         listen(JointStateMsg, topics.HAND_STATES, hands.unpack, self._on_hand, qos.EVERY)
         listen(wire.Reward, topics.REWARD, rewards.keyed, self._on_reward, qos.EVERY)
-        # Of what the next action depends on the object comes last: it is what the node wakes for.
+        # The object's state is the last input of the next action to arrive: the node wakes for it.
         hear(wire.ObjectState, topics.OBJECT_STATE, objects.unpack, self._on_object, qos.EVERY)
         self._reset = RestartSafeActionClient(node, loop, Reset, topics.RESET)
 
@@ -108,7 +108,7 @@ class GraphStation:
         return self._begin(request, began, answer)
 
     def begin(self, request: ResetRequest) -> ResetResult:
-        """Begin an episode from where everything is; else as `reset`."""
+        """Begin an episode from the present state; see `reset`."""
         self._await(lambda: self._together(0.0), "hand and object")
         self._check_warmth()
         self._polled.take()
@@ -118,7 +118,7 @@ class GraphStation:
         return self._begin(request, stamp, answer)
 
     def _begin(self, request: ResetRequest, began: Array, answer: Reset.Result) -> ResetResult:
-        """Announce the goal from the state on that the reset ended in."""
+        """Announce the goal, from the final state of the reset on."""
         stamp = convert.from_stamp(answer.stamp)
         self._await(lambda: self._together(stamp), "hand and object after the reset")
         assert self._newest_pair is not None
@@ -140,11 +140,11 @@ class GraphStation:
         return self._step(self._hand.q, hold)
 
     def _step(self, q: Array, effort: float) -> Sample:
-        """Send targets and the effort that each joint may push with [N m], and wait."""
+        """Send targets with an upper limit of the effort [N m], and wait for the next state."""
         assert self._hand is not None and self._goal is not None
         stamp = float(self._hand.stamp[0])
-        due = stamp + SAME_TIME  # what is newer than that is another state
-        self._loop.wait(self._output.heard, f"somebody to listen to {self._output.topic}")
+        due = stamp + SAME_TIME  # a newer stamp belongs to another state
+        self._loop.wait(self._output.heard, f"a subscriber of {self._output.topic}")
         self._output.send(q, stamp, effort)
         try:
             if self._lockstep:
@@ -206,7 +206,7 @@ class GraphStation:
         return self._temperatures[None, :]
 
     def close(self) -> None:
-        """Stop listening; the node belongs to somebody else."""
+        """Destroy the polled subscriptions; the caller owns the node."""
         self._polled.node.destroy_node()
 
     def _check_warmth(self) -> None:

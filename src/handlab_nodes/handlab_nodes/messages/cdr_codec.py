@@ -1,9 +1,9 @@
 """The messages of every step, packed and unpacked without a message object in between.
 
-Making a message object and converting it to C and back is most of what a step through the graph
-costs in Python. The streams' messages always have the same names and lengths, so their serialised
-form always has the same size and the same offsets: a message is bytes in which a few numbers are
-replaced. On the wire it is the ordinary message of its type.
+Most of the Python time of a step through the graph is spent on making message objects and
+converting them to C and back. The streams' messages always have the same names and lengths. So
+their serialised form always has the same size and offsets: a message is a template of bytes in
+which a few numbers are replaced. On the wire it is an ordinary message of its type.
 """
 
 import math
@@ -34,14 +34,13 @@ SLACK = 8
 """Bytes that the serialiser of message objects may leave unused at the end."""
 
 LARGEST = 1e9
-"""Radians, radians a second, newton metres; a larger number is no measurement."""
+"""rad, rad/s, N m; a larger number is not a measurement."""
 
 
 class FixedLayout:
     """The serialised form of messages of one shape.
 
-    Between fields there may be padding, which holds anything; only numbers, strings and lengths are
-    looked at.
+    Padding between fields may hold any bytes; only numbers, strings and lengths are compared.
 
     Args:
         prototype: a message whose first field is a header, with its final names and lengths.
@@ -53,7 +52,7 @@ class FixedLayout:
     def __init__(self, prototype: Any) -> None:
         self._kind = type(prototype)
         self._places: dict[str, tuple[int, struct.Struct, int]] = {}  # offset, form, count
-        self._fixed: list[tuple[int, int]] = []  # begin and end of what never changes
+        self._fixed: list[tuple[int, int]] = []  # begin and end of constant bytes
         self._at = ENCAPSULATION + 8  # behind the stamp
         self._walk_string(prototype.header.frame_id)
         for name, kind in list(prototype.get_fields_and_field_types().items())[1:]:
@@ -107,7 +106,7 @@ class FixedLayout:
         return values
 
     def message(self, data: bytes) -> Any:
-        """The message object, for messages of another shape."""
+        """Deserialise a message of another shape."""
         return deserialize_message(data, self._kind)
 
     def _compile(self) -> tuple[struct.Struct, list[bool], dict[str, slice]]:
@@ -157,7 +156,7 @@ class FixedLayout:
         self._note(4 + len(text.encode()) + 1)  # length, characters, a zero
 
     def _note(self, size: int) -> None:
-        """What is here never changes."""
+        """Note the next `size` bytes as constant."""
         if self._fixed and self._fixed[-1][1] == self._at:
             self._fixed[-1] = self._fixed[-1][0], self._at + size
         else:
@@ -267,7 +266,7 @@ class ObjectStates:
         )
 
     def unpack(self, data: bytes) -> ObjectEstimate:
-        """Read an estimate, as far as rewards and policies look at it.
+        """Read stamp, angle and velocity of an estimate; rewards and policies use no other field.
 
         Raises:
             ValueError: its stamp is no time, or a number is not finite.
@@ -328,5 +327,5 @@ class Rewards:
         return values[self._episode], _seconds(values[0], values[1])
 
     def keyed(self, data: bytes) -> tuple[int, float, bytes]:
-        """Return what `key` returns, and the message."""
+        """Return the result of `key`, and the message."""
         return *self.key(data), data

@@ -28,13 +28,13 @@ MOST_NAMED = 20
 
 
 def to_stamp(seconds: float) -> Time:
-    """Seconds to a ROS time, to the nearest nanosecond."""
+    """Convert seconds to a ROS time, to the nearest nanosecond."""
     sec, nanosec = divmod(round(float(seconds) * NS_PER_S), NS_PER_S)
     return Time(sec=sec, nanosec=nanosec)
 
 
 def from_stamp(stamp: Time) -> float:
-    """The inverse of `to_stamp`."""
+    """Convert a ROS time to seconds; the inverse of `to_stamp`."""
     return float((stamp.sec * NS_PER_S + stamp.nanosec) / NS_PER_S)
 
 
@@ -70,9 +70,9 @@ def joints_msg(
     """Return one message of all joints of a robot, as ROS's own tools expect it.
 
     Args:
-        stamp: s.
+        stamp: s; time of the message.
         parts: names and state of each group; joints without a finite position are left out.
-        passive: rad; joints without a sensor, which count as at rest.
+        passive: rad; positions of joints without a sensor, which count as at rest.
     """
     message = JointStateMsg()
     message.header.stamp = to_stamp(stamp)
@@ -117,15 +117,16 @@ def _check_finite(*arrays: Array) -> None:
 
 
 def _sequence(row: Array) -> "array[float]":
-    """One robot's numbers as the type that messages hold, without a list in between."""
+    """Convert one robot's numbers to the array type of messages, without a list in between."""
     return array("d", row.tobytes())
 
 
 def command(message: JointStateMsg, names: Sequence[str]) -> Command:
-    """A message from anybody as a command, in the order of `names`.
+    """Read a command of any node, in the order of `names`.
 
-    Joints that are not named have a NaN target, which the clamp replaces by what was sent before;
-    unknown names are left out. Where no effort is given it is the joint's own limit.
+    A joint that the message does not name has a NaN target, which the clamp replaces by the last
+    sent target. Unknown names are left out. A missing effort is infinite: the joint's own limit
+    applies.
 
     Raises:
         ValueError: arrays do not fit the names, a name comes twice, or none is known.
@@ -151,7 +152,7 @@ def command(message: JointStateMsg, names: Sequence[str]) -> Command:
 
 
 def goal_msg(goal: Goal) -> wire.EpisodeGoal:
-    """One robot's goal as a message."""
+    """Convert one robot's goal to a message."""
     message = wire.EpisodeGoal(episode=int(goal.episode[0]))
     message.header.stamp = to_stamp(goal.stamp[0])
     message.angle, message.velocity = _sequence(goal.angle[0]), _sequence(goal.velocity[0])
@@ -184,15 +185,15 @@ def goal(message: wire.EpisodeGoal, angles: int | None = None) -> Goal:
 
 
 DETECTION_FRAME = "world"
-"""Of the simulated camera's detections."""
+"""Frame of the simulated camera's detections."""
 
 NO_DETECTION = -1.0
-"""First element of the covariance of an empty detection, as where `sensor_msgs/Imu` has no
-estimate."""
+"""First element of the covariance of an empty detection; `sensor_msgs/Imu` marks a missing estimate
+in the same way."""
 
 
 def detection_msg(value: Detection) -> PoseWithCovarianceStamped:
-    """A detection as a message; its stamp is the picture's."""
+    """Convert a detection to a message with the stamp of the picture."""
     message = PoseWithCovarianceStamped()
     message.header.frame_id, message.header.stamp = DETECTION_FRAME, to_stamp(value.stamp)
     position, orientation = message.pose.pose.position, message.pose.pose.orientation
@@ -203,7 +204,7 @@ def detection_msg(value: Detection) -> PoseWithCovarianceStamped:
 
 
 def no_more_msg(stamp: float) -> PoseWithCovarianceStamped:
-    """The empty detection: all that arrived by a time [s] has been told."""
+    """Return the empty detection: all detections that arrived by a time [s] have been published."""
     message = PoseWithCovarianceStamped()
     message.header.frame_id, message.header.stamp = DETECTION_FRAME, to_stamp(stamp)
     message.pose.covariance[0] = NO_DETECTION
@@ -246,7 +247,7 @@ _EPISODE_SCALARS: Mapping[str, tuple[str, ...]] = {
 
 
 def episode_msg(value: Episode, stamp: float) -> wire.Episode:
-    """An episode as a message."""
+    """Convert an episode to a message."""
     message = wire.Episode(steps=value.steps)
     message.header.stamp = to_stamp(stamp)
     message.episode = value.key.number
@@ -263,7 +264,7 @@ def episode(message: wire.Episode, task: Task | None = None) -> Episode:
 
     Args:
         message: the episode.
-        task: that it is of; None accepts any sizes that fit each other.
+        task: task of the episode; None accepts any sizes that fit each other.
 
     Raises:
         ValueError: an array has not the size that the task and the steps ask for.
@@ -308,7 +309,7 @@ def goal_angles(task: Task) -> int:
 
 
 def policy_msg(policy: GaussianPolicy, task: Task) -> wire.Policy:
-    """A policy as a message."""
+    """Convert a policy to a message."""
     return wire.Policy(
         version=policy.version,
         task=task.name,

@@ -1,11 +1,11 @@
 """Names of topics, actions and services; all relative, so that a namespace is one robot."""
 
 CLOCK = "clock"
-"""Where time is simulated. rclpy and rclcpp read the absolute name /clock: nodes of a robot in a
-namespace are remapped, `-r /clock:=clock`, so that every simulated robot has a clock of its own."""
+"""Simulated time. rclpy and rclcpp read the absolute name /clock: nodes of a robot in a namespace
+are remapped, `-r /clock:=clock`, so that every simulated robot has a clock of its own."""
 
 DIAGNOSTICS = "/diagnostics"
-"""One for all robots, as diagnostic_aggregator expects; the names of the nodes say whose it is."""
+"""One topic for all robots, as diagnostic_aggregator expects; status names contain the node."""
 DESCRIPTION = "robot_description"
 JOINT_STATES = "joint_states"
 TF = "/tf"
@@ -94,4 +94,4 @@ SENDERS = {
     **{started(action): nodes for action, nodes in SERVERS.items()},
 }
 """Names of the nodes that may send on each topic; see `handlab_nodes.runtime.inbox`.
-Drivers have a list of those that may command them."""
+The nodes that may command a driver are its parameter `command_sources`."""

@@ -26,10 +26,10 @@ class CameraParams(TaskParams, PaceOptions):
 
 
 class CameraNode(Node):
-    """Answers every reading with the detections that arrive by its stamp, and that these are all.
+    """Answers every reading with the detections that arrive by its stamp.
 
-    The last message of an answer is an empty detection of the reading's stamp, so that in lockstep
-    whoever follows the object knows that it need not wait for more.
+    The last message of an answer is an empty detection with the reading's stamp. In lockstep it
+    ends the estimator's wait for detections.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class CameraNode(Node):
         self._sent += len(arrived)
 
     def report(self) -> None:
-        """Tell how many detections went out."""
+        """Report the number of published detections."""
         self._diagnostics.publish(OK, "watching the object", {"detections": self._sent})
 
 

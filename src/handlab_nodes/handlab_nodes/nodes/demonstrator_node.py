@@ -1,7 +1,7 @@
-"""Demonstrator: an action server that lets the hand go, has somebody guide it, and judges.
+"""Demonstrator: an action server that lets the hand go, follows its guide, and judges.
 
-Before each demonstration the station is reset. What it shows is computed from the streams as they
-passed; the recorder, if there is one, has the same streams and the marks between which it was.
+Before each demonstration the station is reset. The episode is computed from the received streams.
+A recorder, if there is one, records the same streams and the marks of begin and end.
 """
 
 from typing import Annotated
@@ -41,7 +41,7 @@ from handlab_nodes.runtime.inbox import Inbox
 from handlab_nodes.runtime.parameters import TaskParams, read_params
 
 VERDICT_TIMEOUT = 600.0
-"""s of wall time that a person may think about a demonstration."""
+"""Seconds of wall time; longest wait for a person's verdict."""
 
 Mark = wire.DemonstrationMark
 
@@ -78,7 +78,7 @@ class DemonstratorNode(Node):
         self._lead_clients = {
             t: self.create_client(SetBool, t) for t in (topics.GUIDED, topics.LEAD)
         }
-        self.create_service(TellDemonstration, topics.TELL, self._on_word)
+        self.create_service(TellDemonstration, topics.TELL, self._on_command)
         self._goal_server = GoalServer(
             self,
             RecordDemonstration,
@@ -90,7 +90,7 @@ class DemonstratorNode(Node):
         announce(self, topics.RECORD_DEMONSTRATION)
         self._diagnostics = Diagnostics(self)
 
-    def _on_word(
+    def _on_command(
         self, request: TellDemonstration.Request, response: TellDemonstration.Response
     ) -> TellDemonstration.Response:
         expected = {
@@ -135,10 +135,10 @@ class DemonstratorNode(Node):
         self._goal_server.carry_out(loop, result, job)
 
     def _demonstrate(self, handle: ServerGoalHandle, number: int, loop: EventLoop) -> str:
-        """One demonstration; why it was dropped, or nothing."""
+        """Carry out one demonstration; return the reason of a drop, empty: accepted."""
         assert self._station is not None
         goal = handle.request
-        self._tell(handle, number, "reset")
+        self._publish_stage(handle, number, "reset")
         self._command = None
         start = self._station.reset(start_request(self._task, goal.seed, np.array([number])))
         segmenter = DemonstrationSegmenter(self._task, SegmenterConfig(at_once=goal.at_once))
@@ -172,7 +172,7 @@ class DemonstratorNode(Node):
         segmenter: DemonstrationSegmenter,
         start: ResetResult,
     ) -> None:
-        """Let the hand go and see it through, until it has ended or is dropped."""
+        """Let the hand go and follow the demonstration until it has ended or is dropped."""
         assert self._station is not None
         stamp, qd, error = float(start.hand.stamp[0]), start.hand.qd, 0.0
         while True:
@@ -189,7 +189,7 @@ class DemonstratorNode(Node):
             if phase is Phase.ENDED:
                 return
             elapsed = 0.0 if phase is Phase.WAITING else stamp - segmenter.began
-            self._tell(handle, number, phase, elapsed, error)
+            self._publish_stage(handle, number, phase, elapsed, error)
             sample: Sample = self._station.let_go(handle.request.hold)
             stamp, qd = float(sample.hand.stamp[0]), sample.hand.qd
             error = float(self._task.aim.error(sample.hand, sample.object, start.goal)[0])
@@ -202,7 +202,7 @@ class DemonstratorNode(Node):
         if not goal.ask:
             return "" if episode.success or goal.keep else left
         self._command = None
-        self._tell(
+        self._publish_stage(
             handle,
             episode.number,
             "verdict",
@@ -220,17 +220,17 @@ class DemonstratorNode(Node):
         self._mark(kind, number, segmenter.ended, reason=why)
         stage = "dropped" if why else "accepted"
         elapsed = segmenter.ended - segmenter.began if np.isfinite(segmenter.began) else 0.0
-        self._tell(handle, number, stage, elapsed, reason=why)
+        self._publish_stage(handle, number, stage, elapsed, reason=why)
         return why
 
-    # The wire.
+    # Messages.
 
     def _mark(self, kind: int, number: int, stamp: float, **values: object) -> None:
         mark = Mark(kind=kind, episode=number, **values)
         mark.header.stamp = convert.to_stamp(stamp)
         self._marks.publish(mark)
 
-    def _tell(
+    def _publish_stage(
         self,
         handle: ServerGoalHandle,
         number: int,
@@ -245,7 +245,7 @@ class DemonstratorNode(Node):
         handle.publish_feedback(feedback)
 
     def _introduce(self, loop: EventLoop) -> None:
-        """Tell what the recording is of; the recorder must have found this node by then."""
+        """Publish the facts of the session, after the recorder has discovered this node."""
         task, params = self._task, self._params
         if params.record:
             heard = self._sessions.get_subscription_count
@@ -280,7 +280,7 @@ class DemonstratorNode(Node):
             raise StationFault(f"the recorder: {answer.message}")
 
     def _lead(self, on: bool, loop: EventLoop) -> None:
-        """Have the simulation wait for the scripted teacher, and that one lead; or no more."""
+        """Start or stop the lead of the scripted teacher, for which the simulation waits."""
         if not self._params.guided:
             return
         for topic, client in self._lead_clients.items():
@@ -289,12 +289,12 @@ class DemonstratorNode(Node):
             loop.result(future, f"an answer of {topic}")
 
     def report(self) -> None:
-        """Tell what is under way."""
+        """Report the present stage."""
         self._diagnostics.publish(OK, self._stage or "ready to record", {})
 
 
 class Streams:
-    """Hand and object of the present demonstration, every message of them."""
+    """All states of hand and object during the present demonstration."""
 
     def __init__(self, node: Node, joints: tuple[str, ...]) -> None:
         hands, objects = cdr_codec.JointStates(joints), cdr_codec.ObjectStates()
@@ -305,13 +305,13 @@ class Streams:
         hear(wire.ObjectState, topics.OBJECT_STATE, objects.unpack, self._on_object, qos.STREAM)
 
     def begin(self, start: ResetResult) -> None:
-        """Forget what was before the reset ended."""
+        """Drop the states before the end of the reset."""
         since = start.hand.stamp[0]
         self._hand = [state for state in self._hand if state.stamp[0] >= since]
         self._object = [state for state in self._object if state.stamp[0] >= since]
 
     def wait(self, loop: EventLoop, until: float) -> None:
-        """Wait for all of both until a stamp [s]."""
+        """Wait until both streams have reached a stamp [s]."""
         streams = (self._hand, self._object)
         loop.wait(
             lambda: all(s and s[-1].stamp[0] >= until for s in streams),
@@ -319,7 +319,7 @@ class Streams:
         )
 
     def motion(self, start: ResetResult, segmenter: DemonstrationSegmenter, seed: int) -> Motion:
-        """What they show."""
+        """Return the motion of the demonstration."""
         return Motion(
             batch.stack(self._hand),
             batch.stack(self._object),

@@ -45,10 +45,10 @@ TORQUE = {HAND: topics.HAND_TORQUE, FIXTURE: topics.FIXTURE_TORQUE}
 SUCCESS = TransitionCallbackReturn.SUCCESS
 
 EARLY_RETRY_PERIOD = 0.2
-"""Seconds; the same during `start_patience`."""
+"""Seconds; period of attempts to open missing hardware during `start_patience`."""
 
 RETRY_PERIOD = 2.0
-"""s. So often a driver that starts by itself tries to open hardware that is not there yet."""
+"""Seconds; period of attempts to open missing hardware with `autostart`."""
 
 
 @checked
@@ -171,7 +171,7 @@ class DriverNode(LifecycleNode):
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Let go of everything; whoever asked for it does not want it to start by itself."""
+        """Let go of everything and turn `autostart` off: the deactivation is intended."""
         self._autostart = False
         self._rest()
         return super().on_deactivate(state)
@@ -208,7 +208,7 @@ class DriverNode(LifecycleNode):
         return response
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Close the hardware: after whatever went wrong the hand is limp, the node unconfigured."""
+        """Close the hardware: after any error the hand is limp and the node unconfigured."""
         return self._close()
 
     def release(self) -> None:
@@ -216,7 +216,7 @@ class DriverNode(LifecycleNode):
         self._close()
 
     def _complain(self, error: HandlabError) -> None:
-        """Say why the hardware is not in use, once, unless it may still come by itself."""
+        """Log the reason of unusable hardware once, after `start_patience`."""
         if time.monotonic() < self._patient_until and isinstance(
             error, StationFault | StationTimeout
         ):
@@ -241,7 +241,7 @@ class DriverNode(LifecycleNode):
             self._backend = self._hardware = None
         return TransitionCallbackReturn.SUCCESS
 
-    # Wire.
+    # Commands and readings.
 
     def _receive(self, group: str, topic: str, commands: cdr_codec.Commands) -> None:
         """Receive commands for a group from the nodes that may send them."""
@@ -258,16 +258,16 @@ class DriverNode(LifecycleNode):
             on_command,
             qos.COMMAND,
             senders=topics.SENDERS[topic] if group == GUIDE else sources,
-            # The hand's own commanders; a reset is always there, though it is silent mostly.
+            # The hand's own commanders; a reset is always present, but mostly silent.
             rivals=set(sources) - {"reset"} if group == HAND else set(sources),
             strict=not simulated or group == GUIDE,
         )
 
     @property
     def _malformed(self) -> int:
-        """Commands of known senders that were refused, so far."""
+        """Number of refused commands of known senders so far."""
         drops = Inbox.of(self).drops.values()
-        return sum(of.count - of.foreign for of in drops)
+        return sum(dropped.count - dropped.foreign for dropped in drops)
 
     def _publish(self, reading: Reading) -> None:
         assert self._backend is not None
@@ -278,7 +278,7 @@ class DriverNode(LifecycleNode):
     # Services.
 
     def _serve(self, kind: Any, topic: str, call: Callable[[Any], str]) -> None:
-        """Offer a service whose answer is success and a message, or why not."""
+        """Offer a service whose answer is success and a message, or the reason of a failure."""
 
         def answer(request: Any, response: Any) -> Any:
             try:
@@ -344,11 +344,11 @@ class DriverNode(LifecycleNode):
     # Called by the event loop.
 
     def patience(self) -> float:
-        """Return how long the next event may take at most; s."""
+        """Return the longest wait for the next event; s."""
         return min(POLL, self._publishers.patience())
 
     def work(self, loop: object) -> None:
-        """Start when it can be; end with what ended the stepping."""
+        """Start the hardware if due; raise the exception that ended the stepping."""
         self._publishers.flush()
         if self._pace is not None:
             self._pace.check()
@@ -364,7 +364,7 @@ class DriverNode(LifecycleNode):
                 raise self._unusable
 
     def report(self) -> None:
-        """Tell how the station is."""
+        """Report the state of the station."""
         self._publishers.repeat()
         if self._backend is None or self._pace is None:
             self._report.report_idle(self._why_closed)

@@ -78,7 +78,7 @@ class EstimatorNode(Node):
         self._rejected += estimate.rejections > 0
 
     def report(self) -> None:
-        """Tell how many readings came and how many were refused."""
+        """Report the numbers of readings and rejections."""
         level = WARN if self._estimate is not None and self._estimate.rejections else OK
         values = {"readings": self._answered, "rejected": self._rejected}
         self._diagnostics.publish(level, "following the object", values)

@@ -30,7 +30,7 @@ from handlab_nodes.runtime.event_loop import EventLoop, run
 from handlab_nodes.runtime.parameters import TaskParams, read_params
 
 LOOKS = 20
-"""Events that are handled between two iterations, more than a second of computing leaves."""
+"""Events handled between two iterations; fewer arrive during a second of computation."""
 
 
 @checked
@@ -99,13 +99,13 @@ class LearnerNode(Node):
         return trainer.run(folder, goal.resume)
 
     def _look_up(self, loop: EventLoop) -> bool:
-        """Handle the events of the time that was spent computing; a cancellation is one of them."""
+        """Handle the events that came during computation, such as a cancellation."""
         for _ in range(LOOKS):
             loop.once(0.0)
         return False
 
     def _demonstrations(self, bag: str) -> list[Episode]:
-        """Read what the run shall learn from, if it names something."""
+        """Read the demonstrations of the run, if it names any."""
         if not bag:
             return []
         from handlab_data.demonstration_reader import read_demonstrations
@@ -129,7 +129,7 @@ class LearnerNode(Node):
 
     @contextmanager
     def _recording(self, loop: EventLoop) -> Iterator[None]:
-        """Have the recorder, if there is one, record what happens within."""
+        """Record within the context, if there is a recorder."""
         if not self._params.record:
             yield
             return
@@ -148,7 +148,7 @@ class LearnerNode(Node):
             raise StationFault(f"the recorder: {answer.message}")
 
     def report(self) -> None:
-        """Tell how far learning is."""
+        """Report the number of iterations."""
         self._diagnostics.publish(OK, "ready to learn", {"iterations": self._iterations})
 
 

@@ -1,7 +1,7 @@
 """Recorder: writes the topics of the graph into a rosbag2 bag with MCAP storage, as they pass.
 
-Messages are not decoded: the bytes on the wire are the bytes in the bag. What has passed is in the
-file FLUSH_PERIOD later, whatever becomes of this process. Log times never go back; see `LogTime`.
+Messages are not decoded: the bytes on the wire are the bytes in the bag. A message is in the file
+FLUSH_PERIOD later, even if this process is killed. Log times never go back; see `LogTime`.
 """
 
 import time
@@ -37,14 +37,14 @@ from handlab_nodes.runtime.inbox import Channel, Inbox
 from handlab_nodes.runtime.parameters import read_params
 
 QUEUE = qos.EVERY
-"""Deep enough for the disk to be slow for a while; not latched: what was before is not recorded.
-What a stream repeats from before the recording is left out by its stamps."""
+"""Deep enough for a disk that is slow for a while. It is not latched: earlier messages are not
+recorded. Repeated messages of a stream are left out by their stamps."""
 
 FACTS = QoSProfile(depth=10, reliability=qos.LATCHED.reliability, durability=qos.LATCHED.durability)
-"""For topics whose last message holds for the whole bag, whenever it was published."""
+"""For topics whose last message holds for the whole bag, also from before the recording."""
 
 FLUSH_PERIOD = 0.4
-"""s. So much a crash loses."""
+"""Seconds; longest part of a recording that a crash loses."""
 
 RECORDED: dict[str, tuple[type, QoSProfile]] = {
     topics.CLOCK: (ClockMsg, qos.CLOCK),
@@ -65,13 +65,13 @@ RECORDED: dict[str, tuple[type, QoSProfile]] = {
     topics.DIAGNOSTICS: (DiagnosticArray, qos.REPORT),
     topics.DESCRIPTION: (String, qos.LATCHED),
 }
-"""Type of each topic, and what its publishers offer."""
+"""Type and offered quality of service of each topic."""
 
 ALWAYS = (topics.HAND_STATES, topics.FIXTURE_STATES, topics.OBJECT_STATE)
 """Streams of which a graph that can move has published something already: it is repeated."""
 
 DISCOVERY, LOOK = 5.0, 0.005
-"""s; longest wait for the publishers of ALWAYS to discover the recorder, and between two looks."""
+"""Seconds; longest wait for discovery by the publishers of ALWAYS, and period of the checks."""
 
 HOLD = (topics.DESCRIPTION,)
 """Topics whose last message holds, although it was published before the recording began."""
@@ -104,7 +104,7 @@ class LogTime:
     would be late by many steps; see `handlab_nodes.driver.publishers.CLOCK_RATE`.
 
     Args:
-        clock: of the node.
+        clock: clock of the node.
         simulated: whether that clock follows /clock.
     """
 
@@ -114,7 +114,7 @@ class LogTime:
         self._look()
 
     def begin(self) -> int:
-        """Return the present time; ns, 0 while it is unknown."""
+        """Return the present time; ns, 0: unknown."""
         return self._newest
 
     def see(self, topic: str, data: bytes) -> int | None:
@@ -229,7 +229,7 @@ class RecorderNode(Node):
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
-        """Keep the node alive where the disk refuses; the next call of the service returns why."""
+        """Survive a disk that refuses; the next call of the service returns the reason."""
         try:
             with writing(self._path):
                 yield
@@ -252,7 +252,7 @@ class RecorderNode(Node):
         super().destroy_node()
 
     def work(self, loop: object) -> None:
-        """Flush, often enough."""
+        """Flush the bag every FLUSH_PERIOD."""
         now = time.monotonic()
         if self._tape is None or self._failure:
             return
@@ -262,7 +262,7 @@ class RecorderNode(Node):
                 self._tape.bag.flush()
 
     def report(self) -> None:
-        """Tell how much was recorded."""
+        """Report the number of recorded messages."""
         message = self._failure or ("recording" if self._tape else "idle")
         level = ERROR if self._failure else OK
         self._diagnostics.publish(level, message, {"messages": self._count})
@@ -277,18 +277,18 @@ def _stamp(data: bytes) -> int | None:
 
 
 def _bytes(data: bytes) -> bytes:
-    """Return a serialised message of a stream; to deserialise all of them takes too long."""
+    """Return a serialised message of a stream unchecked; deserialising all takes too long."""
     return data
 
 
 def _checked(kind: type, data: bytes) -> bytes:
-    """Return a serialised message; what rclpy raises if it is none of that type."""
+    """Return a serialised message; raise rclpy's error for data of another type."""
     deserialize_message(data, kind)
     return data
 
 
 def _facts(data: bytes) -> dict[str, str]:
-    """What `ros2 bag info` shows of a session."""
+    """Return the facts of a session for the metadata of the bag."""
     session = deserialize_message(data, wire.DemonstrationSession)
     names = ("task", "hand", "object", "hardware", "pace", "teacher", "calibration")
     facts = {name: getattr(session, name) for name in names}

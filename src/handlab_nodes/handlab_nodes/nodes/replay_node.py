@@ -1,6 +1,6 @@
 """Replay: an action server that has a hand repeat the demonstrations of a bag, or only shows them.
 
-| parameter `look` | what is published                                                     |
+| parameter `look` | published data                                                        |
 |------------------|-----------------------------------------------------------------------|
 | false            | the inferred actions, to the driver: the safety chain is as for a policy |
 | true             | hand, object and goal as they were recorded, in real time; no driver  |
@@ -42,7 +42,7 @@ from handlab_nodes.runtime.parameters import TaskParams, read_params
 from handlab_nodes.runtime.throttle import Throttle
 
 NEAR = 0.05
-"""s. Messages no further apart are published together."""
+"""Seconds; messages whose stamps differ by no more are published together."""
 
 
 @checked
@@ -107,7 +107,7 @@ class ReplayNode(Node):
     def _replay(
         self, handle: ServerGoalHandle, recording: Recording, number: int, loop: EventLoop
     ) -> float:
-        """One demonstration; how far from its end the object ends, rad."""
+        """Replay one demonstration; return the object's distance from its recorded end, rad."""
         motion = recording.motions[number]
         if self._screen is not None:
             self._screen.show(motion, recording, number, loop)
@@ -138,7 +138,7 @@ class ReplayNode(Node):
         return float(abs(obj.angle[0] - motion.object.angle[-1]))
 
     def report(self) -> None:
-        """Tell how much was replayed."""
+        """Report the number of replayed demonstrations."""
         if self._screen is not None:
             self._screen.repeat()
         self._diagnostics.publish(OK, "ready to replay", {"demonstrations": self._replayed})
@@ -148,8 +148,8 @@ class Screen:
     """Publishes recorded motions in place of driver and estimator, in the recorded time.
 
     Args:
-        node: publishes.
-        task: of the motions.
+        node: owner of the publishers.
+        task: task of the motions.
         robot_description: URDF of the station.
     """
 
@@ -215,7 +215,7 @@ class Screen:
         self._clocks.publish(Clock(clock=convert.to_stamp(stamp)))
 
     def repeat(self) -> None:
-        """Publish the newest time and pose again, for nodes that have come since."""
+        """Publish the newest time and pose again, for nodes that have appeared since."""
         self._clock.repeat()
         self._joints.repeat(RESTING)
 

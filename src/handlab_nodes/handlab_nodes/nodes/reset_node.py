@@ -1,10 +1,9 @@
 """Reset mechanism: an action server that brings object and hand to the start of an episode.
 
-It commands the driver itself also where a policy goes through ros2_control, since it lets single
-joints go and a controller cannot. Meanwhile the driver does not hear the controllers
-(`handlab_core.safety.command_watchdog`), which repeat their last target. So the reset gives them
-the nominal pose,
-in which it leaves the hand, and hands over; where it gave up it turns the hand's torque off.
+The reset always commands the driver directly, because it lets single joints go and a controller of
+ros2_control cannot. Meanwhile the driver ignores the controllers, which repeat their last target
+(`handlab_core.safety.command_watchdog`). So the reset sends the nominal pose, the hand's final
+pose, to the controllers before it hands over. A reset that gave up turns the hand's torque off.
 """
 
 from collections.abc import Iterator
@@ -39,7 +38,7 @@ LEAVE_TIMEOUT = 2.0
 """Seconds; a driver answers between two steps."""
 
 TELEPORT_TIMEOUT = 10.0
-"""Seconds until a driver that is being started offers its services."""
+"""Seconds; longest wait for the services of a driver that is being started."""
 
 
 @checked
@@ -66,7 +65,7 @@ class ResetNode(Node):
             for topic in (topics.FIXTURE_TORQUE, topics.HAND_TORQUE)
         }
         self._controllers: Output | None = None
-        if params.command_output != JOINT_STATE:  # else the reset's own commands are all there are
+        if params.command_output != JOINT_STATE:  # else no controller commands the hand
             self._controllers = make_output(params.command_output, self, task.hand)
         self._teleport = self.create_client(Teleport, topics.TELEPORT)
         self._goal_server = GoalServer(
@@ -123,7 +122,7 @@ class ResetNode(Node):
         result: Reset.Result,
         loop: EventLoop,
     ) -> ResetTick:
-        """Tick a procedure to its end, well or not."""
+        """Tick a procedure to its end, whether it succeeds or not."""
         reading = self._readings.next(loop, convert.from_stamp(handle.request.since))
         began = reading.hand.stamp[0]
         stage = None
@@ -135,7 +134,7 @@ class ResetNode(Node):
             result.stamp = convert.to_stamp(reading.hand.stamp[0])
             if tick.stage != stage:
                 stage = tick.stage
-                self._tell(handle, tick, procedure.elapsed)
+                self._publish_stage(handle, tick, procedure.elapsed)
             if tick.ended:
                 return tick
             self._send(tick, float(reading.hand.stamp[0]))
@@ -172,7 +171,7 @@ class ResetNode(Node):
         result.stamp = answer.stamp
 
     def _hand_over(self, engaged: bool, loop: EventLoop) -> None:
-        """Give the hand to whoever commands it next, or to nobody."""
+        """Turn the hand's torque on for the next commander, or off."""
         if self._controllers is not None:
             self._set_torque(topics.HAND_TORQUE, engaged, loop)
 
@@ -192,24 +191,24 @@ class ResetNode(Node):
         self._fixture_out.publish(self._fixture_commands.pack(tick.fixture, stamp))
         self._hand_out.publish(self._hand_commands.pack(tick.hand, stamp))
 
-    def _tell(self, handle: ServerGoalHandle, tick: ResetTick, elapsed: float) -> None:
+    def _publish_stage(self, handle: ServerGoalHandle, tick: ResetTick, elapsed: float) -> None:
         feedback = Reset.Feedback(stage=str(tick.stage), attempt=tick.attempt, elapsed=elapsed)
         feedback.object_error, feedback.hand_error = tick.object_error, tick.hand_error
         handle.publish_feedback(feedback)
 
     def report(self) -> None:
-        """Tell how many resets there were."""
+        """Report the numbers of resets and failures."""
         level = WARN if self._failures else OK
         values = {"resets": self._resets, "failures": self._failures}
         self._diagnostics.publish(level, "ready to reset", values)
 
 
 class Readings:
-    """Hears hand and fixture, and wakes for them only while a reset runs.
+    """Receives hand and fixture, and wakes for them only while a reset runs.
 
-    The subscriptions stay: a new one would have to wait for what is latched, longer than many steps
-    take. What wakes the node is the object's estimate, though it is not read: it comes last, and a
-    filter that was left behind would miss readings and estimate differently.
+    The subscriptions stay, because discovery of new ones takes longer than many steps. The node
+    wakes for the object's estimate, although it is not read. The estimate comes last, and a filter
+    that lags behind would miss readings and estimate differently.
     """
 
     def __init__(self, owner: Node, task: Task) -> None:
@@ -226,7 +225,7 @@ class Readings:
         self._waking.listen(ObjectState, topics.OBJECT_STATE, read, self._on_object, newest)
 
     def skim(self) -> None:
-        """Take what has come, so that the queues do not run over; only the newest is ever read."""
+        """Take all messages, so that no queue overflows; only the newest is read."""
         self._quiet.skim()
         self._waking.skim()
 
@@ -236,7 +235,7 @@ class Readings:
 
     @contextmanager
     def listening(self, loop: EventLoop) -> Iterator[None]:
-        """Within it, the node wakes for what arrives; what has arrived before is known at once."""
+        """Wake the node for messages within the context; earlier messages are read at once."""
         loop.executor.add_node(self._waking.node)
         loop.once(0.0)  # from its next turn on the executor knows the node
         try:

@@ -1,6 +1,6 @@
 """Reward computer: hand, object and goal in, the reward of every state of the object out.
 
-The object's state is the last of them to come, so it is what the node wakes for.
+The object's state arrives last, so the node wakes for it.
 """
 
 from rclpy.node import Node
@@ -49,7 +49,7 @@ class RewardNode(Node):
         self._diagnostics = Diagnostics(self)
 
     def work(self, loop: EventLoop) -> None:
-        """Compute what is due."""
+        """Compute and publish the rewards whose hand and object have arrived."""
         if self._rewards.waiting:
             what = f"the hand's state on {topics.HAND_STATES}"
             try:
@@ -61,7 +61,7 @@ class RewardNode(Node):
             self._count += 1
 
     def report(self) -> None:
-        """Tell how many rewards went out."""
+        """Report the number of published rewards."""
         self._diagnostics.publish(OK, "computing rewards", {"rewards": self._count})
 
 

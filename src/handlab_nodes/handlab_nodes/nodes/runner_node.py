@@ -39,7 +39,7 @@ class RunnerNode(Node):
         self._params = read_params(self, RunnerParams())
         self._task = self._params.make_task()
         self._policy: GaussianPolicy | None = None
-        self._refused: tuple[int, str] | None = None  # version of a policy and what is wrong
+        self._refused: tuple[int, str] | None = None  # version and fault of a policy
         self._env: Env | None = None
         self._episodes_run = self._breaks = 0
         self._episodes = self.create_publisher(wire.Episode, topics.EPISODE, qos.EPISODES)
@@ -111,7 +111,7 @@ class RunnerNode(Node):
         return self._policy
 
     def report(self) -> None:
-        """Tell how many episodes were run."""
+        """Report the number of episodes."""
         values = {"episodes": self._episodes_run, "episodes_broken_off": self._breaks}
         self._diagnostics.publish(OK, "ready to act", values)
 

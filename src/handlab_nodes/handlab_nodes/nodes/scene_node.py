@@ -170,11 +170,11 @@ class SceneNode(Node):
         return marker
 
     def work(self, loop: object) -> None:
-        """Publish what was held back."""
+        """Publish the held-back values."""
         self._throttle.flush()
 
     def report(self) -> None:
-        """Publish how much is shown."""
+        """Report the numbers of updates and markers."""
         figures = {"updates": self._count, "markers": len(self._shown.markers)}
         self._diagnostics.publish(OK, "showing the station", figures)
 

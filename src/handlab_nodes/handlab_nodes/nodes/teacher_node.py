@@ -1,6 +1,6 @@
 """Scripted teacher: leads the passive fingers of a simulated hand, as a person leads a real one's.
 
-It leads when it is asked to, from where the episode of the newest goal began.
+It leads on request, from the beginning of the newest goal's episode.
 """
 
 from typing import Annotated
@@ -37,7 +37,7 @@ class TeacherParams(TeacherConfig, TaskParams):
 
 
 class TeacherNode(Node):
-    """Answers each state of hand and object, once in a control period, with where it holds."""
+    """Publishes the pose of its grip once in a control period, for the state of hand and object."""
 
     def __init__(self) -> None:
         super().__init__("teacher")
@@ -100,7 +100,7 @@ class TeacherNode(Node):
         self._due = stamp + period
 
     def report(self) -> None:
-        """Tell how much was taught."""
+        """Report the number of taught demonstrations."""
         self._diagnostics.publish(OK, "teaching", {"demonstrations": self._taught})
 
 
