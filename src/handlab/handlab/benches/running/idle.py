@@ -98,10 +98,8 @@ def cpu_times(process: int) -> dict[tuple[int, str], float]:
     """Return the CPU time of a process and all its descendants [s], by id and name."""
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
     words = Path(f"/proc/{process}/cmdline").read_bytes().decode().split("\0")
-    modules = [
-        word for word in words if re.fullmatch(r"handlab\w*\.\w*(node|viewer|container)", word)
-    ]
-    times = {(process, modules[-1]): cpu_seconds(process)}
+    modules = [word for word in words if re.fullmatch(r"handlab\w*(\.\w+)+", word)]
+    times = {(process, modules[-1] if modules else words[0]): cpu_seconds(process)}
     for child in children:
         times |= cpu_times(int(child))
     return times
