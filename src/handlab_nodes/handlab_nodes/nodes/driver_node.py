@@ -110,7 +110,7 @@ class DriverNode(LifecycleNode):
             descriptions.publish(String(data=params.robot_description))
         clock_rate = params.clock_rate if self._spec.simulated else None
         passive, lockstep = self._task.fixture.passive, params.pace == "lockstep"
-        self._publishers = DriverPublishers(
+        self._driver_publishers = DriverPublishers(
             self, names, params.groups, clock_rate, lockstep, passive
         )
         for group in params.groups:
@@ -166,7 +166,7 @@ class DriverNode(LifecycleNode):
                 task.hand, task.fixture, self._backend, self.params.rate, self._publish,
                 self.params.resting_rate, self._hardware is None,
             )  # fmt: skip
-        self._publishers.forget()
+        self._driver_publishers.forget()
         self._pace.start()
         return super().on_activate(state)
 
@@ -271,7 +271,7 @@ class DriverNode(LifecycleNode):
 
     def _publish(self, reading: Reading) -> None:
         assert self._backend is not None
-        self._publishers.publish(reading, self._backend)
+        self._driver_publishers.publish(reading, self._backend)
         if self._hardware is not None and self._report.has_news(self._hardware.motor_status):
             self.report()
 
@@ -345,11 +345,11 @@ class DriverNode(LifecycleNode):
 
     def patience(self) -> float:
         """Return the longest wait for the next event; s."""
-        return min(POLL, self._publishers.patience())
+        return min(POLL, self._driver_publishers.patience())
 
     def work(self, loop: object) -> None:
         """Start the hardware if due; raise the exception that ended the stepping."""
-        self._publishers.flush()
+        self._driver_publishers.flush()
         if self._pace is not None:
             self._pace.check()
         elif self._autostart and time.monotonic() >= self._next_try:
@@ -365,13 +365,13 @@ class DriverNode(LifecycleNode):
 
     def report(self) -> None:
         """Report the state of the station."""
-        self._publishers.repeat()
+        self._driver_publishers.repeat()
         if self._backend is None or self._pace is None:
             self._report.report_idle(self._why_closed)
             return
         health = None if self._hardware is None else self._hardware.motor_status
         self._report.report(self._backend, self._pace, health, self._malformed)
-        self._publishers.publish_status(
+        self._driver_publishers.publish_status(
             self._backend.read(), self._backend, health, self._malformed
         )
 
