@@ -3,12 +3,14 @@
 import ast
 import importlib
 import importlib.metadata
+import inspect
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 import yaml
+from rclpy.node import Node
 
 from handlab.graph.config import GraphConfig, build_graph
 from handlab_core.demonstrations.gait import load_gait
@@ -216,3 +218,28 @@ def test_launch_files_describe_the_graph(path):
     assert set(arguments["hardware"].choices) == set(BACKENDS)
     assert set(arguments["estimator"].choices) == set(ESTIMATORS)
     assert all(a.description for a in arguments.values())
+
+
+def stored(tree):
+    """Names of the attributes that the methods of a class assign to `self`."""
+    return {
+        n.attr for n in ast.walk(tree)
+        if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)
+        and isinstance(n.value, ast.Name) and n.value.id == "self"
+    }  # fmt: skip
+
+
+def node_classes():
+    for package in ("handlab_nodes", "handlab"):
+        for path in sorted((ROOT / "src" / package / package).rglob("*.py")):
+            for kind in ast.walk(ast.parse(path.read_text())):
+                bases = getattr(kind, "bases", ()) if isinstance(kind, ast.ClassDef) else ()
+                if any(ast.unparse(base).endswith("Node") for base in bases):
+                    yield pytest.param(kind, id=kind.name)
+
+
+@pytest.mark.parametrize("kind", list(node_classes()))
+def test_no_node_takes_the_name_of_an_attribute_of_rclpy(kind):
+    source = Path(inspect.getsourcefile(Node)).read_text()
+    taken = stored(ast.parse(source)) | {name for name in vars(Node) if not name.startswith("__")}
+    assert not stored(kind) & taken
