@@ -15,7 +15,7 @@ LONGEST = (
     "handlab_nodes/test/test_demonstrations.py",
     "handlab/test/benches/running/test_kill.py",
     "handlab/test/graph/test_ros_environment.py",
-    "handlab_nodes/test/test_lifecycle.py",
+    "handlab_nodes/test/nodes/test_driver_node.py",
     "handlab_nodes/test/test_ros2_control.py",
     "handlab/test/test_full_disk.py",
     "handlab_nodes/test/test_strangers.py",
