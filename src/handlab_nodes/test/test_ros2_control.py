@@ -29,7 +29,6 @@ from handlab_core.tasks import make_task
 from handlab_interfaces.action import Reset
 from handlab_nodes.clients.graph_station import GraphStation
 from handlab_nodes.messages import convert, qos, topics
-from handlab_nodes.runtime.diagnostics import strangers_among
 from handlab_nodes.runtime.event_loop import EventLoop
 
 TASK = make_task("valve")
@@ -367,8 +366,3 @@ def test_what_cannot_be_is_refused():
     ):
         GraphStation(node, loop, TASK, lockstep=False, output="x")
     context.try_shutdown()
-
-
-def test_strangers_are_those_not_allowed_and_those_who_come_twice():
-    assert strangers_among(["reset", "claw_system"], ["reset", "claw_system", "runner"]) == []
-    assert strangers_among(["b", "a", "reset", "reset"], ["reset"]) == ["a", "b", "a second reset"]

@@ -28,7 +28,6 @@ from handlab_nodes.clients.graph_station import GraphStation
 from handlab_nodes.driver.publishers import CLOCK_RATE
 from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.runtime.event_loop import EventLoop
-from handlab_nodes.runtime.throttle import Throttle
 from handlab_sim.backend import MujocoBackend
 from handlab_sim.urdf import station_urdf
 
@@ -110,24 +109,6 @@ def test_every_node_of_a_simulated_graph_follows_its_namespaces_clock(pace):
 )
 def test_where_time_is_not_simulated_no_node_follows_a_clock(config):
     assert all("use_sim_time" not in node.parameters for node in build_graph(config))
-
-
-def test_held_back_values_the_newest_comes_when_its_time_has_come():
-    now, seen = [0.0], []
-    throttle = Throttle(seen.append, 1.0, lambda: now[0])
-    assert throttle.patience() == float("inf")
-    for value in (1, 2, 3):
-        throttle.offer(value)
-    assert seen == [1] and throttle.patience() == 1.0
-    now[0] = 0.6
-    throttle.flush()
-    assert seen == [1] and throttle.patience() == pytest.approx(0.4)
-    now[0] = 1.0
-    throttle.flush()
-    throttle.flush()
-    assert seen == [1, 3] and throttle.patience() == float("inf")
-    throttle.repeat()
-    assert seen == [1, 3, 3]
 
 
 def test_the_clock_is_slow_enough_to_wake_for_and_ends_with_the_newest_stamp():
