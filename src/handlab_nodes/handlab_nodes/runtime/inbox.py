@@ -13,8 +13,8 @@ dropped, counted, and reported on /diagnostics with its topic and the reason.
 Topics that move a real hand are strict: other nodes are never used, and of two nodes with one
 listed name the second is dropped until the first has been silent for TAKEOVER.
 
-In lockstep a publisher of a stream repeats its newest message when a reader appears. A reader that
-has received the message ignores the repetition; see `handlab_nodes.runtime.stream`.
+In lockstep a publisher of a stream repeats its newest messages when a reader appears. A reader that
+has received a message ignores its repetition; see `handlab_nodes.runtime.stream`.
 """
 
 import time
@@ -28,7 +28,7 @@ from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
 from handlab_nodes.messages import topics
-from handlab_nodes.runtime.serialized import LONGEST, Taker, first_form, is_repetition
+from handlab_nodes.runtime.serialized import LONGEST, REPEATED, Taker, first_form, is_repetition
 
 T = TypeVar("T")
 
@@ -205,8 +205,8 @@ class Channel(Generic[T]):
         self._waiting: deque[tuple[bytes, bytes, float]] = deque()
         self.overtaken: Callable[[tuple[bytes, dict[str, int]]], None] = self._on_overtaken
         self.closed, self._ordered = False, ordered
-        # Newest message of each publisher, where it may be repeated.
-        self._last: dict[bytes, bytes] | None = {} if topic in topics.STREAMS else None
+        # Newest messages of each publisher, where they may be repeated.
+        self._last: dict[bytes, deque[bytes]] | None = {} if topic in topics.STREAMS else None
         if ordered:
             subscription.callback = self.deliver
             return
@@ -250,15 +250,18 @@ class Channel(Generic[T]):
             self._refuse(None)
 
     def _pass_on(self, data: bytes, gid: bytes) -> None:
-        """Use a message, unless it is the publisher's last one, repeated for another reader."""
+        """Use a message, unless it is one of the publisher's last, repeated for another reader."""
         if self._last is not None:
+            last = self._last.get(gid)
+            if last is None:
+                if len(self._last) >= PUBLISHERS:
+                    self._last.clear()
+                last = self._last[gid] = deque(maxlen=REPEATED)
             if is_repetition(data):
                 data = first_form(data)
-                if data == self._last.get(gid):
+                if data in last:
                     return
-            if len(self._last) >= PUBLISHERS and gid not in self._last:
-                self._last.clear()
-            self._last[gid] = data
+            last.append(data)
         self.deliver(data)
 
     @property

@@ -31,6 +31,11 @@ REPETITION = b"\x80\x00"
 """Options of a message that its publisher has sent before."""
 
 
+REPEATED = 4
+"""Messages that a stream repeats. In lockstep the world is at most two states further than the
+oldest one that a node may still wait for."""
+
+
 def repetition(data: bytes) -> bytes:
     """Return a message marked as a repetition; every reader decodes it as before."""
     return data[: OPTIONS.start] + REPETITION + data[OPTIONS.stop :]

@@ -2,14 +2,17 @@
 
 In lockstep the world waits for the nodes. A node that is started again would wait for a state that
 was published before, and the world would wait for the node. So the publisher repeats its newest
-message when a reader appears, marked as a repetition. Readers that have received the message ignore
-the repetition; see `handlab_nodes.runtime.inbox`. To other programs it is the same state again.
+messages when a reader appears, marked as repetitions. Readers that have received a message ignore
+its repetition; see `handlab_nodes.runtime.inbox`. To other programs it is the same state again.
+One message is not enough: the reward of a state is read after the next command is sent, so that the
+world may be one state further before a reader misses anything.
 
 DDS would do the same for one reader alone, with the durability TRANSIENT_LOCAL. But then the
 history of a publisher is always full, so that Fast DDS asks every reader for an acknowledgement of
 every message; and a reader that joins a moving stream counts a message as lost.
 """
 
+from collections import deque
 from typing import Any
 
 from rclpy.event_handler import PublisherEventCallbacks
@@ -18,7 +21,7 @@ from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
 
 from handlab_nodes.messages import qos
-from handlab_nodes.runtime.serialized import repetition
+from handlab_nodes.runtime.serialized import REPEATED, repetition
 
 
 class Stream:
@@ -28,7 +31,7 @@ class Stream:
         node: publishes.
         kind: type of the messages.
         topic: name, as in `topics`.
-        repeats: publish the newest message again when a reader appears; for lockstep.
+        repeats: publish the newest messages again when a reader appears; for lockstep.
         profile: quality of service.
     """
 
@@ -40,17 +43,18 @@ class Stream:
         repeats: bool,
         profile: QoSProfile = qos.STREAM,
     ) -> None:
-        self._newest = b""
+        self._newest = deque[bytes](maxlen=REPEATED)
         events = PublisherEventCallbacks(matched=self._on_matched) if repeats else None
         self._publisher = node.create_publisher(kind, topic, profile, event_callbacks=events)
 
     def publish(self, message: Any) -> None:
         """Publish a message, or the bytes of one."""
         data = message if isinstance(message, bytes) else serialize_message(message)
-        self._newest = data
+        self._newest.append(data)
         self._publisher.publish(data)
 
     def _on_matched(self, info: Any) -> None:
-        """Repeat the newest message for a reader that has appeared."""
-        if self._newest and info.total_count_change > 0:
-            self._publisher.publish(repetition(self._newest))
+        """Repeat the newest messages for a reader that has appeared."""
+        if info.total_count_change > 0:
+            for data in self._newest:
+                self._publisher.publish(repetition(data))
