@@ -42,9 +42,8 @@ class UnknownName(HandlabError):
     """A name that is not registered."""
 
     def __init__(self, kind: str, given: str, known: Iterable[str]) -> None:
-        super().__init__(
-            f"unknown {kind} {shown(given)}; there is: {', '.join(sorted(known)) or 'none'}"
-        )
+        names = ", ".join(sorted(name for name in known if name))  # empty: the default
+        super().__init__(f"unknown {kind} {shown(given)}; there is: {names or 'none'}")
 
 
 class LayoutMismatch(HandlabError):

@@ -12,6 +12,7 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from lifecycle_msgs.msg import TransitionEvent
 from rclpy._rclpy_pybind11 import RCLError
 from rclpy.context import Context
+from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
@@ -113,6 +114,12 @@ def worst():
     }  # fmt: skip
 
 
+OFFERED = QoSProfile(
+    depth=qos.DEPTH, reliability=qos.LATCHED.reliability, durability=qos.LATCHED.durability
+)
+"""Reliable and latched: compatible with every subscription."""
+
+
 class Stranger:
     """A program that publishes all that, again and again, in a thread of its own."""
 
@@ -133,7 +140,7 @@ class Stranger:
         rclpy.init(context=context, domain_id=self.domain)
         node = rclpy.create_node("stranger", context=context)
         out = {
-            node.create_publisher(kind, topic, qos.STREAM): messages
+            node.create_publisher(kind, topic, OFFERED): messages
             for (topic, kind), messages in worst().items()
         }
         while not self.over.wait(0.02):

@@ -167,7 +167,7 @@ def ways(
         "ncols": 4,
         "frameon": False,
     }
-    figure.legend(list(drawn.values()), list(drawn), fontsize=8, frameon=False, **below)
+    figure.legend(list(drawn.values()), list(drawn), fontsize=8, **below)
     _save(figure, path)
 
 

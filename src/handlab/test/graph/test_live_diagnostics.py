@@ -96,7 +96,9 @@ def test_drivers_of_emulated_motors_wait_for_them_without_a_complaint():
         task = "valve" if hardware == "dynamixel" else "allegro_valve"
         for emulate in (True, False):
             nodes = build_graph(
-                GraphConfig(task, hardware, "real", port="/tmp/a", emulate=emulate, **ports)
+                GraphConfig(
+                    task, hardware=hardware, pace="real", port="/tmp/a", emulate=emulate, **ports
+                )
             )
             drivers = [n for n in nodes if n.executable == "driver_node"]
             assert drivers and all(("start_patience" in n.parameters) == emulate for n in drivers)

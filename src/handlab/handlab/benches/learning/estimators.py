@@ -31,7 +31,7 @@ from handlab_core.estimation.detection import AxisView
 from handlab_core.estimation.encoder import EncoderEstimator
 from handlab_core.estimation.follower import ESTIMATORS
 from handlab_core.estimation.simulated_camera import SimulatedCamera
-from handlab_core.tasks import Task
+from handlab_core.tasks import Task, make_task
 from handlab_core.types import Array, Command, IntArray, Reading
 from handlab_learning.runs import checkpoint
 from handlab_learning.runs.config import RunConfig
@@ -59,8 +59,7 @@ def measure(seed: int) -> Result:
         )
         training.train(folder, resume=False)
         saved = checkpoint.load(folder.path)
-        task = saved.task()
-        assert isinstance(task, Task)
+        task = make_task("valve")
         return figures(task, saved.policy(task), seed)
 
 
