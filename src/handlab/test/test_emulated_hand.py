@@ -1,6 +1,7 @@
 """The graph on a hand that is emulated down to the wire: SDK, pseudo-terminal, servos, MuJoCo."""
 
 import time
+from collections import defaultdict
 from contextlib import contextmanager
 
 import numpy as np
@@ -252,8 +253,11 @@ def test_the_commands_of_a_stranger_never_reach_the_wire(tmp_path):
             )
             tap.take()
             shout()
-            held = {(goal.id, goal.ticks) for goal in tap.take()}  # maybe none: it has let go
-            assert len(held) == len({id for id, _ in held})  # no goal has moved
+            held = defaultdict[int, list[int]](list)  # maybe none: the hand is released
+            for goal in tap.take():
+                held[goal.id].append(goal.ticks)
+            # Engaged again it holds where it has sagged to; the stranger asks for 326 ticks more.
+            assert all(max(ticks) - min(ticks) < 30 for ticks in held.values())
 
             def hold():
                 position = TASK.hand.nominal.tolist()
@@ -263,8 +267,11 @@ def test_the_commands_of_a_stranger_never_reach_the_wire(tmp_path):
             bench.until(lambda: hold() or time.monotonic() > end, "the hand to come to its pose")
             tap.take()
             shout(hold)
-            held = {(goal.id, goal.ticks) for goal in tap.take()}
-            assert len(held) == TASK.hand.n  # one goal for each servo of the hand, which stays
+            held.clear()
+            for goal in tap.take():
+                held[goal.id].append(goal.ticks)
+            assert len(held) == TASK.hand.n  # the hand alone is commanded, and it stays
+            assert all(max(ticks) - min(ticks) < 30 for ticks in held.values())
         finally:
             stranger.destroy_node()
 

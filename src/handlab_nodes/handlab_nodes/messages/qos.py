@@ -11,7 +11,10 @@ DEPTH = 32
 """Messages. In lockstep more than ROS 2's default of 10 (rmw/qos_profiles.h) may pass while a busy
 machine keeps one process waiting, and a mere listener like the recorder would lose some."""
 
-STREAM = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.RELIABLE)
+STREAM = QoSProfile(depth=256, reliability=ReliabilityPolicy.RELIABLE)
+"""The depth is 2.5 s at the drivers' 100 Hz: a busy machine may keep a listener waiting for longer
+than DEPTH messages. It costs nothing, since a message that all listeners have is not kept."""
+
 EVERY = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 """For subscribers that need every message of a stream. The depth is ten seconds at the drivers'
 100 Hz: longer than a busy machine keeps a process waiting."""
