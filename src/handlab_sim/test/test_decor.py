@@ -2,25 +2,8 @@
 
 import mujoco
 import numpy as np
-import pytest
 
-from handlab_core.hands import make_hand
 from handlab_core.objects.fixture import FIXTURES
-from handlab_sim.scene import SceneConfig, build_spec
-
-
-@pytest.fixture(params=sorted(FIXTURES))
-def fixture(request):
-    return FIXTURES.make(request.param)
-
-
-@pytest.fixture
-def hand():
-    return make_hand("claw")
-
-
-def compiled(hand, fixture):
-    return build_spec(hand, fixture, SceneConfig()).compile()
 
 
 def test_goals_are_marked_about_the_objects_axis():
@@ -32,7 +15,7 @@ def test_goals_are_marked_about_the_objects_axis():
     assert side[1] > 0.01  # a positive turn about x brings what is below to +y
 
 
-def test_the_marked_side_goes_where_the_mark_is(hand):
+def test_the_marked_side_goes_where_the_mark_is(compiled, hand):
     """The mark's start turned by the joint is where the mark says, for every object."""
     for name in sorted(FIXTURES):
         fixture = FIXTURES.make(name)

@@ -4,31 +4,10 @@ import mujoco
 import numpy as np
 import pytest
 
-from handlab_core.hands import make_hand
 from handlab_core.objects.fixture import FIXTURES, FOAM_LOBE
 from handlab_sim import pushing
-from handlab_sim.scene import SceneConfig, build_spec
 
 HUB = 0.02  # m, where the foam begins
-
-
-@pytest.fixture(params=sorted(FIXTURES))
-def fixture(request):
-    return FIXTURES.make(request.param)
-
-
-@pytest.fixture
-def hand():
-    return make_hand("claw")
-
-
-@pytest.fixture(scope="module")
-def foam():
-    return FIXTURES.make("valve_foam")
-
-
-def compiled(hand, fixture):
-    return build_spec(hand, fixture, SceneConfig()).compile()
 
 
 @pytest.mark.parametrize("reach", [0.06, 0.073, 0.094])
@@ -38,7 +17,7 @@ def test_a_lobe_bends_as_a_beam_of_its_foam(foam, reach):
     np.testing.assert_allclose(pushing.bend(foam, forces, reach), expected, rtol=0.2)
 
 
-def test_the_foams_lobe_is_the_urdfs(hand, foam):
+def test_the_foams_lobe_is_the_urdfs(compiled, hand, foam):
     """The beam that the springs are made from has the lobe's radius and free length."""
     model = compiled(hand, foam)
     data = mujoco.MjData(model)

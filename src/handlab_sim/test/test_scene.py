@@ -238,32 +238,13 @@ def test_the_core_knows_what_joints_lose(station, model):
 PERIOD = 0.1
 
 
-@pytest.fixture(params=sorted(FIXTURES))
-def fixture(request):
-    return FIXTURES.make(request.param)
-
-
-@pytest.fixture
-def hand():
-    return make_hand("claw")
-
-
-@pytest.fixture(scope="module")
-def foam():
-    return FIXTURES.make("valve_foam")
-
-
-def compiled(hand, fixture):
-    return build_spec(hand, fixture, SceneConfig()).compile()
-
-
 def objects_bodies(hand, model):
     """Bodies that are not the hand's."""
     root = model.body(f"{hand.name}_base").id
     return [i for i in range(1, model.nbody) if model.body_rootid[i] != root]
 
 
-def test_every_joint_is_driven_or_sprung(hand, fixture):
+def test_every_joint_is_driven_or_sprung(compiled, hand, fixture):
     model = compiled(hand, fixture)
     driven = {*hand.joints, fixture.joint}
     assert [model.actuator(i).name for i in range(model.nu)] == [*hand.joints, fixture.joint]
@@ -277,7 +258,7 @@ def test_every_joint_is_driven_or_sprung(hand, fixture):
             assert stiffness == expected > 0 and model.joint(i).damping.max() > 0
 
 
-def test_masses_and_inertias_could_be_real(hand, fixture):
+def test_masses_and_inertias_could_be_real(compiled, hand, fixture):
     """Of no body one moment exceeds the sum of the two others, or a body's of half a metre."""
     model = compiled(hand, fixture)
     for i in objects_bodies(hand, model):
@@ -287,7 +268,7 @@ def test_masses_and_inertias_could_be_real(hand, fixture):
         assert inertia[2] <= mass * 0.25, model.body(i).name
 
 
-def test_the_fixture_says_of_its_joint_what_the_urdf_says(hand, fixture):
+def test_the_fixture_says_of_its_joint_what_the_urdf_says(compiled, hand, fixture):
     model = compiled(hand, fixture)
     joint, data = model.joint(fixture.joint), mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
@@ -314,7 +295,7 @@ def test_a_world_stays_sane_under_random_commands(hand, fixture):
         assert 0.05 < bent < 1.2
 
 
-def test_a_rigid_object_has_nothing_of_the_foams(hand, fixture):
+def test_a_rigid_object_has_nothing_of_the_foams(compiled, hand, fixture):
     if fixture.softness is not None:
         return
     model = compiled(hand, fixture)
@@ -348,7 +329,7 @@ def test_the_block_stays_at_any_angle(hand, angle):
     assert reading.fixture.q[0, 0] == pytest.approx(angle, abs=1e-4)
 
 
-def test_no_finger_rests_on_the_block(hand):
+def test_no_finger_rests_on_the_block(compiled, hand):
     model = compiled(hand, FIXTURES.make("flip"))
     data = mujoco.MjData(model)
     for joint, q in zip(hand.joints, hand.nominal, strict=True):

@@ -1,10 +1,8 @@
 """The CAN bus under faults: full queues, garbage, other hands, a controller off the bus."""
 
 import errno
-import os
 import random
 import socket
-import threading
 import time
 
 import can
@@ -18,7 +16,7 @@ from handlab_hardware.allegro import can_bus as module
 from handlab_hardware.allegro.backend import AllegroBackend
 from handlab_hardware.allegro.can_bus import STANDARD_ID_END, CanBus, CanBusLost
 from handlab_hardware.allegro.config import AllegroConfig
-from handlab_hardware.allegro.emulator import EmulatedHand, check_free, serve
+from handlab_hardware.allegro.emulator import check_free
 from handlab_hardware.allegro.protocol import VERSIONS, Frame, Message, frame_id
 
 HAND = make_hand("allegro")
@@ -30,43 +28,11 @@ UDP_PORT = 43113  # python-can's
 FRAME = Frame(frame_id(Message.SYSTEM_ON, 0))
 
 
-def group(number):
-    """A multicast address of this process."""
-    return f"239.75.{os.getpid() % 250}.{number}"
-
-
-def wait_for(condition, seconds=5.0):
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert condition()
-
-
-@pytest.fixture
-def emulate():
-    """Start emulated hands on buses of python-can."""
-    running = []
-
-    def start(interface, channel, **options):
-        wire, stop = CanBus(interface, channel), threading.Event()
-        hand = EmulatedHand(wire.send, **options)
-        thread = threading.Thread(target=serve, args=(hand, wire, stop))
-        thread.start()
-        running.append((stop, thread, wire))
-        return hand, thread, wire
-
-    yield start
-    for stop, thread, wire in running:
-        stop.set()
-        thread.join()
-        wire.close()
-
-
 def command(backend, q):
     backend.step(Command(np.asarray(q)[None], HAND.max_effort[None]), None, 0.01)
 
 
-def test_two_hands_on_one_machine_share_no_torque(emulate):
+def test_two_hands_on_one_machine_share_no_torque(group, wait_for, emulate):
     """Linux would deliver the frames of both groups to all four sockets."""
     hands = [emulate("udp_multicast", group(n))[0] for n in (1, 2)]
     backends = [AllegroBackend(HAND, AllegroConfig("udp_multicast", group(n))) for n in (1, 2)]
@@ -92,7 +58,7 @@ def test_two_hands_on_one_machine_share_no_torque(emulate):
             backend.close()
 
 
-def test_a_wire_hears_its_own_group_only_and_other_clients_of_it():
+def test_a_wire_hears_its_own_group_only_and_other_clients_of_it(group):
     with (
         can.Bus(interface="udp_multicast", channel=group(3)) as same,
         can.Bus(interface="udp_multicast", channel=group(4)) as other,
@@ -106,7 +72,7 @@ def test_a_wire_hears_its_own_group_only_and_other_clients_of_it():
         wire.close()
 
 
-def test_a_second_hand_on_a_bus_is_refused(emulate):
+def test_a_second_hand_on_a_bus_is_refused(group, emulate):
     emulate("udp_multicast", group(5), device=1)
     wire = CanBus("udp_multicast", group(5))
     with pytest.raises(StationFault, match=r"device id 1 is on the CAN bus .* already"):
@@ -115,7 +81,7 @@ def test_a_second_hand_on_a_bus_is_refused(emulate):
     wire.close()
 
 
-def test_garbage_ends_neither_the_emulator_nor_the_driver(emulate):
+def test_garbage_ends_neither_the_emulator_nor_the_driver(group, wait_for, emulate):
     """Datagrams of anything, and frames of every id and length, while the hand is driven."""
     hand, thread, wire = emulate("udp_multicast", group(6))
     backend = AllegroBackend(HAND, AllegroConfig("udp_multicast", group(6)))
@@ -242,7 +208,9 @@ def test_flushing_a_flooded_bus_ends(faulty, monkeypatch):
     faulty.flush()
 
 
-def test_the_driver_goes_through_full_queues_and_a_network_that_goes_down(emulate, monkeypatch):
+def test_the_driver_goes_through_full_queues_and_a_network_that_goes_down(
+    wait_for, emulate, monkeypatch
+):
     """On the backend's own path: reported, counted, and driven on."""
     channel = "through_faults"
     hand, _, _ = emulate("virtual", channel)
@@ -279,7 +247,7 @@ def test_the_driver_goes_through_full_queues_and_a_network_that_goes_down(emulat
 
 
 def test_motors_that_could_not_be_turned_off_are_turned_off_when_the_queue_has_room(
-    emulate, monkeypatch
+    wait_for, emulate, monkeypatch
 ):
     hand, _, _ = emulate("virtual", "off_late")
     backend = AllegroBackend(HAND, AllegroConfig("virtual", "off_late"))
@@ -304,7 +272,7 @@ def test_motors_that_could_not_be_turned_off_are_turned_off_when_the_queue_has_r
         backend.close()
 
 
-def test_a_v5_hand_is_driven_over_udp_from_start_to_end(emulate):
+def test_a_v5_hand_is_driven_over_udp_from_start_to_end(group, wait_for, emulate):
     """Its angles come only while its motors are on, so that they go on with zero torque first."""
     hand, _, _ = emulate("udp_multicast", group(8), version=VERSIONS["v5"])
     backend = AllegroBackend(HAND, AllegroConfig("udp_multicast", group(8), version="v5"))

@@ -1,52 +1,16 @@
 """Emergency release of an Allegro hand."""
 
-import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
 
-from handlab_hardware.allegro.can_bus import CanBus
 from handlab_hardware.allegro.emergency_release import let_go
-from handlab_hardware.allegro.emulator import EmulatedHand, serve
 from handlab_hardware.allegro.protocol import Frame, Message, frame_id, make_version
 
 FRAME = Frame(frame_id(Message.SYSTEM_ON, 0))
-
-
-def group(number):
-    """A multicast address of this process."""
-    return f"239.75.{os.getpid() % 250}.{number}"
-
-
-def wait_for(condition, seconds=5.0):
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert condition()
-
-
-@pytest.fixture
-def emulate():
-    """Start emulated hands on buses of python-can."""
-    running = []
-
-    def start(interface, channel, **options):
-        wire, stop = CanBus(interface, channel), threading.Event()
-        hand = EmulatedHand(wire.send, **options)
-        thread = threading.Thread(target=serve, args=(hand, wire, stop))
-        thread.start()
-        running.append((stop, thread, wire))
-        return hand, thread, wire
-
-    yield start
-    for stop, thread, wire in running:
-        stop.set()
-        thread.join()
-        wire.close()
 
 
 DRIVER = """
@@ -73,7 +37,7 @@ while True:  # torque at any time
 """
 
 
-def test_a_hand_is_let_go_when_its_driver_stands_still_or_is_killed(emulate):
+def test_a_hand_is_let_go_when_its_driver_stands_still_or_is_killed(group, wait_for, emulate):
     """The hand itself would hold the last torque for ever."""
     hand, _, _ = emulate("udp_multicast", group(7))
 
@@ -100,7 +64,7 @@ def test_a_hand_is_let_go_when_its_driver_stands_still_or_is_killed(emulate):
 
 
 @pytest.mark.parametrize("version", ["v4", "v5"])
-def test_letting_go_from_outside_takes_all_torque_back(emulate, version):
+def test_letting_go_from_outside_takes_all_torque_back(group, wait_for, emulate, version):
     hand, _, wire = emulate("udp_multicast", group(8), version=make_version(version), device=2)
     wire.send(FRAME)  # an echo of what hosts send disturbs nothing
     hand.receive(Frame(frame_id(Message.SYSTEM_ON, 2)))

@@ -1,41 +1,14 @@
 """The Adroit suite: episodes are functions of seed and number, rewards and rules the published."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from handlab_core.environment.episode import EpisodePlan
-from handlab_core.environment.policy import GaussianPolicy
-from handlab_core.tasks.adroit import SUITE, Held, find_task
+from handlab_core.tasks.adroit import SUITE, find_task
 from handlab_core.tasks.variation import parse_variations
 from handlab_sim.adroit.environment import AdroitWorld
 
 SHORT = 12
 """Steps, for tests."""
-
-
-def short(name):
-    return replace(find_task(name), steps=SHORT, success=Held(2))
-
-
-def policy_of(task, rng, scale=0.3):
-    """One that does something everywhere."""
-    n = task.spaces
-    return GaussianPolicy(
-        (scale * rng.normal(size=(n.observation, n.action)),), (np.zeros(n.action),),
-        np.full(n.action, -1.0), np.zeros(n.observation), np.ones(n.observation), 4,
-    )  # fmt: skip
-
-
-@pytest.fixture
-def policy():
-    return policy_of
-
-
-def run(world, policy, seed, number, deterministic=False):
-    [episode] = world.sample(policy, EpisodePlan(seed, [number], deterministic))
-    return episode
 
 
 @pytest.mark.parametrize("name", list(SUITE))
@@ -47,7 +20,7 @@ def test_sizes_are_those_of_the_environment(name):
 
 
 @pytest.mark.parametrize("name", list(SUITE))
-def test_an_episode_is_a_function_of_policy_seed_and_number(name, policy):
+def test_an_episode_is_a_function_of_policy_seed_and_number(short, run, name, policy):
     """Also where other episodes, with other objects, came before."""
     task = short(name)
     vary = parse_variations(["object.mass=0.5:2"])
@@ -77,7 +50,9 @@ def test_an_episode_is_a_function_of_policy_seed_and_number(name, policy):
         ("adroit_pen", lambda o: np.zeros((len(o), 3))),
     ],
 )
-def test_the_published_reward_takes_the_palms_distance_off(name, palm_to_object, policy):
+def test_the_published_reward_takes_the_palms_distance_off(
+    short, run, name, palm_to_object, policy
+):
     """gymnasium-robotics adds 0.1 of it instead: the two differ by 0.2 of it."""
     task = short(name)
     acts = policy(task, np.random.default_rng(0))
@@ -88,7 +63,7 @@ def test_the_published_reward_takes_the_palms_distance_off(name, palm_to_object,
 
 
 @pytest.mark.parametrize(("reached", "success"), [(2, False), (3, True)])
-def test_success_is_more_steps_than_asked_for(policy, reached, success):
+def test_success_is_more_steps_than_asked_for(short, run, policy, reached, success):
     """Make the environment report this number of successful steps."""
     task = short("adroit_door")
     world = AdroitWorld(task)
@@ -97,7 +72,7 @@ def test_success_is_more_steps_than_asked_for(policy, reached, success):
     assert run(world, policy(task, np.random.default_rng(0)), 0, 0).success is success
 
 
-def test_errors_are_of_what_success_is_about(policy):
+def test_errors_are_of_what_success_is_about(short, run, policy):
     """An untouched door is a quarter turn from open; the others begin where the ball lies."""
     door = short("adroit_door")
     still = policy(door, np.random.default_rng(0), scale=0.0)

@@ -1,45 +1,15 @@
 """Varied objects of the Adroit suite."""
 
-from dataclasses import replace
-
 import gymnasium_robotics
 import mujoco
 import numpy as np
 import pytest
 
-from handlab_core.environment.episode import EpisodePlan
-from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.errors import BadConfig
-from handlab_core.tasks.adroit import Held, find_task
+from handlab_core.tasks.adroit import find_task
 from handlab_core.tasks.variation import ObjectVariation
 from handlab_sim.adroit.environment import AdroitWorld
 from handlab_sim.adroit.objects import BODIES, FIELDS, AdroitObject
-
-SHORT = 12
-"""Steps, for tests."""
-
-
-def short(name):
-    return replace(find_task(name), steps=SHORT, success=Held(2))
-
-
-def policy_of(task, rng, scale=0.3):
-    """One that does something everywhere."""
-    n = task.spaces
-    return GaussianPolicy(
-        (scale * rng.normal(size=(n.observation, n.action)),), (np.zeros(n.action),),
-        np.full(n.action, -1.0), np.zeros(n.observation), np.ones(n.observation), 4,
-    )  # fmt: skip
-
-
-@pytest.fixture
-def policy():
-    return policy_of
-
-
-def run(world, policy, seed, number, deterministic=False):
-    [episode] = world.sample(policy, EpisodePlan(seed, [number], deterministic))
-    return episode
 
 
 @pytest.mark.parametrize("name", ["adroit_relocate", "adroit_hammer", "adroit_pen"])
@@ -73,7 +43,7 @@ def test_a_larger_object_is_what_a_larger_one_compiles_to(name):
         )
 
 
-def test_an_object_returns_to_its_compiled_values(policy):
+def test_an_object_returns_to_its_compiled_values(short, run, policy):
     task = short("adroit_relocate")
     world = AdroitWorld(task)
     acts = policy(task, np.random.default_rng(0))

@@ -7,49 +7,13 @@ import pytest
 
 from handlab_core.errors import BadConfig
 from handlab_core.types import JointState, Reading
-from handlab_hardware.dynamixel.emulator import EmulatorConfig, make_bus
 from handlab_hardware.dynamixel.emulator.backend_physics import BackendPhysics, ServoJoint
 from handlab_hardware.dynamixel.protocol.models import make_model
 from handlab_hardware.dynamixel.protocol.registers import (
     RAD_PER_TICK,
-    REGISTERS,
 )
 
 XM430 = make_model("XM430-W210")
-
-
-class Bench:
-    """One servo, or a few, without a wire: registers by name, and time."""
-
-    def __init__(self, ids=(1,), physics=None, **config):
-        self.bus = make_bus(EmulatorConfig(ids=ids, **config), physics)
-        self.servos, self.loop = self.bus.servos, self.bus.loop
-        self.now = 0.0
-
-    def __setitem__(self, name, value, servo=0):
-        r = REGISTERS[name]
-        data = int(value).to_bytes(r.size, "little", signed=value < 0)
-        assert self.servos[servo].write(r.address, data).error == 0, name
-
-    def __getitem__(self, name):
-        self.loop.refresh()
-        return self.servos[0].table.get(name)
-
-    def run(self, seconds):
-        self.now += seconds
-        self.bus.advance(self.now)
-
-    def record(self, name, seconds, step=0.01):
-        values = []
-        for _ in range(round(seconds / step)):
-            self.run(step)
-            values.append(self[name])
-        return np.array(values)
-
-
-@pytest.fixture
-def bench():
-    return Bench()
 
 
 class Frictionless:
@@ -81,13 +45,14 @@ JOINTS = (
 )
 
 
-def station():
+@pytest.fixture
+def station(make_bench):
     backend = Frictionless()
-    return backend, Bench((1, 2, 3), BackendPhysics(backend, JOINTS, [XM430] * 3))
+    return backend, make_bench((1, 2, 3), BackendPhysics(backend, JOINTS, [XM430] * 3))
 
 
-def test_a_station_moves_the_joint_of_the_servo_its_own_way():
-    backend, bench = station()
+def test_a_station_moves_the_joint_of_the_servo_its_own_way(station):
+    backend, bench = station
     assert bench["present_position"] == 1024
     bench["torque_enable"] = 1
     bench["goal_position"] = 1124
@@ -99,8 +64,8 @@ def test_a_station_moves_the_joint_of_the_servo_its_own_way():
     assert backend.commands[-1][1] is None  # the fixture is passive
 
 
-def test_a_stations_effort_is_what_the_servo_may_push():
-    backend, bench = station()
+def test_a_stations_effort_is_what_the_servo_may_push(station):
+    backend, bench = station
     bench.run(0.01)
     np.testing.assert_array_equal(backend.commands[-1][0].effort, 0.0)
     bench["operating_mode"] = 5
@@ -114,8 +79,8 @@ def test_a_stations_effort_is_what_the_servo_may_push():
     np.testing.assert_allclose(fixture.effort, [[XM430.stall_torque]])
 
 
-def test_a_station_has_no_torque_in_other_modes_and_says_so(caplog):
-    backend, bench = station()
+def test_a_station_has_no_torque_in_other_modes_and_says_so(station, caplog):
+    backend, bench = station
     bench["operating_mode"] = 16
     bench["torque_enable"] = 1
     bench.run(0.05)

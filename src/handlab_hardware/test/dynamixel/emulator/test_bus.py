@@ -6,65 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlab_hardware.dynamixel.emulator import EmulatorConfig, make_bus
 from handlab_hardware.dynamixel.emulator.firmware import packet
 from handlab_hardware.dynamixel.emulator.firmware.packet import BROADCAST, Code, Error
 from handlab_hardware.dynamixel.protocol.registers import (
     REGISTERS,
 )
 
-GAP = 0.001  # s between packets
 
-
-class Host:
-    """Talks to a bus; raw packets in, decoded status packets out."""
-
-    def __init__(self, **config):
-        config.setdefault("ids", (1, 2, 3))
-        self.config = EmulatorConfig(**config)
-        self.bus = make_bus(self.config)
-        self.now, self.baud, self.replies = 0.0, self.config.baud, []
-
-    @property
-    def loop(self):
-        return self.bus.loop
-
-    def send(self, id, code, params=b""):
-        """Return [(id, error, params)] of what is answered, and wait until it is here."""
-        self.now += GAP
-        sent = packet.instruction(id, code, params)
-        self.replies = self.bus.receive(sent, self.now, self.baud)
-        if self.replies:
-            self.now = self.replies[-1].time
-        return [(r.data[4], r.data[8], packet.unstuff(r.data[9:-2])) for r in self.replies]
-
-    def error(self, id, code, params=b""):
-        [(answering, error, _)] = self.send(id, code, params)
-        assert answering == id
-        return error
-
-    def write(self, id, name, value):
-        r = REGISTERS[name]
-        data = value.to_bytes(r.size, "little", signed=value < 0)
-        return self.error(id, Code.WRITE, struct.pack("<H", r.address) + data)
-
-    def read(self, id, name):
-        r = REGISTERS[name]
-        [(_, _, data)] = self.send(id, Code.READ, struct.pack("<HH", r.address, r.size))
-        return int.from_bytes(data, "little", signed=r.signed)
-
-    def wait(self, seconds):
-        self.now += seconds
-        self.bus.advance(self.now)
-
-
-@pytest.fixture
-def host():
-    return Host()
-
-
-def test_broadcast_ping_is_answered_by_all_in_the_order_of_ids():
-    host = Host(ids=(30, 2, 11))
+def test_broadcast_ping_is_answered_by_all_in_the_order_of_ids(make_host):
+    host = make_host(ids=(30, 2, 11))
     assert [id for id, _, _ in host.send(BROADCAST, Code.PING)] == [2, 11, 30]
 
 
@@ -90,18 +40,13 @@ def test_a_missing_servo_silences_those_after_it(host):
     assert [id for id, _, _ in answers] == [3]
 
 
-def fast(host, ids=(1, 2, 3), address=126, length=10):
-    params = struct.pack("<HH", address, length) + bytes(ids)
-    return host.send(BROADCAST, Code.FAST_SYNC_READ, params)
-
-
-def test_a_fast_read_is_one_reply_and_a_missing_servo_loses_it(host):
-    [(id, _, _)] = fast(host)
+def test_a_fast_read_is_one_reply_and_a_missing_servo_loses_it(make_host, host):
+    [(id, _, _)] = host.fast()
     assert id == BROADCAST
     assert len(host.replies[0].data) == 8 + 3 * 14
-    assert fast(host, (1, 9, 3)) == []
-    assert fast(host, (1,) * 250, 0, 662) == []  # more than a packet can hold
-    assert fast(Host(firmware=44)) == []
+    assert host.fast((1, 9, 3)) == []
+    assert host.fast((1,) * 250, 0, 662) == []  # more than a packet can hold
+    assert make_host(firmware=44).fast() == []
 
 
 def test_bulk_reads_and_writes_have_an_address_for_each(host):
@@ -132,9 +77,9 @@ packets = st.tuples(
 
 @settings(deadline=None, max_examples=150)
 @given(st.lists(packets, max_size=20))
-def test_no_packets_bring_the_bus_down(sent):
+def test_no_packets_bring_the_bus_down(make_host, sent):
     """And every answer is a good packet."""
-    host = Host(ids=(1, 2))
+    host = make_host(ids=(1, 2))
     for one in sent:
         host.send(*one)
         for reply in host.replies:
@@ -146,7 +91,7 @@ def test_no_packets_bring_the_bus_down(sent):
 def test_the_wire_takes_its_time(host):
     """A read of 10 bytes: 14 bytes out, the return delay, the processing, 21 bytes back."""
     host.write(1, "return_delay_time", 100)
-    start = host.now + GAP
+    start = host.now + host.gap
     host.send(1, Code.READ, struct.pack("<HH", 126, 10))
     expected = (14 + 21) * 10 / host.baud + 100 * 2e-6 + host.config.processing
     assert host.now - start == pytest.approx(expected)
@@ -170,8 +115,8 @@ def test_an_instruction_waits_for_the_wire_to_be_free(host):
 
 
 def test_a_fast_read_costs_one_return_delay_and_one_processing_time(host):
-    start = host.now + GAP
-    fast(host)
+    start = host.now + host.gap
+    host.fast()
     sent = len(packet.instruction(BROADCAST, 0, bytes(7)))
     wire = (sent + 8 + 3 * 14) * 10 / host.baud
     assert host.now - start == pytest.approx(wire + 250 * 2e-6 + host.config.processing)

@@ -21,24 +21,7 @@ PING = packet.instruction(1, Code.PING)
 PONG_SIZE = 14
 
 
-def ping(name, baud=1_000_000, timeout=0.2):
-    with serial.Serial(name, baud, timeout=timeout) as port:
-        port.write(PING)
-        return port.read(PONG_SIZE)
-
-
-@pytest.fixture
-def link(tmp_path):
-    return tmp_path / "port"
-
-
-@pytest.fixture
-def served(link):
-    with emulate(EmulatorConfig(link=link)) as port:
-        yield port
-
-
-def test_faults_come_through_the_socket(served, link):
+def test_faults_come_through_the_socket(ping, served, link):
     with FaultInjector(f"{link}.faults") as faults:
         faults.inject("drop", id=1, count=1)
         assert ping(served.name) == b""
@@ -66,7 +49,7 @@ def test_faults_come_through_the_socket(served, link):
         ("drop", "Expecting value"),
     ],
 )
-def test_an_invalid_fault_is_answered_with_an_error(served, link, line, message):
+def test_an_invalid_fault_is_answered_with_an_error(ping, served, link, line, message):
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(f"{link}.faults")
         client.sendall(line.encode() + b"\n")
@@ -76,7 +59,7 @@ def test_an_invalid_fault_is_answered_with_an_error(served, link, line, message)
     assert len(ping(served.name)) == PONG_SIZE
 
 
-def test_two_emulators_do_not_share_a_name(served, link):
+def test_two_emulators_do_not_share_a_name(ping, served, link):
     with pytest.raises(BadConfig, match="already"):
         emulate(EmulatorConfig(link=link))
     assert len(ping(served.name)) == PONG_SIZE

@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-import serial
 
 from handlab_hardware.dynamixel.emulator.__main__ import main
 from handlab_hardware.dynamixel.emulator.firmware import packet
@@ -17,19 +16,8 @@ PING = packet.instruction(1, Code.PING)
 PONG_SIZE = 14
 
 
-def ping(name, baud=1_000_000, timeout=0.2):
-    with serial.Serial(name, baud, timeout=timeout) as port:
-        port.write(PING)
-        return port.read(PONG_SIZE)
-
-
-@pytest.fixture
-def link(tmp_path):
-    return tmp_path / "port"
-
-
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_serves_until_a_signal(link, how):
+def test_the_command_serves_until_a_signal(ping, link, how):
     command = [sys.executable, "-m", "handlab_hardware.dynamixel.emulator"]
     arguments = ["--ids", "1", "2", "--model", "XH430-V210", "--link", str(link)]
     process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)

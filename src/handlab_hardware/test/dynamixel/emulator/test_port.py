@@ -23,23 +23,6 @@ PING = packet.instruction(1, Code.PING)
 PONG_SIZE = 14
 
 
-def ping(name, baud=1_000_000, timeout=0.2):
-    with serial.Serial(name, baud, timeout=timeout) as port:
-        port.write(PING)
-        return port.read(PONG_SIZE)
-
-
-@pytest.fixture
-def link(tmp_path):
-    return tmp_path / "port"
-
-
-@pytest.fixture
-def served(link):
-    with emulate(EmulatorConfig(link=link)) as port:
-        yield port
-
-
 def wait_for(condition, seconds=5.0):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -49,7 +32,7 @@ def wait_for(condition, seconds=5.0):
     return False
 
 
-def test_the_link_is_the_port_and_goes_with_it(link):
+def test_the_link_is_the_port_and_goes_with_it(ping, link):
     with emulate(EmulatorConfig(link=link)) as port:
         assert port.name == str(link)
         assert len(ping(port.name)) == PONG_SIZE
@@ -65,18 +48,18 @@ def test_a_file_is_never_taken_for_a_link(link):
     assert list(link.parent.iterdir()) == [link]
 
 
-def test_a_client_of_another_speed_is_not_heard(served):
+def test_a_client_of_another_speed_is_not_heard(ping, served):
     assert ping(served.name, 57_600) == b""
     assert len(ping(served.name, 1_000_000)) == PONG_SIZE
 
 
-def test_speeds_that_have_no_name_work(link):
+def test_speeds_that_have_no_name_work(ping, link):
     with emulate(EmulatorConfig(link=link, baud=4_500_000)) as port:
         assert len(ping(port.name, 4_500_000)) == PONG_SIZE
         assert ping(port.name, 4_000_000) == b""
 
 
-def test_a_fixed_wire_does_not_ask_the_client(link):
+def test_a_fixed_wire_does_not_ask_the_client(ping, link):
     with emulate(EmulatorConfig(link=link, wire_baud=1_000_000)) as port:
         assert len(ping(port.name, 57_600)) == PONG_SIZE
 
@@ -104,7 +87,7 @@ def test_replies_come_on_time_on_the_whole():
     assert min(late) < 0.5e-3
 
 
-def test_unplugged_the_port_is_gone_and_comes_back_under_its_name(served, link):
+def test_unplugged_the_port_is_gone_and_comes_back_under_its_name(ping, served, link):
     client = serial.Serial(served.name, 1_000_000, timeout=0.2)
     served.inject(Fault("unplug", seconds=0.3))
     assert wait_for(lambda: not link.exists())
@@ -116,7 +99,7 @@ def test_unplugged_the_port_is_gone_and_comes_back_under_its_name(served, link):
     assert len(ping(served.name)) == PONG_SIZE
 
 
-def test_time_that_the_machine_could_not_follow_is_left_out(caplog):
+def test_time_that_the_machine_could_not_follow_is_left_out(ping, caplog):
     skipped = [0.0]
     config = EmulatorConfig()
     with EmulatedPort(make_bus(config), clock=lambda: time.monotonic() + skipped[0]) as port:
@@ -169,7 +152,7 @@ def test_torque_ends_a_rest_for_good(asleep):
     )
 
 
-def test_faults_come_and_go_during_a_rest(asleep, link):
+def test_faults_come_and_go_during_a_rest(ping, asleep, link):
     asleep.inject(Fault("dead", id=1, seconds=0.2))
     assert wait_for(lambda: not asleep.bus.resting)
     assert ping(asleep.name, timeout=0.05) == b""

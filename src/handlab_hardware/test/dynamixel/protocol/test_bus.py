@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 import numpy as np
 import pytest
 
-from handlab_hardware.dynamixel.emulator import EmulatorConfig, Fault, emulate
+from handlab_hardware.dynamixel.emulator import Fault
 from handlab_hardware.dynamixel.emulator.firmware.packet import Code, Parser, fast_status, status
 from handlab_hardware.dynamixel.failures import FAST_FAILURES, PacketLost, PortGone, ServoRefused
 from handlab_hardware.dynamixel.protocol.bus import ServoBus
@@ -18,27 +18,6 @@ IDS = [10, 11, 12]
 
 
 POSITION = REGISTERS["present_position"]
-
-
-@pytest.fixture
-def make(tmp_path):
-    opened = []
-
-    def make(baud=1_000_000, **config):
-        port = emulate(EmulatorConfig(ids=tuple(IDS), link=tmp_path / "dxl", baud=baud, **config))
-        opened.append(port.start())
-        bus = ServoBus(port.name, baud)
-        opened.append(bus)
-        return port, bus
-
-    yield make
-    for thing in reversed(opened):
-        thing.close()
-
-
-@pytest.fixture
-def pair(make):
-    return make()
 
 
 def positions(bus, ids=IDS):

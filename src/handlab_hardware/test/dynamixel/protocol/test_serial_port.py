@@ -5,32 +5,8 @@ import os
 import pytest
 
 from handlab_core.errors import BadConfig, StationFault
-from handlab_hardware.dynamixel.emulator import EmulatorConfig, emulate
 from handlab_hardware.dynamixel.protocol import serial_port
 from handlab_hardware.dynamixel.protocol.bus import ServoBus
-
-IDS = [10, 11, 12]
-
-
-@pytest.fixture
-def make(tmp_path):
-    opened = []
-
-    def make(baud=1_000_000, **config):
-        port = emulate(EmulatorConfig(ids=tuple(IDS), link=tmp_path / "dxl", baud=baud, **config))
-        opened.append(port.start())
-        bus = ServoBus(port.name, baud)
-        opened.append(bus)
-        return port, bus
-
-    yield make
-    for thing in reversed(opened):
-        thing.close()
-
-
-@pytest.fixture
-def pair(make):
-    return make()
 
 
 def test_a_missing_port_says_what_to_do(tmp_path):

@@ -1,13 +1,9 @@
 """How emulated servos move: profiles, controllers, directions, and a station's world."""
 
-import struct
-
 import numpy as np
 import pytest
-from hypothesis import strategies as st
 
-from handlab_hardware.dynamixel.emulator import EmulatorConfig, Fault, make_bus
-from handlab_hardware.dynamixel.emulator.firmware import packet
+from handlab_hardware.dynamixel.emulator import Fault
 from handlab_hardware.dynamixel.emulator.firmware.loop import (
     FOLLOWING,
     IN_POSITION,
@@ -19,7 +15,6 @@ from handlab_hardware.dynamixel.emulator.thermal import ThermalModel
 from handlab_hardware.dynamixel.protocol.models import make_model
 from handlab_hardware.dynamixel.protocol.registers import (
     RAD_S_PER_COUNT,
-    REGISTERS,
     HardwareError,
 )
 
@@ -27,40 +22,6 @@ XM430 = make_model("XM430-W210")
 
 
 POSITION_TOLERANCE = 12  # counts; Coulomb friction stops a P controller short of its goal
-
-
-class Bench:
-    """One servo, or a few, without a wire: registers by name, and time."""
-
-    def __init__(self, ids=(1,), physics=None, **config):
-        self.bus = make_bus(EmulatorConfig(ids=ids, **config), physics)
-        self.servos, self.loop = self.bus.servos, self.bus.loop
-        self.now = 0.0
-
-    def __setitem__(self, name, value, servo=0):
-        r = REGISTERS[name]
-        data = int(value).to_bytes(r.size, "little", signed=value < 0)
-        assert self.servos[servo].write(r.address, data).error == 0, name
-
-    def __getitem__(self, name):
-        self.loop.refresh()
-        return self.servos[0].table.get(name)
-
-    def run(self, seconds):
-        self.now += seconds
-        self.bus.advance(self.now)
-
-    def record(self, name, seconds, step=0.01):
-        values = []
-        for _ in range(round(seconds / step)):
-            self.run(step)
-            values.append(self[name])
-        return np.array(values)
-
-
-@pytest.fixture
-def bench():
-    return Bench()
 
 
 def test_a_servo_goes_to_its_goal_and_stays(bench):
@@ -170,17 +131,17 @@ def test_pwm_mode_gives_a_part_of_the_voltage(bench):
     assert bench["present_pwm"] == 443
 
 
-def test_a_model_without_current_shows_its_load():
-    bench = Bench(models=("XL430-W250",))
+def test_a_model_without_current_shows_its_load(make_bench):
+    bench = make_bench(models=("XL430-W250",))
     bench["torque_enable"] = 1
     bench.loop.physics.load = np.array([-10.0])
     bench.run(0.5)
     assert bench["present_current"] > 990  # of 1000
 
 
-def test_a_servo_that_pushes_heats_until_it_is_too_hot():
+def test_a_servo_that_pushes_heats_until_it_is_too_hot(make_bench):
     """At 60 % of stall torque it would end at 104 degrees; the limit is 80."""
-    bench = Bench(loop=LoopConfig(thermal=ThermalModel(time_constant=0.5)))
+    bench = make_bench(loop=LoopConfig(thermal=ThermalModel(time_constant=0.5)))
     bench["operating_mode"] = 0
     bench["goal_current"] = 513
     bench.loop.physics.load = np.array([-3.0])
@@ -196,8 +157,8 @@ def test_a_servo_that_pushes_heats_until_it_is_too_hot():
     assert bench["present_temperature"] == 25
 
 
-def test_reverse_mode_turns_the_other_way():
-    plain, reverse = Bench(), Bench()
+def test_reverse_mode_turns_the_other_way(make_bench):
+    plain, reverse = make_bench(), make_bench()
     reverse["drive_mode"] = 1
     for bench in (plain, reverse):
         bench["torque_enable"] = 1
@@ -270,16 +231,16 @@ def test_a_goal_turns_torque_on_if_the_drive_mode_says_so(bench):
     assert bench["torque_enable"] == 1
 
 
-def test_the_tick_counts_milliseconds_and_starts_anew():
-    bench = Bench()
+def test_the_tick_counts_milliseconds_and_starts_anew(make_bench):
+    bench = make_bench()
     bench.run(0.2)
     assert bench["realtime_tick"] == 200
     bench.servos[0].booted_at = -32.768
     assert bench.record("realtime_tick", 0.1)[-1] == 300
 
 
-def test_time_may_come_in_any_pieces():
-    once, often = Bench(), Bench()
+def test_time_may_come_in_any_pieces(make_bench):
+    once, often = make_bench(), make_bench()
     for bench in (once, often):
         bench["profile_velocity"], bench["profile_acceleration"] = 80, 20
         bench["torque_enable"] = 1
@@ -288,67 +249,6 @@ def test_time_may_come_in_any_pieces():
     for _ in range(500):
         often.run(0.001)
     np.testing.assert_array_equal(once.loop.motion.position, often.loop.motion.position)
-
-
-GAP = 0.001  # s between packets
-
-
-class Host:
-    """Talks to a bus; raw packets in, decoded status packets out."""
-
-    def __init__(self, **config):
-        config.setdefault("ids", (1, 2, 3))
-        self.config = EmulatorConfig(**config)
-        self.bus = make_bus(self.config)
-        self.now, self.baud, self.replies = 0.0, self.config.baud, []
-
-    @property
-    def loop(self):
-        return self.bus.loop
-
-    def send(self, id, code, params=b""):
-        """Return [(id, error, params)] of what is answered, and wait until it is here."""
-        self.now += GAP
-        sent = packet.instruction(id, code, params)
-        self.replies = self.bus.receive(sent, self.now, self.baud)
-        if self.replies:
-            self.now = self.replies[-1].time
-        return [(r.data[4], r.data[8], packet.unstuff(r.data[9:-2])) for r in self.replies]
-
-    def error(self, id, code, params=b""):
-        [(answering, error, _)] = self.send(id, code, params)
-        assert answering == id
-        return error
-
-    def write(self, id, name, value):
-        r = REGISTERS[name]
-        data = value.to_bytes(r.size, "little", signed=value < 0)
-        return self.error(id, Code.WRITE, struct.pack("<H", r.address) + data)
-
-    def read(self, id, name):
-        r = REGISTERS[name]
-        [(_, _, data)] = self.send(id, Code.READ, struct.pack("<HH", r.address, r.size))
-        return int.from_bytes(data, "little", signed=r.signed)
-
-    def wait(self, seconds):
-        self.now += seconds
-        self.bus.advance(self.now)
-
-
-@pytest.fixture
-def host():
-    return Host()
-
-
-params = st.one_of(
-    st.binary(max_size=30),
-    st.tuples(st.integers(0, 700), st.integers(0, 70_000), st.binary(max_size=12)).map(
-        lambda p: struct.pack("<HH", p[0], p[1] & 0xFFFF) + p[2]
-    ),
-    st.tuples(st.sampled_from(sorted(r.address for r in REGISTERS.values())), st.binary()).map(
-        lambda p: struct.pack("<H", p[0]) + p[1]
-    ),
-)
 
 
 def test_a_brown_out_alerts_and_a_deep_one_reboots(host):

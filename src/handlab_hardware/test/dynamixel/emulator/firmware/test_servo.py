@@ -3,68 +3,15 @@
 import struct
 
 import pytest
-from hypothesis import strategies as st
 
-from handlab_hardware.dynamixel.emulator import EmulatorConfig, Fault, make_bus
-from handlab_hardware.dynamixel.emulator.firmware import packet
+from handlab_hardware.dynamixel.emulator import Fault
 from handlab_hardware.dynamixel.emulator.firmware.packet import BROADCAST, Code, Error
 from handlab_hardware.dynamixel.protocol.registers import (
     BAUD_RATES,
-    REGISTERS,
     HardwareError,
 )
 
 ALERT = 0x80
-
-
-GAP = 0.001  # s between packets
-
-
-class Host:
-    """Talks to a bus; raw packets in, decoded status packets out."""
-
-    def __init__(self, **config):
-        config.setdefault("ids", (1, 2, 3))
-        self.config = EmulatorConfig(**config)
-        self.bus = make_bus(self.config)
-        self.now, self.baud, self.replies = 0.0, self.config.baud, []
-
-    @property
-    def loop(self):
-        return self.bus.loop
-
-    def send(self, id, code, params=b""):
-        """Return [(id, error, params)] of what is answered, and wait until it is here."""
-        self.now += GAP
-        sent = packet.instruction(id, code, params)
-        self.replies = self.bus.receive(sent, self.now, self.baud)
-        if self.replies:
-            self.now = self.replies[-1].time
-        return [(r.data[4], r.data[8], packet.unstuff(r.data[9:-2])) for r in self.replies]
-
-    def error(self, id, code, params=b""):
-        [(answering, error, _)] = self.send(id, code, params)
-        assert answering == id
-        return error
-
-    def write(self, id, name, value):
-        r = REGISTERS[name]
-        data = value.to_bytes(r.size, "little", signed=value < 0)
-        return self.error(id, Code.WRITE, struct.pack("<H", r.address) + data)
-
-    def read(self, id, name):
-        r = REGISTERS[name]
-        [(_, _, data)] = self.send(id, Code.READ, struct.pack("<HH", r.address, r.size))
-        return int.from_bytes(data, "little", signed=r.signed)
-
-    def wait(self, seconds):
-        self.now += seconds
-        self.bus.advance(self.now)
-
-
-@pytest.fixture
-def host():
-    return Host()
 
 
 def test_torque_locks_the_eeprom(host):
@@ -130,8 +77,8 @@ def test_a_reboot_keeps_the_eeprom_and_forgets_the_ram(host):
 @pytest.mark.parametrize(
     ("option", "id", "baud"), [(0xFF, 1, 57_600), (0x01, 7, 57_600), (0x02, 7, 1_000_000)]
 )
-def test_a_factory_reset_keeps_the_registers_of_its_level(option, id, baud):
-    host = Host(ids=(7,))
+def test_a_factory_reset_keeps_the_registers_of_its_level(make_host, option, id, baud):
+    host = make_host(ids=(7,))
     host.write(7, "velocity_limit", 100)
     assert host.error(7, Code.FACTORY_RESET, bytes((option,))) == Error.NONE
     host.wait(0.5)
@@ -182,22 +129,6 @@ def test_a_change_of_mode_resets_gains_profile_and_goals(host):
     assert host.read(1, "goal_position") == 2048
 
 
-def fast(host, ids=(1, 2, 3), address=126, length=10):
-    params = struct.pack("<HH", address, length) + bytes(ids)
-    return host.send(BROADCAST, Code.FAST_SYNC_READ, params)
-
-
-params = st.one_of(
-    st.binary(max_size=30),
-    st.tuples(st.integers(0, 700), st.integers(0, 70_000), st.binary(max_size=12)).map(
-        lambda p: struct.pack("<HH", p[0], p[1] & 0xFFFF) + p[2]
-    ),
-    st.tuples(st.sampled_from(sorted(r.address for r in REGISTERS.values())), st.binary()).map(
-        lambda p: struct.pack("<H", p[0]) + p[1]
-    ),
-)
-
-
 def test_an_error_shuts_the_servo_down_until_it_reboots(host):
     host.write(1, "torque_enable", 1)
     host.bus.faults.inject(Fault("overload", id=1))
@@ -224,7 +155,7 @@ def test_an_error_that_is_no_shutdown_only_alerts(host):
 def test_the_alert_is_in_each_part_of_a_fast_reply(host):
     host.bus.faults.inject(Fault("shock", id=2))
     host.wait(0.01)
-    fast(host)
+    host.fast()
     assert [host.replies[0].data[8 + 14 * i] for i in range(3)] == [0, ALERT, 0]
 
 

@@ -3,10 +3,7 @@
 import struct
 
 import pytest
-from hypothesis import strategies as st
 
-from handlab_hardware.dynamixel.emulator import EmulatorConfig, make_bus
-from handlab_hardware.dynamixel.emulator.firmware import packet
 from handlab_hardware.dynamixel.emulator.firmware.packet import Code, Error
 from handlab_hardware.dynamixel.emulator.firmware.servo import Servo
 from handlab_hardware.dynamixel.protocol.models import MODELS
@@ -14,59 +11,10 @@ from handlab_hardware.dynamixel.protocol.registers import (
     REGISTERS,
 )
 
-GAP = 0.001  # s between packets
-
-
-class Host:
-    """Talks to a bus; raw packets in, decoded status packets out."""
-
-    def __init__(self, **config):
-        config.setdefault("ids", (1, 2, 3))
-        self.config = EmulatorConfig(**config)
-        self.bus = make_bus(self.config)
-        self.now, self.baud, self.replies = 0.0, self.config.baud, []
-
-    @property
-    def loop(self):
-        return self.bus.loop
-
-    def send(self, id, code, params=b""):
-        """Return [(id, error, params)] of what is answered, and wait until it is here."""
-        self.now += GAP
-        sent = packet.instruction(id, code, params)
-        self.replies = self.bus.receive(sent, self.now, self.baud)
-        if self.replies:
-            self.now = self.replies[-1].time
-        return [(r.data[4], r.data[8], packet.unstuff(r.data[9:-2])) for r in self.replies]
-
-    def error(self, id, code, params=b""):
-        [(answering, error, _)] = self.send(id, code, params)
-        assert answering == id
-        return error
-
-    def write(self, id, name, value):
-        r = REGISTERS[name]
-        data = value.to_bytes(r.size, "little", signed=value < 0)
-        return self.error(id, Code.WRITE, struct.pack("<H", r.address) + data)
-
-    def read(self, id, name):
-        r = REGISTERS[name]
-        [(_, _, data)] = self.send(id, Code.READ, struct.pack("<HH", r.address, r.size))
-        return int.from_bytes(data, "little", signed=r.signed)
-
-    def wait(self, seconds):
-        self.now += seconds
-        self.bus.advance(self.now)
-
-
-@pytest.fixture
-def host():
-    return Host()
-
 
 @pytest.mark.parametrize("model", sorted(MODELS))
-def test_a_new_servo_has_the_models_factory_values(model):
-    host, facts = Host(ids=(1,), models=(model,)), MODELS[model]
+def test_a_new_servo_has_the_models_factory_values(make_host, model):
+    host, facts = make_host(ids=(1,), models=(model,)), MODELS[model]
     assert host.read(1, "model_number") == facts.number
     assert host.read(1, "velocity_limit") == facts.velocity_limit
     assert host.read(1, "position_p_gain") == facts.gains[2]
@@ -90,8 +38,8 @@ def test_a_new_servo_has_the_models_factory_values(model):
         (46, "XL330-M288", [1, 4, 8], [2]),
     ],
 )
-def test_old_firmware_knows_fewer_drive_modes(firmware, model, good, bad):
-    host = Host(ids=(1,), models=(model,), firmware=firmware)
+def test_old_firmware_knows_fewer_drive_modes(make_host, firmware, model, good, bad):
+    host = make_host(ids=(1,), models=(model,), firmware=firmware)
     for value in good:
         assert host.write(1, "drive_mode", value) == Error.NONE
     kept = host.read(1, "drive_mode")
@@ -105,8 +53,8 @@ def test_old_firmware_knows_fewer_drive_modes(firmware, model, good, bad):
     [(38, "XM430-W210", False), (44, "XH430-V210", False), (45, "XM430-W210", True),
      (45, "XC330-T288", False), (46, "XC330-T288", True)],
 )  # fmt: skip
-def test_old_firmware_has_no_startup_configuration_and_no_backup(firmware, model, known):
-    host = Host(ids=(1,), models=(model,), firmware=firmware)
+def test_old_firmware_has_no_startup_configuration_and_no_backup(make_host, firmware, model, known):
+    host = make_host(ids=(1,), models=(model,), firmware=firmware)
     expected = (Error.NONE, Error.NONE) if known else (Error.ACCESS, Error.INSTRUCTION)
     assert host.write(1, "startup_configuration", 1) == expected[0]
     assert host.error(1, Code.BACKUP, b"\x01CTRL") == expected[1]
@@ -116,8 +64,8 @@ def test_old_firmware_has_no_startup_configuration_and_no_backup(firmware, model
     assert host.write(1, "startup_configuration", 1) == expected[0]
 
 
-def test_small_servos_have_a_shorter_table_with_fewer_indirect_registers():
-    host = Host(ids=(1,), models=("XL330-M288",))
+def test_small_servos_have_a_shorter_table_with_fewer_indirect_registers(make_host):
+    host = make_host(ids=(1,), models=("XL330-M288",))
     assert host.send(1, Code.READ, struct.pack("<HH", 227, 1))[0][1] == Error.NONE
     assert host.send(1, Code.READ, struct.pack("<HH", 228, 1))[0][1] == Error.ACCESS
     first = struct.pack("<HH", 168, REGISTERS["led"].address)
@@ -128,8 +76,8 @@ def test_small_servos_have_a_shorter_table_with_fewer_indirect_registers():
     assert host.write(1, "baud_rate", 7) == Error.DATA_RANGE
 
 
-def test_a_model_without_current_has_no_current_registers():
-    host = Host(ids=(1,), models=("XL430-W250",))
+def test_a_model_without_current_has_no_current_registers(make_host):
+    host = make_host(ids=(1,), models=("XL430-W250",))
     assert host.write(1, "goal_current", 5) == Error.ACCESS
     assert host.write(1, "operating_mode", 5) == Error.DATA_RANGE
 
@@ -198,17 +146,6 @@ def test_indirect_addresses_gather_registers_for_one_read_and_write(host):
     assert struct.unpack("<iBi", data) == (1234, 1, 2048)
     assert host.error(1, Code.WRITE, struct.pack("<Hi", 229, 0)) == Error.ACCESS  # read only
     assert host.error(1, Code.WRITE, struct.pack("<HH", 168, 63)) == Error.DATA_RANGE
-
-
-params = st.one_of(
-    st.binary(max_size=30),
-    st.tuples(st.integers(0, 700), st.integers(0, 70_000), st.binary(max_size=12)).map(
-        lambda p: struct.pack("<HH", p[0], p[1] & 0xFFFF) + p[2]
-    ),
-    st.tuples(st.sampled_from(sorted(r.address for r in REGISTERS.values())), st.binary()).map(
-        lambda p: struct.pack("<H", p[0]) + p[1]
-    ),
-)
 
 
 @pytest.mark.parametrize(("name", "slope"), [("XL330-M288", 140), ("XC330-T181", 255)])
