@@ -43,3 +43,27 @@ def _episodes_of(task, policy, rng, reward, count=10, steps=12, by_observation=F
 def episodes_of():
     """The function that makes them."""
     return _episodes_of
+
+
+def small_actions(action):
+    """Reward small actions."""
+    return -np.square(action).sum(-1)
+
+
+class Sampler:
+    """Gives episodes that depend on policy, seed and number alone."""
+
+    def __init__(self, task, reward=small_actions, **shape):
+        self.task, self._reward, self._shape = task, reward, shape
+
+    def sample(self, policy, plan):
+        rng = np.random.default_rng((plan.seed, plan.numbers[0], policy.version))
+        return _episodes_of(
+            self.task, policy, rng, self._reward, count=len(plan.numbers), **self._shape
+        )
+
+
+@pytest.fixture(scope="session")
+def make_sampler():
+    """The class of samplers."""
+    return Sampler

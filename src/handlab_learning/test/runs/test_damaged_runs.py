@@ -4,7 +4,6 @@ import json
 import shutil
 from datetime import datetime
 
-import numpy as np
 import pytest
 import torch
 from safetensors import torch as safetensors
@@ -18,26 +17,13 @@ from handlab_learning.runs.trainer import Trainer
 SMALL = {"hidden": [6], "episodes_per_iteration": 3, "baseline.hidden": [8]}
 
 
-class Sampler:
-    """Gives episodes made of arithmetic."""
-
-    def __init__(self, episodes_of, task):
-        self.episodes_of, self.task = episodes_of, task
-
-    def sample(self, policy, plan):
-        rng = np.random.default_rng((plan.seed, plan.numbers[0], policy.version))
-        return self.episodes_of(
-            self.task, policy, rng, lambda a: -np.square(a).sum(-1), count=len(plan.numbers)
-        )
-
-
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory, episodes_of):
+def whole(tmp_path_factory, make_sampler):
     config = RunConfig(
         max_hours=0.01, evaluate_every=2, evaluation_episodes=4, until="hours", settings=SMALL
     )
     folder = RunFolder.create(tmp_path_factory.mktemp("run"), config, datetime(2026, 1, 2))
-    Trainer(config, Sampler(episodes_of, config.make_task())).run(folder)
+    Trainer(config, make_sampler(config.make_task())).run(folder)
     return folder
 
 
@@ -48,9 +34,9 @@ def run(whole, tmp_path):
 
 
 @pytest.fixture
-def resume(episodes_of):
+def resume(make_sampler):
     def resume(folder):
-        sampler = Sampler(episodes_of, RunConfig().make_task())
+        sampler = make_sampler(RunConfig().make_task())
         Trainer(folder.config(), sampler).run(folder, resume=True)
 
     return resume

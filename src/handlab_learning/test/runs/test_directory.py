@@ -7,7 +7,6 @@ import subprocess
 import sys
 from datetime import datetime
 
-import numpy as np
 import pytest
 
 from handlab_core.errors import BadRun, CannotWrite, RunInUse
@@ -22,22 +21,9 @@ CONFIG = RunConfig(
 )  # fmt: skip
 
 
-class Sampler:
-    """Gives episodes that depend on policy, seed and number alone."""
-
-    def __init__(self, episodes_of):
-        self.episodes_of, self.task = episodes_of, CONFIG.make_task()
-
-    def sample(self, policy, plan):
-        rng = np.random.default_rng((plan.seed, plan.numbers[0], policy.version))
-        return self.episodes_of(
-            self.task, policy, rng, lambda a: -np.square(a).sum(-1), count=len(plan.numbers)
-        )
-
-
 @pytest.fixture
-def sampler(episodes_of):
-    return Sampler(episodes_of)
+def sampler(make_sampler):
+    return make_sampler(CONFIG.make_task())
 
 
 def new_folder(root):

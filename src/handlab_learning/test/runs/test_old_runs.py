@@ -25,19 +25,6 @@ def reward(action):
     return -np.square(action - 0.3).sum(-1)
 
 
-class Sampler:
-    """Gives episodes that depend on policy, seed and number alone."""
-
-    def __init__(self, episodes_of, task):
-        self.episodes_of, self.task = episodes_of, task
-
-    def sample(self, policy, plan):
-        rng = np.random.default_rng((plan.seed, plan.numbers[0], policy.version))
-        return self.episodes_of(
-            self.task, policy, rng, reward, count=len(plan.numbers), steps=STEPS
-        )
-
-
 def demonstrations(episodes_of, task):
     n, o = task.hand.n, task.observation_size
     constant = np.full(n, -1.0), np.zeros(o), np.ones(o)
@@ -47,13 +34,15 @@ def demonstrations(episodes_of, task):
 
 
 @pytest.mark.parametrize("name", ["npg", "dapg", "bc"])
-def test_an_old_run_goes_on_as_if_uninterrupted(name, tmp_path, episodes_of):
+def test_an_old_run_goes_on_as_if_uninterrupted(name, tmp_path, episodes_of, make_sampler):
     path = tmp_path / name
     shutil.copytree(RUNS / name, path)
     folder = RunFolder(path)
     task = folder.config().make_task()
     shown = demonstrations(episodes_of, task) if folder.config().demos else []
-    trainer = Trainer(folder.config(), Sampler(episodes_of, task), demonstrations=shown)
+    trainer = Trainer(
+        folder.config(), make_sampler(task, reward, steps=STEPS), demonstrations=shown
+    )
     trainer.run(folder, resume=True)
     expected = [
         json.loads(line) for line in (path / "uninterrupted.jsonl").read_text().split("\n")[:-1]
