@@ -119,10 +119,6 @@ class DriverPublishers:
         for throttle in self._throttles:
             throttle.flush()
 
-    def patience(self) -> float:
-        """Return the time until `flush` publishes next; s, infinite: nothing is held back."""
-        return min((throttle.patience() for throttle in self._throttles), default=float("inf"))
-
     def repeat(self) -> None:
         """Publish the newest time and pose again, for nodes that appear while the world rests."""
         if self._clock is not None:

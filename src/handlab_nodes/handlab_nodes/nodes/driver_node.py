@@ -35,7 +35,7 @@ from handlab_nodes.driver.publishers import CLOCK_RATE, DriverPublishers
 from handlab_nodes.driver.step_loop import LockstepPace, Pace, RealPace
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime import goal_checks
-from handlab_nodes.runtime.event_loop import POLL, run
+from handlab_nodes.runtime.event_loop import run
 from handlab_nodes.runtime.inbox import Inbox
 from handlab_nodes.runtime.parameters import TaskParams, read_params
 
@@ -342,10 +342,6 @@ class DriverNode(LifecycleNode):
         return response
 
     # Called by the event loop.
-
-    def patience(self) -> float:
-        """Return the longest wait for the next event; s."""
-        return min(POLL, self._driver_publishers.patience())
 
     def work(self, loop: object) -> None:
         """Start the hardware if due; raise the exception that ended the stepping."""

@@ -58,10 +58,3 @@ class Throttle(Generic[T]):
             if self._newest and now - self._published_at >= after:
                 self._published_at, self._pending = now, False
                 self._publish(self._newest[0])
-
-    def patience(self) -> float:
-        """Return how long until `flush` has something to do; s, infinite without."""
-        with self._lock:
-            if not self._pending:
-                return float("inf")
-            return max(0.0, self._published_at + self._period - self._now())
