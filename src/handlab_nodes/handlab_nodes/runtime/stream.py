@@ -17,7 +17,6 @@ from typing import Any
 
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
 
 from handlab_nodes.messages import qos
@@ -32,20 +31,12 @@ class Stream:
         kind: type of the messages.
         topic: name, as in `topics`.
         repeats: publish the newest messages again when a reader appears; for lockstep.
-        profile: quality of service.
     """
 
-    def __init__(
-        self,
-        node: Node,
-        kind: type,
-        topic: str,
-        repeats: bool,
-        profile: QoSProfile = qos.STREAM,
-    ) -> None:
+    def __init__(self, node: Node, kind: type, topic: str, repeats: bool) -> None:
         self._newest = deque[bytes](maxlen=REPEATED)
         events = PublisherEventCallbacks(matched=self._on_matched) if repeats else None
-        self._publisher = node.create_publisher(kind, topic, profile, event_callbacks=events)
+        self._publisher = node.create_publisher(kind, topic, qos.STREAM, event_callbacks=events)
 
     def publish(self, message: Any) -> None:
         """Publish a message, or the bytes of one."""
