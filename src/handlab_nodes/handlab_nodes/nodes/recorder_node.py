@@ -40,9 +40,6 @@ QUEUE = qos.EVERY
 """Deep enough for a disk that is slow for a while. It is not latched: earlier messages are not
 recorded. Repeated messages of a stream are left out by their stamps."""
 
-FACTS = QoSProfile(depth=10, reliability=qos.LATCHED.reliability, durability=qos.LATCHED.durability)
-"""For topics whose last message holds for the whole bag, also from before the recording."""
-
 FLUSH_PERIOD = 0.4
 """Seconds; longest part of a recording that a crash loses."""
 
@@ -208,7 +205,7 @@ class RecorderNode(Node):
                     if topic == topics.SESSION:
                         tape.bag.describe(_facts(data))
 
-            queue = FACTS if topic in HOLD else QUEUE
+            queue = qos.LATCHED if topic in HOLD else QUEUE
             read = _bytes if kind in STREAMS else partial(_checked, kind)
             hear = Inbox.of(self).subscribe
             self._heard.append(hear(kind, topic, read, on_message, queue, ordered=True))
