@@ -35,6 +35,7 @@ from mcap.records import Channel, Chunk, Schema
 
 from handlab_core.errors import BadDemonstrations
 from handlab_core.system.files import read_yaml
+from handlab_data.bag_folder import INFORMATION, METADATA
 
 MIB = 1 << 20
 MAX_RECORD = 64 * MIB
@@ -525,7 +526,7 @@ def _files(path: Path) -> tuple[list[Path], bool]:
     if not path.is_dir():
         what = "is no file and no folder" if path.exists() else "does not exist"
         raise BadDemonstrations(f"{path} {what}; name the folder of a bag")
-    metadata = path / "metadata.yaml"
+    metadata = path / METADATA
     files, finished = _listed(metadata) if metadata.is_file() else (_found(path), False)
     if missing := [file.name for file in files if not file.is_file()]:
         raise BadDemonstrations(
@@ -543,7 +544,7 @@ def _listed(metadata: Path) -> tuple[list[Path], bool]:
     advice = "repair it with `ros2 bag reindex`, or remove it"
     try:
         content = read_yaml(metadata, BadDemonstrations)
-        information = content["rosbag2_bagfile_information"]
+        information = content[INFORMATION]
         names, finished = information["relative_file_paths"], information.get("message_count") != 0
         # Before version 4 a path began with the bag's folder.
         files = [metadata.with_name(PurePosixPath(name).name) for name in names]
