@@ -96,7 +96,6 @@ class SceneNode(Node):
         now = self.get_clock().now().to_msg()
         fixed = [transform(joint, 0.0, now, self._prefix) for joint in self._tree.fixed]
         publisher.publish(TFMessage(transforms=fixed))
-        self._static = publisher
 
     def _on_joints(self, read: tuple[float, dict[str, float]]) -> None:
         stamp, positions = read
