@@ -181,6 +181,25 @@ class Inbox:
         return self._next_look - now
 
 
+class _Newest(dict[bytes, deque[bytes]]):
+    """Newest messages of each publisher, by its GID; at most PUBLISHERS of them.
+
+    Args:
+        count: of messages that are kept of each.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self._count = count
+
+    def __missing__(self, gid: bytes) -> deque[bytes]:
+        """Begin with a publisher; forget all others if there are too many."""
+        if len(self) >= PUBLISHERS:
+            self.clear()
+        self[gid] = messages = deque[bytes](maxlen=self._count)
+        return messages
+
+
 class Channel(Generic[T]):
     """One subscription; see `Inbox.subscribe`."""
 
@@ -199,14 +218,13 @@ class Channel(Generic[T]):
         self._inbox, self.topic, self._decode, self._use = inbox, topic, decode, use
         self._pointer = subscription.handle.pointer
         self._trusted: set[bytes] = set()
-        self._unread: dict[bytes, deque[bytes]] = {}  # newest messages of each publisher
+        self._unread = _Newest(UNREAD)
         self._counts: dict[bytes, int] = {}  # newest message of each publisher, as it counts them
         self._holders: dict[str, tuple[bytes, float]] = {}  # GID and when it was heard, by name
         self._waiting: deque[tuple[bytes, bytes, float]] = deque()
         self.overtaken: Callable[[tuple[bytes, dict[str, int]]], None] = self._on_overtaken
         self.closed, self._ordered = False, ordered
-        # Newest messages of each publisher, where they may be repeated.
-        self._last: dict[bytes, deque[bytes]] | None = {} if topic in topics.STREAMS else None
+        self._last = _Newest(REPEATED) if topic in topics.STREAMS else None  # may be repeated
         if ordered:
             subscription.callback = self.deliver
             return
@@ -219,10 +237,6 @@ class Channel(Generic[T]):
         while taken := self._inbox.taker.take(self._pointer):
             data, gid, count = taken
             self._counts[gid] = count
-            if gid not in self._unread:
-                if len(self._unread) >= PUBLISHERS:
-                    self._unread.clear()
-                self._unread[gid] = deque(maxlen=UNREAD)
             self._unread[gid].append(data)
 
     def drain(self) -> bool:
@@ -252,11 +266,7 @@ class Channel(Generic[T]):
     def _pass_on(self, data: bytes, gid: bytes) -> None:
         """Use a message, unless it is one of the publisher's last, repeated for another reader."""
         if self._last is not None:
-            last = self._last.get(gid)
-            if last is None:
-                if len(self._last) >= PUBLISHERS:
-                    self._last.clear()
-                last = self._last[gid] = deque(maxlen=REPEATED)
+            last = self._last[gid]
             if is_repetition(data):
                 data = first_form(data)
                 if data in last:
