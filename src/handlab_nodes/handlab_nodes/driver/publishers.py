@@ -1,7 +1,7 @@
 """Publishers of a driver: readings, sent commands, time and the state of its motors."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from rclpy.node import Node
@@ -33,6 +33,62 @@ JOINT_STATES_RATE = 30.0
 RESTING = 0.9
 """Seconds; age of the newest pose after which the world is at rest. It is below the period of
 reports, 1 s, and far above the period of `joint_states`."""
+
+
+class DisplayPublishers:
+    """Time and pose of a station, at rates that people and their tools can use.
+
+    Args:
+        node: owner of the publishers.
+        clock_rate: Hz of wall time; limit of /clock. None: time is not simulated, and there is no
+            /clock.
+    """
+
+    def __init__(self, node: Node, clock_rate: float | None = CLOCK_RATE) -> None:
+        self._all = node.create_publisher(JointState, topics.JOINT_STATES, qos.REPORT)
+        self._joints = Throttle[Callable[[], JointState]](
+            self._publish_joints, 1 / JOINT_STATES_RATE
+        )
+        self._clock: Throttle[float] | None = None
+        if clock_rate is not None:
+            self._clocks = node.create_publisher(Clock, topics.CLOCK, qos.CLOCK)
+            self._clock = Throttle(self._publish_clock, 1 / clock_rate)
+
+    def offer_time(self, stamp: float) -> None:
+        """Publish the time [s] now or later, where it is simulated."""
+        if self._clock is not None:
+            self._clock.offer(stamp)
+
+    def offer_joints(self, make: Callable[[], JointState]) -> None:
+        """Publish now or later all joints that have a reading, as ROS's own tools expect it.
+
+        Args:
+            make: makes the message; called only if it is published.
+        """
+        self._joints.offer(make)
+
+    def flush(self) -> None:
+        """Publish the held-back values whose time has come."""
+        self._joints.flush()
+        if self._clock is not None:
+            self._clock.flush()
+
+    def repeat(self, resting: float = RESTING) -> None:
+        """Publish the newest time and pose again, for nodes that appear while the world rests.
+
+        Args:
+            resting: s; least age of the pose.
+        """
+        if self._clock is not None:
+            self._clock.repeat()
+        self._joints.repeat(resting)
+
+    def _publish_joints(self, make: Callable[[], JointState]) -> None:
+        if self._all.get_subscription_count():  # a later listener gets the next one
+            self._all.publish(make())
+
+    def _publish_clock(self, stamp: float) -> None:
+        self._clocks.publish(Clock(clock=convert.to_stamp(stamp)))
 
 
 class DriverPublishers:
@@ -70,14 +126,7 @@ class DriverPublishers:
         if HAND in groups:
             self._sent = node.create_publisher(JointState, topics.HAND_SENT, qos.STREAM)
         self._passive = list(passive) if FIXTURE in groups else []
-        self._all = node.create_publisher(JointState, topics.JOINT_STATES, qos.REPORT)
-        self._joints = Throttle[tuple[Reading, Array]](self._publish_joints, 1 / JOINT_STATES_RATE)
-        self._throttles: list[Throttle[Any]] = [self._joints]
-        self._clock: Throttle[float] | None = None
-        if clock_rate is not None:
-            self._clocks = node.create_publisher(Clock, topics.CLOCK, qos.CLOCK)
-            self._clock = Throttle(self._publish_clock, 1 / clock_rate)
-            self._throttles.append(self._clock)
+        self.display = DisplayPublishers(node, clock_rate)
         self.forget()
 
     def forget(self) -> None:
@@ -94,36 +143,17 @@ class DriverPublishers:
                 self._states[group].publish(self._codecs[group].pack(state))
                 fresh = True
         stamp = float(reading.hand.stamp[0])
-        if self._clock is not None:
-            self._clock.offer(stamp)
+        self.display.offer_time(stamp)
         if fresh:
-            self._joints.offer((reading, backend.passive_joints()))
+            self.display.offer_joints(partial(self._joints_msg, reading, backend.passive_joints()))
         if self._sent is not None and self._sent.get_subscription_count():
             self._sent.publish(self._sent_codec.pack(backend.sent[0], stamp))
 
-    def _publish_joints(self, newest: tuple[Reading, Array]) -> None:
-        """Publish all joints that have a reading in one message, as ROS's own tools expect it."""
-        if not self._all.get_subscription_count():  # a later listener gets the next one
-            return
-        reading, passive = newest
+    def _joints_msg(self, reading: Reading, passive: Array) -> JointState:
         parts = [(self._names[group], getattr(reading, group)) for group in self._states]
         stamp = max(float(state.stamp[0]) for _, state in parts)
         lobes = dict(zip(self._passive, passive[0].tolist(), strict=False))
-        self._all.publish(convert.joints_msg(stamp, parts, lobes))
-
-    def _publish_clock(self, stamp: float) -> None:
-        self._clocks.publish(Clock(clock=convert.to_stamp(stamp)))
-
-    def flush(self) -> None:
-        """Publish the held-back values whose time has come."""
-        for throttle in self._throttles:
-            throttle.flush()
-
-    def repeat(self) -> None:
-        """Publish the newest time and pose again, for nodes that appear while the world rests."""
-        if self._clock is not None:
-            self._clock.repeat()
-        self._joints.repeat(RESTING)
+        return convert.joints_msg(stamp, parts, lobes)
 
     def publish_status(
         self, reading: Reading, backend: ClampedBackend, health: StationStatus | None, refused: int

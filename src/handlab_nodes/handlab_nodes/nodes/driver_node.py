@@ -345,7 +345,7 @@ class DriverNode(LifecycleNode):
 
     def work(self, loop: object) -> None:
         """Start the hardware if due; raise the exception that ended the stepping."""
-        self._driver_publishers.flush()
+        self._driver_publishers.display.flush()
         if self._pace is not None:
             self._pace.check()
         elif self._autostart and time.monotonic() >= self._next_try:
@@ -361,7 +361,7 @@ class DriverNode(LifecycleNode):
 
     def report(self) -> None:
         """Report the state of the station."""
-        self._driver_publishers.repeat()
+        self._driver_publishers.display.repeat()
         if self._backend is None or self._pace is None:
             self._report.report_idle(self._why_closed)
             return

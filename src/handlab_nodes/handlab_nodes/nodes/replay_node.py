@@ -7,6 +7,7 @@
 """
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,6 @@ import numpy as np
 from pydantic import Field
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
-from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState as JointStateMsg
 from std_msgs.msg import String
 
@@ -32,14 +32,13 @@ from handlab_interfaces import msg as wire
 from handlab_interfaces.action import ReplayDemonstration
 from handlab_nodes.clients.graph_station import GraphStation
 from handlab_nodes.driver.active_watch import DriverWatch
-from handlab_nodes.driver.publishers import CLOCK_RATE, JOINT_STATES_RATE, RESTING
+from handlab_nodes.driver.publishers import DisplayPublishers
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime import goal_checks
 from handlab_nodes.runtime.actions import GoalServer, announce
 from handlab_nodes.runtime.diagnostics import OK, Diagnostics
 from handlab_nodes.runtime.event_loop import POLL, EventLoop, run
 from handlab_nodes.runtime.parameters import TaskParams, read_params
-from handlab_nodes.runtime.throttle import Throttle
 
 NEAR = 0.05
 """Seconds; messages whose stamps differ by no more are published together."""
@@ -140,7 +139,7 @@ class ReplayNode(Node):
     def report(self) -> None:
         """Report the number of replayed demonstrations."""
         if self._screen is not None:
-            self._screen.repeat()
+            self._screen.display.repeat()
         self._diagnostics.publish(OK, "ready to replay", {"demonstrations": self._replayed})
 
 
@@ -163,10 +162,7 @@ class Screen:
         self._fixture = publish(JointStateMsg, topics.FIXTURE_STATES, qos.STREAM)
         self._object = publish(wire.ObjectState, topics.OBJECT_STATE, qos.STREAM)
         self._goal = publish(wire.EpisodeGoal, topics.GOAL, qos.LATCHED)
-        self._all = publish(JointStateMsg, topics.JOINT_STATES, qos.REPORT)
-        self._clocks = publish(Clock, topics.CLOCK, qos.CLOCK)
-        self._joints = Throttle[JointStateMsg](self._all.publish, 1 / JOINT_STATES_RATE)
-        self._clock = Throttle[float](self._publish_clock, 1 / CLOCK_RATE)
+        self.display = DisplayPublishers(node)
         self._description = publish(String, topics.DESCRIPTION, qos.LATCHED)
         if robot_description:
             self._description.publish(String(data=robot_description))
@@ -180,7 +176,7 @@ class Screen:
             due = began + float(stamp - hand.stamp[0])
             while (left := due - time.monotonic()) > 0:
                 loop.once(min(left, POLL))
-            self._clock.offer(float(stamp))
+            self.display.offer_time(float(stamp))
             near = self._fixture_near(fixture, float(stamp))
             now = batch.take(hand, [i])
             self._hand.publish(self._hands.pack(now))
@@ -190,8 +186,7 @@ class Screen:
                 float(stamp), float(obj.angle[k]), float(obj.velocity[k]), 0.0, 0.0, 0.0, 0
             )
             self._object.publish(self._objects.pack(estimate))
-        self._joints.repeat()
-        self.repeat()
+        self.display.repeat(resting=0.0)
 
     def _fixture_near(self, fixture: JointState, stamp: float) -> JointState | None:
         """Publish and return the state of the fixture that is nearest to a time [s]."""
@@ -209,15 +204,8 @@ class Screen:
         parts = [(task.hand.joints, hand)]
         parts += [] if fixture is None else [((task.fixture.joint,), fixture)]
         straight = dict.fromkeys(task.fixture.passive, 0.0)
-        self._joints.offer(convert.joints_msg(float(hand.stamp[0]), parts, straight))
-
-    def _publish_clock(self, stamp: float) -> None:
-        self._clocks.publish(Clock(clock=convert.to_stamp(stamp)))
-
-    def repeat(self) -> None:
-        """Publish the newest time and pose again, for nodes that have appeared since."""
-        self._clock.repeat()
-        self._joints.repeat(RESTING)
+        stamp = float(hand.stamp[0])
+        self.display.offer_joints(partial(convert.joints_msg, stamp, parts, straight))
 
 
 def main(args: list[str] | None = None) -> None:
