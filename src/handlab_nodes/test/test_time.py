@@ -147,6 +147,9 @@ def test_stamps_never_go_back(pace):
         for client in (change, teleport):
             loop.wait(client.service_is_ready, "the driver's services")
         loop.wait(lambda: states.stamps, "the driver")
+        # A stream repeats its newest states for a node that appears: reset and reward, and this.
+        readers = lambda: node.count_subscribers(topics.HAND_STATES)  # noqa: E731
+        loop.wait(lambda: readers() == 3, "all readers of the stream")
 
         def transition(which):
             request = ChangeState.Request(transition=Transition(id=which))
