@@ -226,26 +226,22 @@ def quality(qos: QoSProfile | int) -> str:
     return f"{'best effort' if best else 'reliable'}, {'latched, ' * latched}{qos.depth}"
 
 
-def node_class(spec: NodeSpec) -> type[Node]:
+def node_class(module: str) -> type[Node]:
     """Return the class of a node, the only one of its module."""
-    module = import_module(spec.module)
-    [found] = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Node)
-        if value.__module__ == module.__name__
-    ]
-    return found
+    return _only(module, lambda value: issubclass(value, Node))
 
 
-def params_class(spec: NodeSpec) -> Any:
+def params_class(module: str) -> Any:
     """Return the dataclass of a node's parameters."""
-    module = import_module(spec.module)
+    return _only(module, lambda value: value.__name__.endswith("Params") and is_dataclass(value))
+
+
+def _only(module: str, fits: Callable[[type], bool]) -> Any:
+    """Return the one class that a module defines itself and that fits."""
     [found] = [
         value
-        for name, value in vars(module).items()
-        if name.endswith("Params") and is_dataclass(value)
-        if getattr(value, "__module__", "") == module.__name__
+        for value in vars(import_module(module)).values()
+        if isinstance(value, type) and value.__module__ == module and fits(value)
     ]
     return found
 
@@ -257,7 +253,7 @@ def record(recorder: Recorder, spec: NodeSpec, folder: Path) -> None:
         spec.parameters["bag"] = str(folder / "bag")
     rclpy.init(args=["--ros-args", "-r", f"__node:={spec.name}", *spec.ros_words()])
     try:
-        node: Any = node_class(spec)()
+        node: Any = node_class(spec.module)()
         with EventLoop(node) as loop:
             task = make_task(spec.parameters.get("task", "valve"))
             if spec.name in ("runner", "demonstrator") or "calibration" in spec.parameters:
@@ -323,7 +319,7 @@ def bounds(schema: dict[str, Any]) -> str:
 
 def parameters(spec: NodeSpec) -> str:
     """Return the table of a node's parameters."""
-    kind = params_class(spec)
+    kind = params_class(spec.module)
     schemas, defaults = field_schemas(kind), kind()
     rows = []
     for each in fields(kind):

@@ -1,26 +1,23 @@
 """Every parameter of every node is described, so that `ros2 param describe` explains it."""
 
-from dataclasses import fields, is_dataclass
-from importlib import import_module
+import importlib.util
+import sys
+from dataclasses import fields
 from itertools import chain
 
 import pytest
 
 from handlab.graph.config import GraphConfig, build_graph
+from handlab_core.system.paths import share
 from handlab_core.system.validation import field_schemas
 from handlab_nodes.runtime.parameters import descriptor
 
-GRAPHS = [
-    GraphConfig(viewer=True, scene=True, bag="bag", estimator="camera"),
-    GraphConfig(hardware="dynamixel", pace="real", port="/dev/null", emulate=True),
-    GraphConfig(task="allegro_valve", hardware="allegro", pace="real"),
-    GraphConfig(teacher="script", runner=False),
-    GraphConfig(replay="look"),
-    GraphConfig(replay="hand"),
-    GraphConfig(compose=True),
-    GraphConfig(ros2_control=True, pace="real"),
-]
-"""Together they contain every node."""
+SPEC = importlib.util.spec_from_file_location("topics_page", share() / "tools/topics_page.py")
+topics_page = sys.modules["topics_page"] = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(topics_page)
+params_class = topics_page.params_class
+
+GRAPHS = [*topics_page.GRAPHS, GraphConfig(compose=True)]
 
 ROS_OWN = {"use_sim_time"}
 
@@ -29,21 +26,9 @@ SPECS = list(chain.from_iterable(node.parts or (node,) for g in GRAPHS for node 
 MODULES = sorted({node.module for node in SPECS})
 
 
-def params_of(module_name):
-    """Return the dataclass that a node reads its parameters into."""
-    module = import_module(module_name)
-    found = [
-        value
-        for name, value in vars(module).items()
-        if name.endswith("Params") and is_dataclass(value) and value.__module__ == module_name
-    ]
-    assert len(found) == 1, found
-    return found[0]
-
-
 @pytest.mark.parametrize("module", MODULES)
 def test_every_parameter_has_a_description_and_every_number_a_range(module):
-    kind = params_of(module)
+    kind = params_class(module)
     schemas = field_schemas(kind)
     for field in fields(kind):
         described = descriptor(schemas[field.name])
@@ -59,5 +44,5 @@ def test_every_parameter_has_a_description_and_every_number_a_range(module):
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
 def test_a_graph_sets_parameters_that_its_nodes_have(spec):
-    known = {field.name for field in fields(params_of(spec.module))}
+    known = {field.name for field in fields(params_class(spec.module))}
     assert set(spec.parameters) <= known | ROS_OWN
