@@ -43,6 +43,12 @@ class CommandLine:
 PATH = CommandLine(path=True)
 
 
+def command_line(hint: Any) -> CommandLine:
+    """Return what the type of a field says of the command line, which may be nothing."""
+    marks = (mark for mark in getattr(hint, "__metadata__", ()) if isinstance(mark, CommandLine))
+    return next(marks, CommandLine())
+
+
 @checked
 class TaskOptions:
     """The task."""

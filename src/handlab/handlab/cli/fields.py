@@ -14,7 +14,7 @@ from functools import wraps
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from handlab.cli.values import option, path_option
-from handlab_core.options import CommandLine
+from handlab_core.options import command_line
 from handlab_core.system.validation import field_schemas
 
 
@@ -63,16 +63,19 @@ def with_options(verb: Callable[..., None]) -> Callable[..., None]:
 
 def field_parameters(kind: type, defaults: Mapping[str, Any]) -> list[inspect.Parameter]:
     """Return one parameter for each field of an option class that is not hidden."""
-    hints = get_type_hints(kind, include_extras=True)
+    hints, schemas = get_type_hints(kind, include_extras=True), field_schemas(kind)
     return [
         inspect.Parameter(
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=defaults.get(field.name, _default(field)),
-            annotation=Annotated[_plain_type(hints[field.name]), option_of(kind, field.name)],
+            annotation=Annotated[
+                _plain_type(hints[field.name]),
+                _option(hints[field.name], _help(schemas[field.name])),
+            ],
         )
         for field in fields(kind)
-        if not _command_line(hints[field.name]).hidden
+        if not command_line(hints[field.name]).hidden
     ]
 
 
@@ -85,8 +88,12 @@ def option_of(kind: type, name: str, text: str = "") -> Any:
         text: help; empty: the field's description and its choices.
     """
     hint = get_type_hints(kind, include_extras=True)[name]
-    shown, schema = _command_line(hint), field_schemas(kind)[name]
-    text = text or _help(schema)
+    return _option(hint, text or _help(field_schemas(kind)[name]))
+
+
+def _option(hint: Any, text: str) -> Any:
+    """Declare the option of a field of some type."""
+    shown = command_line(hint)
     names = (shown.flag,) if shown.flag else ()
     if shown.path:
         return path_option(text, *names)
@@ -105,11 +112,6 @@ def _help(schema: Mapping[str, Any]) -> str:
 def _unpacked(hint: Any) -> tuple[Any, ...]:
     """Return a type and its metadata."""
     return get_args(hint) if get_origin(hint) is Annotated else (hint,)
-
-
-def _command_line(hint: Any) -> CommandLine:
-    marks = [mark for mark in _unpacked(hint) if isinstance(mark, CommandLine)]
-    return marks[0] if marks else CommandLine()
 
 
 def _plain_type(hint: Any) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, get_type_hints
 
-from handlab_core.options import CommandLine
+from handlab_core.options import command_line
 from handlab_core.system.files import parse_yaml
 from handlab_core.system.validation import build, field_schemas
 
@@ -51,7 +51,7 @@ def launch_arguments(
     return [
         _argument(field.name, schemas[field.name], hints[field.name], default, choices)
         for field in fields(kind)
-        if field.name not in without and not _hidden(hints[field.name])
+        if field.name not in without and not command_line(hints[field.name]).hidden
         if (default := defaults.get(field.name, field.default)) is not MISSING
     ]
 
@@ -70,8 +70,3 @@ def _argument(
     elif schema["type"] == "number":
         text = f"{default:g}"
     return LaunchArgument(name, text, allowed, f"{schema['description']}.", hint)
-
-
-def _hidden(hint: Any) -> bool:
-    marks = getattr(hint, "__metadata__", ())
-    return any(isinstance(mark, CommandLine) and mark.hidden for mark in marks)
