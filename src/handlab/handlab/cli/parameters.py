@@ -6,16 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from handlab.cli.fields import option_of
 from handlab.cli.values import argument, option
-from handlab_core.options import RewardOptions
+from handlab.graph.ros_environment import NETWORK
 from handlab_core.system import validation
 from handlab_core.system.validation import Text
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object, last")]
 Seed = Annotated[int, option(validation.Seed, "Random seed of starts, goals and noise")]
 TaskName = Annotated[str, argument(Text, "See `./handlab tasks`")]
-Reward = Annotated[str, option_of(RewardOptions, "reward")]
 Vary = Annotated[
     list[str] | None,
     option(Text, "name=value, name=lower:upper or name=a,b,c; docs/variations.md", "--vary"),
@@ -25,7 +23,7 @@ Vary = Annotated[
 def _ask_for_network(wanted: bool) -> bool:
     """Let every graph of this process, and of its children, reach other machines."""
     if wanted:
-        os.environ["HANDLAB_NETWORK"] = "1"
+        os.environ[NETWORK] = "1"
     return wanted
 
 

@@ -13,7 +13,7 @@ import typer
 from pydantic import Field
 
 from handlab_core.errors import BadConfig, HandlabError, UnknownName, shown
-from handlab_core.system.validation import Count, Number, Positive, Text, build
+from handlab_core.system.validation import Count, Number, Text, build
 
 LONGEST_NAME, LONGEST_PATH = 255, 4095
 """Bytes; limits of one part of a path and of a whole path; Linux, limits.h."""
@@ -26,8 +26,6 @@ Episodes = Annotated[Count, Field(le=100_000)]
 Points = Annotated[Count, Field(ge=2, le=1000)]
 
 Poses = Annotated[Count, Field(ge=2, le=100)]
-
-Minutes = Annotated[Positive, Field(le=100_000)]
 
 Torque = Annotated[Number, Field(ge=0, le=10)]
 """N m; the limit is above the stall torque of every servo that is known here."""

@@ -147,7 +147,7 @@ class Graph:
         self, nodes: list[NodeSpec], output: TextIO, domain: Domain, simulated: bool = False
     ) -> None:
         self.domain, self.simulated = domain.id, simulated
-        self.names = [part.name for node in nodes for part in node.parts or (node,)]
+        self.names = [name for node in nodes for name in node.names]
         """Names of all nodes."""
         self._domain, self._output = domain, output
         self._width = max(len(node.name) for node in nodes)
