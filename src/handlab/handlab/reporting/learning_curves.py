@@ -1,6 +1,6 @@
 """Learning curves of several seeds over robot-hours, and how they are drawn."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,6 +128,28 @@ def side_by_side(
     for axes in grid[:, 0]:
         axes.set_ylabel("success [%]", fontsize=8)
     _save(figure, path)
+
+
+def kept_ways(
+    rows: Mapping[str, Mapping[str, Any]],
+    called: Mapping[str, str],
+    curves_of: Callable[[Mapping[str, Any]], Sequence[Sequence[Sequence[float]]]],
+) -> dict[str, dict[str, list[Curve]]]:
+    """Return the curves that `ways` draws, from the rows of a kept result.
+
+    Args:
+        rows: by task; in each the kept figures of every way that was measured, by key.
+        called: keys of the ways to draw, and their names in the picture.
+        curves_of: returns the curves of one way, each as `Curve.pairs` keeps it.
+    """
+    return {
+        task: {
+            name: [Curve.of_pairs(pairs) for pairs in curves_of(row[key])]
+            for key, name in called.items()
+            if key in row
+        }
+        for task, row in rows.items()
+    }
 
 
 def ways(

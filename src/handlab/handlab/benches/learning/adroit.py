@@ -26,7 +26,7 @@ from handlab.benches.options import TasksOptions
 from handlab.benches.result import Bench, Figure, Kept, Result, Table, origin
 from handlab.experiments import training
 from handlab.experiments.robustness import evaluate_varied
-from handlab.reporting.learning_curves import Curve, ways
+from handlab.reporting.learning_curves import Curve, kept_ways, ways
 from handlab_core.errors import BadConfig
 from handlab_core.system.paths import share
 from handlab_core.system.validation import Text, checked
@@ -107,17 +107,7 @@ def measure(seed: int, options: AdroitOptions) -> Result:
 
 def draw(rows: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     """Draw the kept learning curves."""
-    ways(
-        {
-            task: {
-                called: [Curve.of_pairs(row[method]["curve"])]
-                for method, called in DRAWN.items()
-                if method in row
-            }
-            for task, row in rows.items()
-        },
-        path,
-    )
+    ways(kept_ways(rows, DRAWN, lambda kept: [kept["curve"]]), path)
 
 
 def _datasets(text: str) -> dict[str, str]:

@@ -26,7 +26,7 @@ from handlab.benches.result import Bench, Figure, Kept, Result, Table, origin
 from handlab.experiments.parallelism import processes
 from handlab.experiments.task_kinds import local_sampler
 from handlab.reporting.compare import median_or_never
-from handlab.reporting.learning_curves import Curve, ways
+from handlab.reporting.learning_curves import Curve, kept_ways, ways
 from handlab.teaching.scripted import demonstrate
 from handlab_core.demonstrations.recording import to_episode
 from handlab_core.demonstrations.scripted_teacher import TeacherConfig
@@ -133,19 +133,9 @@ def measure(seed: int, options: DemosOptions) -> Result:
 
 def draw(rows: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     """Draw the kept learning curves of the ways that learn with a robot."""
-    ways(
-        {
-            task: {
-                WAYS[name]: [Curve.of_pairs(curve) for curve in row[name]["curves"]]
-                for name in DRAWN
-                if name in row
-            }
-            for task, row in rows.items()
-        },
-        path,
-        "strict success",
-        logarithmic=True,
-    )
+    called = {name: WAYS[name] for name in DRAWN}
+    curves = kept_ways(rows, called, lambda kept: kept["curves"])
+    ways(curves, path, "strict success", logarithmic=True)
 
 
 def speedups(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
