@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from handlab_core.errors import StationFault
 from handlab_core.tasks import Task, make_task
 from handlab_learning.algorithms.npg import Npg, NpgConfig
 from handlab_nodes.clients.graph_sampler import GraphSampler
-from handlab_nodes.runtime.event_loop import guest
+from handlab_nodes.runtime.event_loop import EventLoop, guest
 
 PROCESSES = 4
 """Every step passes four processes: runner, driver, estimator, reward computer. The reset mechanism
@@ -71,6 +71,26 @@ def _speed(sampler: GraphSampler, task: Task, seed: int, episodes: Sequence[int]
     return sum((e.time.experience_s + e.time.reset_s) / task.period for e in done) / elapsed
 
 
+def await_nodes(
+    config: GraphConfig, loop: EventLoop, exit_reason: Callable[[], str | None]
+) -> None:
+    """Wait until all nodes of a graph are there.
+
+    Args:
+        config: configuration of the graph.
+        loop: events of a node in the graph's domain.
+        exit_reason: returns why the graph has ended; None while it runs.
+
+    Raises:
+        StationFault: the graph ended before; names the missing nodes.
+    """
+    expected = {name for node in build_graph(config) for name in node.names}
+    while missing := expected - set(loop.nodes[0].get_node_names()):
+        loop.once()
+        if (reason := exit_reason()) is not None:
+            raise StationFault(f"without {', '.join(sorted(missing))}: {reason}")
+
+
 @contextmanager
 def running_sampler(
     task: Task, learner: bool = False, compose: bool = False
@@ -83,11 +103,7 @@ def running_sampler(
             guest("_bench", graph.domain, graph.simulated) as (node, loop),
         ):
             # A node that still starts would take a core from those that run.
-            expected = {name for node in build_graph(config) for name in node.names}
-            while missing := expected - set(node.get_node_names()):
-                loop.once()
-                if (reason := graph.exit_reason()) is not None:
-                    raise StationFault(f"without {', '.join(sorted(missing))}: {reason}")
+            await_nodes(config, loop, graph.exit_reason)
             yield GraphSampler(node, loop, task)
 
 

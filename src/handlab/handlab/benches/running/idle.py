@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from handlab.benches.result import Bench, Figure, Kept, Result
-from handlab.graph.config import GraphConfig, build_graph, on_machine
+from handlab.benches.running.graph import await_nodes
+from handlab.graph.config import GraphConfig, on_machine
 from handlab_core.errors import StationFault
 from handlab_core.options import EMULATED, HardwareOptions
 from handlab_core.system.validation import checked
@@ -46,7 +47,8 @@ def measure(seed: int, options: IdleOptions) -> Result:
     words += ["--station", options.station] if options.station else []
     config = on_machine(GraphConfig(TASK, pace="real"), hardware, options.station, port)
     with _running_verb(words) as (verb, domain):
-        _await_nodes(config, domain, verb)
+        with guest("_bench", domain, config.simulated) as (_, loop):  # gone before the measurement
+            await_nodes(config, loop, lambda: None if verb.poll() is None else "the graph ended")
         time.sleep(SETTLE)
         before, began = cpu_times(verb.pid), time.monotonic()
         time.sleep(SECONDS)
@@ -82,16 +84,6 @@ def _running_verb(words: list[str]) -> Iterator[tuple[subprocess.Popen[str], int
     finally:
         verb.send_signal(signal.SIGINT)
         verb.communicate()
-
-
-def _await_nodes(config: GraphConfig, domain: int, verb: "subprocess.Popen[str]") -> None:
-    """Wait until all nodes are there; the node that looks is gone before anything is measured."""
-    expected = {name for node in build_graph(config) for name in node.names}
-    with guest("_bench", domain, config.simulated) as (node, loop):
-        while missing := expected - set(node.get_node_names()):
-            loop.once()
-            if verb.poll() is not None:
-                raise StationFault(f"the graph ended without {', '.join(sorted(missing))}")
 
 
 def cpu_times(process: int) -> dict[tuple[int, str], float]:
