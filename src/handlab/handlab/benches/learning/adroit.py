@@ -48,18 +48,20 @@ ENSEMBLES = {
     "adroit_door": ("object.mass=0.5:4", "object.damping=0.5:4"),
     "adroit_relocate": ("object.scale=0.7:1.3", "object.mass=0.5:2"),
 }
-"""What differs, of the tasks that are learned with it; a door's size cannot vary."""
+"""Variations of the object, by task, that `dapg_varied` learns with; a door's size cannot vary."""
 
 POINTS, EPISODES = 5, 50
-"""Of each range, ends included, and of each point."""
+"""Number of values of each varied range, its ends included, and of episodes at each value."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a task is measured by, and from what it is learned."""
+    """The limit of a task, and the demonstrations that it is learned from."""
 
     success: float
+    """Success rate that is asked for, 0 to 1."""
     dataset: str
+    """Name of a Minari dataset."""
 
 
 ASKED = {

@@ -46,12 +46,12 @@ LIMITS = {"valve": 0.4, "flip": 0.6}
 PICTURE = Path("docs", "images", "demonstrations.png")
 
 RATIO = 8.0
-"""Times fewer robot-hours than from nothing that are asked for."""
+"""Limit, at least: robot-hours from nothing as a multiple of those with demonstrations."""
 
 MAIN, SCRATCH = "dapg", "scratch"
 
 NUM_ENVS = 5
-"""Side by side: as many as an iteration of DAPG has episodes."""
+"""Number of robots that are simulated side by side: the episodes of one iteration of DAPG."""
 
 TEACHER = TeacherConfig(noise=0.02)
 """Of all variants that say nothing else: a hand that leads as well as it can."""

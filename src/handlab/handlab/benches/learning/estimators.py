@@ -121,12 +121,16 @@ def _act(
 
 @dataclass
 class _Samples:
-    """Of one track."""
+    """Errors and innovations of one filter along one track."""
 
-    errors: list[float] = field(default_factory=list)  # rad
+    errors: list[float] = field(default_factory=list)
+    """rad; estimated minus true angles."""
     nees: list[float] = field(default_factory=list)
+    """Squares of the errors, in units of the variance that the filter states."""
     nis: list[float] = field(default_factory=list)
+    """Squares of the innovations, in units of the variance that the filter expects."""
     refused: int = 0
+    """Number of innovations beyond the filter's gate."""
 
     def add_estimate(self, estimate: AngleEstimate, truth: float) -> None:
         self.errors.append(estimate.angle - truth)

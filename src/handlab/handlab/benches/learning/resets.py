@@ -27,7 +27,8 @@ from handlab_learning.runs.config import RunConfig
 from handlab_sim.backend import MujocoBackend
 
 NUM_ENVS, ROUNDS = 50, 21
-"""Of each task: their product is the number of resets, a third of each kind."""
+"""Number of simulated robots and of rounds; a task has their product of resets, a third of each
+kind."""
 
 LIMIT = 0.995
 """Share of the resets that must succeed."""
@@ -38,7 +39,8 @@ NEVER = 10**6
 """Iterations between evaluations, which this bench does not use."""
 
 HIDDEN, GAIN, NOISE = 16, 2.0, 0.5
-"""Of a wild policy: units, how hard it throws the joints about, and how much at random."""
+"""Settings of a wild policy: hidden units, factor of the last layer's weights, and standard
+deviation of the actions."""
 
 PLACES, STAY = 4, 6
 """How many places fingers go to when they are tangled up, and for how many steps each."""
