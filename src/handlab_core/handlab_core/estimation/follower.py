@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from handlab_core.errors import UnknownName
 from handlab_core.estimation.angle import AngleEstimate
 from handlab_core.estimation.detection import AxisView, Detection
 from handlab_core.objects.fixture import Fixture
@@ -55,10 +54,3 @@ ESTIMATORS: Registry[EstimatorSpec] = Registry("estimator")
 
 ENCODER = "encoder"
 """Name of the default estimator."""
-
-
-def check_estimator(name: str) -> str:
-    """Return the name of an estimator; raise UnknownName if there is none of that name."""
-    if name not in ESTIMATORS:
-        raise UnknownName("estimator", name, ESTIMATORS)
-    return name

@@ -11,7 +11,7 @@ from handlab_core.estimation import quaternions
 from handlab_core.estimation.angle import AngleEstimate, predict
 from handlab_core.estimation.camera import CameraConfig, CameraEstimator, CameraFollower, Track
 from handlab_core.estimation.detection import AxisView, Detection
-from handlab_core.estimation.follower import check_estimator
+from handlab_core.estimation.follower import ESTIMATORS
 from handlab_core.estimation.simulated_camera import (
     SimulatedCamera,
     SimulatedCameraConfig,
@@ -288,7 +288,7 @@ def test_impossible_cameras_and_views_are_refused():
     with pytest.raises(BadConfig, match="wxyz"):
         AxisView().seen_from((0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 0.0))
     with pytest.raises(UnknownName, match="camera, encoder"):
-        check_estimator("sonar")
+        ESTIMATORS.make("sonar")
 
 
 def test_a_detection_is_a_value():
