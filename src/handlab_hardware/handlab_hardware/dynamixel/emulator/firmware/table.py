@@ -72,7 +72,7 @@ LATER = frozenset(("startup_configuration", "backup_ready"))
 
 
 class RegisterMap:
-    """Registers of one model, by name and by address."""
+    """Registers of one model, by name, and the register that owns each byte."""
 
     def __init__(self, model: ServoModel) -> None:
         self.model = model
@@ -89,7 +89,6 @@ class RegisterMap:
                 self._add(Register(f"indirect_address_{address + 2 * i}", address + 2 * i, 2, True))
                 self._add(Register(f"indirect_data_{data + i}", data + i, 1, True))
                 self.indirect[data + i] = address + 2 * i
-        self.by_address = {r.address: r for r in self.registers.values()}
         self.owner: list[Register | None] = [None] * TABLE_SIZE
         for register in self.registers.values():
             self.owner[register.address : register.end] = [register] * register.size
