@@ -45,6 +45,15 @@ AWAY = LATE / 2
 ANSWER_TIMEOUT = 0.5
 """s; a guardian that does not answer within this time is replaced."""
 
+STANDSTILL = (
+    "the driver stood still, and its guardian let the hand go; the joints engage from where they "
+    "are now"
+)
+"""Report of a driver whose guardian has turned the motors off."""
+
+REPORT_STANDSTILL = 5.0
+"""s; time for which a driver reports a standstill afterwards."""
+
 REPEATS, GAP = 5, 0.05
 """Number of repetitions of an unconfirmed turn-off, and the time between them, s."""
 

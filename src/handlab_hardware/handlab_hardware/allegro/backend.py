@@ -30,7 +30,7 @@ from handlab_hardware.allegro.config import HAND, AllegroConfig
 from handlab_hardware.allegro.driver import HandDriver, Measurement
 from handlab_hardware.allegro.protocol import FINGER_NAMES, SIDES, Frame, HandInfo, Serial
 from handlab_hardware.clock import time_of_day, whole_ns
-from handlab_hardware.guardian import Guardian
+from handlab_hardware.guardian import REPORT_STANDSTILL, STANDSTILL, Guardian
 from handlab_hardware.station_file import load_station, station_path
 
 POLL = 0.005
@@ -48,12 +48,6 @@ REOPEN_EVERY = 0.5
 
 LET_GO = "handlab_hardware.allegro.emergency_release:let_go"
 """Function with which the guardian turns the motors off."""
-STANDSTILL = (
-    "the driver stood still, and its guardian let the hand go; the joints engage from where they "
-    "are now"
-)
-REPORT_STANDSTILL = 5.0
-"""s; time for which a standstill is reported afterwards."""
 
 Clock = Callable[[], float]
 

@@ -26,18 +26,11 @@ from handlab_hardware.dynamixel.protocol.bus import ServoBus
 from handlab_hardware.dynamixel.protocol.registers import RAD_PER_TICK
 from handlab_hardware.dynamixel.protocol.serial_port import SYSFS
 from handlab_hardware.dynamixel.servos import Servos
-from handlab_hardware.guardian import Guardian
+from handlab_hardware.guardian import REPORT_STANDSTILL, STANDSTILL, Guardian
 from handlab_hardware.station_file import Servo, StationFile, load_station, station_path
 
 LET_GO = "handlab_hardware.dynamixel.emergency_release:let_go"
 """Function with which the guardian turns the motors off."""
-
-STANDSTILL = (
-    "the driver stood still, and its guardian let the hand go; the joints engage from where they "
-    "are now"
-)
-REPORT_STANDSTILL = 5.0
-"""s; time for which a standstill is reported afterwards."""
 
 
 class DynamixelBackend:
