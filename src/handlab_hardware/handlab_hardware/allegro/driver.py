@@ -42,6 +42,7 @@ from handlab_hardware.allegro.protocol import (
     Status,
     counts_from_torque,
     describe_error,
+    finger_joints,
     frame_id,
     pack_counts,
     pack_periods,
@@ -185,7 +186,7 @@ class HandDriver:
         if 0 <= (finger := message - Message.FINGER_POSE) < FINGERS:
             self._take_pose(finger, data, now)
         elif 0 <= (finger := message - Message.TEMPERATURE) < FINGERS:
-            self._wire_temperature[_joints(finger)] = unpack_temperatures(data)
+            self._wire_temperature[finger_joints(finger)] = unpack_temperatures(data)
             self.temperature = self._mounting.sort(self._wire_temperature)
             self._rest = self._heat.update(self.temperature)
         elif message == Message.HAND_INFO:
@@ -210,7 +211,7 @@ class HandDriver:
         self._errors[motor if motor < JOINTS else slice(None)] = bits
 
     def _take_pose(self, finger: int, data: bytes, now: float) -> None:
-        self._angle[_joints(finger)] = rad_from_counts(unpack_counts(data), self._version)
+        self._angle[finger_joints(finger)] = rad_from_counts(unpack_counts(data), self._version)
         self._seen[finger], self._fresh[finger] = now, True
         heard = ~self._late
         if self._fresh.all():
@@ -242,7 +243,7 @@ class HandDriver:
         self._effort = self._mounting.torque_from_wire(torque_from_counts(counts, self._scale))
         if self._on:
             for finger in np.flatnonzero(~self._late).tolist():
-                self._send(Message.SET_TORQUE + finger, pack_counts(counts[_joints(finger)]))
+                self._send(Message.SET_TORQUE + finger, pack_counts(counts[finger_joints(finger)]))
         return q, qd
 
     # Timed actions.
@@ -398,7 +399,3 @@ class HandDriver:
                 "ends, or until the hand is activated again"
             )
         return tuple(found)
-
-
-def _joints(finger: int) -> slice:
-    return slice(JOINTS_EACH * finger, JOINTS_EACH * (finger + 1))

@@ -30,7 +30,6 @@ from handlab_hardware.allegro.protocol import (
     DEVICES,
     FINGERS,
     JOINTS,
-    JOINTS_EACH,
     SIDES,
     V4,
     VERSIONS,
@@ -41,6 +40,7 @@ from handlab_hardware.allegro.protocol import (
     Status,
     Version,
     counts_from_rad,
+    finger_joints,
     frame_id,
     pack_counts,
     pack_error,
@@ -162,7 +162,7 @@ class EmulatedHand:
         elif message == Message.SET_PERIOD:
             self.periods, self._ms = unpack_periods(data), 0
         elif 0 <= (finger := message - Message.SET_TORQUE) < FINGERS and self.servo_on:
-            self.counts[_joints(finger)] = unpack_counts(data)
+            self.counts[finger_joints(finger)] = unpack_counts(data)
 
     def _answer(self, message: int) -> None:
         if message == Message.HAND_INFO and not self.faults.no_info:
@@ -216,11 +216,11 @@ class EmulatedHand:
 
     def _send_pose(self, finger: int) -> None:
         if finger not in self.faults.silent_fingers:
-            counts = counts_from_rad(self.q[_joints(finger)], self._version)
+            counts = counts_from_rad(self.q[finger_joints(finger)], self._version)
             self._send(Message.FINGER_POSE + finger, pack_counts(counts))
 
     def _send_temperature(self, finger: int) -> None:
-        celsius = self._heat.temperature[_joints(finger)]
+        celsius = self._heat.temperature[finger_joints(finger)]
         self._send(Message.TEMPERATURE + finger, pack_temperatures(celsius))
 
     def _info(self) -> HandInfo:
@@ -246,10 +246,6 @@ class EmulatedHand:
     def _send(self, message: int, data: bytes) -> None:
         if not self.faults.unplugged:
             self._send_frame(Frame(frame_id(message, self._device), data))
-
-
-def _joints(finger: int) -> slice:
-    return slice(JOINTS_EACH * finger, JOINTS_EACH * (finger + 1))
 
 
 def serve(

@@ -126,6 +126,11 @@ def make_version(name: str) -> Version:
     return VERSIONS[name]
 
 
+def finger_joints(finger: int) -> slice:
+    """Return where the joints of a finger are in arrays in the vendor's order, (16,)."""
+    return slice(JOINTS_EACH * finger, JOINTS_EACH * (finger + 1))
+
+
 # Ids.
 
 
