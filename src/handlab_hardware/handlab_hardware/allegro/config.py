@@ -1,9 +1,10 @@
 """Configuration of one Allegro hand: its CAN bus, and order, signs and zeros of its joints."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from handlab_core.errors import BadConfig, shown
@@ -12,6 +13,8 @@ from handlab_core.system.validation import Index, Name, Number, Sign, build, che
 from handlab_core.types import Array, IntArray
 from handlab_hardware.allegro.gains import Gains, make_gains
 from handlab_hardware.allegro.protocol import DEVICES, JOINTS, Version, make_version
+
+V = TypeVar("V", bound=np.generic)
 
 HAND = "allegro"
 
@@ -91,6 +94,7 @@ class Mounting:
         on_the_wire: Array = self._signs * torque[self._hand_at]
         return on_the_wire
 
-    def sort(self, of_wire: Array) -> Array:
+    def sort(self, of_wire: NDArray[V]) -> NDArray[V]:
         """Reorder values of the wire's joints into the hand's order, (16,)."""
-        return of_wire[self._wire_at]
+        in_order: NDArray[V] = of_wire[self._wire_at]
+        return in_order

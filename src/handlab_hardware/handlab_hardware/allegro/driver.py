@@ -350,7 +350,7 @@ class HandDriver:
     @property
     def errors(self) -> IntArray:
         """Return the error bits of all motors, (16,), in the hand's order; see `MotorError`."""
-        return self._mounting.sort(self._errors.astype(np.float64)).astype(np.int64)
+        return self._mounting.sort(self._errors)
 
     @property
     def released(self) -> BoolArray:
@@ -373,7 +373,7 @@ class HandDriver:
 
     def _joints_of(self, fingers: BoolArray) -> BoolArray:
         """Convert a mask of fingers, (4,), to a mask of joints, (16,), in the hand's order."""
-        return self._mounting.sort(np.repeat(fingers, JOINTS_EACH).astype(np.float64)) > 0
+        return self._mounting.sort(np.repeat(fingers, JOINTS_EACH))
 
     def problems(self, now: float) -> tuple[str, ...]:
         """Return one sentence for each present problem, with its remedy."""
