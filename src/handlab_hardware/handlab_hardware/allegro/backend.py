@@ -292,11 +292,10 @@ class AllegroBackend:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                if not self._lost:
-                    self._beat()
                 if self._lost:
                     self._reopen()
                 else:
+                    self._beat()
                     self._pump()
             except StationFault as error:
                 self._lose(error)
