@@ -7,10 +7,8 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-
 from handlab_core.errors import BadConfig, StationFault
-from handlab_core.system.files import write_atomically
+from handlab_core.system.files import dump_yaml, write_atomically
 from handlab_hardware.dynamixel.failures import PacketLost
 from handlab_hardware.dynamixel.protocol.bus import ServoBus
 from handlab_hardware.dynamixel.protocol.registers import RAD_PER_TICK, TICKS_PER_TURN
@@ -73,7 +71,7 @@ def write_calibration(path: Path, zeros: Mapping[str, float], overwrite: bool = 
     if path.exists() and not overwrite:
         raise BadConfig(f"{path} exists; delete it, or allow it to be overwritten")
     rounded = {joint: round(zero, 6) for joint, zero in zeros.items()}
-    write_atomically(path, HEAD + yaml.safe_dump({"zeros": rounded}, sort_keys=False))
+    write_atomically(path, HEAD + dump_yaml({"zeros": rounded}))
 
 
 def calibrate(station: StationFile, overwrite: bool = False, allow_far: bool = False) -> Path:
