@@ -29,8 +29,8 @@ class Criterion(Protocol):
 
 
 def last_fifth(errors: Array) -> Array:
-    """Return the absolute errors at the end of an episode, (steps // 5,) rad."""
-    return np.abs(errors[-(len(errors) // LAST_FIFTH) :])
+    """Return the absolute errors at the end of an episode, (max(steps // 5, 1),) rad."""
+    return np.abs(errors[-max(len(errors) // LAST_FIFTH, 1) :])
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 from handlab_core.environment.episode import Episode, EpisodePlan
 from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.errors import BadConfig
+from handlab_core.tasks.criteria import last_fifth
 from handlab_learning.runs.sampler import Sampler
 
 # First episode numbers of evaluations. The ranges are disjoint, so that no evaluation repeats an
@@ -40,7 +41,7 @@ def summarize(episodes: Sequence[Episode]) -> dict[str, Any]:
         raise BadConfig(
             "an evaluation needs at least 1 episode, not 0; choose --episodes 1 or more"
         )
-    tail = [np.abs(e.trajectory.errors[-max(e.steps // 5, 1) :]).mean() for e in episodes]
+    tail = [last_fifth(e.trajectory.errors).mean() for e in episodes]
     wins = {
         "success_rate": sum(e.success for e in episodes),
         "strict_success_rate": sum(e.outcome.strict_success for e in episodes),
