@@ -286,10 +286,12 @@ def keep_newest(folder: Path) -> None:
         remove(path)
 
 
-def keep_best(folder: Path) -> None:
-    """Remove all but the `KEEP` candidates with the best evaluations."""
-    for candidate in candidates(folder)[KEEP:]:
+def keep_best(folder: Path) -> list[Checkpoint]:
+    """Remove all but the `KEEP` candidates with the best evaluations; return these, best first."""
+    found = candidates(folder)
+    for candidate in found[KEEP:]:
         remove(candidate.manifest_path)
+    return found[:KEEP]
 
 
 def remove(manifest: Path) -> None:

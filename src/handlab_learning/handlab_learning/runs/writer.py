@@ -76,8 +76,7 @@ class RunWriter:
         """Keep the policy if few have a better evaluation; return the best one's iteration."""
         candidates = self.folder.candidates
         self._save(candidates, progress.iteration, algorithm.policy(), progress, evaluation)
-        checkpoint.keep_best(candidates)
-        best: int = checkpoint.candidates(candidates)[0].manifest["iteration"]
+        best: int = checkpoint.keep_best(candidates)[0].manifest["iteration"]
         return best
 
     def _save(
