@@ -176,11 +176,14 @@ class RunFolder:
             self._config = self._read_config()
         return self._config
 
-    def _read_config(self) -> RunConfig:
+    def _check_run(self) -> None:
         if not self.path.is_dir():
             raise BadRun(f"there is no run folder {self.path}")
         if not self.config_path.exists():
             raise BadRun(f"{self.path} is not a run folder: it has no config.yaml")
+
+    def _read_config(self) -> RunConfig:
+        self._check_run()
         data = read_yaml(self.config_path, BadRun)
         if lacking := {f.name for f in fields(RunConfig)} - set(data):
             raise BadRun(f"{self.config_path} is truncated: it lacks {', '.join(sorted(lacking))}")
@@ -321,11 +324,8 @@ class RunFolder:
 
     def summary(self) -> dict[str, Any]:
         """Read the summary; raise BadRun if the run has not ended."""
-        if not self.path.is_dir():
-            raise BadRun(f"there is no run folder {self.path}")
         if not self.summary_path.exists():
-            if not self.config_path.exists():
-                raise BadRun(f"{self.path} is not a run folder: it has no config.yaml")
+            self._check_run()
             raise BadRun(
                 f"{self.path} has no summary.json: the run has not ended; finish it with: "
                 f"./handlab train --resume {shlex.quote(str(self.path))}"
