@@ -57,9 +57,10 @@ class Fixture:
 
     def mark_position(self, angle: float) -> tuple[float, float, float]:
         """Return the mark's position for an angle [rad] of the object; m, in the frame `world`."""
-        arm = np.subtract(self.mark, self.mark_centre)
+        centre = self.mark_centre
+        arm = np.subtract(self.mark, centre)
         turned = arm * math.cos(angle) + np.cross(self.axis, arm) * math.sin(angle)
-        x, y, z = (self.mark_centre + turned).tolist()
+        x, y, z = (centre + turned).tolist()
         return x, y, z
 
 
