@@ -45,8 +45,12 @@ BEYOND = np.pi
 """rad; largest plausible distance of a joint from its commanded range. A guided joint may leave the
 range, but not by half a turn."""
 
-MEASURED = {"q": "position", "qd": "velocity", "effort": "effort", "angle": "angle"} | {
-    "velocity": "velocity"
+MEASURED = {
+    "q": "position",
+    "qd": "velocity",
+    "effort": "effort",
+    "angle": "angle",
+    "velocity": "velocity",
 }
 """Fields of measured values, and their names in messages."""
 
