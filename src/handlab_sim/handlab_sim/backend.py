@@ -6,12 +6,12 @@ import mujoco
 import numpy as np
 from mujoco.batch import Batch
 
-from handlab_core.errors import BadConfig, StationFault
+from handlab_core.errors import StationFault
 from handlab_core.hands import Hand, make_hand
 from handlab_core.objects.fixture import FIXTURES, Fixture
 from handlab_core.tasks.variation import ObjectVariation
 from handlab_core.types import NS_PER_S, Array, Command, IntArray, JointState, Reading
-from handlab_sim.scene import SceneConfig
+from handlab_sim.scene import SceneConfig, steps_in
 from handlab_sim.varied import spread, varied_model
 
 PLACING_TIME = 10.0
@@ -110,7 +110,7 @@ class MujocoBackend:
             BadConfig: the period is not a whole number of the simulation's steps.
         """
         rows = EVERYONE if robots is None else robots
-        substeps = self._substeps(period)
+        substeps = steps_in(period, self._timestep)
         self._ctrl[rows, :-1] = hand.q
         limit = np.minimum(hand.effort, self._limit[:-1])
         self._force_range[rows, :-1, 0], self._force_range[rows, :-1, 1] = -limit, limit
@@ -149,14 +149,6 @@ class MujocoBackend:
 
     def close(self) -> None:
         """Do nothing; the simulation holds no external resources."""
-
-    def _substeps(self, period: float) -> int:
-        substeps = round(period / self._timestep)
-        if substeps < 1 or abs(substeps * self._timestep - period) > 1e-9:
-            raise BadConfig(
-                f"a period of {period} s is not a whole number of steps of {self._timestep} s"
-            )
-        return substeps
 
     def _reading(self, rows: IntArray | slice) -> Reading:
         stamp = self._time_ns[rows] / NS_PER_S

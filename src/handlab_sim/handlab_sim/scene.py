@@ -68,6 +68,18 @@ def build_spec(hand: Hand, fixture: Fixture, config: SceneConfig) -> mujoco.MjSp
     return spec
 
 
+def steps_in(period: float, timestep: float) -> int:
+    """Return the number of simulation steps in a period, both s.
+
+    Raises:
+        BadConfig: it is not a whole number, or zero.
+    """
+    steps = round(period / timestep)
+    if steps < 1 or abs(steps * timestep - period) > 1e-9:
+        raise BadConfig(f"a period of {period} s is not a whole number of steps of {timestep} s")
+    return steps
+
+
 def _set_contacts(spec: mujoco.MjSpec, config: SceneConfig) -> None:
     for geom in spec.geoms:
         if geom.name.endswith(CAPSULE_SUFFIX):

@@ -8,11 +8,10 @@ from dataclasses import replace
 import mujoco
 import numpy as np
 
-from handlab_core.errors import BadConfig
 from handlab_core.hands import Hand
 from handlab_core.objects.fixture import Fixture
 from handlab_core.types import Array
-from handlab_sim.scene import SceneConfig, build_spec
+from handlab_sim.scene import SceneConfig, build_spec, steps_in
 
 TIMESTEP = 0.001
 """s; step of the simulation, a third of the torque period of an Allegro hand."""
@@ -49,9 +48,7 @@ class TorqueWorld:
         Raises:
             BadConfig: the time is not a whole number of the simulation's steps.
         """
-        steps = round(dt / self.model.opt.timestep)
-        if steps < 1 or abs(steps * self.model.opt.timestep - dt) > 1e-9:
-            raise BadConfig(f"{dt} s is not a whole number of steps of {self.model.opt.timestep} s")
+        steps = steps_in(dt, self.model.opt.timestep)
         self.data.ctrl[:-1] = torque
         mujoco.mj_step(self.model, self.data, steps)
         q, qd = self.data.qpos[self._q_at[:-1]], self.data.qvel[self._qd_at[:-1]]
