@@ -21,7 +21,6 @@ from collections import deque
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from handlab_core.errors import BadConfig, HandlabError, StationFault
@@ -130,12 +129,7 @@ class EmulatedPort:
     def __enter__(self) -> Self:
         return self if self._thread is not None else self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def serve(self) -> None:
