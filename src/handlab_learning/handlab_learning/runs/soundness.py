@@ -67,8 +67,7 @@ class Sieve:
 
         Raises:
             StationFault: more than half of the episodes are excluded, or some in IN_A_ROW
-                iterations
-                in a row.
+                iterations in a row.
         """
         defects = [defect(episode, self._terms) for episode in episodes]
         left_out = [reason for reason in defects if reason]

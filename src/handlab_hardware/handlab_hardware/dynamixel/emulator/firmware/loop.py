@@ -1,6 +1,6 @@
 """The firmware's control loop, over all servos of a bus at once.
 
-Goals go from the servos' tables to the physics, what is measured goes back; heat, voltage, load and
+Goals go from the servos' tables to the physics, and measurements go back. Heat, voltage, load and
 silence of the bus are watched on the way. Time is an argument, and is advanced lazily in whole
 periods of the physics.
 """
@@ -71,9 +71,10 @@ class ControlLoop:
     """Control loops and sensors of all servos.
 
     Args:
-        servos: whose tables to serve.
-        physics: what turns, in the servos' order.
-        now: s, when it begins.
+        servos: servos whose tables are served.
+        physics: dynamics of the servos, in the same order.
+        config: environment of the servos; None: the defaults.
+        now: time at which the loop begins, s.
     """
 
     def __init__(
