@@ -1,7 +1,7 @@
 """Set up `.venv`: what the `handlab` script runs before there is a command line.
 
 Standard library only, because it is run by a bare Python. The environment is made in four steps,
-each recorded with the fingerprint of what it was made from, and recorded only when it is complete:
+each recorded with the fingerprint of its inputs, and recorded only when it is complete:
 
     environment    the virtual environment itself; the fingerprint is its place, Python and kind
     requirements   the locked packages
@@ -9,8 +9,8 @@ each recorded with the fingerprint of what it was made from, and recorded only w
     packages       the Python packages of the workspace, editable
 
 A start repeats the first step whose record is missing or differs, and those after it: the quickest
-comes last. After an interruption, at any point, the next start therefore goes on from what is known
-to be complete.
+comes last. After an interruption, at any point, the next start therefore goes on from the last
+complete step.
 
 There are two kinds of environment. Where ROS 2 is sourced, its rclpy and colcon are used; elsewhere
 they are installed from wheels. Both are made for one distribution of ROS 2, Jazzy or Kilted.
@@ -83,7 +83,7 @@ class SetupError(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """Where the environment is, and of which kind."""
+    """Folder and kind of the environment."""
 
     root: Path
     sourced: bool  # ROS 2 is sourced in this shell
@@ -139,7 +139,7 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def fingerprints(place: Place, python: str) -> dict[str, str]:
-    """Say what each step would be made from now, for the Python of version `python`."""
+    """Return the fingerprint of each step's inputs, for the Python of version `python`."""
     root, src = place.root, place.root / "src"
     sources = [path for folder in workspace(place) for path in files_below(root / folder)]
     # Installed as links: a new file needs the step, a new content does not.
@@ -187,7 +187,7 @@ def running_version() -> str:
 
 
 def up_to_date(place: Place) -> bool:
-    """Tell whether nothing needs doing. Run by the environment's own Python."""
+    """Return whether no step is left. Run by the environment's own Python."""
     return not pending(read_stamp(place.venv), fingerprints(place, running_version()))
 
 
@@ -195,13 +195,13 @@ def up_to_date(place: Place) -> bool:
 
 
 def say(text: str) -> None:
-    """Tell the person at the terminal, on standard error: standard output belongs to the verb."""
+    """Print a line on standard error, since standard output belongs to the verb."""
     sys.stderr.write(f"handlab: {text}\n")
     sys.stderr.flush()
 
 
 def remedy(output: str) -> str:
-    """Say what helps against the failure that a tool has printed."""
+    """Return the remedy for the failure that a tool has printed."""
     return next((text for pattern, text in REMEDIES if re.search(pattern, output)), NO_REMEDY)
 
 
@@ -285,7 +285,7 @@ def rewrite_build_paths(prefix: Path, include: Path, site_packages: Path) -> lis
     """Point the CMake files below `prefix` to its own Python; return the files that changed."""
     changed = []
     for path in sorted((prefix / "share").rglob("*.cmake")):
-        if path.is_symlink():  # of our own workspace, and about to be built anew
+        if path.is_symlink():  # of our own workspace, and about to be built again
             continue
         old = path.read_text(encoding="utf-8", errors="surrogateescape")
         new = BUILD_INCLUDE.sub(lambda _: str(include), old)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-LIMIT = 1.0
+LIMIT = 0.5
 """Highest number of uses of each pattern per 10,000 words."""
 
 AVOIDED = {
@@ -31,7 +31,7 @@ AVOIDED = {
 }  # fmt: skip
 """Pattern of each avoided word, in lower case."""
 
-HEADLESS = re.compile(r"(Of|So|What|Who|Times)\b")
+HEADLESS = re.compile(r"(Of|So|What|Who|Times|How|Where|By|In the|As JSON)\b")
 """First word of a docstring that does not name its noun."""
 
 PACKAGES = re.compile(r"^(src/(handlab\w*)/\2|launch|examples|tools)(/|$)")

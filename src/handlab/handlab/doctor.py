@@ -1,4 +1,4 @@
-"""Checks of the machine: what is there, what is missing, what to do about it."""
+"""Checks of the machine: findings, and the remedy for each problem."""
 
 import importlib
 import os
@@ -23,7 +23,7 @@ PYTHONPATH_ASIDE = "HANDLAB_PYTHONPATH_ASIDE"
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """Result of one check."""
 
     name: str
     ok: bool
@@ -34,7 +34,7 @@ class Check:
 
 
 def check_all() -> list[Check]:
-    """Look at everything, even where something is missing."""
+    """Run all checks, even where one fails."""
     checks: list[Callable[[], Check]] = [
         _python,
         _ros,
@@ -47,7 +47,7 @@ def check_all() -> list[Check]:
         _video,
     ]
     found = _environment()
-    for check in found:  # the rest is looked at without what is in the way
+    for check in found:  # the other checks run without the harmful variables
         if not check.ok:
             os.environ.pop(check.name, None)
     return [*found, *(look() for look in checks)]
@@ -118,7 +118,7 @@ def _packages() -> Check:
 
 
 def _network() -> Check:
-    """Whether two nodes of this machine hear each other."""
+    """Check that two nodes of this machine hear each other."""
     script = (
         "import rclpy,time\nfrom rclpy.context import Context\n"
         "from rclpy.executors import SingleThreadedExecutor\n"

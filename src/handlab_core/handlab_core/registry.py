@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def import_modules(package: str, path: Iterable[str]) -> None:
-    """Import every module of a package, so that each registers what it defines.
+    """Import every module of a package, so that each registers its definitions.
 
     Args:
         package: name of the package.

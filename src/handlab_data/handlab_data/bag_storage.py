@@ -510,7 +510,7 @@ class _Sqlite:
             )
 
     def _has_table(self, base: sqlite3.Connection, name: str, columns: set[str]) -> bool:
-        """Whether an ordinary table has these stored columns: a view may never end."""
+        """Return whether an ordinary table has these stored columns: a view may never end."""
         ordinary = base.execute(
             "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ? AND rootpage > 0",
             (name,),

@@ -31,7 +31,7 @@ class Result:
         return self.value / self.limit if self.limit else self.value
 
     def plain(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the result as JSON data."""
         head = {"value": self.value, "limit": self.limit, "ratio": self.ratio, "unit": self.unit}
         return head | self.details
 
@@ -74,7 +74,7 @@ class Bench:
 
 
 def as_text(result: Mapping[str, Any]) -> str:
-    """As JSON, in which a row of numbers is one line."""
+    """Return a result as JSON text, in which a row of numbers is one line."""
     text = json.dumps(result, indent=1)
     return re.sub(r"\[[-\d\s.,e+[\]]+\]", _one_line, text) + "\n"
 
@@ -89,7 +89,7 @@ def results() -> Path:
 
 
 def origin(name: str) -> dict[str, Any]:
-    """On what machine, from which commit and by which command a result was made."""
+    """Return the machine, commit, date and command that a result was made with."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=share(), capture_output=True, text=True
     ).stdout.strip()

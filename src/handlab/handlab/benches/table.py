@@ -36,4 +36,4 @@ BENCHES = {
     "kill": kill.BENCH,
     "estimators": estimators.BENCH,
 }
-"""In the order of the README's figures."""
+"""Benches by name, in the order of the README's figures."""

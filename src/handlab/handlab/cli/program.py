@@ -38,7 +38,7 @@ VERBS = (
     demo, train, evaluate, up, emulate, record, replay, gait, bench, report, compare, view, tasks,
     hands, doctor, test,
 )  # fmt: skip
-"""In the order of `./handlab --help`."""
+"""Verbs, in the order of `./handlab --help`."""
 
 RAW: dict[Callable[..., None], dict[str, Any]] = {
     bench: {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},

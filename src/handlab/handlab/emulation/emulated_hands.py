@@ -45,7 +45,7 @@ class Emulated(Protocol):
     """Motors that are emulated."""
 
     name: str
-    """Where they are found."""
+    """Path or interface that they are found at."""
 
     def start(self) -> "Emulated":
         """Serve from a thread."""

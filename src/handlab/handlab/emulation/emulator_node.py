@@ -47,7 +47,7 @@ class EmulatorNode(Node):
         self.get_logger().info(f"emulated motors on {self._motors.name}")
 
     def report(self) -> None:
-        """Tell that what moves is emulated."""
+        """Publish on /diagnostics that the motors are emulated."""
         self._diagnostics.publish(OK, f"emulated motors on {self._motors.name}", {})
 
     def release(self) -> None:
@@ -56,7 +56,7 @@ class EmulatorNode(Node):
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the node: what is emulated does not wait for other programs."""
+    """Run the node with real-time priority, since real motors do not wait either."""
     use_realtime_priority()
     run(EmulatorNode, args=args)
 

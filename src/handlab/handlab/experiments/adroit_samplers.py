@@ -58,7 +58,7 @@ class SuiteSampler:
 
 
 _world: AdroitWorld
-"""Of a process of the pool."""
+"""Environment of this process, where it is one of the pool."""
 
 
 def _begin(task: SuiteTask, variations: tuple[Variation, ...]) -> None:

@@ -11,7 +11,7 @@ from handlab_learning.algorithms import ALGORITHMS
 from handlab_learning.runs.config import RunConfig
 
 REFERENCE = Path("demos")
-"""In the workspace: a folder for each task that has demonstrations of its own, a bag."""
+"""Path in the workspace: for each task with demonstrations of its own a folder, a bag."""
 
 
 def source(task: str, algorithm: str, given: str) -> str:

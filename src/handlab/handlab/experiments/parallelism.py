@@ -1,4 +1,4 @@
-"""How many processes to work with."""
+"""Number of processes for parallel work."""
 
 import os
 

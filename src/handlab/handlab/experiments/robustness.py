@@ -1,4 +1,4 @@
-"""How a policy does while one thing about its task is varied: figures and a plot."""
+"""Success of a policy while one quantity of its task is varied: figures and a plot."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,11 +38,11 @@ def evaluate_varied(
 
     Args:
         path: of a run, or of a checkpoint in one.
-        variations: what is varied.
+        variations: quantities and their ranges.
         points: of a range, its ends included.
         episodes: at each point, the same starts and goals at all.
         seed: of the episodes' starts and goals.
-        estimator: what follows the objects.
+        estimator: name of the estimator of the objects.
         num_envs: robots simulated side by side.
         threads: to simulate them on.
         policy: of a run, `best` or `last`; empty: the best, if the run keeps one.
@@ -79,7 +79,7 @@ def evaluate_varied(
 
 
 def _run_folder(manifest: Path) -> Path:
-    """Of a checkpoint's manifest; its own folder, where that is in no run."""
+    """Return the run folder of a checkpoint's manifest; its own folder if it is in no run."""
     folder = manifest.parent
     return folder.parent if folder.name in checkpoints.FOLDERS else folder
 

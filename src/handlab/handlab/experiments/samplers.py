@@ -69,10 +69,10 @@ class VariedSampler:
     episodes before change it.
 
     Args:
-        task: what is to be done.
+        task: the task of every episode.
         num_envs: largest number of robots simulated side by side.
         threads: to simulate them on.
-        estimator: what follows the objects.
+        estimator: name of the estimator of the objects.
         variations: of the object.
         hardware: name of a simulated backend.
     """

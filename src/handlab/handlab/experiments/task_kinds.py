@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Simulation:
-    """How episodes are simulated in this process."""
+    """Settings of the simulation of episodes in this process."""
 
     num_envs: int  # maximum number of robots that act side by side
     threads: int  # threads that simulate them; tasks of the Adroit suite use all cores instead

@@ -22,7 +22,7 @@ RUNS = Path("runs")
 """Default place of run folders, below the working directory."""
 
 NODE_LOG = "nodes.log"
-"""In a run's folder: what the nodes said."""
+"""File name in a run's folder: output of the nodes."""
 
 
 def new_run(config: RunConfig, root: Path = RUNS) -> RunFolder:
@@ -33,7 +33,7 @@ def new_run(config: RunConfig, root: Path = RUNS) -> RunFolder:
     """
     if config.backend == "graph":
         graph_of(config)
-    demonstrations_of(config)  # here, so that what is left out of them is said on the terminal
+    demonstrations_of(config)  # here, so that messages about unused ones reach the terminal
     return RunFolder.create(root, config, datetime.now())
 
 
@@ -68,7 +68,7 @@ def train(
     """
     config = folder.config()
     if resume and not folder.is_new():
-        folder.newest_checkpoint()  # say what is missing before anything starts
+        folder.newest_checkpoint()  # raises before anything starts
     with TrainingDisplay(config) as display:
         if config.backend == "sim":
             varied, demonstrations = parse_variations(config.vary), demonstrations_of(config)

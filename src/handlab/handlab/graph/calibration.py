@@ -1,4 +1,4 @@
-"""What is known of a station's zeros, as text that travels with demonstrations."""
+"""The calibration of a station's zeros, as text that is stored with demonstrations."""
 
 from pathlib import Path
 

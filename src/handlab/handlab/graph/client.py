@@ -30,14 +30,14 @@ class GraphClient:
 
     def __init__(self, graph: Graph) -> None:
         self._graph, self._leave = graph, ExitStack()
-        self._telling: Any = None
+        self._operator: Any = None
         self._node, self._loop = self._leave.enter_context(
             guest("_handlab", graph.domain, graph.simulated)
         )
         self._watch = Watch(graph.names, show).listen(self._node)
 
     def __enter__(self) -> "GraphClient":
-        """Nothing to do."""
+        """Return the client itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -83,11 +83,11 @@ class GraphClient:
         """Replay demonstrations."""
         return self._carry_out(ReplayDemonstration, topics.REPLAY_DEMONSTRATION, goal, on_feedback)
 
-    def tell(self, word: int) -> str:
-        """Tell the demonstrator what a person decides; why it is too early or late, or nothing."""
-        if self._telling is None:
-            self._telling = self._node.create_client(TellDemonstration, topics.TELL)
-        future = self._telling.call_async(TellDemonstration.Request(word=word))
+    def send_command(self, word: int) -> str:
+        """Send an operator command to the demonstrator; return why it was refused."""
+        if self._operator is None:
+            self._operator = self._node.create_client(TellDemonstration, topics.TELL)
+        future = self._operator.call_async(TellDemonstration.Request(word=word))
         self._until(future.done)
         return str(future.result().message)
 
@@ -113,10 +113,10 @@ class GraphClient:
         Args:
             action: its type.
             topic: its name.
-            goal: what is wanted.
+            goal: message to send.
             on_feedback: is given all feedback.
             between: called several times a second.
-            kept: at Ctrl-C cancel it and wait, so that what was done so far is kept.
+            kept: at Ctrl-C cancel it and wait, so that the finished part is kept.
         """
         client = ActionClient(self._node, action, topic)
         self._until(client.server_is_ready)

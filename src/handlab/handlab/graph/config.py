@@ -132,7 +132,7 @@ class GraphConfig(GraphOptions):
                 f"hardware {self.hardware} has no station file and no port; choose --hardware too"
             )
         if self.emulate and not self.port:
-            raise BadConfig("what is emulated needs a port to be found at")
+            raise BadConfig("emulated motors need a port: add --port")
         self._check_teacher()
         if self.ros2_control and self.pace != "real":
             raise BadConfig(

@@ -1,4 +1,4 @@
-"""Shows live what is wrong in a graph and when it is ready, from its nodes' /diagnostics."""
+"""Live display of a graph's problems and of its start, from its nodes' /diagnostics."""
 
 import re
 import time
@@ -14,7 +14,7 @@ from handlab_nodes.runtime.diagnostics import ERROR, NOT_ACTIVE, OK
 from handlab_nodes.runtime.event_loop import POLL, guest
 
 START_PATIENCE = 10.0
-"""Seconds; a graph that has never been ready, and whose node tells an error for this long, ends."""
+"""Seconds; a graph that was never ready ends when a node has reported an error for this long."""
 
 REMIND_EVERY = 10.0
 """Seconds between lines that name what the start waits for."""
@@ -25,7 +25,7 @@ SETTLE = 1.0
 """Seconds between two lines about one node at least."""
 
 DEPTH = 100
-"""Of the subscription: reports of many nodes that come while this process is busy."""
+"""Queue depth of the subscription: reports of many nodes arrive while this process is busy."""
 
 VIEWER = "viewer"
 """The one node that reports nothing."""
@@ -35,7 +35,7 @@ Clock = Callable[[], float]
 
 @dataclass
 class Report:
-    """The newest report of one node, and what the user has seen of it."""
+    """The newest report of one node, and the report last shown to the user."""
 
     level: bytes
     message: str
@@ -85,7 +85,7 @@ class Watch:
         self._missing.discard(name)
 
     def check(self) -> None:
-        """Show what is new; call it several times a second.
+        """Show new reports; call it several times a second.
 
         Raises:
             StationFault: the graph cannot start; names the node and its error.
@@ -134,7 +134,7 @@ class Watch:
 
 
 def follow(graph: Graph, say: Callable[[str], None]) -> None:
-    """Show what becomes of a graph until it ends; StationFault says why it did."""
+    """Show the reports of a graph until it ends; raise StationFault with the reason."""
     with guest("_handlab", graph.domain) as (node, loop):
         watch = Watch(graph.names, say).listen(node)
         announced = False

@@ -52,7 +52,7 @@ def command(node: NodeSpec) -> list[str]:
 
 
 class NodeProcess:
-    """One node and what it says.
+    """One node and its output.
 
     Args:
         node: to be started.
@@ -107,11 +107,11 @@ class NodeProcess:
         return lines
 
     def close(self) -> None:
-        """Let the memory file go."""
+        """Close the memory file."""
         os.close(self._said)
 
     def exit_reason(self) -> str:
-        """Say in words why the node ended, which it has done by itself."""
+        """Return in words why the node ended by itself."""
         code = self._process.returncode
         if code == REFUSED and self.last:  # one line for people
             return f"{self.name}: {self.last[-1]}"

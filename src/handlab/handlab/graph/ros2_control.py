@@ -1,4 +1,4 @@
-"""What ros2_control needs beside the graph, as data: the manager, its controllers, the description.
+"""Processes of ros2_control beside the graph, as data: manager, controllers, description.
 
 Only where ROS 2 is installed; `handlab.graph.ros_launch` starts them.
 """
@@ -30,18 +30,18 @@ class ForeignNode:
     arguments: tuple[str, ...] = ()
     remappings: dict[str, str] = field(default_factory=dict)
     timed: bool = True
-    """It follows the driver's clock where time is simulated."""
+    """Whether it follows the driver's clock where time is simulated."""
     lasting: bool = True
     """The graph ends with it; a spawner ends when its work is done."""
 
 
 def parameter_file(hand: Hand) -> Path:
-    """Parameters of a hand's manager and controllers."""
+    """Return the path of the parameters of a hand's manager and controllers."""
     return share() / "config" / "controllers" / f"{hand.name}.yaml"
 
 
 def description(hand: Hand, **arguments: str) -> str:
-    """URDF of a hand with its <ros2_control> system; arguments are those of the xacro."""
+    """Return a hand's URDF with its <ros2_control> system; arguments are those of the xacro."""
     return urdf_string(hand.urdf.replace(".urdf.", ".ros2_control."), arguments)
 
 

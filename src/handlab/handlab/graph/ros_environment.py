@@ -69,7 +69,7 @@ class Finding:
     """No graph can be started."""
 
     def __str__(self) -> str:
-        """Say which value, why not, and what to do."""
+        """Return value, problem and remedy in one line."""
         return f"{self.variable}={self.value}: {self.problem}; {self.remedy}"
 
 
@@ -157,7 +157,7 @@ HARMLESS = {
     ("ROS_LOCALHOST_ONLY", "1"),
     ("ROS_LOCALHOST_ONLY", "0"),
 }
-"""Settings that ask for what is done anyway, or for nothing."""
+"""Settings that repeat the default, or change nothing."""
 
 Verdict = tuple[str, str] | tuple[str, str, bool] | None
 """Problem, remedy, and whether it is fatal; None: the value will do."""
@@ -292,7 +292,7 @@ CHECKS: dict[str, Callable[[str, Mapping[str, str]], Verdict]] = {
     "MUJOCO_GL": _drawing,
     "OMP_NUM_THREADS": _threads,
 }
-"""Of a variable's value and the whole environment: what is wrong with it."""
+"""Check of each variable: takes its value and the whole environment, returns the problem."""
 
 
 def _log_folder(environment: Mapping[str, str]) -> Iterator[Finding]:

@@ -55,7 +55,7 @@ OWN_CLOCK = ("/clock", topics.CLOCK)
 STATE_PUBLISHER = "robot_state_publisher"
 
 OBJECT_DESCRIPTION = "fixture/robot_description"
-"""With ros2_control, whose own publisher describes the hand alone."""
+"""Suffix of the scene's topics beside ros2_control, whose publisher describes the hand alone."""
 
 HIDDEN_DESCRIPTION = "_scene/robot_description"
 """Topic of a description that another node publishes already."""
@@ -156,7 +156,7 @@ def _nodes(
         check_bag_folder(Path(config.bag))
     task, namespace = make_task(config.task), launch.namespace
     nodes = [_action(node, namespace) for node in build_graph(config)]
-    # Behind the driver: what it publishes first is what controllers start from.
+    # After the driver: controllers start from its first state.
     if config.ros2_control:
         nodes += [
             _foreign_action(node, namespace, config.simulated)
@@ -178,7 +178,7 @@ def _end_with(name: str) -> OpaqueFunction:
 
 
 def _action(node: NodeSpec, namespace: str) -> Node:
-    """One node; the graph ends with it."""
+    """Return the action of one node; the graph ends with it."""
     end = _end_with(node.name)
     if node.parts:
         return Node(

@@ -1,4 +1,4 @@
-"""What a claw is made of and what that costs: docs/claw_bom.csv, and the tables in docs/claw.md.
+"""Parts and costs of a claw: docs/claw_bom.csv, and the tables in docs/claw.md.
 
 `python -m handlab.reporting.bill_of_materials` makes the tables again.
 """

@@ -28,7 +28,7 @@ class Run:
 
     @property
     def group(self) -> str:
-        """What it has in common with the runs of its group; readable."""
+        """Readable name of the group: settings that its runs have in common."""
         reward = self.config.make_task().reward
         settings = [f"{name}={value}" for name, value in sorted(self.config.settings.items())]
         return " ".join([self.config.task, self.config.algorithm, f"reward={reward}", *settings])
@@ -95,7 +95,7 @@ def _figures(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def _rate(summary: Mapping[str, Any], policy: str) -> float | None:
-    """Success of the best or the last policy; a run from before both were kept has the last."""
+    """Return the success of the best or the last policy; an old run has kept the last alone."""
     if policy in summary:
         return float(summary[policy]["success_rate"])
     return float(summary["success_rate"]) if policy == LAST else None

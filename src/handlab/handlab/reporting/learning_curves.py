@@ -16,13 +16,13 @@ from handlab_core.system.files import produce_atomically
 from handlab_core.types import Array
 
 POINTS = 300
-"""Of a drawn curve."""
+"""Number of points of a drawn curve."""
 
 SPREAD = 0.15
-"""Of the shaded band."""
+"""Opacity of the shaded band."""
 
 COLUMNS = 3
-"""Of a figure with one picture a task."""
+"""Number of columns of a figure with one picture a task."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Curve:
 
     @classmethod
     def of_rows(cls, rows: Iterable[Mapping[str, Any]], rate: str = "success_rate") -> "Curve":
-        """From a run's rows of metrics, the evaluations' `rate`."""
+        """Build a curve from a run's rows of metrics: the evaluations' `rate`."""
         judged = [r for r in rows if "evaluation" in r]
         return cls(
             tuple(r["robot_hours"] for r in judged),
@@ -47,11 +47,11 @@ class Curve:
         return cls(tuple(p[0] for p in pairs), tuple(p[1] for p in pairs))
 
     def pairs(self) -> list[list[float]]:
-        """Hours and success, short enough to be kept in a repository."""
+        """Return pairs (hours, success), rounded so that they can be kept in a repository."""
         return [[round(h, 3), round(s, 3)] for h, s in zip(self.hours, self.success, strict=True)]
 
     def at(self, hours: Array) -> Array:
-        """Success at some robot-hours, (P,).
+        """Return the success at some robot-hours, (P,).
 
         A curve without an evaluation at 0 h begins with no success. After the last evaluation it
         stays the same: a run ends because the task counts as learned, or is given up. Where several
@@ -72,7 +72,7 @@ class Spread:
 
 
 def together(curves: Sequence[Curve]) -> Spread:
-    """Median and extremes of curves, up to the end of the longest; at least one is needed."""
+    """Return median and extremes of curves, up to the end of the longest."""
     hours = np.linspace(0.0, max((c.hours[-1] for c in curves if c.hours), default=0.0), POINTS)
     values = np.array([curve.at(hours) for curve in curves])
     return Spread(hours, np.median(values, axis=0), values.min(axis=0), values.max(axis=0))
@@ -88,7 +88,7 @@ def draw(axes: Axes, curves: Sequence[Curve], label: str, colour: str) -> None:
 
 
 def trim(axes: Axes) -> None:
-    """Limits, names and grid that all pictures share."""
+    """Set the limits, names and grid that all pictures share."""
     axes.set(ylim=(-3, 103))
     axes.set_xlim(left=0.0)
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,4 +1,4 @@
-"""What a person sees while a hand learns."""
+"""The display of a training on a terminal."""
 
 import sys
 import time
@@ -20,7 +20,7 @@ BARS = " ▁▂▃▄▅▆▇█"
 
 
 def learned_text(hours: float | None, algorithm: str) -> str:
-    """Words for the robot-hours until a run had learned its task; None: it has not.
+    """Return words for the robot-hours until a run had learned its task; None: it has not.
 
     Args:
         hours: from the first update to the first of a streak of good evaluations.

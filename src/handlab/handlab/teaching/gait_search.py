@@ -1,8 +1,8 @@
-"""Searches the scripted teacher's gait for a task: CMA-ES over poses, judged by what they show.
+"""Search of the scripted teacher's gait for a task: CMA-ES over poses.
 
 A gait is good if the object soon comes to its goal and stays there, led by a trembling hand; and if
 the actions that are inferred from that motion, replayed open loop, have the engaged hand do the
-same. So what is found is slow enough for the servos, and its contacts do not depend on luck.
+same. Such a gait is slow enough for the servos, and its contacts do not depend on luck.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,13 +26,13 @@ from handlab_core.tasks.criteria import last_fifth
 from handlab_core.types import Array
 
 RATE, FASTEST = 2.0, 0.9
-"""rad/s, where the search begins; and the most, of what the hand's servos may be asked for."""
+"""Initial rate, rad/s; largest rate, as a fraction of the hand's smallest rate limit."""
 
 BRAKING = 0.5
-"""rad, where the search begins."""
+"""rad; initial braking distance."""
 
 REACH = 0.95
-"""Of the commanded range."""
+"""Fraction of the commanded range that poses use."""
 
 SAMPLES = 12
 """Poses of a cycle that several fingers go through one after another."""
@@ -40,7 +40,7 @@ SAMPLES = 12
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """How a gait is searched for."""
+    """Settings of a search."""
 
     poses: int = 4
     alike: bool = False
@@ -54,19 +54,19 @@ class SearchConfig:
     noise: float = 0.02
     """rad, the trembling of the hand that leads."""
     end_weight: float = 3.0
-    """Of the error in the last fifth, beside the mean error."""
+    """Weight of the error in the last fifth; the mean error has weight 1."""
     replay_weight: float = 1.0
-    """Of what the engaged hand makes of it."""
+    """Weight of the errors when the engaged hand replays the motion."""
     effort_weight: float = 0.02
-    """Of poses far from the middle of the range."""
+    """Weight of the poses' distance from the middle of the range."""
 
 
 class GaitSearch:
     """Turns numbers into gaits and judges them, a population at once.
 
     Args:
-        task: that is taught; its hand's joints are those of the fingers, one finger after another.
-        config: how.
+        task: the task to teach; its hand's joints are ordered finger by finger.
+        config: settings of the search.
         start: a gait to begin from; only without `alike`.
     """
 
@@ -95,7 +95,7 @@ class GaitSearch:
             self.first = _numbers(hand, start)
 
     def gaits(self, numbers: Array) -> Gait:
-        """Gaits for (N, numbers)."""
+        """Return the gaits of N vectors of numbers, (N, D)."""
         poses, delays = self._shape
         cycle = np.tanh(numbers[:, :poses]).reshape(len(numbers), self.config.poses, -1)
         if self.config.alike:
@@ -107,12 +107,12 @@ class GaitSearch:
         return Gait(hand.target(REACH * cycle), rate, BRAKING * np.exp(numbers[:, -1] / 2))
 
     def costs(self, numbers: Array, generation: int) -> Array:
-        """How bad gaits are, (N,) rad; the trembling of every generation's hands is its own."""
+        """Return the costs of gaits, (N,) rad; each generation's hands tremble differently."""
         far = np.abs(numbers[:, : self._shape[0]]).mean(axis=1)
         return self._costs(self.gaits(numbers), far, generation)
 
     def cost(self, gait: Gait) -> float:
-        """How bad one gait is [rad], over as many hands as a generation has.
+        """Return the cost of one gait [rad], over as many hands as a generation has.
 
         Their starts, goals and trembling are those of the generation after the last, so that gaits
         can be compared on ground that no search has seen.
@@ -128,7 +128,7 @@ class GaitSearch:
         return float(costs.mean())
 
     def _costs(self, gaits: Gait, far: Array, generation: int) -> Array:
-        """How bad gaits (N) are whose poses are so far from the middle of the range, (N,) rad."""
+        """Return the costs [rad] of N gaits; `far` (N,): distance from the middle of the range."""
         config, room = self.config, self._room
         teacher_config = TeacherConfig(noise=config.noise)
         episodes = range(generation * config.population, (generation + 1) * config.population)
@@ -142,7 +142,7 @@ class GaitSearch:
         return cost
 
     def run(self, on_generation: Callable[[int, float], None]) -> Gait:
-        """Search; the mean of the last generation is what is found.
+        """Search; return the mean of the last generation.
 
         Args:
             on_generation: called with each generation's number and its median cost.
@@ -189,7 +189,7 @@ def _numbers(hand: Hand, gait: Gait) -> Array:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search gave."""
+    """Result of a search."""
 
     file: Path
     cost: float  # rad
@@ -214,7 +214,7 @@ def search_gait(
     """Search a gait and write it; the task's own is replaced by a better one only, if asked to.
 
     Args:
-        task: that is taught.
+        task: the task to teach.
         config: of the search.
         output: file to write; must not exist.
         keep: make the gait the task's own, in config/gaits/, if it is better than that.
@@ -246,7 +246,7 @@ def search_gait(
 
 
 def _source(config: SearchConfig, command: Sequence[str], begun: Task | None) -> dict[str, Any]:
-    """How a gait was found."""
+    """Return command, library and settings of a search, kept with its gait."""
     source = {"command": " ".join(command), "library": f"cma {cma.__version__}", **asdict(config)}
     if begun is not None:
         source["begun"] = read_json(gait_file(begun))["source"]

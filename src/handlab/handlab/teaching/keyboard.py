@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def single_keys() -> Iterator[bool]:
-    """Within it, keys arrive as they are pressed; whether there is a terminal to press them on."""
+    """Deliver keys as they are pressed while it is open; yield whether there is a terminal."""
     if not sys.stdin.isatty():
         yield False
         return

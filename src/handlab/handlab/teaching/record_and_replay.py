@@ -22,7 +22,7 @@ from handlab_data.demonstration_reader import Recording, episodes_of
 from handlab_interfaces.action import RecordDemonstration, ReplayDemonstration
 
 KEYS = {" ": None, "a": OperatorCommand.ACCEPT, "d": OperatorCommand.DROP}
-"""What a key tells; space begins what waits and ends what runs."""
+"""Operator command of each key; space begins a waiting demonstration and ends a running one."""
 
 HELP = "space: begin or end; a: accept; d: drop; Ctrl-C: stop recording"
 
@@ -100,7 +100,7 @@ class Shown:
 def _on_key(client: GraphClient, stage: str) -> None:
     key = pressed()
     word = SPACE.get(stage) if key == " " else KEYS.get(key)
-    if word is not None and (refusal := client.tell(word.value)):
+    if word is not None and (refusal := client.send_command(word.value)):
         console.print(refusal)
 
 

@@ -23,7 +23,7 @@ class Classroom:
     """N simulated hands that let themselves be led.
 
     Args:
-        task: what is taught.
+        task: the task to teach.
         num_envs: number of hands.
         threads: to simulate them on.
     """
@@ -36,7 +36,7 @@ class Classroom:
     def demonstrate(
         self, lesson: Lesson, teacher_config: TeacherConfig, seed: int, episodes: Sequence[int]
     ) -> list[Motion]:
-        """One demonstration on each hand, after a reset by motors, as long as an episode is."""
+        """Return one demonstration of each hand, after a reset by motors, as long as an episode."""
         numbers = np.array(episodes)
         start = self._station.reset(start_request(self.task, seed, numbers))
         rngs = [teacher_rng(seed, number) for number in episodes]

@@ -84,7 +84,7 @@ class LockstepPace:
         self._publish(self._backend.read())
 
     def stop(self) -> None:
-        """Nothing runs by itself."""
+        """Do nothing: no thread runs by itself."""
 
     def command(self, group: str, command: Command, stamp: float) -> None:
         """See `Pace.command`."""

@@ -16,8 +16,8 @@ STREAM = QoSProfile(depth=256, reliability=ReliabilityPolicy.RELIABLE)
 than DEPTH messages. It costs nothing, since a message that all listeners have is not kept."""
 
 EVERY = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
-"""For subscribers that need every message of a stream. The depth is ten seconds at the drivers'
-100 Hz: longer than a busy machine keeps a process waiting."""
+"""For a subscriber that needs every message of a stream: quality of service. The depth is ten
+seconds at the drivers' 100 Hz: longer than a busy machine keeps a process waiting."""
 
 COMMAND = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.RELIABLE)
 SENSOR = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)

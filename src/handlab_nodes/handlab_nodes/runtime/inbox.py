@@ -89,7 +89,7 @@ class Inbox:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.drops: dict[str, Drops] = {}
-        """By topic, as its name is written in `topics`."""
+        """Dropped messages by topic, as its name is written in `topics`."""
         self.taker = Taker()
         self.waiting = False
         """Whether a message waits for the name of its publisher's node."""

@@ -1,1 +1,1 @@
-"""Benches of what is learned, and how fast."""
+"""Benches of learning: success, robot-hours, demonstrations, estimators and resets."""

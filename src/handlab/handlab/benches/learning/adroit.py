@@ -4,7 +4,7 @@ Door and relocate are learned once more with objects that differ from episode to
 policies are judged over the range.
 
 A run has 60 iterations of 200 trajectories, or fewer: it ends when two evaluations of 100 episodes
-in a row are as good as is asked. What counts is another 100 episodes, without noise, by the
+in a row reach the limit. The result comes from another 100 episodes, without noise, by the
 published rule (`handlab_core.tasks.adroit`).
 """
 
@@ -86,7 +86,7 @@ class AdroitOptions(TasksOptions):
 
 
 def measure(seed: int, options: AdroitOptions) -> Result:
-    """Learn the suite and give the worst ratio of success to what is asked for."""
+    """Learn the suite and return the worst ratio of success to its limit."""
     tasks = chosen("tasks", options.tasks, ASKED)
     methods = chosen("methods", options.methods, METHODS)
     others = _datasets(options.datasets)
@@ -121,7 +121,7 @@ def _datasets(text: str) -> dict[str, str]:
 
 
 def _learn(task: str, method: str, dataset: str, seed: int) -> dict[str, Any]:
-    """One run in a process of its own, so that its CPU time is known."""
+    """Carry out one run in a process of its own, so that its CPU time is known."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory(prefix="handlab-") as root, ProcessPoolExecutor(1) as pool:
         row = pool.submit(_run, root, task, method, dataset, seed).result()
@@ -168,7 +168,7 @@ def _run(root: str, task: str, method: str, dataset: str, seed: int) -> dict[str
 
 
 def _over(run: Path, ensemble: Sequence[str], seed: int) -> dict[str, list[tuple[float, float]]]:
-    """Pairs of a value and the success with it, by what is varied, one thing at a time."""
+    """Return pairs (value, success rate) by variation; the others stay at their nominal value."""
     judged = evaluate_varied(run, parse_variations(ensemble), POINTS, EPISODES, seed)["vary"]
     return {n: [(row["value"], row["success_rate"]) for row in rows] for n, rows in judged.items()}
 

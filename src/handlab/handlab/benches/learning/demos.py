@@ -54,7 +54,7 @@ NUM_ENVS = 5
 """Number of robots that are simulated side by side: the episodes of one iteration of DAPG."""
 
 TEACHER = TeacherConfig(noise=0.02)
-"""Of all variants that say nothing else: a hand that leads as well as it can."""
+"""Teacher of every variant that names no other: a hand that leads as well as it can."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class DemosOptions(TasksOptions):
 
 
 def measure(seed: int, options: DemosOptions) -> Result:
-    """Learn both tasks in every way and give the worst ratio of robot-hours to those asked for."""
+    """Learn both tasks in every way and return the worst ratio of robot-hours to their limit."""
     tasks = chosen("tasks", options.tasks, LIMITS)
     variants = chosen("variants", options.variants, VARIANTS)
     rows: dict[str, dict[str, Any]] = {task: {} for task in LIMITS} | kept("demos", "tasks")
@@ -139,7 +139,7 @@ def draw(rows: Mapping[str, Mapping[str, Any]], path: Path) -> None:
 
 
 def speedups(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """Robot-hours from nothing over those with demonstrations, of tasks that have both.
+    """Return robot-hours from nothing over those with demonstrations, of tasks that have both.
 
     Where nothing was learned from nothing, the hours after which it was given up stand for it.
     Where cloning alone was enough there is no ratio: 0 h were needed.

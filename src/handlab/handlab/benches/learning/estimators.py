@@ -1,7 +1,7 @@
 """Both estimators against simulated truth, over episodes of a policy that has learned the valve.
 
 Error: estimate minus true angle at every stamp, resets included. Consistency: innovations, in units
-of what the filter expects of them (NIS), and errors, in units of its own doubt (NEES), are squared
+of their predicted deviation (NIS), and errors, in units of the stated deviation (NEES), are squared
 and averaged; both should be one (Bar-Shalom, Li, Kirubarajan 2001, section 5.4). An object that is
 at rest most of the time and then is hit is not what such a filter assumes: so the mean is near one
 only if the filter is set for it, and the bounds of a chi-square law are shown to say how far off it
@@ -137,7 +137,7 @@ class _Samples:
         self.nees.append(self.errors[-1] ** 2 / estimate.angle_variance)
 
     def add_innovation(self, distance: float, variance: float, gate: float) -> None:
-        """Refused ones are no innovations of the object, but of something else."""
+        """Add an innovation; one beyond the gate comes from something else than the object."""
         if distance * distance > gate * gate * variance:
             self.refused += 1
         else:
@@ -160,7 +160,7 @@ def _encoder_samples(track: Track) -> _Samples:
 
 
 def _camera_samples(view: AxisView, robot: int, track: Track) -> _Samples:
-    """Each track is seen by a camera of its own; nothing counts before the first detection."""
+    """Filter a track as a camera of its own sees it; the first detection begins the samples."""
     camera, estimator, samples = (
         SimulatedCamera(view, robot=robot),
         CameraEstimator(view),

@@ -1,4 +1,4 @@
-"""How far a lobe of the foam valve gives to a push, beside the rigid valve's and a beam's."""
+"""Deflection of a lobe of the foam valve under a push, beside the rigid valve's and a beam's."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,7 +30,7 @@ LIMIT = 0.2
 """Share by which lobe and beam may differ in the linear range."""
 
 PICTURE = Path("docs", "images", "foam.png")
-"""In the workspace."""
+"""Path in the workspace."""
 
 FOAM, RIGID, BEAM = "#2b6cb0", "#1f2933", "#9aa5b1"
 

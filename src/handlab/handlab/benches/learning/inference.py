@@ -1,7 +1,7 @@
-"""How well a hand repeats what it was shown: each way to infer actions, replayed open loop.
+"""Open-loop replay of demonstrations, with each way to infer their actions.
 
 The engaged hand is reset and given the actions of a demonstration one after another, without
-looking. What counts is how far from the goal the object ends.
+feedback. The result is the object's distance from the goal at the end.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ COUNT, NOISE = 20, 0.02
 
 
 def measure(seed: int) -> Result:
-    """Share of replays of the valve that succeed, by the inference that is used."""
+    """Return the share of the valve's replays that succeed with the default inference."""
     details: dict[str, Any] = {name: _replayed(make_task(name), seed) for name in TASKS}
     value = details["valve"][DEFAULT_INFERENCE]["success_rate"]
     others = [v["success_rate"] for k, v in details["valve"].items() if k != DEFAULT_INFERENCE]
@@ -51,13 +51,13 @@ def _replayed(task: Task, seed: int) -> dict[str, dict[str, float]]:
 INFERRED = {
     "next_position": "the next position itself",
     "servo": "with the servo's lag, without load",
-    "loaded_servo": "with both: what is used",
+    "loaded_servo": "with both (the default)",
 }
 """Targets of the inferences of `handlab_core.demonstrations.action_inference`, in words."""
 
 
 def inference_table(result: Kept | None) -> str:
-    """Return what the engaged hand makes of inferred actions, one row for each inference."""
+    """Return the success of replayed actions, one row for each inference."""
     if result is None:
         return NOT_YET
     tasks = ("valve", "flip")

@@ -43,12 +43,12 @@ HIDDEN, GAIN, NOISE = 16, 2.0, 0.5
 deviation of the actions."""
 
 PLACES, STAY = 4, 6
-"""How many places fingers go to when they are tangled up, and for how many steps each."""
+"""Number of places that tangled fingers go to, and of steps at each."""
 
 
 @dataclass
 class Count:
-    """What became of the resets of one task."""
+    """Outcomes of the resets of one task."""
 
     resets: int = 0
     succeeded: int = 0
@@ -72,7 +72,7 @@ class Count:
         self.longest = max(self.longest, reset.elapsed)
 
     def plain(self) -> dict[str, object]:
-        """As JSON."""
+        """Return the counts as JSON data."""
         return {
             "resets": self.resets,
             "succeeded": self.succeeded,

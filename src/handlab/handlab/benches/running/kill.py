@@ -1,4 +1,4 @@
-"""What is left when a process of a running graph is killed, terminated, hung up or stopped.
+"""Hand, processes and files after a process of a running graph was killed, ended or stopped.
 
 Two parts, for each node and for the verb that started them (the supervisor), and for each signal:
 
@@ -40,7 +40,7 @@ SIGNALS = ("SIGHUP", "SIGTERM", "SIGKILL", "SIGSTOP")
 LIMIT = 2.0
 """Seconds for the hand to be let go and for all processes to be gone."""
 STOPPED_FOR = 5.0
-"""Seconds."""
+"""Seconds for which a process is stopped."""
 START = 120.0
 """Seconds for a graph to start, on a busy machine too."""
 FINISH = 600.0
@@ -54,7 +54,7 @@ HOURS = "0.012"
 
 @dataclass
 class Case:
-    """What became of one run."""
+    """Outcome of one run."""
 
     part: str
     victim: str
@@ -65,12 +65,12 @@ class Case:
 
 
 def measure(seed: int) -> Result:
-    """Strike every process with every signal, and count what is wrong."""
+    """Strike every process with every signal, and count the violations."""
     return strike_all(VICTIMS, SIGNALS)
 
 
 def strike_all(victims: Sequence[str], signals: Sequence[str]) -> Result:
-    """Strike some processes with some signals, and count what is wrong."""
+    """Strike some processes with some signals, and count the violations."""
     cases = [
         part(victim, name)
         for victim in victims
@@ -174,7 +174,7 @@ def _find(
 
 
 def _engaged(port: EmulatedPort) -> bool:
-    """Whether a servo of the hand has torque."""
+    """Return whether a servo of the hand has torque."""
     return any(servo.table.get("torque_enable") for servo in port.bus.servos[:HAND_SERVOS])
 
 

@@ -1,4 +1,4 @@
-"""How well the driver keeps its period while a learner computes, beside a bare sleeping loop."""
+"""The driver's period errors while a learner computes, beside those of a bare sleeping loop."""
 
 import multiprocessing
 import tempfile
@@ -46,7 +46,7 @@ def measure(seed: int) -> Result:
 
 
 def _rounds() -> list[Pair]:
-    """Errors of driver and bare loop [ms], each over as many periods as a driver remembers."""
+    """Return the errors of driver and bare loop [ms], each over the periods a driver remembers."""
     config = GraphConfig(runner=False, learner=False, rate=RATE, resting_rate=RATE)
     with (
         tempfile.TemporaryDirectory(prefix="handlab-") as scratch,

@@ -43,8 +43,8 @@ PAUSE = (2.0, 6.0)  # s, from one fault's end to the next
 REPORT_LIMIT = 1.0  # s, from a fault to its report
 RECOVERY_LIMIT = 20.0  # s, from the end of a fault until all is well
 CLOCKS = 0.001
-"""s, by which the clocks of driver and bench may differ. A sample must tell what was the truth at
-its stamp or later: newer it may be by what reading took, as the stamp is taken before."""
+"""s; difference of the clocks of driver and bench, at most. A sample must equal the true state at
+its stamp or later: the stamp is taken before the reading begins."""
 FRESH = (
     2.5 * RAD_PER_TICK
 )  # rad between a sample and the truth: the encoder, and the goal's rounding
@@ -66,37 +66,37 @@ FAULTS: dict[str, dict[str, Any]] = {
     "overheat": {},
     "unplug": {"seconds": 1.5},
 }
-"""What goes wrong, one at a time."""
+"""Faults and their arguments; one is injected at a time."""
 
-EVERYBODYS = ("brown_out", "unplug", "drop", "corrupt", "delay")
+BUS_FAULTS = ("brown_out", "unplug", "drop", "corrupt", "delay")
 """Faults of the whole bus; the others strike one servo."""
 
 
 @dataclass
 class Verdict:
-    """What was seen."""
+    """Counts and reports of a soak."""
 
     seed: int
     samples: int = 0
     beyond: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     stale: list[str] = field(default_factory=list)
-    untold: list[str] = field(default_factory=list)
+    unreported: list[str] = field(default_factory=list)
     not_recovered: list[str] = field(default_factory=list)
     report_s: list[float] = field(default_factory=list)
     recovery_s: list[float] = field(default_factory=list)
 
     @property
     def violations(self) -> int:
-        """All that must not be."""
-        return len(self.stale) + self.beyond + len(self.untold) + len(self.not_recovered)
+        """Number of all events that must not be."""
+        return len(self.stale) + self.beyond + len(self.unreported) + len(self.not_recovered)
 
 
 class Remembering:
-    """Physics that keeps what it was, and since when.
+    """Physics with a record of its past positions.
 
     Args:
-        physics: what moves.
+        physics: the recorded physics.
         clock: s, that of the samples' stamps.
     """
 
@@ -116,7 +116,7 @@ class Remembering:
         return motion
 
     def since(self, stamp: float) -> Array:
-        """All positions [rad] that were the newest at some time from `stamp` [s] on, (k, m).
+        """Return all positions [rad] that were the newest at some time from `stamp` [s] on, (k, m).
 
         A world that a busy machine lets stand still is as it was, however long ago that began.
         """
@@ -125,7 +125,7 @@ class Remembering:
         return np.array([q for (_, q), end in zip(past, ends, strict=True) if end >= stamp])
 
     def age(self, position: Array, stamp: float) -> float:
-        """How long before `stamp` [s] the world last was nearest to a position [rad], (m,)."""
+        """Return how long [s] before `stamp` the world was nearest to a position [rad], (m,)."""
         past = list(self._past)
         nearest = np.argmin([np.abs(q[: len(position)] - position).max() for _, q in past])
         return stamp - past[int(nearest)][0]
@@ -147,7 +147,7 @@ class Soak:
         self._world = Remembering(port.bus.loop.physics, self._clock)
         port.bus.loop.physics = self._world
         self._problem, self._counts = "starting", Counter[str]()
-        self._stamp, self._began, self._told_at = 0.0, time.monotonic(), 0.0
+        self._stamp, self._began, self._reported_at = 0.0, time.monotonic(), 0.0
         self._newest, self._struck = "the start", self._clock()
         self._commands = node.create_publisher(JointState, topics.HAND_COMMANDS, qos.COMMAND)
         self._reboot = node.create_client(Reboot, "driver/reboot")
@@ -164,20 +164,20 @@ class Soak:
         """Inject one fault, and check that it is reported and mended."""
         kind = str(self._rng.choice(list(FAULTS)))
         servo = self._servos[int(self._rng.integers(len(self._servos)))]
-        fault = Fault(kind, id=None if kind in EVERYBODYS else servo.id, **FAULTS[kind])
+        fault = Fault(kind, id=None if kind in BUS_FAULTS else servo.id, **FAULTS[kind])
         self.verdict.faults[kind] += 1
         before = self._counts.copy()
         self._port.inject(fault)
         self._newest, self._struck = str(fault), self._clock()
         began = time.monotonic()
         try:
-            self._loop.wait(lambda: self._told(before), f"a report of {fault}", 5.0)
-            took = self._told_at - began
+            self._loop.wait(lambda: self._reported(before), f"a report of {fault}", 5.0)
+            took = self._reported_at - began
             self.verdict.report_s.append(took)
             if took > REPORT_LIMIT:
-                self.verdict.untold.append(f"{fault} after {took:.2f} s")
+                self.verdict.unreported.append(f"{fault} after {took:.2f} s")
         except StationTimeout:
-            self.verdict.untold.append(str(fault))
+            self.verdict.unreported.append(str(fault))
         self._mend(fault, began)
 
     def _mend(self, fault: Fault, began: float) -> None:
@@ -202,16 +202,16 @@ class Soak:
         self.verdict.not_recovered.append(f"{fault}: {self._problem}")
 
     def rest(self) -> None:
-        """Let some time pass."""
+        """Handle events for a random time."""
         deadline = time.monotonic() + self._rng.uniform(*PAUSE)
         while time.monotonic() < deadline:
             self._loop.once(0.1)
 
-    def _told(self, before: "Counter[str]") -> bool:
+    def _reported(self, before: "Counter[str]") -> bool:
         return self._problem != "" or any(self._counts[k] > before[k] for k in self._counts)
 
     def _command(self) -> None:
-        """Move all joints to and fro; now and then ask for what cannot be."""
+        """Move all joints to and fro; now and then send a target that the driver must refuse."""
         phase = time.monotonic() - self._began + np.arange(self._hand.n)
         q = self._hand.target(0.5 * np.sin(2.0 * phase))
         if self._rng.random() < WILD:
@@ -240,8 +240,8 @@ class Soak:
         if (apart > FRESH).any():
             joint, age = int(np.argmax(apart)), self._world.age(horn, stamp)
             self.verdict.stale.append(
-                f"{self._hand.joints[joint]} {apart[joint] / RAD_PER_TICK:.1f} counts from what it "
-                f"was, as {age:.3f} s before the stamp, {stamp - self._struck:.3f} s after "
+                f"{self._hand.joints[joint]} {apart[joint] / RAD_PER_TICK:.1f} counts from the "
+                f"truth, as {age:.3f} s before the stamp, {stamp - self._struck:.3f} s after "
                 f"{self._newest}"
             )
         self._stamp = stamp
@@ -251,7 +251,7 @@ class Soak:
             self._problem = status.message if status.level >= status.ERROR else ""
             values = {v.key: v.value for v in status.values if v.value.isdigit()}
             self._counts = Counter({key: int(value) for key, value in values.items()})
-            self._told_at = time.monotonic()
+            self._reported_at = time.monotonic()
 
 
 def soak(seconds: float, seed: int) -> Verdict:
@@ -277,7 +277,7 @@ def soak(seconds: float, seed: int) -> Verdict:
 
 
 def measure(seed: int, options: MinutesOptions) -> Result:
-    """Soak and count all that must not happen."""
+    """Soak and count the violations."""
     minutes = options.minutes
     verdict = soak(60 * minutes, seed)
     reports, recoveries = np.array(verdict.report_s), np.array(verdict.recovery_s)
@@ -287,7 +287,7 @@ def measure(seed: int, options: MinutesOptions) -> Result:
         "stale_samples": verdict.stale,
         "goals_beyond_limits": verdict.beyond,
         "faults": dict(verdict.faults),
-        "untold_or_late": verdict.untold,
+        "untold_or_late": verdict.unreported,
         "not_recovered": verdict.not_recovered,
         "report_s": {"median": float(np.median(reports)), "max": float(reports.max())},
         "recovery_s": {"median": float(np.median(recoveries)), "max": float(recoveries.max())},
@@ -311,7 +311,7 @@ BENCH = Bench(
     measure,
     options=MinutesOptions,
     figure=Figure(
-        "an hour of faults on an emulated claw: what must not be",
+        "an hour of faults on an emulated claw: violations",
         "0",
         _cell,
         key=True,

@@ -67,7 +67,7 @@ def measure(seed: int) -> Result:
 
 
 def _cycles(bus: ServoBus, ids: list[int], cycles: int) -> list[float]:
-    """How long each of some cycles takes [s], one right after the other."""
+    """Return the duration [s] of each of some cycles, one right after the other."""
     times = []
     for k in range(cycles):
         began = time.perf_counter()

@@ -21,7 +21,7 @@ HOURS = 4.0
 """Robot-hours of training, in simulation and in this process, before a policy is judged."""
 
 TASKS = {"dynamixel": "valve", "allegro": "allegro_valve"}
-"""Hardware to what is learned for it."""
+"""Task by hardware."""
 
 
 def measure(seed: int) -> Result:

@@ -24,7 +24,7 @@ def test_a_minute_of_faults_leaves_nothing_that_must_not_be(monkeypatch):
     assert sum(verdict.faults.values()) >= 5
     assert verdict.samples > 1000
     assert verdict.stale == [] and verdict.beyond == 0
-    assert verdict.untold == [] and verdict.not_recovered == []
+    assert verdict.unreported == [] and verdict.not_recovered == []
 
 
 class Turning:

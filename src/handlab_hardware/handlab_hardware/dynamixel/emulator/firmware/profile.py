@@ -1,7 +1,7 @@
 """Profiles: trajectories to a goal with step, rectangular or trapezoidal velocity.
 
-Pure functions over arrays of servos, in position counts and counts/s. Source: e-manual, "What is
-the profile" (_includes/en/dxl/control_table_profile_velocity.md).
+Pure functions over arrays of servos, in position counts and counts/s. Source: e-manual, the
+section on profiles (_includes/en/dxl/control_table_profile_velocity.md).
 """
 
 import numpy as np
