@@ -11,7 +11,6 @@ LONGEST = (
     "handlab/test/benches/running/test_soak.py",
     "handlab/test/test_command_line.py",
     "handlab/test/test_reward_variants.py",
-    "handlab/test/test_gym.py",
     "handlab_nodes/test/test_demonstrations.py",
     "handlab/test/benches/running/test_kill.py",
     "handlab/test/graph/test_ros_environment.py",

@@ -39,7 +39,8 @@ class BatchVecEnv(VecEnv):
 
     def reset(self) -> Array:
         """Begin an episode on every robot; the seeds and options set before hold once."""
-        seeds = None if all(seed is None for seed in self._seeds) else self._seeds
+        # Gymnasium's own vectors take a list of seeds, too, which their base does not declare.
+        seeds: Any = None if all(seed is None for seed in self._seeds) else self._seeds
         if any(options != self._options[0] for options in self._options):
             raise BadConfig("a batch is reset with one set of options for all of its robots")
         observation, info = self.envs.reset(seed=seeds, options=self._options[0] or None)
@@ -59,7 +60,7 @@ class BatchVecEnv(VecEnv):
         if ended.any():
             final, last = info.pop("final_obs"), self._split(info.pop("final_info"))
         infos = self._split(info)
-        for i in np.flatnonzero(ended):
+        for i in np.flatnonzero(ended).tolist():
             self.reset_infos[i] = infos[i]
             infos[i] = {**last[i], "terminal_observation": final[i]}
         for i, one in enumerate(infos):
@@ -72,7 +73,8 @@ class BatchVecEnv(VecEnv):
 
     def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
         """Draw every robot; None for each where the environments were made without rgb_array."""
-        return self.envs.render() or [None] * self.num_envs
+        drawn: Any = self.envs.render()  # arrays, since no environment of ours draws text
+        return drawn or [None] * self.num_envs
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         """Return an attribute of the batch, once for each robot asked for."""
