@@ -15,7 +15,8 @@ from rosbags.typesys.store import Typestore
 
 from handlab_core.errors import BadDemonstrations
 from handlab_core.types import NS_PER_S, Array, JointState, ObjectEstimate
-from handlab_data.bag_storage import MAX_DEFINITION, Topic
+from handlab_data.storage.limits import MAX_DEFINITION
+from handlab_data.storage.topic import Topic
 
 HAND_STATES, FIXTURE_STATES = "hand/joint_states", "fixture/joint_states"
 OBJECT_STATE, GOAL = "object/state", "episode_goal"

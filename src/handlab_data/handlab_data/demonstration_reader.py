@@ -42,7 +42,8 @@ from handlab_data.bag_messages import (
     place,
     seconds,
 )
-from handlab_data.bag_storage import Bag, Topic
+from handlab_data.storage.bag import Bag
+from handlab_data.storage.topic import Topic
 
 BEGAN, ENDED, ACCEPTED, DROPPED = range(4)
 """Kinds of marks, as in `DemonstrationMark.msg`."""
