@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -340,16 +341,34 @@ def test_an_episode_with_a_lost_reward_is_broken_off_and_repeated_at_once():
         sampler, reward, goals = GraphSampler(node, loop, TASK), nodes.running["reward"], []
 
         def on_goal(message):
-            goals.append(message.episode)
+            began = message.header.stamp.sec, message.header.stamp.nanosec
+            goals.append((message.episode, *began))
             if len(goals) == 1:
                 for seconds, number in ((1.0, signal.SIGSTOP), (12.0, signal.SIGCONT)):
                     threading.Timer(seconds, reward.send_signal, [number]).start()
 
         node.create_subscription(EpisodeGoal, topics.GOAL, on_goal, qos.LATCHED)
         [episode] = sampler.sample(policy(), EpisodePlan(7, [0]))
-    assert goals == [0] * (episode.time.breaks + 1)
+    attempts = dict.fromkeys(goals)  # while a reward is missing, a goal is announced again
+    assert [number for number, *_ in attempts] == [0] * (episode.time.breaks + 1)
     assert episode.time.breaks >= 1 and episode.steps == TASK.steps
     assert episode.time.reset_s > 1.0  # with the time of the attempt that was broken off
+
+
+def test_a_goal_that_was_lost_is_announced_again(monkeypatch):
+    with graph(*RING) as (_, node, loop):
+        station, sent = GraphStation(node, loop, TASK, lockstep=True), []
+        announce = station._goals.publish
+
+        def lossy(message):
+            sent.append(message.episode)
+            if len(sent) > 1:
+                announce(message)
+
+        monkeypatch.setattr(station, "_goals", SimpleNamespace(publish=lossy))
+        [episode] = rollout(Env(TASK, station), policy(), EpisodePlan(7, [3]))
+    assert sent == [3, 3]
+    assert episode.steps == TASK.steps and episode.time.breaks == 0
 
 
 def test_a_closed_event_loop_leaves_no_participant_behind():

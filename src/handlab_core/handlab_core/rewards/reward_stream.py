@@ -6,13 +6,16 @@ for.
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import fields
+
+import numpy as np
 
 from handlab_core.environment.stamp_sync import StampSync
 from handlab_core.rewards.reward import RewardComputer
 from handlab_core.types import SAME_TIME, Goal, JointState, ObjectEstimate, Reward, Sample
 
-MEMORY = 32
-"""States that a late goal can still reward; as many as a stream repeats to a restarted node."""
+MEMORY = 500
+"""States that a late goal can still reward; five seconds at the drivers' 100 Hz."""
 
 
 class RewardStream:
@@ -41,8 +44,13 @@ class RewardStream:
         self._sync.add_b(obj)
 
     def add_goal(self, goal: Goal) -> None:
-        """Set the goal; reward all states since its stamp, and the newest state in any case."""
+        """Set the goal; reward all states since its stamp, and the newest state in any case.
+
+        The present goal again changes nothing: it was announced twice.
+        """
         self._pair()
+        if self._goal is not None and _equal(goal, self._goal):
+            return
         since = [s for s in self._past if s.object.stamp[0] >= goal.stamp[0] - SAME_TIME]
         self._pending = deque(since or list(self._past)[-1:])
         self._goal = goal
@@ -66,3 +74,7 @@ class RewardStream:
             self._past.append(sample)
             if self._goal is not None:
                 self._pending.append(sample)
+
+
+def _equal(a: Goal, b: Goal) -> bool:
+    return all(np.array_equal(getattr(a, f.name), getattr(b, f.name)) for f in fields(Goal))

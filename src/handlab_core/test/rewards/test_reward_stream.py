@@ -120,3 +120,12 @@ def test_its_memory_ends(stream):
     stream.add_goal(goal(0, 0.0))
     assert len(due(stream)) == MEMORY
     assert 2 * SAME_TIME < PERIOD  # else a state would have two hands
+
+
+def test_a_goal_that_is_announced_twice_rewards_no_state_again(stream):
+    stream.add_goal(goal(7, 0.1))
+    stream.add_hand(hand(0.1))
+    stream.add_object(obj(0.1))
+    assert due(stream) == [(7, 0.1)]
+    stream.add_goal(goal(7, 0.1))
+    assert due(stream) == []

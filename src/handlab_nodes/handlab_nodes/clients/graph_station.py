@@ -40,6 +40,10 @@ from handlab_nodes.runtime.polled_subscriptions import PolledSubscriptions
 MEMORY = 1000
 """Rewards kept until they are requested; ten seconds at the drivers' 100 Hz."""
 
+ANNOUNCE = 2.0
+"""Seconds of wall time without a reward after which the goal is announced again. A node that
+publishes as fast as it can may displace the goal from the reward node's queue."""
+
 RESET_TIMEOUT = 300.0
 """Seconds of wall time; three attempts of a reset in real pace, with all stages, take less."""
 
@@ -75,7 +79,7 @@ class GraphStation:
         self._newest_pair: Sample | None = None
         self._rewarded: deque[tuple[float, bytes]] = deque(maxlen=MEMORY)  # stamp [s], message
         self._goal: Goal | None = None
-        self._deadline = 0.0
+        self._announced = self._deadline = 0.0
         self._warm, self._temperatures = False, np.full(len(joints), np.nan)
         self._torque = node.create_client(SetBool, topics.HAND_TORQUE)
         hear = Inbox.of(node).subscribe
@@ -126,7 +130,7 @@ class GraphStation:
         self._goal = Goal(request.episode, hand.stamp, request.goal_angle, request.goal_velocity)
         self._rewarded.clear()
         self._goals.publish(convert.goal_msg(self._goal))
-        self._deadline = time.monotonic()
+        self._announced = self._deadline = time.monotonic()
         duration = hand.stamp - began
         return ResetResult(hand, obj, self._goal, duration, np.array([answer.attempts]))
 
@@ -164,12 +168,16 @@ class GraphStation:
 
     def reward(self, sample: Sample) -> Reward:
         """See `Station.reward`; rewards arrive in the order of their stamps."""
-        stamp = float(sample.object.stamp[0])
+        assert self._goal is not None
+        stamp, goal = float(sample.object.stamp[0]), convert.goal_msg(self._goal)
         rewarded = self._rewarded
 
         def decided() -> bool:
             while rewarded and rewarded[0][0] < stamp:
                 rewarded.popleft()
+            if not rewarded and time.monotonic() - self._announced > ANNOUNCE:
+                self._announced = time.monotonic()
+                self._goals.publish(goal)
             return bool(rewarded)
 
         try:

@@ -222,6 +222,8 @@ class Channel(Generic[T]):
         self._counts: dict[bytes, int] = {}  # newest message of each publisher, as it counts them
         self._holders: dict[str, tuple[bytes, float]] = {}  # GID and when it was heard, by name
         self._waiting: deque[tuple[bytes, bytes, float]] = deque()
+        # Message, its number, the newest number of each publisher then, and when it came.
+        self._overtaken: deque[tuple[bytes, int, dict[bytes, int], float]] = deque()
         self.overtaken: Callable[[tuple[bytes, dict[str, int]]], None] = self._on_overtaken
         self.closed, self._ordered = False, ordered
         self._last = _Newest(REPEATED) if topic in topics.STREAMS else None  # may be repeated
@@ -277,12 +279,15 @@ class Channel(Generic[T]):
     @property
     def waiting_since(self) -> float:
         """Return since when a message waits for a name; s, infinite if none does."""
-        return self._waiting[0][2] if self._waiting else float("inf")
+        times = [waiting[0][-1] for waiting in (self._waiting, self._overtaken) if waiting]
+        return min(times, default=float("inf"))
 
     def settle(self) -> bool:
         """Use or drop messages that wait for a name; return whether any still waits."""
+        if self._overtaken:
+            self._attribute()
         if not self._waiting:
-            return False
+            return bool(self._overtaken)
         names, left = self._names(), list(self._waiting)
         self._waiting.clear()
         for data, gid, came in left:
@@ -295,7 +300,7 @@ class Channel(Generic[T]):
                 self._pass_on(data, gid)
             else:
                 self._refuse(name)
-        return bool(self._waiting)
+        return bool(self._waiting or self._overtaken)
 
     def _take_from(self, name: str, gid: bytes, data: bytes, names: dict[bytes, str]) -> None:
         """Use a listed node's message; on a strict topic two nodes of one name take turns."""
@@ -314,19 +319,29 @@ class Channel(Generic[T]):
     def _on_overtaken(self, taken: tuple[bytes, dict[str, int]]) -> None:
         """Receive a message that came between `drain` and the executor's own attempt to take one.
 
-        Its publisher is the one whose next message has its number.
+        Its publisher is the one whose next message has its number. It waits for that publisher's
+        name like every other message.
         """
         data, info = taken
-        count = info["publication_sequence_number"]
-        names = self._names()
-        due = [gid for gid in names if self._counts.get(gid) == count - 1]
-        # The first message of a publisher that is taken may have any number: it may be latched.
-        due = due or [gid for gid in names if gid not in self._counts]
-        if len(due) == 1:
-            self._counts[due[0]] = count
-            self._receive(data, due[0])
-        else:
-            self._refuse(None)
+        count, known = info["publication_sequence_number"], dict(self._counts)
+        self._overtaken.append((data, count, known, time.monotonic()))
+        self._inbox.waiting |= self.settle()
+
+    def _attribute(self) -> None:
+        """Receive the overtaken messages whose publisher has a name by now."""
+        names, left = self._names(), list(self._overtaken)
+        self._overtaken.clear()
+        for data, count, known, came in left:
+            due = [gid for gid in names if known.get(gid) == count - 1]
+            # The first message of a publisher that is taken may have any number: it may be latched.
+            due = due or [gid for gid in names if gid not in known]
+            if len(due) == 1:
+                self._counts[due[0]] = max(count, self._counts.get(due[0], count))
+                self._receive(data, due[0])
+            elif due or time.monotonic() - came >= NAMELESS:
+                self._refuse(None)
+            else:
+                self._overtaken.append((data, count, known, came))
 
     def _names(self) -> dict[bytes, str]:
         """Return the name of the node of each publisher, by GID, as far as it is known."""
