@@ -1,0 +1,23 @@
+"""Batch scheduling of all threads of a process."""
+
+import os
+import subprocess
+import sys
+
+TURNS = """
+import os, threading
+from handlab_core.system.scheduling import THREADS, use_batch_scheduling
+
+end = threading.Event()
+threading.Thread(target=end.wait).start()
+use_batch_scheduling()
+threading.Thread(target=end.wait).start()
+print(*(os.sched_getscheduler(int(thread.name)) for thread in THREADS.iterdir()))
+end.set()
+"""
+
+
+def test_all_threads_of_a_process_take_turns_those_to_come_too():
+    """In a process of its own, since it is for ever."""
+    done = subprocess.run([sys.executable, "-c", TURNS], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == 3 * [str(os.SCHED_BATCH)]
