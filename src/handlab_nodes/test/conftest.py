@@ -6,11 +6,16 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 import rclpy
 
 from handlab.graph.ros_domain import Domain
+from handlab_core.environment.env import Env
+from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.station import LocalStation
 from handlab_nodes.runtime.event_loop import EventLoop
+from handlab_sim.backend import MujocoBackend
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -26,32 +31,84 @@ def domain():
         os.environ["ROS_DOMAIN_ID"] = before
 
 
+class Processes(dict):
+    """Nodes as processes, by name."""
+
+    def start(self, name, **parameters):
+        words = [sys.executable, "-m", f"handlab_nodes.nodes.{name}_node", "--ros-args"]
+        for key, value in parameters.items():
+            words += ["-p", f"{key}:={value}"]
+        self[name] = subprocess.Popen(words)
+
+    def kill(self, name):
+        process = self.pop(name)
+        process.kill()
+        process.wait()
+
+    def stop(self):
+        for process in self.values():
+            process.send_signal(signal.SIGTERM)
+        codes = {name: process.wait(60) for name, process in self.items()}
+        assert not any(codes.values()), f"nodes did not end cleanly: {codes}"
+
+
 @contextmanager
 def _graph(*names, **parameters):
-    """Start nodes as processes; yield a node of this process, `learner`, and its loop."""
-    running = {}
+    """Start nodes as processes; yield them, a node of this process, `learner`, and its loop."""
+    nodes = Processes()
     for name in names:
-        words = [sys.executable, "-m", f"handlab_nodes.nodes.{name}_node", "--ros-args"]
-        for key, value in parameters.get(name, {}).items():
-            words += ["-p", f"{key}:={value}"]
-        running[name] = subprocess.Popen(words)
+        nodes.start(name, **parameters.get(name, {}))
     context = rclpy.Context()
     rclpy.init(context=context)
     node = rclpy.create_node("learner", context=context)
     try:
         with EventLoop(node, context=context) as loop:
-            yield running, node, loop
-        left = {name: process.poll() for name, process in running.items()}
+            yield nodes, node, loop
+        left = {name: process.poll() for name, process in nodes.items()}
         assert set(left.values()) <= {None}, f"a node ended by itself: {left}"
     finally:
         context.try_shutdown()
-        for process in running.values():
-            process.send_signal(signal.SIGTERM)
-        codes = {name: process.wait(60) for name, process in running.items()}
-    assert not any(codes.values()), f"nodes did not end cleanly: {codes}"
+        nodes.stop()
 
 
 @pytest.fixture(scope="session")
 def graph(domain):
     """Start a graph of processes, as a context; see `_graph`."""
     return _graph
+
+
+@pytest.fixture(scope="session")
+def policy():
+    """Return a function that makes a random policy of a task."""
+
+    def policy(task, version=3):
+        rng = np.random.default_rng(0)
+        o, n = task.observation_size, task.hand.n
+        return GaussianPolicy(
+            (rng.normal(size=(o, 16)) / 4, rng.normal(size=(16, n)) / 4),
+            (np.zeros(16), np.zeros(n)), np.full(n, -0.5), np.zeros(o), np.ones(o), version,
+        )  # fmt: skip
+
+    return policy
+
+
+@pytest.fixture(scope="session")
+def local_env():
+    """Return a function that makes the environment of a task in this process."""
+
+    def local_env(task, estimator="encoder"):
+        return Env(task, LocalStation(task, MujocoBackend(task.hand, task.fixture), estimator))
+
+    return local_env
+
+
+@pytest.fixture(scope="session")
+def assert_same():
+    """Return a function that compares two episodes bit for bit."""
+
+    def assert_same(one, other):
+        for name, array in one.arrays.items():
+            np.testing.assert_array_equal(array, other.arrays[name], err_msg=name)
+        assert (one.key, one.outcome, one.time) == (other.key, other.outcome, other.time)
+
+    return assert_same
