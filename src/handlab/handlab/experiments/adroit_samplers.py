@@ -6,7 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 from handlab.experiments.parallelism import processes
 from handlab_core.environment.episode import Episode, EpisodePlan
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policy import Policy
 from handlab_core.tasks.adroit import SuiteTask
 from handlab_core.tasks.variation import Variation
 from handlab_sim.adroit.environment import AdroitWorld
@@ -38,7 +38,7 @@ class SuiteSampler:
         self._world: AdroitWorld | None = None
         self._pool: ProcessPoolExecutor | None = None
 
-    def sample(self, policy: GaussianPolicy, plan: EpisodePlan) -> Iterator[Episode]:
+    def sample(self, policy: Policy, plan: EpisodePlan) -> Iterator[Episode]:
         """See `Sampler.sample`."""
         if self._count == 1:
             self._world = self._world or AdroitWorld(*self._make)
@@ -66,5 +66,5 @@ def _begin(task: SuiteTask, variations: tuple[Variation, ...]) -> None:
     _world = AdroitWorld(task, variations)
 
 
-def _in_process(policy: GaussianPolicy, plan: EpisodePlan) -> list[Episode]:
+def _in_process(policy: Policy, plan: EpisodePlan) -> list[Episode]:
     return list(_world.sample(policy, plan))

@@ -8,6 +8,7 @@ from handlab_core.errors import BadDemonstrations
 from handlab_core.system.paths import share
 from handlab_core.tasks.adroit import find_task
 from handlab_learning.algorithms import ALGORITHMS
+from handlab_learning.algorithms.algorithm import Demonstrations
 from handlab_learning.runs.config import RunConfig
 
 REFERENCE = Path("demos")
@@ -23,13 +24,13 @@ def source(task: str, algorithm: str, given: str) -> str:
         given: a bag or the name of a dataset; empty: nothing was.
 
     Returns:
-        The name of a dataset, or a bag's absolute path; empty where none are needed.
+        The name of a dataset, or a bag's absolute path; empty where none are needed or given.
 
     Raises:
         BadDemonstrations: nothing was given and the task has none of its own.
     """
     method = ALGORITHMS.get(algorithm)
-    if given or method is None or not method.demonstrations:
+    if given or method is None or method.demonstrations is not Demonstrations.REQUIRED:
         return kind_of(find_task(task)).resolve(given) if given else ""
     reference = share() / REFERENCE / task
     if not reference.exists():

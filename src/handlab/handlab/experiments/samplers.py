@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import Episode, EpisodePlan
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policy import Policy
 from handlab_core.environment.rollout import rollout
 from handlab_core.environment.station import LocalStation
 from handlab_core.errors import BadConfig
@@ -94,7 +94,7 @@ class VariedSampler:
         """Return the object of an episode."""
         return object_of(draw_all(self._variations, seed, episode))
 
-    def sample(self, policy: GaussianPolicy, plan: EpisodePlan) -> Iterator[Episode]:
+    def sample(self, policy: Policy, plan: EpisodePlan) -> Iterator[Episode]:
         """See `Sampler.sample`."""
         for batch in plan.batches(self._num_envs):
             done: dict[int, Episode] = {}

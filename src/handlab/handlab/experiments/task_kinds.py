@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from handlab.experiments.adroit_samplers import SuiteSampler
 from handlab.experiments.samplers import VariedSampler, fixed_sampler
 from handlab_core.environment.episode import Episode
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policy import Policy
 from handlab_core.estimation.follower import ENCODER
 from handlab_core.hardware.backend_table import DEFAULT
 from handlab_core.tasks import Task
@@ -59,7 +59,7 @@ class TaskKind(Protocol):
         """
         ...
 
-    def film(self, task: Any, policy: GaussianPolicy, seed: int) -> "Film":
+    def film(self, task: Any, policy: Policy, seed: int) -> "Film":
         """Film episodes of a policy."""
         ...
 
@@ -95,7 +95,7 @@ class StationTasks:
         task = vary_task(task, [point])
         return fixed_sampler(task, s.num_envs, s.threads, s.estimator, chosen, s.hardware)
 
-    def film(self, task: Task, policy: GaussianPolicy, seed: int) -> "Film":
+    def film(self, task: Task, policy: Policy, seed: int) -> "Film":
         """See `TaskKind.film`."""
         from handlab.reporting.filming import film_station
 
@@ -125,7 +125,7 @@ class AdroitTasks:
         """See `TaskKind.sampler_at`."""
         return SuiteSampler(task, variations=[point])
 
-    def film(self, task: SuiteTask, policy: GaussianPolicy, seed: int) -> "Film":
+    def film(self, task: SuiteTask, policy: Policy, seed: int) -> "Film":
         """See `TaskKind.film`."""
         from handlab.reporting.filming import film_adroit
 

@@ -263,7 +263,7 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
     if config.runner:
         nodes.append(NodeSpec("runner", task | pace | output))
     if config.learner:
-        nodes.append(NodeSpec("learner", task | {"record": bool(config.bag)}))
+        nodes.append(NodeSpec("learner", task | pace | {"record": bool(config.bag)}))
     if config.bag:
         nodes.append(NodeSpec("recorder", {"bag": config.bag}))
     nodes += _showing(config, description)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import EpisodeKey, EpisodePlan
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policy import Policy
 from handlab_core.environment.rollout import rollout
 from handlab_core.environment.station import LocalStation
 from handlab_core.tasks import Task
@@ -36,7 +36,7 @@ class Film:
     rate: float  # Hz
 
 
-def film_adroit(task: SuiteTask, policy: GaussianPolicy, seed: int) -> Film:
+def film_adroit(task: SuiteTask, policy: Policy, seed: int) -> Film:
     """Film a task of the Adroit suite through the environment's own camera."""
     from handlab_sim.adroit.environment import AdroitWorld
 
@@ -57,7 +57,7 @@ def film_adroit(task: SuiteTask, policy: GaussianPolicy, seed: int) -> Film:
     return Film(frames, 1 / (ADROIT_STEPS * task.period))
 
 
-def film_station(task: Task, policy: GaussianPolicy, seed: int) -> Film:
+def film_station(task: Task, policy: Policy, seed: int) -> Film:
     """Film a simulated station, with a mark at the goal where the goal is an angle."""
     from handlab_sim.backend import MujocoBackend
     from handlab_sim.rendering import StationRenderer

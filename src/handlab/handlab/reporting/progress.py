@@ -11,6 +11,7 @@ from rich.table import Table
 
 from handlab.reporting.terminal import console
 from handlab_learning.algorithms import ALGORITHMS
+from handlab_learning.algorithms.algorithm import Demonstrations
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.evaluation import rate_text
 
@@ -30,7 +31,8 @@ def learned_text(hours: float | None, algorithm: str) -> str:
         return "not learned"
     if hours > 0:
         return f"learned after {hours:.2f} robot-hours"
-    cloned = algorithm in ALGORITHMS and ALGORITHMS[algorithm].demonstrations
+    use = ALGORITHMS[algorithm].demonstrations if algorithm in ALGORITHMS else Demonstrations.NONE
+    cloned = use is Demonstrations.REQUIRED
     return "learned by cloning alone, without robot time" if cloned else "needed no learning"
 
 

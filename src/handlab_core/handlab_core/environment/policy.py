@@ -1,8 +1,9 @@
-"""Gaussian policy in numpy: a robot acts without a learning library."""
+"""Policies in numpy: a robot acts without a learning library."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -17,6 +18,96 @@ overflow. Trained policies stay below 100 and above 1e-6."""
 
 LOG_STD = (-40.0, 10.0)
 """Range of the logarithm of a standard deviation; cloned policies reach -27.6."""
+
+
+class Policy(Protocol):
+    """Computes actions; kinds: `GaussianPolicy` and `squashed_policy.SquashedPolicy`."""
+
+    @property
+    def version(self) -> int:
+        """Version; two policies of a run with the same version are the same."""
+        ...
+
+    def act(self, observation: Array, noise: Array | None = None) -> Array:
+        """Return actions (N, A), not clipped, for observations (N, O).
+
+        Args:
+            observation: (N, O).
+            noise: (N, A), rows of `noise`; None: act without noise.
+        """
+        ...
+
+    def noise(self, rng: np.random.Generator, steps: int) -> Array:
+        """Draw the exploration noise of one episode, (steps, A), of variance 1.
+
+        The policy defines how it depends on time.
+        """
+        ...
+
+    def tensors(self) -> dict[str, Array]:
+        """Return all arrays by name, for a safetensors file; see `policy_kinds`."""
+        ...
+
+
+@dataclass(frozen=True)
+class NetworkTensors:
+    """Layers of a policy's network, and the normalisation of its input, as named arrays."""
+
+    weights: tuple[Array, ...]  # (in, out) each
+    biases: tuple[Array, ...]  # (out,) each
+    shift: Array  # (O,)
+    scale: Array  # (O,)
+
+    def named(self) -> dict[str, Array]:
+        """Return all arrays by name, in double precision."""
+        named = {"shift": self.shift, "scale": self.scale}
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            named |= {f"weight_{i}": weight, f"bias_{i}": bias}
+        return {
+            name: np.ascontiguousarray(array, dtype=np.float64) for name, array in named.items()
+        }
+
+    @classmethod
+    def read(
+        cls,
+        named: Mapping[str, Array],
+        spaces: Spaces,
+        outputs: int,
+        further: Mapping[str, tuple[int, ...]],
+        where: str,
+    ) -> "tuple[NetworkTensors, dict[str, Array]]":
+        """Check the arrays of a policy; return its network, and the further arrays.
+
+        Args:
+            named: arrays by name.
+            spaces: sizes of the observation and of the action.
+            outputs: number of outputs of the network.
+            further: names and shapes of further arrays of this kind of policy.
+            where: the policy's name in messages.
+
+        Raises:
+            BadRun: an array is missing or unknown, or of another type or shape than the task needs,
+                or a value is not finite or out of bounds; names the array.
+        """
+        count = sum(name.startswith("weight_") for name in named)
+        expected = {"shift", "scale", *further}
+        expected |= {f"{kind}_{i}" for kind in ("weight", "bias") for i in range(max(count, 1))}
+        if missing := expected - set(named):
+            raise BadRun(f"{where} lacks {', '.join(sorted(missing))}; train it again")
+        if strange := set(named) - expected:
+            raise BadRun(f"{where} has {shown(min(strange))}, which no policy has; train it again")
+        shapes = _shapes(named, count, spaces.observation, outputs) | dict(further)
+        arrays = {
+            name: _checked(named[name], shape, f"{name} of {where}")
+            for name, shape in shapes.items()
+        }
+        network = cls(
+            tuple(arrays[f"weight_{i}"] for i in range(count)),
+            tuple(arrays[f"bias_{i}"] for i in range(count)),
+            arrays["shift"],
+            arrays["scale"],
+        )
+        return network, {name: arrays[name] for name in further}
 
 
 @dataclass(frozen=True)
@@ -34,72 +125,49 @@ class GaussianPolicy:
     version: int
 
     def act(self, observation: Array, noise: Array | None = None) -> Array:
-        """Return actions (N, A), not clipped, for observations (N, O).
-
-        Args:
-            observation: (N, O).
-            noise: (N, A), standard normal; None: return the mean.
-        """
+        """See `Policy.act`; the noise is standard normal, and None gives the mean."""
         x = (observation - self.shift) / self.scale
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             x = np.tanh(x @ weight + bias)
         mean = x @ self.weights[-1] + self.biases[-1]
         return mean if noise is None else mean + np.exp(self.log_std) * noise
 
+    def noise(self, rng: np.random.Generator, steps: int) -> Array:
+        """See `Policy.noise`; every step has noise of its own."""
+        return rng.standard_normal((steps, len(self.log_std)))
+
     def tensors(self) -> dict[str, Array]:
-        """Return all arrays by name, for a safetensors file."""
-        named = {"log_std": self.log_std, "shift": self.shift, "scale": self.scale}
-        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            named |= {f"weight_{i}": weight, f"bias_{i}": bias}
-        return {
-            name: np.ascontiguousarray(array, dtype=np.float64) for name, array in named.items()
-        }
+        """See `Policy.tensors`."""
+        network = NetworkTensors(self.weights, self.biases, self.shift, self.scale)
+        return network.named() | {"log_std": np.ascontiguousarray(self.log_std, dtype=np.float64)}
 
     @classmethod
     def from_tensors(
         cls, named: Mapping[str, Array], version: int, spaces: Spaces, where: str = "the policy"
     ) -> "GaussianPolicy":
-        """Build a policy from the arrays of `tensors`.
-
-        Args:
-            named: arrays by name.
-            version: version of the policy.
-            spaces: sizes of the observation and of the action.
-            where: the policy's name in messages.
-
-        Raises:
-            BadRun: an array is missing or unknown, or of another type or shape than the task needs,
-                or a value is not finite or out of bounds; names the array.
-        """
-        count = sum(name.startswith("weight_") for name in named)
-        expected = {"log_std", "shift", "scale"}
-        expected |= {f"{kind}_{i}" for kind in ("weight", "bias") for i in range(max(count, 1))}
-        if missing := expected - set(named):
-            raise BadRun(f"{where} lacks {', '.join(sorted(missing))}; train it again")
-        if strange := set(named) - expected:
-            raise BadRun(f"{where} has {shown(min(strange))}, which no policy has; train it again")
-        arrays = dict(named)
-        for name, shape in _shapes(named, count, spaces).items():
-            arrays[name] = _checked(named[name], shape, f"{name} of {where}")
+        """Build a policy from the arrays of `tensors`; see `policy_kinds.policy_from_tensors`."""
+        further = {"log_std": (spaces.action,)}
+        network, rest = NetworkTensors.read(named, spaces, spaces.action, further, where)
         return cls(
-            tuple(arrays[f"weight_{i}"] for i in range(count)),
-            tuple(arrays[f"bias_{i}"] for i in range(count)),
-            arrays["log_std"],
-            arrays["shift"],
-            arrays["scale"],
+            network.weights,
+            network.biases,
+            rest["log_std"],
+            network.shift,
+            network.scale,
             version,
         )
 
 
-def _shapes(named: Mapping[str, Array], count: int, spaces: Spaces) -> dict[str, tuple[int, ...]]:
+def _shapes(
+    named: Mapping[str, Array], count: int, inputs: int, outputs: int
+) -> dict[str, tuple[int, ...]]:
     """Return the required shape of each array; biases define the widths of hidden layers."""
-    size = spaces.observation
-    shapes: dict[str, tuple[int, ...]] = {"shift": (size,), "scale": (size,)}
+    shapes: dict[str, tuple[int, ...]] = {"shift": (inputs,), "scale": (inputs,)}
     for i in range(count):
-        width = spaces.action if i == count - 1 else named[f"bias_{i}"].size
-        shapes |= {f"weight_{i}": (size, width), f"bias_{i}": (width,)}
-        size = width
-    return shapes | {"log_std": (spaces.action,)}
+        width = outputs if i == count - 1 else named[f"bias_{i}"].size
+        shapes |= {f"weight_{i}": (inputs, width), f"bias_{i}": (width,)}
+        inputs = width
+    return shapes
 
 
 def _checked(array: Array, shape: tuple[int, ...], name: str) -> Array:

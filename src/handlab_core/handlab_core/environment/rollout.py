@@ -8,7 +8,7 @@ import numpy as np
 
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import Episode, EpisodePlan, Outcome, RobotTime, Trajectory
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policy import Policy
 from handlab_core.environment.station import ResetResult
 from handlab_core.errors import HandWarm, RewardLost
 from handlab_core.tasks.task import NOISE_STREAM, episode_rng
@@ -34,7 +34,7 @@ class _Recording:
 
 def rollout(
     env: Env,
-    policy: GaussianPolicy,
+    policy: Policy,
     plan: EpisodePlan,
     on_step: Callable[[int], None] | None = None,
 ) -> list[Episode]:
@@ -56,10 +56,10 @@ def rollout(
     Raises:
         RewardLost: rewards were lost in MAX_BREAKS attempts in a row.
     """
-    steps, n = env.task.steps, env.hand.n
+    steps = env.task.steps
     numbers = np.asarray(plan.numbers)
     streams = [episode_rng(plan.seed, int(number), NOISE_STREAM) for number in numbers]
-    noise = np.stack([stream.standard_normal((steps, n)) for stream in streams], axis=1)
+    noise = np.stack([policy.noise(stream, steps) for stream in streams], axis=1)
     cooling = lost = 0.0
     breaks = 0
     while True:

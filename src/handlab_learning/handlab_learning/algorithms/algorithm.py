@@ -2,15 +2,24 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol
 
 from torch import Tensor
 
 from handlab_core.environment.episode import Episode
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policy import Policy
 from handlab_core.errors import UnknownName
 from handlab_core.tasks.sizes import Spaces
 from handlab_learning.algorithms.demonstrations import check_demonstrations
+
+
+class Demonstrations(Enum):
+    """Use of demonstrations by an algorithm."""
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
 
 
 class Algorithm(Protocol):
@@ -18,6 +27,9 @@ class Algorithm(Protocol):
 
     config: Any
     """Settings, a frozen dataclass."""
+
+    remembers: bool = False
+    """Whether updates use all episodes of the run: a resumed run gives them to `recall`."""
 
     @property
     def episodes_per_iteration(self) -> int:
@@ -29,9 +41,24 @@ class Algorithm(Protocol):
         """Whether learning has ended."""
         ...
 
-    def policy(self) -> GaussianPolicy:
-        """Return the present policy; its version counts the updates."""
+    def policy(self) -> Policy:
+        """Return the policy for the next episodes; its version increases with every update."""
         ...
+
+    def result(self) -> Policy:
+        """Return the policy to evaluate and to hand out."""
+        return self.policy()
+
+    def update_meanwhile(self, enough: Callable[[], bool] = lambda: False) -> dict[str, float]:
+        """Make the updates that are due while the next episodes run; return metrics.
+
+        They use earlier episodes only. Learner and robot therefore work at the same time, and a run
+        still is a function of its seed.
+
+        Args:
+            enough: called about every 0.1 s; True ends the updates early.
+        """
+        return {}
 
     def update(self, episodes: Sequence[Episode]) -> dict[str, float]:
         """Learn from episodes of the present policy and return metrics."""
@@ -45,6 +72,10 @@ class Algorithm(Protocol):
         """Resume from a saved state."""
         ...
 
+    def recall(self, episodes: Sequence[Episode]) -> None:
+        """Take back the episodes of the run before a resume; see `remembers`."""
+        return None
+
 
 @dataclass(frozen=True)
 class Method:
@@ -54,8 +85,8 @@ class Method:
     """Configuration class."""
     build: Callable[[Spaces, Any, int, Sequence[Episode]], Algorithm]
     """Builds the algorithm from spaces, configuration, seed and demonstrations."""
-    demonstrations: bool
-    """Whether the algorithm learns from demonstrations."""
+    demonstrations: Demonstrations
+    """Use of demonstrations."""
 
 
 ALGORITHMS: dict[str, Method] = {}
@@ -79,7 +110,7 @@ def make_algorithm(
         BadDemonstrations: required demonstrations are missing, or have other sizes.
     """
     method = ALGORITHMS[known_algorithm(name)]
-    if method.demonstrations:
+    if method.demonstrations is Demonstrations.REQUIRED or demonstrations:
         check_demonstrations(demonstrations, spaces)
     return method.build(spaces, config, seed, demonstrations)
 

@@ -19,7 +19,7 @@ from handlab_core.environment.episode import Episode
 from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.system.validation import Count, Flag, NotNegative, Positive, checked
 from handlab_core.tasks.sizes import Spaces
-from handlab_learning.algorithms.algorithm import Method, algorithm
+from handlab_learning.algorithms.algorithm import Algorithm, Demonstrations, Method, algorithm
 from handlab_learning.algorithms.demonstrations import joined
 from handlab_learning.models import optimizer_state
 from handlab_learning.models.policy_network import (
@@ -140,7 +140,7 @@ class BcConfig:
     cloning: CloningConfig = field(default_factory=CloningConfig)
 
 
-class Bc:
+class Bc(Algorithm):
     """Cloning only: an iteration is an epoch, without episodes."""
 
     def __init__(
@@ -181,4 +181,4 @@ class Bc:
         self.cloning.load_state_dict(part(state, "cloning"))
 
 
-algorithm("bc", Method(BcConfig, Bc, demonstrations=True))
+algorithm("bc", Method(BcConfig, Bc, demonstrations=Demonstrations.REQUIRED))

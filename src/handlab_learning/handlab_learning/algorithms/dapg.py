@@ -28,7 +28,7 @@ from handlab_core.environment.episode import Episode
 from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.system.validation import Flag, Fraction, Index, NotNegative, checked
 from handlab_core.tasks.sizes import Spaces
-from handlab_learning.algorithms.algorithm import Method, algorithm
+from handlab_learning.algorithms.algorithm import Algorithm, Demonstrations, Method, algorithm
 from handlab_learning.algorithms.bc import Cloning, CloningConfig
 from handlab_learning.algorithms.demonstrations import joined
 from handlab_learning.algorithms.npg import Npg, NpgConfig
@@ -63,7 +63,7 @@ class DapgConfig:
     Reverting such steps would stop learning; therefore max_kl_ratio is large."""
 
 
-class Dapg:
+class Dapg(Algorithm):
     """Cloning, then natural gradient augmented by the demonstrations."""
 
     def __init__(
@@ -125,4 +125,4 @@ class Dapg:
         self.npg.load_state_dict(state)
 
 
-algorithm("dapg", Method(DapgConfig, Dapg, demonstrations=True))
+algorithm("dapg", Method(DapgConfig, Dapg, demonstrations=Demonstrations.REQUIRED))

@@ -24,7 +24,7 @@ from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.system.validation import Count, Fraction, NotNegative, Positive, checked
 from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array
-from handlab_learning.algorithms.algorithm import Method, algorithm
+from handlab_learning.algorithms.algorithm import Algorithm, Demonstrations, Method, algorithm
 from handlab_learning.algorithms.demonstrations import joined
 from handlab_learning.algorithms.returns import discounted, gae
 from handlab_learning.models.policy_network import (
@@ -67,7 +67,7 @@ class NpgConfig:
     baseline: BaselineConfig = field(default_factory=BaselineConfig)
 
 
-class Npg:
+class Npg(Algorithm):
     """Natural policy gradient on whole episodes of the present policy."""
 
     def __init__(
@@ -235,4 +235,4 @@ def conjugate_gradient(
     return x
 
 
-algorithm("npg", Method(NpgConfig, Npg, demonstrations=False))
+algorithm("npg", Method(NpgConfig, Npg, demonstrations=Demonstrations.NONE))

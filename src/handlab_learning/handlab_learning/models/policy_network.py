@@ -37,11 +37,13 @@ def aligned(array: Array) -> Tensor:
     return torch.tensor(array)
 
 
-def mlp(sizes: Sequence[int], activation: type[nn.Module]) -> nn.Sequential:
+def mlp(
+    sizes: Sequence[int], activation: type[nn.Module], dtype: torch.dtype = torch.float64
+) -> nn.Sequential:
     """Build linear layers of the given sizes, input first, with an activation between them."""
     layers: list[nn.Module] = []
     for i, (size_in, size_out) in enumerate(pairwise(sizes)):
-        layers.append(nn.Linear(size_in, size_out, dtype=torch.float64))
+        layers.append(nn.Linear(size_in, size_out, dtype=dtype))
         if i < len(sizes) - 2:
             layers.append(activation())
     return nn.Sequential(*layers)

@@ -16,7 +16,8 @@ from safetensors import torch as safetensors_torch
 from torch import Tensor
 from typing_extensions import TypedDict
 
-from handlab_core.environment.policy import GaussianPolicy, check_layout, layout_json
+from handlab_core.environment.policy import Policy, check_layout, layout_json
+from handlab_core.environment.policy_kinds import policy_from_tensors
 from handlab_core.errors import BadConfig, BadRun, HandlabError, UnknownName
 from handlab_core.system.files import read_json, shown_path, write_atomically
 from handlab_core.system.validation import Index, Text, build
@@ -89,7 +90,7 @@ class Checkpoint:
         except HandlabError as error:
             raise BadRun(f"{self.manifest_path}: {error}") from None
 
-    def policy(self, task: LearnableTask | None = None) -> GaussianPolicy:
+    def policy(self, task: LearnableTask | None = None) -> Policy:
         """Return the policy, for a task with the same observation (None: its own task).
 
         Raises:
@@ -105,7 +106,7 @@ class Checkpoint:
                 raise BadRun(
                     f"{name} of {where} is {_form(tensor)}; it must be float64: train it again"
                 )
-        return GaussianPolicy.from_tensors(
+        return policy_from_tensors(
             {name: tensor.numpy() for name, tensor in named.items()},
             self.manifest["version"],
             task.spaces,
@@ -156,7 +157,7 @@ def save(
     folder: Path,
     iteration: int,
     task: LearnableTask,
-    policy: GaussianPolicy,
+    policy: Policy,
     state: Mapping[str, Tensor],
     progress: Mapping[str, Any],
     more: Mapping[str, Any] | None = None,

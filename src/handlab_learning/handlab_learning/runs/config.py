@@ -15,7 +15,7 @@ from handlab_core.tasks.adroit import find_task
 from handlab_core.tasks.learnable import LearnableTask
 from handlab_core.tasks.variation import check_variations, parse_variations
 from handlab_learning.algorithms import ALGORITHMS
-from handlab_learning.algorithms.algorithm import known_algorithm
+from handlab_learning.algorithms.algorithm import Demonstrations, known_algorithm
 from handlab_learning.runs.options import LearnedTask, RunOptions
 
 
@@ -55,10 +55,10 @@ class RunConfig(RunOptions, LearnedTask):
                 f"{self.task} has no graph and no camera: add --backend sim, leave --estimator"
             )
         check_variations(task, parse_variations(self.vary))
-        needs = ALGORITHMS[self.algorithm].demonstrations
-        if needs and not self.demos:
+        use = ALGORITHMS[self.algorithm].demonstrations
+        if use is Demonstrations.REQUIRED and not self.demos:
             raise BadConfig(f"{self.algorithm} learns from demonstrations: name some with --demos")
-        if self.demos and not needs:
+        if use is Demonstrations.NONE and self.demos:
             raise BadConfig(f"{self.algorithm} learns without demonstrations: leave --demos")
         self.algorithm_config()
 

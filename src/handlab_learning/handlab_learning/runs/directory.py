@@ -1,4 +1,4 @@
-"""Folder of one run: config.yaml, metrics.jsonl, checkpoints/, summary.json and more."""
+"""Folder of one run: config.yaml, metrics.jsonl, checkpoints/, replay/, summary.json and more."""
 
 import fcntl
 import json
@@ -30,6 +30,7 @@ from handlab_core.system.validation import Fraction, Index, NotNegative, Number,
 from handlab_learning.runs import checkpoint
 from handlab_learning.runs.checkpoint import Checkpoint
 from handlab_learning.runs.config import RunConfig
+from handlab_learning.runs.replay_log import ReplayLog
 
 OPEN = ConfigDict(extra="allow", allow_inf_nan=False)
 """Configuration of schemas that allow further keys."""
@@ -91,6 +92,9 @@ class Summary(TypedDict):
 
 COPY = "metrics.before-resume.jsonl"
 """Name of the backup of all rows before some are removed."""
+
+REPLAY = "replay"
+"""Name of the folder of the log of training episodes."""
 
 LOCK = ".lock"
 """Name of the lock file of the process that writes into the folder."""
@@ -160,6 +164,11 @@ class RunFolder:
     def best(self) -> Path:
         """Folder of the policy that the run hands out."""
         return self.path / checkpoint.BEST
+
+    @property
+    def replay(self) -> ReplayLog:
+        """Log of the training episodes, for algorithms that learn from all of them."""
+        return ReplayLog(self.path / REPLAY)
 
     @property
     def bag(self) -> Path:
@@ -272,7 +281,7 @@ class RunFolder:
         return not begun and self.config_path.exists()
 
     def forget_beginning(self) -> None:
-        """Remove the row and the candidate before the first checkpoint."""
+        """Remove the row and the candidate before the first checkpoint; episodes stay."""
         self.metrics_path.unlink(missing_ok=True)
         self.forget_candidates(after=-1)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from handlab_core.environment.episode import Episode, EpisodePlan
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policy import Policy
 from handlab_core.errors import BadConfig
 from handlab_core.tasks.criteria import last_fifth
 from handlab_learning.runs.sampler import Sampler
@@ -71,7 +71,7 @@ class Evaluator:
     def __init__(self, sampler: Sampler, seed: int, count: int) -> None:
         self._sampler, self._seed, self.count = sampler, seed, count
 
-    def run(self, policy: GaussianPolicy, first: int, spare: int | None = None) -> list[Episode]:
+    def run(self, policy: Policy, first: int, spare: int | None = None) -> list[Episode]:
         """Run a policy without noise, at most until more episodes have failed than `spare`.
 
         An untrained policy fails at once; a whole evaluation of it would cost time for nothing.

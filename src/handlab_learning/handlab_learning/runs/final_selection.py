@@ -7,7 +7,7 @@ none of them was chosen. The winner is evaluated on other episodes again.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policy import Policy
 from handlab_learning.runs.checkpoint import BEST
 from handlab_learning.runs.evaluation import BETWEEN_POLICIES, RATES, Evaluator, failures, summarize
 
@@ -18,10 +18,10 @@ class Finalist:
 
     name: str  # best or last; the candidates compete for best
     iteration: int
-    policy: GaussianPolicy
+    policy: Policy
 
 
-def finalists(last: Finalist, candidates: Sequence[tuple[int, GaussianPolicy]]) -> list[Finalist]:
+def finalists(last: Finalist, candidates: Sequence[tuple[int, Policy]]) -> list[Finalist]:
     """Return the candidates, best evaluation first, and the last policy."""
     others = [Finalist(BEST, number, policy) for number, policy in candidates]
     return [other for other in others if other.iteration != last.iteration] + [last]

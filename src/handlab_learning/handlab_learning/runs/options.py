@@ -31,7 +31,11 @@ class RunOptions(RewardOptions, StationOptions):
     """The options that a user chooses for a training run, besides task and settings."""
 
     algorithm: Annotated[
-        Text, Field(description="npg: from nothing; bc, dapg: from demonstrations")
+        Text,
+        Field(
+            description="npg: from nothing; bc, dapg: from demonstrations; rlpd: from nothing or "
+            "with demonstrations"
+        ),
     ] = "npg"
     demos: Annotated[
         Text,

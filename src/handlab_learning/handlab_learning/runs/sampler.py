@@ -5,15 +5,18 @@ from typing import Protocol
 
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import Episode, EpisodePlan
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policy import Policy
 from handlab_core.environment.rollout import rollout
 
 
 class Sampler(Protocol):
     """Runs episodes of a policy: in a graph of nodes, or in environments of this process."""
 
-    def sample(self, policy: GaussianPolicy, plan: EpisodePlan) -> Iterator[Episode]:
+    def sample(self, policy: Policy, plan: EpisodePlan) -> Iterator[Episode]:
         """Run the episodes of a plan; return each as soon as it and all before it have ended.
+
+        Where other processes run the episodes, the first begins at once, before the caller asks for
+        it. Closing the iterator ends the rest.
 
         Args:
             policy: computes the actions.
@@ -35,7 +38,7 @@ class LocalSampler:
         self._make_env, self._num_envs = make_env, num_envs
         self._envs: dict[int, Env] = {}
 
-    def sample(self, policy: GaussianPolicy, plan: EpisodePlan) -> Iterator[Episode]:
+    def sample(self, policy: Policy, plan: EpisodePlan) -> Iterator[Episode]:
         """See `Sampler.sample`."""
         for batch in plan.batches(self._num_envs):
             yield from rollout(self._env(len(batch.numbers)), policy, batch)

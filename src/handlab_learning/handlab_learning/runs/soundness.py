@@ -66,7 +66,7 @@ class Sieve:
         """Return the sound episodes, and the fault of each other episode.
 
         Raises:
-            StationFault: more than half of the episodes are excluded, or some in IN_A_ROW
+            StationFault: more than half of several episodes are excluded, or some in IN_A_ROW
                 iterations in a row.
         """
         defects = [defect(episode, self._terms) for episode in episodes]
@@ -74,7 +74,8 @@ class Sieve:
         for reason in left_out:
             log.warning("left out of learning: %s", reason)
         self._in_a_row = self._in_a_row + 1 if left_out else 0
-        if 2 * len(left_out) > len(episodes) or self._in_a_row >= IN_A_ROW:
+        several = len(episodes) > 1
+        if (several and 2 * len(left_out) > len(episodes)) or self._in_a_row >= IN_A_ROW:
             raise StationFault(
                 f"{left_out[0]}; {len(left_out)} of {len(episodes)} episodes cannot be learned "
                 f"from, in {self._in_a_row} iterations in a row: check the sensors and the reward, "

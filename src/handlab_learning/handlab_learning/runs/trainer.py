@@ -5,14 +5,14 @@ resumes. The *best* policy is the one that the run hands out; see `final_selecti
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from handlab_core.environment.episode import Episode, EpisodePlan
+from handlab_core.environment.episode import Episode, EpisodeKey, EpisodePlan
 from handlab_learning.algorithms import make_algorithm
 from handlab_learning.runs.checkpoint import BEST, LAST
 from handlab_learning.runs.config import RunConfig
@@ -26,6 +26,7 @@ from handlab_learning.runs.evaluation import (
 )
 from handlab_learning.runs.final_selection import Finalist, choose, finalists
 from handlab_learning.runs.progress import Progress
+from handlab_learning.runs.replay_log import ReplayLog
 from handlab_learning.runs.sampler import Sampler
 from handlab_learning.runs.soundness import Sieve
 from handlab_learning.runs.writer import Metrics, RunWriter
@@ -43,6 +44,8 @@ class Trainer:
             its own leave those that are learned from as they were; a real robot exists once.
         recording: context of the final evaluation.
         stop: called between iterations; True ends the run.
+        enough: called about every 0.1 s while the algorithm updates and episodes run; True ends
+            the updates early, because the episodes have ended.
 
     Raises:
         BadDemonstrations: the algorithm needs demonstrations, or they are of other sizes.
@@ -58,9 +61,10 @@ class Trainer:
         first_sampler: Sampler | None = None,
         recording: AbstractContextManager[Any] | None = None,
         stop: Callable[[], bool] = lambda: False,
+        enough: Callable[[], bool] = lambda: False,
     ) -> None:
         self.config, self.sampler = config, sampler
-        self._on_row, self._stop = on_row, stop
+        self._on_row, self._stop, self._enough = on_row, stop, enough
         self._recording = recording or nullcontext()
         self.task = config.make_task()
         settings, seed = config.algorithm_config(), config.seed
@@ -72,6 +76,8 @@ class Trainer:
         count = config.evaluation_episodes
         self._evaluator = Evaluator(sampler, seed, count)
         self._first_evaluator = Evaluator(first_sampler or sampler, seed, count)
+        self._replay: ReplayLog | None = None
+        self._unlearned: dict[EpisodeKey, Episode] = {}  # of the log, after the newest checkpoint
 
     def run(self, folder: RunFolder, resume: bool = False) -> Metrics:
         """Train to the end and return the summary.
@@ -90,6 +96,8 @@ class Trainer:
             writer = RunWriter(folder, self.task)
             reached = writer.begin(self.algorithm, resume)
             self.progress = reached or self.progress
+            if self.algorithm.remembers:
+                self._replay, self._unlearned = folder.replay, dict(writer.unlearned)
             with writer.events(self.progress.iteration):
                 if reached is None:
                     self._write(self.evaluate_first(), writer)
@@ -106,16 +114,12 @@ class Trainer:
         return self.progress.spent() | {"learner": {}, "evaluation": evaluation, "wall_s": wall_s}
 
     def iterate(self) -> Metrics:
-        """Sample episodes, learn from them, and evaluate when it is due; return the row."""
+        """Sample episodes, learn, and evaluate when it is due; return the row."""
         began = time.monotonic()
-        n = self.algorithm.episodes_per_iteration
-        first = self.progress.iteration * n
-        episodes: list[Episode] = []
-        if n:
-            plan = EpisodePlan(self.config.seed, range(first, first + n))
-            episodes += self.sampler.sample(self.algorithm.policy(), plan)
+        episodes, meanwhile = self._sample()
         sampled = time.monotonic()
         row = self._learn(episodes)
+        row["learner"] = meanwhile | row["learner"]
         row["learn_s"] = time.monotonic() - sampled
         if episodes:
             row["steps_per_s"] = sum(e.steps for e in episodes) / (sampled - began)
@@ -125,6 +129,30 @@ class Trainer:
         self.progress = replace(self.progress, wall_s=wall)
         row["wall_s"] = wall
         return row
+
+    def _sample(self) -> tuple[list[Episode], Metrics]:
+        """Run the episodes of an iteration and, meanwhile, learn from earlier ones.
+
+        The order in which the two are computed does not matter: the policy that acts is a copy.
+        """
+        n = self.algorithm.episodes_per_iteration
+        if not n:
+            return [], self.algorithm.update_meanwhile(self._enough)
+        first, policy = self.progress.iteration * n, self.algorithm.policy()
+        plan = EpisodePlan(self.config.seed, range(first, first + n))
+        keys = [plan.key(number, policy.version) for number in plan.numbers]
+        missing = [key.number for key in keys if key not in self._unlearned]
+        running = self.sampler.sample(policy, replace(plan, numbers=missing)) if missing else []
+        try:
+            metrics = self.algorithm.update_meanwhile(self._enough)
+            new = list(running)
+        finally:
+            if isinstance(running, Generator):
+                running.close()
+        if self._replay is not None:
+            self._replay.append(new)
+        by_key = self._unlearned | {episode.key: episode for episode in new}
+        return [by_key[key] for key in keys], metrics
 
     def _learn(self, episodes: list[Episode]) -> Metrics:
         sound, left_out = self._sieve.sift(episodes)
@@ -137,7 +165,7 @@ class Trainer:
             reset_s=self.progress.reset_s + sum(t.reset_s for t in times),
             cooling_s=self.progress.cooling_s + sum(t.cooling_s for t in times),
         )
-        sampled = _sampled(sound, left_out) if sound else {}
+        sampled = _sampled(sound, left_out) if episodes else {}
         return self.progress.spent() | {"learner": metrics} | sampled
 
     def evaluate(self, evaluator: Evaluator | None = None) -> Metrics:
@@ -146,7 +174,7 @@ class Trainer:
         count, rate = evaluator.count, self.config.success_rate
         first = DURING_TRAINING + self.progress.iteration * count
         spare = int(count * (1.0 - rate) + 1e-9)  # failures that a good evaluation may have
-        evaluation = summarize(evaluator.run(self.algorithm.policy(), first, spare))
+        evaluation = summarize(evaluator.run(self.algorithm.result(), first, spare))
         whole = evaluation["episodes"] == count
         hours, enough = self.progress.robot_hours, self.config.streak
         good = whole and evaluation["success_rate"] >= rate
@@ -178,7 +206,7 @@ class Trainer:
         """Choose the policy to hand out, evaluate it, and write the summary."""
         began = time.monotonic()
         reached = self.progress
-        last = Finalist(LAST, reached.iteration, self.algorithm.policy())
+        last = Finalist(LAST, reached.iteration, self.algorithm.result())
         competing = finalists(last, writer.candidates())
         chosen, evaluation_s = choose(competing, self._evaluator, reached.iteration)
         with self._recording:
@@ -219,12 +247,14 @@ class Trainer:
 
 def _sampled(episodes: list[Episode], left_out: list[str]) -> Metrics:
     """Return the figures of the episodes of an iteration."""
+    excluded = {"episodes_left_out": len(left_out)} | ({"left_out": left_out} if left_out else {})
+    if not episodes:
+        return excluded
     return {
         "mean_return": float(np.mean([e.episode_return for e in episodes])),
         "training_success_rate": float(np.mean([e.success for e in episodes])),
         "reset_attempts": int(sum(e.time.reset_attempts for e in episodes)),
-        "episodes_left_out": len(left_out),
-        **({"left_out": left_out} if left_out else {}),
+        **excluded,
     } | _temperatures(episodes)
 
 

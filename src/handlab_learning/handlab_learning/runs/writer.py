@@ -1,5 +1,6 @@
 """Write a training run into its folder, and read back the state to resume from."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -8,7 +9,8 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.episode import Episode, EpisodeKey
+from handlab_core.environment.policy import Policy
 from handlab_core.errors import BadRun
 from handlab_core.system.files import writing
 from handlab_core.system.validation import build
@@ -17,9 +19,13 @@ from handlab_learning.algorithms.algorithm import Algorithm
 from handlab_learning.runs import checkpoint
 from handlab_learning.runs.directory import RunFolder
 from handlab_learning.runs.progress import Progress
+from handlab_learning.runs.soundness import defect
 
 Metrics = dict[str, Any]
 """One row of metrics, or a part of one."""
+
+
+log = logging.getLogger(__name__)
 
 
 class RunWriter:
@@ -33,6 +39,8 @@ class RunWriter:
     def __init__(self, folder: RunFolder, task: LearnableTask) -> None:
         self.folder, self._task = folder, task
         self._events: SummaryWriter | None = None
+        self.unlearned: dict[EpisodeKey, Episode] = {}
+        """Episodes of the log that the resumed run has not learned from yet."""
 
     @contextmanager
     def events(self, iteration: int) -> Iterator[None]:
@@ -61,7 +69,7 @@ class RunWriter:
             self.folder.checkpoints,
             progress.iteration,
             self._task,
-            algorithm.policy(),
+            algorithm.result(),
             algorithm.state_dict(),
             asdict(progress),
             {"row": row},
@@ -75,7 +83,7 @@ class RunWriter:
     def _keep_candidate(self, algorithm: Algorithm, progress: Progress, evaluation: Metrics) -> int:
         """Keep the policy if few have a better evaluation; return the best one's iteration."""
         candidates = self.folder.candidates
-        self._save(candidates, progress.iteration, algorithm.policy(), progress, evaluation)
+        self._save(candidates, progress.iteration, algorithm.result(), progress, evaluation)
         best: int = checkpoint.keep_best(candidates)[0].manifest["iteration"]
         return best
 
@@ -83,7 +91,7 @@ class RunWriter:
         self,
         folder: Path,
         iteration: int,
-        policy: GaussianPolicy,
+        policy: Policy,
         progress: Progress,
         evaluation: Metrics,
     ) -> None:
@@ -91,7 +99,7 @@ class RunWriter:
         more = {"evaluation": evaluation}
         checkpoint.save(folder, iteration, self._task, policy, {}, asdict(progress), more)
 
-    def candidates(self) -> list[tuple[int, GaussianPolicy]]:
+    def candidates(self) -> list[tuple[int, Policy]]:
         """Return iteration and policy of the candidates, best evaluation first."""
         return [
             (candidate.manifest["iteration"], candidate.policy(self._task))
@@ -99,7 +107,7 @@ class RunWriter:
         ]
 
     def write_best(
-        self, iteration: int, policy: GaussianPolicy, progress: Progress, evaluation: Metrics
+        self, iteration: int, policy: Policy, progress: Progress, evaluation: Metrics
     ) -> None:
         """Replace the best policy of the run."""
         self._save(self.folder.best, iteration, policy, progress, evaluation)
@@ -118,9 +126,11 @@ class RunWriter:
                 nothing in the folder is changed then.
         """
         if not resume:
+            self.folder.replay.clear()
             return None
         if self.folder.is_new():
             self.folder.forget_beginning()
+            self._recall(algorithm, 0)
             return None
         newest = self.folder.newest_checkpoint()
         where = f"progress in {newest.manifest_path}"
@@ -135,9 +145,34 @@ class RunWriter:
             algorithm.load_state_dict(state)
         except (KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
             raise BadRun(f"{newest.tensors_path} is no state to resume from: {error}") from None
+        self._recall(algorithm, progress.iteration)
         self.folder.cut(newest)
         self.folder.forget_candidates(after=progress.iteration)
         return progress
+
+    def _recall(self, algorithm: Algorithm, iterations: int) -> None:
+        """Give the logged episodes of the iterations that are done back to the algorithm.
+
+        Raises:
+            BadRun: the log lacks all of them.
+        """
+        if not algorithm.remembers:
+            return
+        logged = {episode.number: episode for episode in self.folder.replay.read()}
+        done = iterations * algorithm.episodes_per_iteration
+        learned = [logged.pop(number) for number in range(done) if number in logged]
+        if done and not learned:
+            raise BadRun(
+                f"{self.folder.replay.path} has none of the {done} episodes of the run; restore "
+                "the file, or begin a new run"
+            )
+        if len(learned) < done:
+            log.warning(
+                "%d of %d episodes are missing in %s; learning goes on with the others",
+                done - len(learned), done, self.folder.replay.path,
+            )  # fmt: skip
+        algorithm.recall([episode for episode in learned if not defect(episode)])
+        self.unlearned = {episode.key: episode for episode in logged.values()}
 
 
 def _flat(row: Metrics, prefix: str = "") -> list[tuple[str, float]]:

@@ -2,11 +2,12 @@
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
 from rclpy.node import Node
 
 from handlab_core.environment.episode import Episode, EpisodePlan
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policy import Policy
 from handlab_core.errors import StationFault
 from handlab_core.safety import limits
 from handlab_core.tasks import Task
@@ -33,26 +34,45 @@ class GraphSampler:
         self._loop, self._task = loop, task
         self._arrived: dict[int, Episode] = {}
         self._wanted: tuple[int, int, bool] | None = None
+        self._due = 0
         self._policies = node.create_publisher(wire.Policy, topics.POLICY, qos.LATCHED)
         read = convert.decoder(wire.Episode, lambda message: convert.episode(message, task))
         hear = Inbox.of(node).subscribe
         hear(wire.Episode, topics.EPISODE, read, self._on_episode, qos.EPISODES)
         self._rollout = RestartSafeActionClient(node, loop, Rollout, topics.ROLLOUT)
 
-    def sample(self, policy: GaussianPolicy, plan: EpisodePlan) -> Iterator[Episode]:
+    def sample(self, policy: Policy, plan: EpisodePlan) -> Iterator[Episode]:
         """See `Sampler.sample`."""
+        episodes = self._episodes(policy, plan)
+        next(episodes)  # as far as the runner has begun
+        return episodes
+
+    @property
+    def ended(self) -> bool:
+        """Whether the episodes of the newest plan have all arrived."""
+        return len(self._arrived) >= self._due
+
+    def _episodes(self, policy: Policy, plan: EpisodePlan) -> Iterator[Any]:
+        """Publish the policy, send the first goal, return None, and then the episodes."""
         self._policies.publish(convert.policy_msg(policy, self._task))
         self._arrived.clear()
-        self._wanted = policy.version, plan.seed, plan.deterministic
-        left = deque(plan.numbers)
+        self._wanted, self._due = (
+            (policy.version, plan.seed, plan.deterministic),
+            len(plan.numbers),
+        )
+        left, begun = deque(plan.numbers), False
         while left:
             if left[0] not in self._arrived:
-                yield from self._ask(left, policy.version, plan)
+                yield from self._ask(left, policy.version, plan, begun)
+                begun = True
             else:  # it came while the runner was replaced
                 yield self._arrived[left.popleft()]
 
-    def _ask(self, left: deque[int], version: int, plan: EpisodePlan) -> Iterator[Episode]:
-        """Have the present runner run the next episodes, and take from `left` those that come."""
+    def _ask(self, left: deque[int], version: int, plan: EpisodePlan, begun: bool) -> Iterator[Any]:
+        """Have the present runner run the next episodes, and take from `left` those that come.
+
+        With the first goal, None precedes the episodes.
+        """
         missing = [number for number in left if number not in self._arrived][:MOST_EPISODES]
         goal = Rollout.Goal(
             episodes=missing,
@@ -65,6 +85,8 @@ class GraphSampler:
             return left[0] in self._arrived
 
         with self._rollout.sent(goal) as pending:
+            if not begun:
+                yield None
             for _ in missing:
                 pending.wait(EPISODE_PATIENCE, here)
                 if not here() and not self._completed(pending):

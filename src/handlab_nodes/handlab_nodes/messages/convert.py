@@ -14,7 +14,8 @@ from safetensors import numpy as safetensors
 from sensor_msgs.msg import JointState as JointStateMsg
 
 from handlab_core.environment.episode import Episode, EpisodeKey, Outcome, RobotTime, Trajectory
-from handlab_core.environment.policy import GaussianPolicy, check_layout, layout_json
+from handlab_core.environment.policy import Policy, check_layout, layout_json
+from handlab_core.environment.policy_kinds import policy_from_tensors
 from handlab_core.estimation.detection import UNIT, Detection
 from handlab_core.tasks import Task
 from handlab_core.types import NS_PER_S, Array, Command, Goal, JointState
@@ -308,7 +309,7 @@ def goal_angles(task: Task) -> int:
     return len(task.start(0, 0).goal_angle)
 
 
-def policy_msg(policy: GaussianPolicy, task: Task) -> wire.Policy:
+def policy_msg(policy: Policy, task: Task) -> wire.Policy:
     """Convert a policy to a message."""
     return wire.Policy(
         version=policy.version,
@@ -319,7 +320,7 @@ def policy_msg(policy: GaussianPolicy, task: Task) -> wire.Policy:
     )
 
 
-def policy(message: wire.Policy, task: Task) -> GaussianPolicy:
+def policy(message: wire.Policy, task: Task) -> Policy:
     """Read a policy for a task.
 
     Raises:
@@ -333,7 +334,7 @@ def policy(message: wire.Policy, task: Task) -> GaussianPolicy:
     except SafetensorError as error:
         raise ValueError(f"its weights are no safetensors file: {error}") from None
     where = f"policy version {message.version}"
-    return GaussianPolicy.from_tensors(tensors, message.version, task.spaces, where)
+    return policy_from_tensors(tensors, message.version, task.spaces, where)
 
 
 def shown_reward(message: wire.Reward) -> tuple[float, float, float]:

@@ -13,6 +13,7 @@ from std_srvs.srv import SetBool
 
 from handlab_core.environment.episode import Episode, EpisodePlan
 from handlab_core.errors import StationFault
+from handlab_core.options import PaceOptions
 from handlab_core.system.validation import Flag, checked
 from handlab_interfaces.action import Evaluate, Train
 from handlab_learning.models import optimizer_state
@@ -34,7 +35,7 @@ LOOKS = 20
 
 
 @checked
-class LearnerParams(TaskParams):
+class LearnerParams(TaskParams, PaceOptions):
     """Parameters of the node."""
 
     record: Annotated[
@@ -43,7 +44,12 @@ class LearnerParams(TaskParams):
 
 
 class LearnerNode(Node):
-    """Carries out one goal at a time; robots wait while it computes."""
+    """Carries out one goal at a time.
+
+    Robots wait while it learns from episodes of the present policy. An algorithm that learns from
+    earlier episodes computes while they act: in real pace until the episode has ended, in lockstep
+    as often as it is due, whatever that takes.
+    """
 
     def __init__(self) -> None:
         super().__init__("learner")
@@ -86,15 +92,17 @@ class LearnerNode(Node):
             handle.publish_feedback(Train.Feedback(metrics=json.dumps(row)))
 
         assert self._sampler is not None
+        sampler, realtime = self._sampler, self._params.pace == "real"
         goal, folder = handle.request, RunFolder(Path(handle.request.run_dir))
         config = config_of(goal.config, "config") if goal.config else folder.config()
         trainer = Trainer(
             config,
-            self._sampler,
+            sampler,
             on_row,
             demonstrations=self._demonstrations(config.demos),
             recording=self._recording(loop),
             stop=lambda: self._look_up(loop),
+            enough=lambda: self._look_up(loop) or (realtime and sampler.ended),
         )
         return trainer.run(folder, goal.resume)
 

@@ -7,7 +7,7 @@ from rclpy.node import Node
 
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import EpisodePlan
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policy import Policy
 from handlab_core.environment.rollout import rollout
 from handlab_core.errors import HandlabError
 from handlab_core.options import PaceOptions
@@ -38,7 +38,7 @@ class RunnerNode(Node):
         super().__init__("runner")
         self._params = read_params(self, RunnerParams())
         self._task = self._params.make_task()
-        self._policy: GaussianPolicy | None = None
+        self._policy: Policy | None = None
         self._refused: tuple[int, str] | None = None  # version and fault of a policy
         self._env: Env | None = None
         self._episodes_run = self._breaks = 0
@@ -57,14 +57,14 @@ class RunnerNode(Node):
         announce(self, topics.ROLLOUT)
         self._diagnostics = Diagnostics(self)
 
-    def _read_policy(self, message: wire.Policy) -> GaussianPolicy:
+    def _read_policy(self, message: wire.Policy) -> Policy:
         try:
             return convert.policy(message, self._task)
         except HandlabError as error:
             self._refused = message.version, str(error)
             raise
 
-    def _on_policy(self, policy: GaussianPolicy) -> None:
+    def _on_policy(self, policy: Policy) -> None:
         self._policy, self._refused = policy, None
 
     def work(self, loop: EventLoop) -> None:
@@ -100,7 +100,7 @@ class RunnerNode(Node):
         feedback.episode_return = episode.episode_return
         handle.publish_feedback(feedback)
 
-    def _await_policy(self, version: int, loop: EventLoop) -> GaussianPolicy:
+    def _await_policy(self, version: int, loop: EventLoop) -> Policy:
         def there() -> bool:
             if self._refused is not None and self._refused[0] == version:
                 raise HandlabError(self._refused[1])

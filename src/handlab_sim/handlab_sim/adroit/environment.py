@@ -26,7 +26,7 @@ from handlab_core.environment.episode import (
     Trajectory,
     unknown_temperatures,
 )
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policy import Policy
 from handlab_core.tasks.adroit import SuiteTask
 from handlab_core.tasks.task import NOISE_STREAM, START_STREAM, episode_rng
 from handlab_core.tasks.variation import Variation, draw_all, object_of
@@ -111,13 +111,13 @@ class AdroitWorld:
         self._object = AdroitObject(task, self.env.model, self.env.data)
         self._palm, self._error = PALM_DISTANCE[task.environment], ERROR[task.environment]
 
-    def sample(self, policy: GaussianPolicy, plan: EpisodePlan) -> Iterator[Episode]:
+    def sample(self, policy: Policy, plan: EpisodePlan) -> Iterator[Episode]:
         """Run episodes; see `handlab_learning.runs.sampler.Sampler.sample`."""
         for number in plan.numbers:
             yield self.episode(policy, plan.key(number, policy.version))
 
     def episode(
-        self, policy: GaussianPolicy, key: EpisodeKey, on_step: Callable[[], None] = lambda: None
+        self, policy: Policy, key: EpisodeKey, on_step: Callable[[], None] = lambda: None
     ) -> Episode:
         """Run one episode.
 
@@ -127,9 +127,7 @@ class AdroitWorld:
             on_step: called after each step.
         """
         task = self.task
-        noise = episode_rng(key.seed, key.number, NOISE_STREAM).standard_normal(
-            (task.steps, task.action_size)
-        )
+        noise = policy.noise(episode_rng(key.seed, key.number, NOISE_STREAM), task.steps)
         observations = np.empty((task.steps + 1, task.observation_size))
         actions = np.empty((task.steps, task.action_size))
         rewards, errors = np.empty(task.steps), np.empty(task.steps)

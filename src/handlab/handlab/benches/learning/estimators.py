@@ -22,7 +22,7 @@ from handlab.benches.result import Bench, Kept, Result, Table
 from handlab.experiments import training
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import EpisodePlan
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policy import Policy
 from handlab_core.environment.rollout import rollout
 from handlab_core.environment.station import LocalStation
 from handlab_core.estimation.angle import AngleEstimate, predict, wrapped
@@ -63,7 +63,7 @@ def measure(seed: int) -> Result:
         return figures(task, saved.policy(task), seed)
 
 
-def figures(task: Task, policy: GaussianPolicy, seed: int) -> Result:
+def figures(task: Task, policy: Policy, seed: int) -> Result:
     """Return the result of a policy that was learned before."""
     details: dict[str, Any] = {"episodes": NUM_ENVS * ROUNDS}
     tracks: list[Track] = []
@@ -100,7 +100,7 @@ class _Watched(MujocoBackend):
 
 
 def _act(
-    task: Task, policy: GaussianPolicy, seed: int, estimator: str
+    task: Task, policy: Policy, seed: int, estimator: str
 ) -> tuple[dict[str, Any], list[Track]]:
     """Return the success rates by the estimate and by the true angle, and the objects' tracks."""
     backend = _Watched(task)

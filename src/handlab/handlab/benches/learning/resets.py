@@ -16,7 +16,7 @@ import numpy as np
 from handlab.benches.result import Bench, Figure, Kept, Result
 from handlab.experiments import training
 from handlab_core.environment.env import Env
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policy import GaussianPolicy, Policy
 from handlab_core.environment.station import LocalStation
 from handlab_core.reset.motor import MotorReset, Stage
 from handlab_core.reset.procedure import ResetTick
@@ -114,7 +114,7 @@ def count_resets(task: Task, seed: int) -> Count:
     return count
 
 
-def play(env: Env, observation: Array, policy: GaussianPolicy, rng: np.random.Generator) -> None:
+def play(env: Env, observation: Array, policy: Policy, rng: np.random.Generator) -> None:
     """Let a policy act until a random time."""
     for _ in range(int(rng.integers(1, env.task.steps + 1))):
         noise = rng.standard_normal((env.num_envs, env.hand.n))
@@ -148,7 +148,7 @@ def wild(task: Task, rng: np.random.Generator) -> GaussianPolicy:
     )
 
 
-def half_trained(task: Task, seed: int) -> GaussianPolicy:
+def half_trained(task: Task, seed: int) -> Policy:
     """Return a policy after a little learning."""
     config = RunConfig(
         task.name, backend="sim", seed=seed, max_hours=HALF_TRAINED, until="hours",

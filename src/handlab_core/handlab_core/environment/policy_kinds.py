@@ -1,0 +1,27 @@
+"""Kinds of policies, as checkpoints and messages hold them."""
+
+from collections.abc import Mapping
+
+from handlab_core.environment.policy import GaussianPolicy, Policy
+from handlab_core.environment.squashed_policy import EXPONENT, SquashedPolicy
+from handlab_core.tasks.sizes import Spaces
+from handlab_core.types import Array
+
+
+def policy_from_tensors(
+    named: Mapping[str, Array], version: int, spaces: Spaces, where: str = "the policy"
+) -> Policy:
+    """Build a policy of any kind from the arrays of its `tensors`, which say the kind.
+
+    Args:
+        named: arrays by name.
+        version: version of the policy.
+        spaces: sizes of the observation and of the action.
+        where: the policy's name in messages.
+
+    Raises:
+        BadRun: an array is missing or unknown, or of another type or shape than the task needs, or
+            a value is not finite or out of bounds; names the array.
+    """
+    kind = SquashedPolicy if EXPONENT in named else GaussianPolicy
+    return kind.from_tensors(named, version, spaces, where)

@@ -1,0 +1,343 @@
+"""Soft actor-critic with prior data and many updates per step (RLPD; Ball et al., arXiv:2302.02948).
+
+    y      = r + gamma^n (min over a random subset of the targets of Q'(s', a') - alpha log pi(a'|s'))
+    critic : minimise  sum over the ensemble of mean (Q_i(s, a) - y)^2
+    actor  : maximise  mean over the ensemble of Q_i(s, a) - alpha log pi(a|s)
+    alpha  : minimise  alpha (-log pi(a|s) - target entropy)
+
+r is the discounted sum of n rewards, a and a' are drawn from the policy, Q' are averages of Q. The
+parts come from
+
+- soft actor-critic with its automatic temperature (Haarnoja et al., arXiv:1812.05905),
+- an ensemble, the minimum over a random subset, and many updates per step (REDQ; Chen et al.,
+  arXiv:2101.05982),
+- layer normalisation of the critics, and half of each batch from demonstrations (RLPD),
+- noise that is correlated over an episode (Eberhard et al., ICLR 2023),
+- a term that keeps the actor near the demonstrations (Fujimoto and Gu, arXiv:2106.06860),
+- a critic that learns what is known before the actor follows it, and rare updates of the actor
+  (ResFiT; arXiv:2509.19301).
+
+An iteration is one episode. The updates that an episode pays for are made while the next episode
+runs, so that the robot never waits for them.
+"""
+
+import copy
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from handlab_core.environment.episode import Episode
+from handlab_core.environment.noise import PINK
+from handlab_core.environment.squashed_policy import SquashedPolicy
+from handlab_core.system.validation import (
+    Count,
+    Flag,
+    Fraction,
+    Index,
+    NotNegative,
+    Number,
+    Positive,
+    checked,
+)
+from handlab_core.tasks.sizes import Spaces
+from handlab_learning.algorithms.algorithm import Algorithm, Demonstrations, Method, algorithm
+from handlab_learning.algorithms.replay import Batch, Replay
+from handlab_learning.models import optimizer_state
+from handlab_learning.models.critic_ensemble import CriticEnsemble
+from handlab_learning.models.policy_network import Widths, part, prefixed
+from handlab_learning.models.squashed_actor import SquashedActor
+
+LOOK_EVERY = 0.1
+"""Seconds between two calls of `enough` during updates: a cancelled run ends at once."""
+
+SmallCount = Annotated[Count, Field(le=64)]
+
+
+@checked
+class RlpdConfig:
+    """Settings; without a source: the best median among some variants on the valve."""
+
+    hidden: Widths = (128, 128)
+    """Widths of the hidden layers of actor and critics; 256 in RLPD, which takes twice the time."""
+    critics: SmallCount = 4
+    """Number of critics; 10 in RLPD and REDQ."""
+    subset: SmallCount = 2
+    """Number of targets of which the minimum counts; REDQ."""
+    update_ratio: Positive = 4.0
+    """Updates of the critics per step of the robot; 20 in RLPD."""
+    actor_every: Count = 4
+    """Updates of the critics for each update of the actor; 1 in SAC, 20 in RLPD, 2 to 8 in
+    ResFiT."""
+    batch: Count = 256
+    """Transitions of an update; RLPD."""
+    critic_rate: Positive = 5e-4
+    """Learning rate; 3e-4 in RLPD."""
+    actor_rate: Positive = 3e-4
+    """Learning rate; RLPD."""
+    temperature_rate: Positive = 3e-4
+    """Learning rate; RLPD."""
+    target_rate: Fraction = 0.01
+    """Weight of the critics in their targets after an update; 0.005 in SAC."""
+    average_rate: Fraction = 0.004
+    """Weight of the actor in the averaged actor after an update of the actor. The averaged actor is
+    evaluated and handed out, because a single one may be worse than its neighbours."""
+    gamma: Annotated[Fraction, Field(gt=0)] = 0.97
+    """Discount factor of a step; 0.96 to 0.985 in HIL-SERL at the same 10 Hz."""
+    n_step: SmallCount = 1
+    """Steps of a transition; 3 in ResFiT."""
+    reward_scale: Positive = 0.1
+    """Factor of the rewards."""
+    target_entropy: Number | None = None
+    """Entropy of the policy that the temperature aims at; None: minus the number of actions, as in
+    SAC."""
+    temperature: Positive = 0.1
+    """Initial temperature alpha."""
+    entropy_backup: Flag = True
+    """Whether the target has the entropy of the next action; false in RLPD on hands (Adroit)."""
+    noise_exponent: Annotated[NotNegative, Field(le=4)] = PINK
+    """Power spectrum of the exploration noise, 1/f^exponent; 1 in Eberhard et al. White noise (0)
+    on position targets hardly moves a hand."""
+    first_episodes: Count = 5
+    """Episodes before the first update; 5,000 steps in RLPD's commands."""
+    critic_warm_up: Index = 0
+    """Updates of the critics before the first update of the actor; 5,000 steps in WSRL."""
+
+    demonstration_fraction: Fraction = 0.5
+    """Part of each batch that comes from the demonstrations, if there are any; RLPD."""
+    cloning_updates: Index = 1200
+    """Updates of the actor towards the demonstrations before the first episode."""
+    cloning_weight: NotNegative = 2.5
+    """Weight of the actor's squared distance from the demonstrated actions; the inverse of TD3+BC's
+    alpha."""
+    cloned_temperature: Positive = 0.01
+    """Initial temperature with demonstrations; SERL and HIL-SERL. More hides what was cloned."""
+    cloned_first_episodes: Count = 2
+    """Episodes before the first update with demonstrations."""
+
+
+class Rlpd(Algorithm):
+    """Soft actor-critic on all episodes of the run and, if there are any, demonstrations."""
+
+    remembers = True
+
+    def __init__(
+        self, spaces: Spaces, config: RlpdConfig, seed: int, demonstrations: Sequence[Episode] = ()
+    ) -> None:
+        torch.set_num_threads(1)  # the networks are too small for more to help
+        torch.manual_seed(seed)
+        self.config = config
+        self.actor = SquashedActor(spaces, config.hidden)
+        inputs = spaces.observation + spaces.action
+        self.critics = CriticEnsemble(config.critics, inputs, config.hidden)
+        self.targets = copy.deepcopy(self.critics).requires_grad_(False)
+        cloned = bool(demonstrations)
+        initial = config.cloned_temperature if cloned else config.temperature
+        self.log_temperature = torch.tensor(initial).log().requires_grad_()
+        self._first = config.cloned_first_episodes if cloned else config.first_episodes
+        given = config.target_entropy
+        self._target_entropy = -float(spaces.action) if given is None else given
+        self._rng = torch.Generator().manual_seed(seed)
+        form = config.n_step, config.gamma, config.reward_scale
+        self.replay, self._demonstrations = Replay(spaces, *form), Replay(spaces, *form)
+        self._demonstrations.add(demonstrations)
+        self._optimisers = {
+            "actor": _adam(self.actor.parameters(), config.actor_rate),
+            "critics": _adam(self.critics.parameters(), config.critic_rate),
+            "temperature": _adam([self.log_temperature], config.temperature_rate),
+        }
+        self._episodes = self._updates = self._newest_steps = 0
+        if cloned:
+            for _ in range(config.cloning_updates):
+                self._clone()
+        self.averaged = copy.deepcopy(self.actor).requires_grad_(False)
+
+    @property
+    def episodes_per_iteration(self) -> int:
+        """One: the policy improves after every episode."""
+        return 1
+
+    @property
+    def finished(self) -> bool:
+        """False; the trainer ends the run."""
+        return False
+
+    def policy(self) -> SquashedPolicy:
+        """Return the present policy, which explores."""
+        return self.actor.to_numpy(self.config.noise_exponent, 2 * self._episodes)
+
+    def result(self) -> SquashedPolicy:
+        """Return the averaged policy."""
+        return self.averaged.to_numpy(self.config.noise_exponent, 2 * self._episodes + 1)
+
+    def update(self, episodes: Sequence[Episode]) -> dict[str, float]:
+        """Remember the episodes; the next call of `update_meanwhile` learns from them."""
+        self.recall(episodes)
+        self._episodes += 1
+        return {}
+
+    def recall(self, episodes: Sequence[Episode]) -> None:
+        """See `Algorithm.recall`."""
+        self.replay.add(episodes)
+        self._newest_steps = sum(episode.steps for episode in episodes[-1:])
+
+    def update_meanwhile(self, enough: Callable[[], bool] = lambda: False) -> dict[str, float]:
+        """Make the updates that the newest episode pays for; see `Algorithm.update_meanwhile`."""
+        if self.replay.episodes < self._first:
+            return {}
+        due = round(self.config.update_ratio * self._newest_steps)
+        if not self._updates:
+            due += self.config.critic_warm_up
+        record = _Means()
+        looked = time.monotonic()
+        for done in range(due):
+            if time.monotonic() - looked > LOOK_EVERY:
+                if enough():
+                    due = done
+                    break
+                looked = time.monotonic()
+            self._update(record)
+        return record.means() | {"updates": float(due), "temperature": self._temperature()}
+
+    def _temperature(self) -> float:
+        return float(self.log_temperature.detach().exp())
+
+    def _update(self, record: "_Means") -> None:
+        """Update the critics and, every few times, the actor and the temperature."""
+        batch = self._draw()
+        record.add("critic_loss", self._update_critics(batch))
+        self._updates += 1
+        late = self._updates - self.config.critic_warm_up
+        if late > 0 and late % self.config.actor_every == 0:
+            value, log_prob = self._update_actor(batch.observation)
+            self._update_temperature(log_prob)
+            record.add("action_value", value)
+            record.add("entropy", -log_prob)
+
+    def _draw(self) -> Batch:
+        """Draw a batch, the agreed part of it from the demonstrations."""
+        count = self.config.batch
+        if not len(self._demonstrations):
+            return self.replay.batch(self.replay.draw(count, self._rng))
+        given = round(self.config.demonstration_fraction * count)
+        rows = (
+            self.replay.draw(count - given, self._rng),
+            self._demonstrations.draw(given, self._rng),
+        )
+        return self.replay.batch(torch.cat(rows))
+
+    def targets_of(self, batch: Batch) -> Tensor:
+        """Return the values y that the critics learn, (B,)."""
+        with torch.no_grad():
+            action, log_prob = self.actor.sample(batch.following, self._rng)
+            members = torch.randperm(self.config.critics, generator=self._rng)
+            following = torch.cat((batch.following, action), -1)
+            value: Tensor = self.targets(following, members[: self.config.subset]).amin(0)
+            if self.config.entropy_backup:
+                value = value - self.log_temperature.exp() * log_prob
+            target: Tensor = batch.reward + batch.discount * value
+        return target
+
+    def _update_critics(self, batch: Batch) -> Tensor:
+        """Make a step of the critics, then of their targets; return the mean squared error."""
+        target = self.targets_of(batch)
+        error = (self.critics(batch.taken) - target).square().mean(1)
+        self._step("critics", error.sum())
+        _follow(self.targets, self.critics, self.config.target_rate)
+        return error.detach().mean()
+
+    def _update_actor(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        """Make a step of the actor; return means of the value and of the log density."""
+        self.critics.requires_grad_(False)  # saves the gradients that nothing needs here
+        action, log_prob = self.actor.sample(observation, self._rng)
+        value = self.critics(torch.cat((observation, action), -1)).mean()
+        loss = self.log_temperature.detach().exp() * log_prob.mean() - value
+        if len(self._demonstrations) and self.config.cloning_weight:
+            loss = loss + self.config.cloning_weight * self._distance()
+        self._step("actor", loss)
+        self.critics.requires_grad_(True)
+        _follow(self.averaged, self.actor, self.config.average_rate)
+        return value.detach(), log_prob.detach().mean()
+
+    def _update_temperature(self, log_prob: Tensor) -> None:
+        surplus = -log_prob - self._target_entropy
+        self._step("temperature", self.log_temperature.exp() * surplus)
+
+    def _clone(self) -> None:
+        """Make a step of the actor towards the demonstrated actions."""
+        self._step("actor", self._distance())
+
+    def _distance(self) -> Tensor:
+        """Return the mean squared distance from the actions of some demonstrated steps."""
+        rows = self._demonstrations.draw(self.config.batch, self._rng)
+        batch = self._demonstrations.batch(rows)
+        mean, _ = self.actor(batch.observation)
+        return functional.mse_loss(mean.tanh(), batch.action)
+
+    def _step(self, name: str, loss: Tensor) -> None:
+        optimiser = self._optimisers[name]
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """See `Algorithm.state_dict`; episodes and demonstrations are not part of the state."""
+        state = {"log_temperature": self.log_temperature.detach(), "rng": self._rng.get_state()}
+        for name, net in self._networks().items():
+            state |= prefixed(name, net.state_dict())
+        for name, optimiser in self._optimisers.items():
+            state |= prefixed(f"adam_{name}", optimizer_state.state_dict(optimiser))
+        return state | {"counts": torch.tensor([self._episodes, self._updates])}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """See `Algorithm.load_state_dict`."""
+        for name, net in self._networks().items():
+            net.load_state_dict(part(state, name))
+        for name, optimiser in self._optimisers.items():
+            optimizer_state.load_state_dict(optimiser, part(state, f"adam_{name}"))
+        with torch.no_grad():
+            self.log_temperature.copy_(state["log_temperature"])
+        self._rng.set_state(state["rng"])
+        self._episodes, self._updates = (int(count) for count in state["counts"])
+
+    def _networks(self) -> dict[str, nn.Module]:
+        return {
+            "actor": self.actor,
+            "averaged": self.averaged,
+            "critics": self.critics,
+            "targets": self.targets,
+        }
+
+
+class _Means:
+    """Running means of figures, which stay tensors until all updates are made."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, list[Tensor]] = {}
+
+    def add(self, name: str, value: Tensor) -> None:
+        """Add a value of a figure."""
+        self._values.setdefault(name, []).append(value)
+
+    def means(self) -> dict[str, float]:
+        """Return the mean of each figure."""
+        return {name: float(torch.stack(values).mean()) for name, values in self._values.items()}
+
+
+def _adam(parameters: Iterable[Tensor], rate: float) -> torch.optim.Adam:
+    return torch.optim.Adam(parameters, lr=rate, fused=True)
+
+
+def _follow(average: nn.Module, net: nn.Module, rate: float) -> None:
+    """Move the parameters of an averaged network towards those of a network."""
+    averages: list[Tensor] = list(average.parameters())
+    own: list[Tensor] = list(net.parameters())
+    with torch.no_grad():
+        torch._foreach_lerp_(averages, own, rate)
+
+
+algorithm("rlpd", Method(RlpdConfig, Rlpd, demonstrations=Demonstrations.OPTIONAL))
