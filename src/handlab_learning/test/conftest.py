@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from handlab_core.environment.episode import (
     Episode,
@@ -11,6 +12,8 @@ from handlab_core.environment.episode import (
     Trajectory,
     unknown_temperatures,
 )
+from handlab_core.tasks import make_task
+from handlab_learning.models.squashed_actor import SquashedActor
 
 
 def _episodes_of(task, policy, rng, reward, count=10, steps=12, by_observation=False):
@@ -37,6 +40,13 @@ def _episodes_of(task, policy, rng, reward, count=10, steps=12, by_observation=F
             )
         )
     return made
+
+
+@pytest.fixture(scope="session")
+def squashed():
+    """A policy of the valve with pink noise."""
+    torch.manual_seed(0)
+    return SquashedActor(make_task("valve").spaces, (8,)).to_numpy(1.0, 0)
 
 
 @pytest.fixture(scope="session")

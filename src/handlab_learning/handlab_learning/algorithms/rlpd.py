@@ -1,6 +1,6 @@
-"""Soft actor-critic with prior data and many updates per step (RLPD; Ball et al., arXiv:2302.02948).
+"""Soft actor-critic with prior data (RLPD; Ball et al., arXiv:2302.02948).
 
-    y      = r + gamma^n (min over a random subset of the targets of Q'(s', a') - alpha log pi(a'|s'))
+    y      = r + gamma^n (min over some of the ensemble of Q'(s', a') - alpha log pi(a'|s'))
     critic : minimise  sum over the ensemble of mean (Q_i(s, a) - y)^2
     actor  : maximise  mean over the ensemble of Q_i(s, a) - alpha log pi(a|s)
     alpha  : minimise  alpha (-log pi(a|s) - target entropy)
@@ -34,6 +34,7 @@ from torch.nn import functional
 from handlab_core.environment.episode import Episode
 from handlab_core.environment.noise import PINK
 from handlab_core.environment.squashed_policy import SquashedPolicy
+from handlab_core.errors import BadConfig
 from handlab_core.system.validation import (
     Count,
     Flag,
@@ -118,6 +119,11 @@ class RlpdConfig:
     """Initial temperature with demonstrations; SERL and HIL-SERL. More hides what was cloned."""
     cloned_first_episodes: Count = 2
     """Episodes before the first update with demonstrations."""
+
+    def __post_init__(self) -> None:
+        """Check the sizes of the ensemble and of its subset."""
+        if self.subset > self.critics:
+            raise BadConfig(f"subset is {self.subset}; there are {self.critics} critics")
 
 
 class Rlpd(Algorithm):
@@ -245,7 +251,7 @@ class Rlpd(Algorithm):
     def _update_critics(self, batch: Batch) -> Tensor:
         """Make a step of the critics, then of their targets; return the mean squared error."""
         target = self.targets_of(batch)
-        error = (self.critics(batch.taken) - target).square().mean(1)
+        error: Tensor = (self.critics(batch.taken) - target).square().mean(1)
         self._step("critics", error.sum())
         _follow(self.targets, self.critics, self.config.target_rate)
         return error.detach().mean()
