@@ -1,5 +1,7 @@
 """Episodes made of arithmetic, for tests of learning."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -68,9 +70,13 @@ class Sampler:
 
     def sample(self, policy, plan):
         rng = np.random.default_rng((plan.seed, plan.numbers[0], policy.version))
-        return _episodes_of(
+        made = _episodes_of(
             self.task, policy, rng, self._reward, count=len(plan.numbers), **self._shape
         )
+        return [
+            replace(episode, key=plan.key(number, policy.version))
+            for number, episode in zip(plan.numbers, made, strict=True)
+        ]
 
 
 @pytest.fixture(scope="session")

@@ -141,8 +141,9 @@ class Trainer:
         first, policy = self.progress.iteration * n, self.algorithm.policy()
         plan = EpisodePlan(self.config.seed, range(first, first + n))
         keys = [plan.key(number, policy.version) for number in plan.numbers]
-        missing = [key.number for key in keys if key not in self._unlearned]
-        running = self.sampler.sample(policy, replace(plan, numbers=missing)) if missing else []
+        missing = [key for key in keys if key not in self._unlearned]
+        numbers = [key.number for key in missing]
+        running = self.sampler.sample(policy, replace(plan, numbers=numbers)) if missing else []
         try:
             metrics = self.algorithm.update_meanwhile(self._enough)
             new = list(running)
@@ -151,7 +152,7 @@ class Trainer:
                 running.close()
         if self._replay is not None:
             self._replay.append(new)
-        by_key = self._unlearned | {episode.key: episode for episode in new}
+        by_key = self._unlearned | dict(zip(missing, new, strict=True))
         return [by_key[key] for key in keys], metrics
 
     def _learn(self, episodes: list[Episode]) -> Metrics:

@@ -5,6 +5,9 @@ import pytest
 from handlab_core.environment.episode import EpisodePlan
 from handlab_core.environment.rollout import rollout
 from handlab_core.tasks import TASKS, make_task
+from handlab_learning.runs.config import RunConfig
+from handlab_learning.runs.sampler import LocalSampler
+from handlab_learning.runs.trainer import Trainer
 from handlab_nodes.clients.graph_sampler import GraphSampler
 
 TASK = make_task("valve")
@@ -36,3 +39,56 @@ def test_with_a_camera_too_the_graph_gives_the_episodes_of_the_process(
             episode.trajectory.errors
             != rollout(sharp, policy(TASK), EpisodePlan(7, [number]))[0].trajectory.errors
         ).any()
+
+
+def off_policy(sampler, enough=lambda: False, update_ratio=0.2):
+    """A trainer that learns while episodes run."""
+    settings = {"hidden": [8], "batch": 16, "first_episodes": 1, "update_ratio": update_ratio}
+    config = RunConfig(algorithm="rlpd", evaluate_every=1000, seed=7, settings=settings)
+    return Trainer(config, sampler, enough=enough)
+
+
+def test_a_learner_in_the_graph_acts_and_learns_as_in_one_process_bit_for_bit(graph, local_env):
+    with graph(*RING, "runner") as (_, node, loop):
+        far = off_policy(GraphSampler(node, loop, TASK))
+        rows = [far.iterate() for _ in range(4)]
+    near = off_policy(LocalSampler(lambda count: local_env(TASK), 1))
+    for row in rows:
+        assert row["learner"] == near.iterate()["learner"]
+    assert rows[-1]["learner"]["updates"] == 12
+    for name, tensor in far.algorithm.state_dict().items():
+        assert tensor.equal(near.algorithm.state_dict()[name]), name
+
+
+def test_the_runner_acts_while_the_learner_learns(graph):
+    """The episode arrives in the middle of the updates, and ends them where time counts."""
+    with graph(*RING, "runner") as (_, node, loop):
+        sampler, looks = GraphSampler(node, loop, TASK), []
+
+        def enough():
+            loop.once(0.0)
+            looks.append(sampler.ended)
+            return sampler.ended
+
+        trainer = off_policy(sampler, enough, update_ratio=1e4)
+        trainer.iterate()
+        row = trainer.iterate()
+    assert looks[-1] and not looks[0]
+    assert 0 < row["learner"]["updates"] < 1e4 * TASK.steps
+
+
+def test_a_runner_that_dies_while_the_learner_learns_costs_its_episode_only(graph):
+    with graph(*RING, "runner") as (nodes, node, loop):
+        looks = []
+
+        def enough():
+            looks.append(True)
+            if len(looks) == 2:
+                nodes.kill("runner")
+                nodes.start("runner")
+            loop.once(0.0)
+
+        trainer = off_policy(GraphSampler(node, loop, TASK), enough, update_ratio=20.0)
+        rows = [trainer.iterate() for _ in range(3)]
+    assert len(looks) > 2 and [row["iteration"] for row in rows] == [1, 2, 3]
+    assert trainer.algorithm.replay.episodes == 3
