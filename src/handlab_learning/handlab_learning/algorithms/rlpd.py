@@ -74,8 +74,8 @@ class RlpdConfig:
     actor_every: Count = 4
     """Updates of the critics for each update of the actor; 1 in SAC, 20 in RLPD, 2 to 8 in
     ResFiT."""
-    batch: Count = 256
-    """Transitions of an update; RLPD."""
+    batch: Count = 128
+    """Transitions of an update; 256 in RLPD, which takes twice the time."""
     critic_rate: Positive = 5e-4
     """Learning rate; 3e-4 in RLPD."""
     actor_rate: Positive = 3e-4
@@ -84,20 +84,21 @@ class RlpdConfig:
     """Learning rate; RLPD."""
     target_rate: Fraction = 0.01
     """Weight of the critics in their targets after an update; 0.005 in SAC."""
-    average_rate: Fraction = 0.004
+    average_rate: Fraction = 0.005
     """Weight of the actor in the averaged actor after an update of the actor. The averaged actor is
     evaluated and handed out, because a single one may be worse than its neighbours."""
     gamma: Annotated[Fraction, Field(gt=0)] = 0.97
     """Discount factor of a step; 0.96 to 0.985 in HIL-SERL at the same 10 Hz."""
-    n_step: SmallCount = 1
-    """Steps of a transition; 3 in ResFiT."""
-    reward_scale: Positive = 0.1
-    """Factor of the rewards."""
+    n_step: SmallCount = 3
+    """Steps of a transition; ResFiT."""
+    reward_scale: Positive = 0.02
+    """Factor of the rewards. It brings the values of a task to the order of 1; with larger values
+    the critics spend thousands of updates on their size."""
     target_entropy: Number | None = None
     """Entropy of the policy that the temperature aims at; None: minus the number of actions, as in
     SAC."""
-    temperature: Positive = 0.1
-    """Initial temperature alpha."""
+    temperature: Positive = 0.02
+    """Initial temperature alpha, in the unit of the scaled rewards."""
     entropy_backup: Flag = True
     """Whether the target has the entropy of the next action; false in RLPD on hands (Adroit)."""
     noise_exponent: Annotated[NotNegative, Field(le=4)] = PINK
@@ -112,11 +113,12 @@ class RlpdConfig:
     """Part of each batch that comes from the demonstrations, if there are any; RLPD."""
     cloning_updates: Index = 1200
     """Updates of the actor towards the demonstrations before the first episode."""
-    cloning_weight: NotNegative = 2.5
+    cloning_weight: NotNegative = 0.5
     """Weight of the actor's squared distance from the demonstrated actions; the inverse of TD3+BC's
     alpha."""
-    cloned_temperature: Positive = 0.01
-    """Initial temperature with demonstrations; SERL and HIL-SERL. More hides what was cloned."""
+    cloned_temperature: Positive = 0.002
+    """Initial temperature with demonstrations, in the unit of the scaled rewards; 0.01 in SERL. More
+    hides what was cloned."""
     cloned_first_episodes: Count = 2
     """Episodes before the first update with demonstrations."""
 
