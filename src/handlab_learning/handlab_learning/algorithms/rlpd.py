@@ -117,8 +117,8 @@ class RlpdConfig:
     """Weight of the actor's squared distance from the demonstrated actions; the inverse of TD3+BC's
     alpha."""
     cloned_temperature: Positive = 0.002
-    """Initial temperature with demonstrations, in the unit of the scaled rewards; 0.01 in SERL. More
-    hides what was cloned."""
+    """Initial temperature with demonstrations, in the unit of the scaled rewards; 0.01 in SERL.
+    More hides the cloned behaviour."""
     cloned_first_episodes: Count = 2
     """Episodes before the first update with demonstrations."""
 
