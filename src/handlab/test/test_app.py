@@ -199,7 +199,7 @@ def children(process):
         (["train", "valv"], "unknown task 'valv'; there is: "),
         (
             ["train", "valve", "--algorithm", "sac"],
-            "unknown algorithm 'sac'; there is: bc, dapg, npg",
+            "unknown algorithm 'sac'; there is: bc, dapg, npg, rlpd",
         ),
         (["train", "valve", "--backend", "x"], "unknown backend 'x'; there is: graph, sim"),
         (["train", "valve", "--set", "gama=1"], "gamma"),
