@@ -7,6 +7,7 @@ from handlab.benches.learning import (
     estimators,
     foam,
     inference,
+    minutes,
     resets,
     tasks,
     valve,
@@ -15,6 +16,7 @@ from handlab.benches.running import graph, idle, kill, loop, pace, parity, sim, 
 from handlab.benches.wire import bus, emulated
 
 BENCHES = {
+    "minutes": minutes.BENCH,
     "valve": valve.BENCH,
     "valve_strict": valve.STRICT,
     "demo": demo.BENCH,

@@ -194,7 +194,7 @@ def _row(variant: Variant, seeds: list[int], runs: list[dict[str, Any]]) -> dict
 
 def _learn(root: str, name: str, variant_name: str, seed: int) -> dict[str, Any]:
     variant = VARIANTS[variant_name]
-    demonstrations = _shown(name, variant, seed) if variant.demonstrations else []
+    demonstrations = shown(name, variant.demonstrations, variant.teacher_config, seed)
     config = RunConfig(
         name, algorithm=variant.algorithm, backend="sim", seed=seed, max_hours=variant.give_up,
         until="hours" if variant.algorithm == "bc" else "strict", settings=dict(variant.settings),
@@ -215,10 +215,17 @@ def _learn(root: str, name: str, variant_name: str, seed: int) -> dict[str, Any]
     return summary
 
 
-def _shown(name: str, variant: Variant, seed: int) -> list[Episode]:
+def shown(name: str, count: int, teacher_config: TeacherConfig, seed: int) -> list[Episode]:
+    """Return demonstrations of the scripted teacher.
+
+    Args:
+        name: of the task.
+        count: number of demonstrations; may be 0.
+        teacher_config: the teacher.
+        seed: of starts, goals and the teacher's noise.
+    """
     task = make_task(name)
-    numbers = range(variant.demonstrations)
-    motions = demonstrate(task, variant.teacher_config, seed, numbers)
+    motions = demonstrate(task, teacher_config, seed, range(count)) if count else []
     return [to_episode(motion, task) for motion in motions]
 
 
