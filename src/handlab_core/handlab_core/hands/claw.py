@@ -40,6 +40,7 @@ def claw() -> Hand:
         damping=np.zeros(9),
         losses=np.full(9, LOSSES),
         fingertips=("first_tip", "middle_tip", "thumb_tip"),
+        alike=FINGERS,
         release=TOP + BOTTOM,
         disentangle=(
             tuple((joint, DISENTANGLE_TOP) for joint in TOP),

@@ -26,6 +26,9 @@ class Hand:
     fingertips: tuple[str, ...]  # names of links
     release: tuple[str, ...]  # joints that a reset releases first
     disentangle: tuple[tuple[tuple[str, float], ...], ...]  # (joint, rad) targets, stage by stage
+    alike: tuple[tuple[str, ...], ...] = ()
+    """Joints of each of several alike fingers in the same order; a turn of the hand about its axis
+    brings each finger to the place of the next one."""
     overlapping: tuple[tuple[str, str], ...] = ()
     """Pairs of links without contact, because their simplified shapes overlap at rest."""
 

@@ -65,6 +65,7 @@ def pose_task(name: str, hand_name: str) -> Task:
         goal_angle=_range(lower, upper),
         goal_velocity=_range(-fastest, fastest),
         aim=PoseAim(),
+        symmetric=bool(hand.alike),
         period=PERIOD,
         steps=STEPS,
         success=LastFifth(TOLERANCE),

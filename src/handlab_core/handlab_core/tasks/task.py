@@ -14,11 +14,14 @@ from handlab_core.reset.procedure import MOTOR, RESETS, ResetProcedure
 from handlab_core.rewards.goal import Aim, ObjectAim
 from handlab_core.rewards.reward import RewardComputer, Term
 from handlab_core.tasks.criteria import Criterion, LastFifth, MeanOfLastFifth
-from handlab_core.tasks.sizes import Spaces
+from handlab_core.tasks.sizes import Spaces, Symmetry
 from handlab_core.types import Array, Goal, JointState, ObjectEstimate
 
 START_STREAM, NOISE_STREAM = 0, 1
 """Numbers of the independent random streams of an episode."""
+
+PER_JOINT = ("joints", "joint_errors", "last_action")
+"""Parts of an observation that have one element for each joint of the hand."""
 
 OBJECT = ObjectAim()
 NEAR = LastFifth(np.deg2rad(20.0))
@@ -95,6 +98,8 @@ class Task:
     actions, as executed and observed."""
     reset: str = MOTOR
     """Name of the reset procedure."""
+    symmetric: bool = False
+    """Whether every alike finger of the hand has the same view of the object, if there is one."""
     success: Criterion = NEAR
     strict: Criterion = STRICTLY_NEAR
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -147,7 +152,27 @@ class Task:
     @property
     def spaces(self) -> Spaces:
         """Sizes of observation and action, and length of an episode."""
-        return Spaces(self.observation_size, self.hand.n, self.steps)
+        return Spaces(self.observation_size, self.hand.n, self.steps, self._symmetries())
+
+    def _symmetries(self) -> tuple[Symmetry, ...]:
+        """Return the exchanges in which each alike finger takes the place of a later one."""
+        hand = self.hand
+        if not self.symmetric:
+            return ()
+        found = []
+        for turn in range(1, len(hand.alike)):
+            action = list(range(hand.n))
+            for finger, other in zip(
+                hand.alike, hand.alike[turn:] + hand.alike[:turn], strict=True
+            ):
+                for joint, taken in zip(finger, other, strict=True):
+                    action[hand.index(joint)] = hand.index(taken)
+            observation: list[int] = []
+            for name, size in self.layout:
+                order = action if name in PER_JOINT else range(size)
+                observation += [len(observation) + place for place in order]
+            found.append(Symmetry(tuple(observation), tuple(action)))
+        return tuple(found)
 
     def with_reward(self, name: str) -> "Task":
         """Return the same task under another reward variant."""

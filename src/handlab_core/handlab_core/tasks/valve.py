@@ -51,4 +51,5 @@ def valve() -> Task:
         reward="robel",
         start_angle=Range(0.0, 0.0),
         goal_angle=Range(np.pi, np.pi),
+        symmetric=True,
     )

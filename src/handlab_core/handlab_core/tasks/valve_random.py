@@ -36,6 +36,7 @@ def valve_random() -> Task:
         reward="robel",
         aim=ObjectAim(LOBES, fine=FINE),
         smoothing=SMOOTHING,
+        symmetric=True,
         start_angle=Range(-SPREAD, SPREAD),
         goal_angle=Range(np.pi - SPREAD, np.pi + SPREAD),
     )

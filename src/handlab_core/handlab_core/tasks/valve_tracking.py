@@ -39,6 +39,7 @@ def valve_tracking() -> Task:
         reward="robel",
         aim=ObjectAim(LOBES, fine=FINE, moving=True),
         smoothing=SMOOTHING,
+        symmetric=True,
         start_angle=Range(-np.pi, np.pi),
         goal_angle=Range(0.0, 0.0),
         goal_velocity=Range(-FASTEST, FASTEST),

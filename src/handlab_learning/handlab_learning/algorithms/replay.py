@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from handlab_core.environment.episode import Episode
-from handlab_core.tasks.sizes import Spaces
-from handlab_core.types import Array
+from handlab_core.tasks.sizes import Spaces, Symmetry
+from handlab_core.types import Array, IntArray
 
 FIRST_ROWS = 4096
 """Rows that the memory has at first; it doubles when it is full."""
@@ -63,14 +63,23 @@ def transitions(episode: Episode, steps: int, gamma: float, reward_scale: float)
 class Replay:
     """All transitions of a run, in single precision; each row is one transition.
 
+    Where fingers are alike, each transition is stored with every exchange of them, too: one finger
+    learns what another one has tried.
+
     Args:
         spaces: sizes of observation and action.
         steps: number of steps of a transition.
         gamma: discount factor of one step.
         reward_scale: factor of the rewards.
+        symmetric: whether to store the exchanges of alike fingers.
     """
 
-    def __init__(self, spaces: Spaces, steps: int, gamma: float, reward_scale: float) -> None:
+    def __init__(
+        self, spaces: Spaces, steps: int, gamma: float, reward_scale: float, symmetric: bool
+    ) -> None:
+        self._columns = [_columns(spaces, None)]
+        if symmetric:
+            self._columns += [_columns(spaces, symmetry) for symmetry in spaces.symmetries]
         self._spaces, self._form = spaces, (steps, gamma, reward_scale)
         self._rows = torch.empty(FIRST_ROWS, 2 * spaces.observation + spaces.action + 2)
         self._count = self.episodes = 0
@@ -82,7 +91,9 @@ class Replay:
     def add(self, episodes: Sequence[Episode]) -> None:
         """Add the transitions of episodes."""
         for episode in episodes:
-            new = torch.tensor(transitions(episode, *self._form), dtype=torch.float32)
+            rows = transitions(episode, *self._form)
+            every = np.concatenate([rows[:, columns] for columns in self._columns])
+            new = torch.tensor(every, dtype=torch.float32)
             while self._count + len(new) > len(self._rows):
                 self._rows = torch.cat((self._rows, torch.empty_like(self._rows)))
             self._rows[self._count : self._count + len(new)] = new
@@ -99,3 +110,13 @@ class Replay:
         taken = rows[:, : o + a]
         reward, discount = rows[:, o + a], rows[:, o + a + 1]
         return Batch(taken, rows[:, :o], taken[:, o:], reward, discount, rows[:, o + a + 2 :])
+
+
+def _columns(spaces: Spaces, symmetry: Symmetry | None) -> IntArray:
+    """Return the columns of a transition in the order of an exchange of fingers."""
+    observation, action = np.arange(spaces.observation), np.arange(spaces.action)
+    if symmetry is not None:
+        observation, action = np.array(symmetry.observation), np.array(symmetry.action)
+    middle, end = spaces.observation, spaces.observation + spaces.action
+    scalars = np.array([end, end + 1])
+    return np.concatenate((observation, middle + action, scalars, end + 2 + observation))

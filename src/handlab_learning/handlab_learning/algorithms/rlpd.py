@@ -97,6 +97,8 @@ class RlpdConfig:
     target_entropy: Number | None = None
     """Entropy of the policy that the temperature aims at; None: minus the number of actions, as in
     SAC."""
+    symmetries: Flag = True
+    """Whether transitions are repeated with alike fingers exchanged, where a task has such."""
     temperature: Positive = 0.02
     """Initial temperature alpha, in the unit of the scaled rewards."""
     entropy_backup: Flag = True
@@ -150,7 +152,7 @@ class Rlpd(Algorithm):
         given = config.target_entropy
         self._target_entropy = -float(spaces.action) if given is None else given
         self._rng = torch.Generator().manual_seed(seed)
-        form = config.n_step, config.gamma, config.reward_scale
+        form = config.n_step, config.gamma, config.reward_scale, config.symmetries
         self.replay, self._demonstrations = Replay(spaces, *form), Replay(spaces, *form)
         self._demonstrations.add(demonstrations)
         self._optimisers = {

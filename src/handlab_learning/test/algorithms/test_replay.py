@@ -54,7 +54,7 @@ def test_actions_count_as_the_hand_got_them(episode):
 
 
 def test_a_memory_grows_and_draws_from_all_of_it(episode):
-    memory = Replay(TASK.spaces, 1, 0.5, 1.0)
+    memory = Replay(TASK.spaces, 1, 0.5, 1.0, False)
     count = FIRST_ROWS // 4 + 3
     memory.add([episode] * count)
     assert len(memory) == 4 * count and memory.episodes == count
@@ -64,3 +64,21 @@ def test_a_memory_grows_and_draws_from_all_of_it(episode):
     assert values.tolist() == [1.0, 2.0, 4.0, 8.0]
     assert counts.min() > 900
     torch.testing.assert_close(batch.taken, torch.cat((batch.observation, batch.action), 1))
+
+
+def test_alike_fingers_are_exchanged_in_every_part_of_a_transition(episode):
+    """The claw's three fingers; the object's part of the observation stays."""
+    memory = Replay(TASK.spaces, 1, 0.5, 1.0, True)
+    memory.add([episode])
+    assert len(memory) == 3 * episode.steps and memory.episodes == 1
+    batch = memory.batch(memory._rows[: 3 * episode.steps])
+    first, second = (batch.observation[k : k + 1] for k in (0, episode.steps))
+    fingers = [slice(3 * k, 3 * k + 3) for k in range(3)]
+    for one, other in zip(fingers, (fingers[1], fingers[2], fingers[0]), strict=True):
+        assert torch.equal(second[:, one], first[:, other])
+        assert torch.equal(batch.action[4:8, one], batch.action[:4, other])
+        last = slice(SEEN - ACTS + one.start, SEEN - ACTS + one.stop)
+        taken = slice(SEEN - ACTS + other.start, SEEN - ACTS + other.stop)
+        assert torch.equal(batch.following[4:8, last], batch.following[:4, taken])
+    assert torch.equal(second[:, 9 : SEEN - 9], first[:, 9 : SEEN - 9])
+    assert torch.equal(batch.reward[:4], batch.reward[4:8])

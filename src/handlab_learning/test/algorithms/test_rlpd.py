@@ -206,7 +206,7 @@ def test_the_policy_that_is_handed_out_is_an_average(own):
 
 def test_half_of_each_batch_are_demonstrations(own):
     shown = [replace(e, trajectory=replace(e.trajectory, rewards=np.full(12, 70.0))) for e in own]
-    learner = Rlpd(TASK.spaces, replace(SMALL, batch=10, reward_scale=1.0), 0, shown)
+    learner = Rlpd(TASK.spaces, replace(SMALL, batch=10, reward_scale=1.0, n_step=1), 0, shown)
     learner.update(own)
     for _ in range(20):
         assert int((learner._draw().reward == 70.0).sum()) == 5
