@@ -5,19 +5,19 @@ from pathlib import Path
 import pytest
 
 LONGEST = (
-    "handlab/test/test_app.py",
+    "handlab/test/experiments/test_training.py",
     "handlab/test/benches/running/test_pace.py",
     "handlab_nodes/test/nodes/test_runner_node.py",
     "handlab_nodes/test/clients/test_graph_sampler.py",
     "handlab/test/benches/running/test_soak.py",
-    "handlab/test/test_command_line.py",
-    "handlab/test/test_reward_variants.py",
+    "handlab/test/cli/test_program.py",
+    "handlab_nodes/test/nodes/test_reward_node.py",
     "handlab_nodes/test/nodes/recorder_node/test_readers.py",
     "handlab/test/benches/running/test_kill.py",
     "handlab/test/graph/test_ros_environment.py",
     "handlab_nodes/test/nodes/test_driver_node.py",
     "handlab_nodes/test/nodes/driver_node/test_ros2_control.py",
-    "handlab/test/test_full_disk.py",
+    "handlab/test/experiments/training/test_full_disk.py",
     "handlab_nodes/test/runtime/inbox/test_strangers.py",
 )
 """Files below src/ that take longer than half a minute; the longest first."""

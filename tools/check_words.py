@@ -34,7 +34,7 @@ AVOIDED = {
 HEADLESS = re.compile(r"(Of|So|What|Who|Times|How|Where|By|In the|As JSON)\b")
 """First word of a docstring that does not name its noun."""
 
-PACKAGES = re.compile(r"^(src/(handlab\w*)/\2|launch|examples|tools)(/|$)")
+PACKAGES = re.compile(r"^(src/(handlab\w*)/\2/|(launch|examples|tools)/[\w.]+$)")
 PAGE = re.compile(r"^(\w+\.md|docs/\w+\.md|urdf/SOURCE\.md)$")
 
 QUOTED = re.compile(r"`[^`]*`|```.*?```|<!--.*?-->|\(https?://[^)]*\)|\S*[/_]\S*", re.DOTALL)

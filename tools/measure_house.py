@@ -3,10 +3,12 @@
 | figure | meaning |
 |---|---|
 | siblings | most Python files and packages in one folder of a package, without `__init__.py` |
+| test_siblings | most Python files and folders in one folder of tests |
 | import_cycles | groups of modules that import each other when they are imported |
 | own_imports | modules of this project that a module imports, mean |
 | d401 | docstrings that do not begin with an imperative verb, by ruff |
 | mirrored_tests | test files `test_<module>.py` in the folder of their module |
+| tests_without_module | the other test files; allowed are those of the whole repository |
 | mypy_coverage | share of the lines of all packages that mypy checks strictly |
 """
 
@@ -42,6 +44,18 @@ def siblings(root: Path) -> tuple[int, str]:
         module = path.parent if path.name == "__init__.py" else path
         if module.parent.name != module.name or path.name != "__init__.py":
             counts[str(module.parent.relative_to(root))] += 1
+    folder, number = counts.most_common(1)[0]
+    return number, folder
+
+
+def test_siblings(root: Path) -> tuple[int, str]:
+    """Return the largest number of Python files and folders in one folder of tests, and it."""
+    counts: Counter[str] = Counter()
+    for tests in [*(root / "src").glob("*/test"), root / "tools" / "test"]:
+        rooms = {path.parent for path in tests.rglob("*.py")}
+        for room in rooms:
+            inside = [p for p in rooms if p.parent == room] + list(room.glob("*.py"))
+            counts[str(room.relative_to(root))] = len(inside)
     folder, number = counts.most_common(1)[0]
     return number, folder
 
@@ -107,16 +121,21 @@ def cycles(graph: Mapping[str, set[str]]) -> list[list[str]]:
 
 
 def mirrored_tests(root: Path) -> tuple[int, int, list[str]]:
-    """Return how many test files mirror a module, of how many, and the names of the others."""
+    """Return how many test files mirror a module, of how many, and the names of the others.
+
+    A module `room/name.py` has its tests in `test/room/test_name.py`. A module with several test
+    files has a folder `test/room/name/` for the others.
+    """
     others, total = [], 0
-    for test in sorted((root / "src").glob("*/test/**/test_*.py")):
-        total += 1
-        package = test.relative_to(root / "src").parts[0]
-        folder = test.parent.relative_to(root / "src" / package / "test")
-        inside = root / "src" / package / package / folder
-        name = test.stem.removeprefix("test_")
-        if not ((inside / f"{name}.py").is_file() or (inside / name).is_dir()):
-            others.append(str(test.relative_to(root / "src")))
+    for tests in [*sorted((root / "src").glob("*/test")), root / "tools" / "test"]:
+        code = tests.parent if tests.parent.name == "tools" else tests.parent / tests.parent.name
+        for test in sorted(tests.rglob("test_*.py")):
+            total += 1
+            room = code / test.parent.relative_to(tests)
+            name = test.stem.removeprefix("test_")
+            modules = (room / f"{name}.py", room / f"__{name}__.py", room.with_suffix(".py"))
+            if not any(module.is_file() for module in modules):
+                others.append(str(test.relative_to(root)))
     return total - len(others), total, others
 
 
@@ -149,11 +168,14 @@ def measure(root: Path) -> dict[str, Any]:
     every = {name: imported(path, known, at_import=False) - {name} for name, path in known.items()}
     plain = [name for name, path in known.items() if path.name != "__init__.py"]
     number, folder = siblings(root)
+    tests_number, tests_folder = test_siblings(root)
     mirrored, tests, others = mirrored_tests(root)
     return {
         "modules": len(plain),
         "siblings": number,
         "siblings_in": folder,
+        "test_siblings": tests_number,
+        "test_siblings_in": tests_folder,
         "import_cycles": len(cycles(graph)),
         "own_imports": round(sum(len(every[name]) for name in plain) / len(plain), 2),
         "d401": d401(root),

@@ -1,4 +1,7 @@
-"""Environments of Gymnasium for the tests of them and of stable-baselines3."""
+"""The command line as a process, and environments of Gymnasium."""
+
+import subprocess
+import sys
 
 import gymnasium
 import numpy as np
@@ -41,3 +44,22 @@ def play():
         return seen + [envs.step(action) for action in script]
 
     return play
+
+
+@pytest.fixture
+def cli():
+    """Start a verb in a process that does not outlive the test."""
+    started = []
+
+    def cli(*words, cwd, **options):
+        command = [sys.executable, "-m", "handlab.cli", *words]
+        process = subprocess.Popen(
+            command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+        )
+        started.append(process)
+        return process
+
+    yield cli
+    for process in started:
+        process.kill()  # the kernel then ends its graph
+        process.communicate(timeout=20)  # not for ever: a node left behind holds its output

@@ -1,6 +1,5 @@
 """Format, lint and types, by the same settings as in an editor."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -22,40 +21,14 @@ def test_quality(command):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module")
-def words():
-    """The module tools/check_words.py."""
-    spec = importlib.util.spec_from_file_location("check_words", share() / "tools/check_words.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["check_words"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_words_that_plain_english_avoids_are_rare(words):
-    found = words.rates(share())
-    assert not {w: r for w, r in found.items() if r > words.LIMIT}
-
-
-@pytest.mark.parametrize(
-    ("text", "word"),
-    [
-        ("The node shall wait.", "shall"),
-        ("A driver is told the limit.", "tell"),
-        ("Start anew.", "anew"),
-        ("Somebody listens.", "somebody"),
-        ("After so many steps.", "so many"),
-        ("Return what was sent.", "what is"),
-        ("Of a span its two ends.", "headless docstring"),
-        ("How long a step takes.", "headless docstring"),
-        ("Return the span.", None),
-        ("See `demonstration/tell`.", None),
-        ("Return the span. What is a span?", None),
-    ],
-)
-def test_the_checker_of_words_finds_them(words, text, word):
-    _, uses = words.count([words.Text("", 1, text, docstring=True)])
-    assert {use.word for use in uses} == ({word} if word else set())
+WHOLE = {
+    f"src/handlab/test/test_{name}.py"
+    for name in (
+        "backends", "contributing", "documents", "manifests", "names", "one_file_is_enough",
+        "quality",
+    )
+}  # fmt: skip
+"""Tests of the whole repository: laws of all backends, pages, manifests, names and new things."""
 
 
 def test_the_house_keeps_its_shape():
@@ -63,3 +36,6 @@ def test_the_house_keeps_its_shape():
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     assert found["import_cycles"] == 0 and found["readme_lines"] <= 120, found
+    assert max(found["siblings"], found["test_siblings"]) <= 16, found
+    assert found["mypy_coverage"] > 0.8, found
+    assert set(found["tests_without_module"]) == WHOLE

@@ -13,6 +13,7 @@ from handlab.graph.config import GraphConfig, NodeSpec
 from handlab.graph.processes import BackgroundGraph, Graph, NodeProcess, command
 from handlab.graph.ros_domain import Domain
 from handlab_core.system.lifeline import VARIABLE, supervised
+from handlab_hardware.station_file import station_path
 
 NODE = """
 import os, signal, sys, time
@@ -35,7 +36,7 @@ time.sleep(60)
 HARD_OF_HEARING = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 
 
-def wait_for(done, what, seconds=20):
+def wait_for(done, what, seconds=60):
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end, f"waited {seconds} s for {what}"
@@ -174,3 +175,55 @@ def ready(nodes):
 def test_a_command_line_survives_every_value():
     words = command(NodeSpec("driver", {"port": "", "rate": 1.0, "groups": ["hand"]}))
     assert words[-6:] == ["-p", "port:=''", "-p", "rate:=1.0", "-p", "groups:=[hand]"]
+
+
+def test_ctrl_c_stops_everything_within_two_seconds(tmp_path, cli):
+    process = cli("up", "valve", cwd=tmp_path, start_new_session=True)
+    me = psutil.Process(process.pid)
+    wait_for(
+        lambda: sum("handlab_nodes" in " ".join(p.cmdline()) for p in children(me)) >= 6, "nodes"
+    )
+    nodes = children(me)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+    assert time.monotonic() - began < 2.0
+    assert not [p for p in nodes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_ctrl_c_while_the_nodes_are_started_leaves_none_behind(tmp_path, cli):
+    process = cli("up", "valve", cwd=tmp_path, start_new_session=True)
+    me = psutil.Process(process.pid)
+    wait_for(lambda: children(me), "the first node")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)  # ends when nobody holds its output any more
+    assert process.returncode == 0 and "Traceback" not in said
+
+
+def children(process):
+    found = []
+    for child in process.children(recursive=True):
+        try:
+            child.cmdline()
+            found.append(child)
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["up", "valve", "--port", "/dev/no-such-port"], "driver: there is no /dev/no-such-port"),
+        (["record", "valve", "--station", "flip.yaml"], "driver: flip.yaml is for claw and flip"),
+    ],
+    ids=["missing port", "station of another object"],
+)
+def test_a_graph_that_cannot_start_ends_by_itself_with_one_line(tmp_path, words, message, cli):
+    text = station_path("claw").read_text().replace("valve", "flip")
+    (tmp_path / "flip.yaml").write_text(text)
+    process = cli(*words, "--hardware", "dynamixel", cwd=tmp_path)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 1 and "Traceback" not in said
+    assert said.splitlines()[-1].startswith(f"handlab: {message}")

@@ -1,7 +1,8 @@
 """Run folders written by earlier versions load, and their runs go on as if uninterrupted.
 
-Each folder in `data/runs` was interrupted at its newest checkpoint. `uninterrupted.jsonl` holds the
-rows that the version that wrote the folder computed when it ran on without an interruption.
+`npg`, `dapg` and `bc` in `data/runs` were interrupted at their newest checkpoint.
+`uninterrupted.jsonl` holds the rows that the version that wrote the folder computed when it ran on
+without an interruption. `varied` is a whole run with variations, from the command line.
 """
 
 import json
@@ -13,10 +14,11 @@ import pytest
 
 from handlab_core.environment.policy import GaussianPolicy
 from handlab_learning.runs import checkpoint
+from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
 from handlab_learning.runs.trainer import Trainer
 
-RUNS = Path(__file__).parent / "data" / "runs"
+RUNS = Path(__file__).parents[1] / "data" / "runs"
 CLOCKS = ("wall_s", "learn_s", "steps_per_s")
 STEPS = 6
 
@@ -62,7 +64,16 @@ def flat(row, prefix=""):
     return numbers
 
 
-@pytest.mark.parametrize("name", ["npg", "dapg", "bc"])
+def test_the_settings_of_an_old_run_load():
+    assert RunFolder(RUNS / "varied").config() == RunConfig(
+        task="valve", reward="bonus", algorithm="npg", backend="sim", estimator="encoder", seed=3,
+        max_hours=0.03, vary=["object.mass=0.8:1.2"],
+        settings={"hidden": [4], "episodes_per_iteration": 2, "baseline.memory": 1,
+                  "baseline.hidden": [4]},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["npg", "dapg", "bc", "varied"])
 def test_the_policies_of_an_old_run_act(name):
     for policy in checkpoint.POLICIES:
         saved = checkpoint.load(RUNS / name, policy)

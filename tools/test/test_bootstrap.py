@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[2]
 SPEC = importlib.util.spec_from_file_location("bootstrap", REPOSITORY / "tools/bootstrap.py")
 bootstrap = sys.modules["bootstrap"] = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(bootstrap)

@@ -321,3 +321,41 @@ def test_any_damage_of_a_run_is_refused_with_one_line_or_harmless(
     (folder / name).write_bytes(content[:at] + bytes_ + (b"" if cut else content[at + 5 :]))
     for words in (["train", "--resume"], ["evaluate"], ["compare"]):
         typed([*words, str(folder)], capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "valv"], "unknown task 'valv'; there is: "),
+        (
+            ["train", "valve", "--algorithm", "sac"],
+            "unknown algorithm 'sac'; there is: bc, dapg, npg, rlpd",
+        ),
+        (["train", "valve", "--backend", "x"], "unknown backend 'x'; there is: graph, sim"),
+        (["train", "valve", "--set", "gama=1"], "gamma"),
+        (
+            ["up", "valve", "--hardware", "x"],
+            "unknown hardware 'x'; there is: allegro, dynamixel, mujoco",
+        ),
+        (["up", "valve", "--pace", "x"], "unknown pace 'x'; there is: lockstep, real"),
+        (["up", "valve", "--rate", "0"], "'--rate': it is 0.0; it must be greater than 0"),
+        (["train", "--resume", "nowhere"], "no run folder"),
+        (["evaluate", "nowhere"], "no checkpoint"),
+        (["report", "nowhere"], "there is no run folder"),
+        (["bench", "x"], "unknown bench 'x'; there is: adroit, bus, demo, "),
+        (["train"], "name a task"),
+    ],
+)
+def test_bad_words_get_one_clear_sentence(tmp_path, words, message, cli):
+    process = cli(*words, cwd=tmp_path)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode in (1, 2)
+    assert message in said and "Traceback" not in said
+    assert not list(tmp_path.rglob("config.yaml"))
+
+
+def test_lists_and_help_read_well(tmp_path, cli):
+    for words, expected in ((["tasks"], "valve"), (["hands"], "FFJ10"), (["--help"], "demo")):
+        process = cli(*words, cwd=tmp_path)
+        out, _ = process.communicate(timeout=60)
+        assert process.returncode == 0 and expected in out
