@@ -160,7 +160,8 @@ class DriverPublishers:
     ) -> None:
         """Publish the state of the motors; health None: they are simulated."""
         for group, publisher in self._status.items():
-            state, known = getattr(reading, group), health and getattr(health, group)
+            state = getattr(reading, group)
+            known = None if health is None else getattr(health, group)
             message = self._status_msg(self._names[group], known)
             message.header.stamp = convert.to_stamp(state.stamp[0])
             message.commands_clamped = backend.clamped

@@ -39,8 +39,10 @@ REMEMBERED = 1000
 class Pace(Protocol):
     """Interface of a driver to its stepping."""
 
-    stale: int
-    """Number of commands not applied so far: in lockstep, those with another stamp."""
+    @property
+    def stale(self) -> int:
+        """Number of commands not applied so far: in lockstep, those with another stamp."""
+        ...
 
     def start(self) -> None:
         """Publish the present reading and begin."""

@@ -118,8 +118,8 @@ class FixedLayout:
             parts.append((offset, form.size, form.format.lstrip("<"), name))
         whole, at, count = f"<{ENCAPSULATION}xiI", ENCAPSULATION + STAMP.size, 2
         is_fixed, slices = [False, False], {}
-        for offset, size, form, name in sorted(parts):
-            whole += f"{offset - at}x{form}"
+        for offset, size, letters, name in sorted(parts):
+            whole += f"{offset - at}x{letters}"
             values = self._places[name][2] if name else 1
             slices[name] = slice(count, count + values)
             is_fixed += [not name] * values

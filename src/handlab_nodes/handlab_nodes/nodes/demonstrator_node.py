@@ -249,7 +249,9 @@ class DemonstratorNode(Node):
         task, params = self._task, self._params
         if params.record:
             heard = self._sessions.get_subscription_count
-            loop.wait(lambda: heard() and self._marks.get_subscription_count(), "the recorder")
+            loop.wait(
+                lambda: heard() > 0 and self._marks.get_subscription_count() > 0, "the recorder"
+            )
         ends = np.atleast_2d([[task.goal_angle.lower], [task.goal_angle.upper]]).reshape(2, -1)
         session = wire.DemonstrationSession(
             task=task.name,

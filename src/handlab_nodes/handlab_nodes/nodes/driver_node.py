@@ -159,15 +159,17 @@ class DriverNode(LifecycleNode):
                 return TransitionCallbackReturn.FAILURE
         self._why_closed = ""
         task = self._task
+        pace: Pace
         if self.params.pace == "lockstep":
-            self._pace = LockstepPace(self._backend, task.period, self._publish)
+            pace = LockstepPace(self._backend, task.period, self._publish)
         else:
-            self._pace = RealPace(
+            pace = RealPace(
                 task.hand, task.fixture, self._backend, self.params.rate, self._publish,
                 self.params.resting_rate, self._hardware is None,
             )  # fmt: skip
+        self._pace = pace
         self._driver_publishers.forget()
-        self._pace.start()
+        pace.start()
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -130,7 +130,8 @@ class EventLoop:
                 release()
         for node in self.nodes:
             self.executor.remove_node(node)
-            for action in list(node.waitables):
+            actions: list[Any] = list(node.waitables)  # their base class declares no destroy
+            for action in actions:
                 action.destroy()
             for companion in getattr(node, "companions", ()):
                 companion.destroy_node()

@@ -96,7 +96,8 @@ class Inbox:
         self._channels: list[Channel[Any]] = []
         self._warned: dict[str, float] = {}
         self._next_look = 0.0  # s
-        node.inbox = self
+        owner: Any = node  # the attribute is ours
+        owner.inbox = self
 
     @classmethod
     def of(cls, node: Node) -> "Inbox":
@@ -232,7 +233,8 @@ class Channel(Generic[T]):
             return
         subscription.__class__ = _Drained
         subscription._callback_type = Subscription.CallbackType.WithMessageInfo
-        subscription.channel = self
+        drained: Any = subscription  # the attribute is that of its new class
+        drained.channel = self
 
     def skim(self) -> None:
         """Take all messages, and keep the newest of each publisher unread until `drain`."""
@@ -371,7 +373,7 @@ class Channel(Generic[T]):
         self._use(value)
 
 
-class _Drained(Subscription):  # type: ignore[misc]
+class _Drained(Subscription):
     """A subscription whose messages its channel takes.
 
     An executor reads `callback` before it takes a message: that is when the channel takes all of

@@ -36,7 +36,8 @@ class PolledSubscriptions:
             enable_rosout=False,
             start_parameter_services=False,
         )
-        owner.companions = [*getattr(owner, "companions", ()), self.node]
+        holder: Any = owner  # the attribute is ours
+        holder.companions = [*getattr(owner, "companions", ()), self.node]
         self._inbox, self._channels = Inbox.of(owner), list[Channel[Any]]()
 
     def listen(
