@@ -10,6 +10,7 @@ from handlab.benches.learning import (
     minutes,
     resets,
     tasks,
+    updates,
     valve,
 )
 from handlab.benches.running import graph, idle, kill, loop, pace, parity, sim, soak
@@ -24,6 +25,7 @@ BENCHES = {
     "idle": idle.BENCH,
     "sim": sim.BENCH,
     "parity": parity.BENCH,
+    "updates": updates.BENCH,
     "bus": bus.BENCH,
     "loop": loop.BENCH,
     "soak": soak.BENCH,

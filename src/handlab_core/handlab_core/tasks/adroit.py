@@ -67,6 +67,7 @@ def _settings(
     own = {f"npg.{name}": value for name, value in NPG.items()}
     return {
         "npg": NPG,
+        "rlpd": {"gamma": NPG["gamma"]},
         "bc": {"hidden": NPG["hidden"]} | dict(cloning),
         "dapg": own | dict(cloning) | dict(weight) | {"watched": 0},
     }

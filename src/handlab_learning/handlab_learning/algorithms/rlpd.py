@@ -152,8 +152,10 @@ class Rlpd(Algorithm):
         given = config.target_entropy
         self._target_entropy = -float(spaces.action) if given is None else given
         self._rng = torch.Generator().manual_seed(seed)
-        form = config.n_step, config.gamma, config.reward_scale, config.symmetries
-        self.replay, self._demonstrations = Replay(spaces, *form), Replay(spaces, *form)
+        form = config.n_step, config.gamma, config.reward_scale
+        self.replay = Replay(spaces, *form, symmetric=config.symmetries)
+        # At a symmetric start, exchanged demonstrations would contradict each other.
+        self._demonstrations = Replay(spaces, *form, symmetric=False)
         self._demonstrations.add(demonstrations)
         self._optimisers = {
             "actor": _adam(self.actor.parameters(), config.actor_rate),
