@@ -115,9 +115,12 @@ class RlpdConfig:
     """Part of each batch that comes from the demonstrations, if there are any; RLPD."""
     cloning_updates: Index = 1200
     """Updates of the actor towards the demonstrations before the first episode."""
-    cloning_weight: NotNegative = 0.5
-    """Weight of the actor's squared distance from the demonstrated actions; the inverse of TD3+BC's
-    alpha."""
+    cloning_weight: NotNegative = 2.5
+    """Weight of the actor's squared distance from the demonstrated actions, in units of the mean
+    absolute value of actions; TD3+BC has 0.4 for the sum over the actions."""
+    cloned_critic_warm_up: Index = 1000
+    """Updates of the critics before the first update of a cloned actor. Critics that know nothing
+    destroy what was cloned; ResFiT."""
     cloned_temperature: Positive = 0.002
     """Initial temperature with demonstrations, in the unit of the scaled rewards; 0.01 in SERL.
     More hides the cloned behaviour."""
@@ -149,6 +152,7 @@ class Rlpd(Algorithm):
         initial = config.cloned_temperature if cloned else config.temperature
         self.log_temperature = torch.tensor(initial).log().requires_grad_()
         self._first = config.cloned_first_episodes if cloned else config.first_episodes
+        self._warm_up = config.cloned_critic_warm_up if cloned else config.critic_warm_up
         given = config.target_entropy
         self._target_entropy = -float(spaces.action) if given is None else given
         self._rng = torch.Generator().manual_seed(seed)
@@ -203,7 +207,7 @@ class Rlpd(Algorithm):
             return {}
         due = round(self.config.update_ratio * self._newest_steps)
         if not self._updates:
-            due += self.config.critic_warm_up
+            due += self._warm_up
         record = _Means()
         looked = time.monotonic()
         for done in range(due):
@@ -223,7 +227,7 @@ class Rlpd(Algorithm):
         batch = self._draw()
         record.add("critic_loss", self._update_critics(batch))
         self._updates += 1
-        late = self._updates - self.config.critic_warm_up
+        late = self._updates - self._warm_up
         if late > 0 and late % self.config.actor_every == 0:
             value, log_prob = self._update_actor(batch.observation)
             self._update_temperature(log_prob)
@@ -266,10 +270,12 @@ class Rlpd(Algorithm):
         """Make a step of the actor; return means of the value and of the log density."""
         self.critics.requires_grad_(False)  # saves the gradients that nothing needs here
         action, log_prob = self.actor.sample(observation, self._rng)
-        value = self.critics(torch.cat((observation, action), -1)).mean()
+        values = self.critics(torch.cat((observation, action), -1))
+        value = values.mean()
         loss = self.log_temperature.detach().exp() * log_prob.mean() - value
         if len(self._demonstrations) and self.config.cloning_weight:
-            loss = loss + self.config.cloning_weight * self._distance()
+            unit = values.detach().abs().mean()  # the weight holds for rewards of any size
+            loss = loss + self.config.cloning_weight * unit * self._distance()
         self._step("actor", loss)
         self.critics.requires_grad_(True)
         _follow(self.averaged, self.actor, self.config.average_rate)

@@ -23,7 +23,7 @@ from handlab_learning.algorithms.rlpd import Rlpd, RlpdConfig
 TASK = make_task("valve")
 SMALL = RlpdConfig(
     hidden=(8,), batch=16, update_ratio=0.5, first_episodes=1, cloned_first_episodes=1,
-    cloning_updates=20,
+    cloning_updates=20, cloned_critic_warm_up=3,
 )  # fmt: skip
 
 
@@ -221,6 +221,34 @@ def test_the_first_policy_is_a_clone_of_the_demonstrations(own):
     np.testing.assert_allclose(action, 0.4, atol=0.1)
     assert learner._temperature() == pytest.approx(config.cloned_temperature)
     assert Rlpd(TASK.spaces, config, 0)._temperature() == pytest.approx(config.temperature)
+
+
+def test_a_clone_stays_until_its_critics_know_something(own):
+    config = replace(SMALL, cloned_critic_warm_up=10, actor_every=1, update_ratio=0.01)
+    learner = Rlpd(TASK.spaces, config, 0, own)
+    x = own[0].trajectory.observations
+    cloned = learner.policy().act(x)
+    learner.update(own[:1])
+    assert learner.update_meanwhile()["updates"] == 10
+    np.testing.assert_array_equal(learner.policy().act(x), cloned)
+    learner.config = replace(config, update_ratio=0.5)
+    learner.update_meanwhile()
+    assert not np.array_equal(learner.policy().act(x), cloned)
+
+
+def test_a_clone_holds_at_any_size_of_the_rewards(own):
+    """The term of cloning is in units of the values: the actor's gradient keeps its direction."""
+    pulls = []
+    for scale in (0.02, 20.0):
+        config = replace(SMALL, reward_scale=scale, cloning_weight=1e6, cloned_critic_warm_up=0)
+        learner = Rlpd(TASK.spaces, config, 0, own)
+        learner.update(own[:1])
+        with torch.no_grad():
+            learner.critics.layers[-2].zero_()
+            learner.critics.layers[-1].fill_(100.0 * scale)
+        learner._update_actor(learner._draw().observation)
+        pulls.append(float(learner.actor.net[-1].weight.grad.norm()))
+    assert pulls[1] / pulls[0] == pytest.approx(1000.0, rel=0.1)
 
 
 def test_demonstrations_are_optional_but_must_fit(own):
