@@ -71,6 +71,8 @@ class Bench:
     """Dataclass of further options of the command line."""
     figure: Figure | None = None
     tables: tuple[Table, ...] = ()
+    keeps_parts: bool = False
+    """The result keeps a part for each hardware; otherwise each hardware has a file of its own."""
 
 
 def as_text(result: Mapping[str, Any]) -> str:

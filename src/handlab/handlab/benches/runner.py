@@ -24,7 +24,7 @@ def run_bench(
         seed: random seed.
         write: keep the result.
         options: options of the bench; None: the defaults. A `hardware` that is not the default
-            becomes part of the file's name.
+            becomes part of the file's name, unless the bench keeps parts.
 
     Raises:
         UnknownName: there is no such bench; the message lists all benches.
@@ -50,7 +50,8 @@ def run_bench(
     plain = result.plain()
     if write:
         made["load"] = round(os.getloadavg()[1], 1)  # of five minutes: what else ran shows here
-        file = f"{name}_{chosen['hardware']}" if "hardware" in chosen else name
+        apart = "hardware" in chosen and not bench.keeps_parts
+        file = f"{name}_{chosen['hardware']}" if apart else name
         write_atomically(results() / f"{file}.json", as_text(plain | made))
         if result.draw is not None:
             result.draw()

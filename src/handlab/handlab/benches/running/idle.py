@@ -107,6 +107,7 @@ def _cell(result: Kept) -> str:
 BENCH = Bench(
     measure,
     options=IdleOptions,
+    keeps_parts=True,
     figure=Figure(
         "CPU time of an idle `./handlab up` without viewer, of a core",
         "under 5 %, with emulated servos 10 %",

@@ -166,6 +166,7 @@ def _cell(result: Kept) -> str:
 BENCH = Bench(
     measure,
     options=PaceBenchOptions,
+    keeps_parts=True,
     figure=Figure(
         "real pace beside programs that keep both cores busy, in simulation and on emulated "
         "servos: states without reward, episodes broken off, stops",
