@@ -87,11 +87,11 @@ def wants_network(environment: Mapping[str, str] = os.environ) -> bool:
 
 def loopback() -> dict[str, str]:
     """Return the variables that bind Fast DDS to this machine."""
-    profile = str(share() / "config" / "dds" / "loopback.xml")
+    profiles = share() / "config" / "dds"
     variables = {
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT",  # the profile says all
-        "FASTRTPS_DEFAULT_PROFILES_FILE": profile,  # Fast DDS 2, ROS 2 Jazzy
-        "FASTDDS_DEFAULT_PROFILES_FILE": profile,  # Fast DDS 3, ROS 2 Kilted
+        "FASTRTPS_DEFAULT_PROFILES_FILE": str(profiles / "loopback_2.xml"),  # 2, ROS 2 Jazzy
+        "FASTDDS_DEFAULT_PROFILES_FILE": str(profiles / "loopback.xml"),  # 3, ROS 2 Kilted
         "SKIP_DEFAULT_XML_FILE": "1",  # a profile in the working directory does not count
     }
     if _installed("fastdds", os.environ):  # Fast DDS 3 warns of the older name

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import uuid
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from handlab.graph.ros_domain import Domain
 from handlab_core.errors import BadConfig
 from handlab_core.system.paths import share
 
+WRITER = "{http://www.eprosima.com}data_writer"
 PROFILE = str(share() / "config" / "dds" / "loopback.xml")
 OURS = {*ros_environment.CHECKS, *ros_environment.ABOUT_NETWORK, "HANDLAB_NETWORK"}
 OURS |= {"ROS_LOG_DIR", "ROS_HOME", "ROS_SECURITY_ENABLE", "ROS_SECURITY_KEYSTORE"}
@@ -116,6 +118,19 @@ def test_each_distributions_fast_dds_is_bound_by_a_variable_that_it_reads(
     (tmp_path / library).touch()
     shell(AMENT_PREFIX_PATH="", LD_LIBRARY_PATH=str(tmp_path))
     assert {name for name in ros_environment.loopback() if name.startswith("FAST")} == names
+
+
+def test_both_versions_of_fast_dds_are_bound_alike():
+    """Their profiles differ in the timer of writers alone."""
+
+    def parts(name):
+        text = (share() / "config" / "dds" / name).read_text()
+        return {ElementTree.canonicalize(text, strip_text=True, exclude_tags=[WRITER])}, text
+
+    (three, _), (two, text) = parts("loopback.xml"), parts("loopback_2.xml")
+    assert two == three and "<data_writer" in text
+    profiles = ros_environment.loopback().get("FASTRTPS_DEFAULT_PROFILES_FILE", "loopback_2.xml")
+    assert Path(profiles).name == "loopback_2.xml"
 
 
 def test_the_network_is_left_as_the_shell_has_it_where_it_is_asked_for(shell, capsys):
