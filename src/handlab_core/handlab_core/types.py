@@ -71,7 +71,7 @@ class Goal:
     def at(self, stamp: Array) -> Array:
         """Return the goal angles at a time [s], (N, g) rad."""
         # Stamps are whole nanoseconds: rounding makes the result independent of the start time.
-        elapsed = np.round((stamp - self.stamp) * NS_PER_S) / NS_PER_S
+        elapsed = np.rint((stamp - self.stamp) * NS_PER_S) / NS_PER_S
         return self.angle + self.velocity * elapsed[:, None]
 
 

@@ -126,7 +126,7 @@ def hold(q: Array, limits: Limits) -> Command:
 
 def release(q: Array) -> Command:
     """Build the command that releases joints, (N, n)."""
-    return Command(q, np.zeros_like(q))
+    return Command(q, np.zeros(q.shape))
 
 
 def _between(x: Array, lower: Array, upper: Array) -> Array:

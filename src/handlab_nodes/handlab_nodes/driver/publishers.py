@@ -30,6 +30,8 @@ node wakes for every message on /clock. `ros2 bag play --clock` publishes at the
 JOINT_STATES_RATE = 30.0
 """Hz of wall time; smooth to the eye, and robot_state_publisher publishes 20 by itself."""
 
+NO_JOINTS = np.empty((1, 0))
+
 RESTING = 0.9
 """Seconds; age of the newest pose after which the world is at rest. It is below the period of
 reports, 1 s, and far above the period of `joint_states`."""
@@ -145,7 +147,8 @@ class DriverPublishers:
         stamp = float(reading.hand.stamp[0])
         self.display.offer_time(stamp)
         if fresh:
-            self.display.offer_joints(partial(self._joints_msg, reading, backend.passive_joints()))
+            passive = backend.passive_joints() if self._passive else NO_JOINTS
+            self.display.offer_joints(partial(self._joints_msg, reading, passive))
         if self._sent is not None and self._sent.get_subscription_count():
             self._sent.publish(self._sent_codec.pack(backend.sent[0], stamp))
 

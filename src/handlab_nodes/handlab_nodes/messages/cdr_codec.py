@@ -8,7 +8,7 @@ which a few numbers are replaced. On the wire it is an ordinary message of its t
 
 import math
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress
 from typing import Any
 
@@ -61,8 +61,10 @@ class FixedLayout:
         # strict readers of recorded messages refuse them.
         self._template = serialize_message(prototype)[: self._at]
         self._buffer = bytearray(self._template)
-        self._whole, self._is_fixed, self._slices = self._compile()
+        self._least, self._most = self._at, self._at + SLACK
+        self._whole, self._is_fixed, self._numbers, self._slices = self._compile()
         self._constant = tuple(compress(self._whole.unpack(self._template), self._is_fixed))
+        self._between = list(self._find_gaps())
 
     def pack(self, stamp_ns: int, **values: Any) -> bytes:
         """Serialise; arrays are given as float64 bytes."""
@@ -77,15 +79,21 @@ class FixedLayout:
         return bytes(buffer)
 
     def split(self, data: bytes) -> tuple[Any, ...] | None:
-        """Return seconds, nanoseconds and all else of a message of this very shape; else None.
+        """Return seconds, nanoseconds and all numbers of a message of this very shape; else None.
 
         The shape is the same size but for slack, and the same names and lengths. One call of
-        `struct` for a whole message is several times faster than one call for each field.
+        `struct` for a whole message is several times faster than one call for each field. Messages
+        of this class have its padding too, so that all between the numbers is compared at once.
         """
-        if not 0 <= len(data) - len(self._template) <= SLACK:
+        if not self._least <= len(data) <= self._most:
             return None
-        values = self._whole.unpack_from(data)
-        return values if tuple(compress(values, self._is_fixed)) == self._constant else None
+        for where, fixed in self._between:
+            if data[where] != fixed:
+                values = compress(self._whole.unpack_from(data), self._is_fixed)
+                if tuple(values) != self._constant:
+                    return None
+                break
+        return self._numbers.unpack_from(data)
 
     def where(self, name: str) -> slice:
         """Return where a field's numbers are among those of `split`."""
@@ -109,22 +117,42 @@ class FixedLayout:
         """Deserialise a message of another shape."""
         return deserialize_message(data, self._kind)
 
-    def _compile(self) -> tuple[struct.Struct, list[bool], dict[str, slice]]:
-        """Return the form of a whole message, which of its values are constant, and the fields."""
+    def _compile(self) -> tuple[struct.Struct, list[bool], struct.Struct, dict[str, slice]]:
+        """Return the form of a whole message, which of its values are constant, and its numbers.
+
+        Returns:
+            The form with the constant bytes, and which of its values they are; the form without
+            them, and where each field is among its values.
+        """
         parts: list[tuple[int, int, str, str]] = [
             (begin, end - begin, f"{end - begin}s", "") for begin, end in self._fixed
         ]
         for name, (offset, form, _) in self._places.items():
             parts.append((offset, form.size, form.format.lstrip("<"), name))
-        whole, at, count = f"<{ENCAPSULATION}xiI", ENCAPSULATION + STAMP.size, 2
-        is_fixed, slices = [False, False], {}
+        whole = numbers = f"<{ENCAPSULATION}xiI"
+        at = read = ENCAPSULATION + STAMP.size
+        is_fixed, slices, count = [False, False], {}, 2
         for offset, size, letters, name in sorted(parts):
             whole += f"{offset - at}x{letters}"
+            at = offset + size
             values = self._places[name][2] if name else 1
-            slices[name] = slice(count, count + values)
             is_fixed += [not name] * values
-            at, count = offset + size, count + values
-        return struct.Struct(whole), is_fixed, slices
+            if name:
+                numbers += f"{offset - read}x{letters}"
+                read = at
+                slices[name] = slice(count, count + values)
+                count += values
+        return struct.Struct(whole), is_fixed, struct.Struct(numbers), slices
+
+    def _find_gaps(self) -> Iterator[tuple[slice, bytes]]:
+        """Return where the bytes between the numbers are, and what they are in the template."""
+        at = ENCAPSULATION + STAMP.size
+        for offset, form, _ in sorted(self._places.values(), key=lambda place: place[0]):
+            if offset > at:
+                yield slice(at, offset), self._template[at:offset]
+            at = offset + form.size
+        if self._at > at:
+            yield slice(at, self._at), self._template[at:]
 
     def _walk(self, name: str, kind: str, value: Any) -> None:
         """Pass one field and note where it is."""
@@ -190,7 +218,6 @@ class JointStates:
         zero = [0.0] * len(names)
         prototype = JointStateMsg(name=list(names), position=zero, velocity=zero, effort=zero)
         self._names, self._layout = list(names), FixedLayout(prototype)
-        self._at = [self._layout.where(name) for name in ("position", "velocity", "effort")]
 
     def pack(self, state: JointState) -> bytes:
         """Serialise one robot's reading."""
@@ -210,10 +237,9 @@ class JointStates:
         values = self._layout.split(data)
         if values is None:
             return convert.joint_state(self._layout.message(data), self._names)
-        q, qd, effort = self._at
-        numbers = values[q] + values[qd] + values[effort]
+        sec, nanosec, *numbers = values  # position, velocity, effort
         _check_numbers(numbers)
-        stamp = np.array([_seconds(values[0], values[1])])
+        stamp = np.array([_seconds(sec, nanosec)])
         return JointState(stamp, *np.array(numbers).reshape(3, 1, -1))
 
 

@@ -153,13 +153,16 @@ class EventLoop:
         Raises:
             Stopped: the process is asked to end.
         """
-        if end_request.made or not self._context.ok():
+        if end_request.made:
             raise Stopped
         for node in self.nodes:
             inbox = getattr(node, "inbox", None)
             if inbox is not None and inbox.waiting:
                 timeout = min(timeout, inbox.settle())
-        self.executor.spin_once(timeout_sec=timeout)
+        try:
+            self.executor.spin_once(timeout_sec=timeout)
+        except ExternalShutdownException:
+            raise Stopped from None
         for work in self._works:
             if work not in self._working:  # else it waits for the event that came
                 self._working.append(work)

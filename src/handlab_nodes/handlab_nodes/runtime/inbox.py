@@ -21,6 +21,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, Generic, TypeVar
 
 from rclpy.node import Node
@@ -28,7 +29,14 @@ from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
 from handlab_nodes.messages import topics
-from handlab_nodes.runtime.serialized import LONGEST, REPEATED, Taker, first_form, is_repetition
+from handlab_nodes.runtime.serialized import (
+    LONGEST,
+    OPTIONS,
+    REPEATED,
+    REPETITION,
+    Taker,
+    first_form,
+)
 
 T = TypeVar("T")
 
@@ -61,6 +69,9 @@ QUIET = 10.0
 
 PUBLISHERS = 100
 """Publishers of one topic that are remembered; a stranger may make any number of them."""
+
+MESSAGE_ONLY, WITH_INFO = SimpleNamespace(value=0), SimpleNamespace(value=1)
+"""Kinds of callbacks; `rclpy.subscription.Subscription.CallbackType`."""
 
 NO_NAME = "_NODE_NAME_UNKNOWN_"
 """Name of a node that is not known yet; rmw_dds_common/graph_cache.cpp."""
@@ -217,7 +228,7 @@ class Channel(Generic[T]):
         self.senders = self.rivals = frozenset[str]()
         self.strict = False
         self._inbox, self.topic, self._decode, self._use = inbox, topic, decode, use
-        self._pointer = subscription.handle.pointer
+        self._take, self._pointer = inbox.taker.take, subscription.handle.pointer
         self._trusted: set[bytes] = set()
         self._unread = _Newest(UNREAD)
         self._counts: dict[bytes, int] = {}  # newest message of each publisher, as it counts them
@@ -231,26 +242,28 @@ class Channel(Generic[T]):
         if ordered:
             subscription.callback = self.deliver
             return
-        subscription.__class__ = _Drained
-        subscription._callback_type = Subscription.CallbackType.WithMessageInfo
-        drained: Any = subscription  # the attribute is that of its new class
-        drained.channel = self
+        drained: Any = subscription  # the attributes are those of its new class
+        handle = subscription.handle
+        drained.__class__, drained._callback_type = _Drained, WITH_INFO
+        drained.channel, drained.handle = self, handle
 
     def skim(self) -> None:
         """Take all messages, and keep the newest of each publisher unread until `drain`."""
-        while taken := self._inbox.taker.take(self._pointer):
+        while taken := self._take(self._pointer):
             data, gid, count = taken
             self._counts[gid] = count
             self._unread[gid].append(data)
 
     def drain(self) -> bool:
         """Take all messages that have come; return whether there was any."""
-        some = bool(self._unread)
-        for gid, unread in self._unread.items():
-            for data in unread:
-                self._receive(data, gid)
-        self._unread.clear()
-        while taken := self._inbox.taker.take(self._pointer):
+        some = False
+        if self._unread:
+            some = True
+            for gid, unread in self._unread.items():
+                for data in unread:
+                    self._receive(data, gid)
+            self._unread.clear()
+        while taken := self._take(self._pointer):
             data, gid, count = taken
             self._counts[gid] = count
             self._receive(data, gid)
@@ -271,7 +284,7 @@ class Channel(Generic[T]):
         """Use a message, unless it is one of the publisher's last, repeated for another reader."""
         if self._last is not None:
             last = self._last[gid]
-            if is_repetition(data):
+            if data[OPTIONS] == REPETITION:
                 data = first_form(data)
                 if data in last:
                     return
@@ -381,6 +394,9 @@ class _Drained(Subscription):
     """
 
     channel: Channel[Any]
+    handle: Any = None
+    CallbackType = SimpleNamespace(MessageOnly=MESSAGE_ONLY)
+    """The executor reads these before every message. In rclpy each is a function in Python."""
 
     @property
     def callback(self) -> Callable[[tuple[bytes, dict[str, int]]], None]:

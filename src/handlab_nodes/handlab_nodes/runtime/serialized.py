@@ -41,11 +41,6 @@ def repetition(data: bytes) -> bytes:
     return data[: OPTIONS.start] + REPETITION + data[OPTIONS.stop :]
 
 
-def is_repetition(data: bytes) -> bool:
-    """Return whether a message is marked as a repetition."""
-    return data[OPTIONS] == REPETITION
-
-
 def first_form(data: bytes) -> bytes:
     """Return a repetition as its message was first."""
     return data[: OPTIONS.start] + b"\x00\x00" + data[OPTIONS.stop :]

@@ -36,16 +36,22 @@ class Stream:
     def __init__(self, node: Node, kind: type, topic: str, repeats: bool) -> None:
         self._newest = deque[bytes](maxlen=REPEATED)
         events = PublisherEventCallbacks(matched=self._on_matched) if repeats else None
-        self._publisher = node.create_publisher(kind, topic, qos.STREAM, event_callbacks=events)
+        publisher = node.create_publisher(kind, topic, qos.STREAM, event_callbacks=events)
+        self._handle = publisher.handle
 
     def publish(self, message: Any) -> None:
         """Publish a message, or the bytes of one."""
         data = message if isinstance(message, bytes) else serialize_message(message)
         self._newest.append(data)
-        self._publisher.publish(data)
+        self._publish(data)
 
     def _on_matched(self, info: Any) -> None:
         """Repeat the newest messages for a reader that has appeared."""
         if info.total_count_change > 0:
             for data in self._newest:
-                self._publisher.publish(repetition(data))
+                self._publish(repetition(data))
+
+    def _publish(self, data: bytes) -> None:
+        """Publish as `rclpy.publisher.Publisher` does, which asks for the type every time."""
+        with self._handle:
+            self._handle.publish_raw(data)

@@ -34,14 +34,15 @@ class Throttle(Generic[T]):
 
     def offer(self, value: T) -> None:
         """Publish a value now if the last one is a period old, else keep it as the newest."""
-        with self._lock:
-            self._newest[:] = [value]
-            self._pending = True
+        self._newest = [value]
+        self._pending = True  # in this order: a value may be published twice, but is never lost
         self.flush()
 
     def flush(self) -> None:
         """Publish the newest value, if it was not published yet and its time has come."""
-        with self._lock:
+        if not self._pending or self._now() - self._published_at < self._period:
+            return
+        with self._lock:  # which another thread may have held meanwhile
             now = self._now()
             if self._pending and now - self._published_at >= self._period:
                 self._published_at, self._pending = now, False
