@@ -9,6 +9,7 @@ import os
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -92,8 +93,14 @@ class NodeSpec:
     @property
     def module(self) -> str:
         """Python module whose main() runs the node."""
-        scripts = importlib.metadata.distribution(self.package).entry_points
-        return scripts[self.executable].module
+        return _modules(self.package)[self.executable]
+
+
+@cache
+def _modules(package: str) -> dict[str, str]:
+    """Return the module of each console script of an installed package."""
+    scripts = importlib.metadata.distribution(package).entry_points
+    return {script.name: script.module for script in scripts}
 
 
 @checked
