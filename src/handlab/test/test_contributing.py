@@ -177,9 +177,7 @@ NEW = {
     "verb": {
         f"{APP}/cli/machine/wave.py": lambda: VERB,
         f"{APP}/cli/program.py": lambda: edited(
-            f"{APP}/cli/program.py", "VERBS = (", "    wave,"
-        ).replace(
-            "import typer\n", "import typer\n\nfrom handlab.cli.machine.wave import wave\n", 1
+            f"{APP}/cli/program.py", "VERBS = {", '    "wave": "machine",'
         ),
     },
     "option of a station": {

@@ -11,7 +11,7 @@ import pytest
 import typer
 import yaml
 
-from handlab.cli.program import app
+from handlab.cli.program import make_app
 from handlab.reporting.generated_tables import read_results
 from handlab_core.system.paths import share
 
@@ -103,7 +103,7 @@ def test_every_module_in_a_document_can_be_imported(path):
 
 @pytest.mark.parametrize("path", pages())
 def test_every_verb_and_option_in_a_document_is_one_of_the_command_line(path):
-    verbs = typer.main.get_command(app).commands
+    verbs = typer.main.get_command(make_app()).commands
     for text in code_in(path.read_text()):
         for verb, words in VERB.findall(text):
             assert verb in verbs, verb

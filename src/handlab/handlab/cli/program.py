@@ -5,44 +5,47 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from handlab.cli.fields import with_options
-from handlab.cli.graph.emulate import emulate
-from handlab.cli.graph.up import up
-from handlab.cli.graph.view import view
-from handlab.cli.learning.compare import compare
-from handlab.cli.learning.demo import demo
-from handlab.cli.learning.evaluate import evaluate
-from handlab.cli.learning.report import report
-from handlab.cli.learning.train import train
-from handlab.cli.machine.bench import bench
-from handlab.cli.machine.doctor import doctor
-from handlab.cli.machine.hands import hands
-from handlab.cli.machine.tasks import tasks
-from handlab.cli.machine.test import test
-from handlab.cli.teaching.gait import gait
-from handlab.cli.teaching.record import record
-from handlab.cli.teaching.replay import replay
-from handlab.graph import ros_environment
 from handlab.reporting.terminal import PROGRAM
 from handlab_core.errors import HandlabError
 from handlab_core.system.files import shown_path
 from handlab_core.system.lifeline import leave
 
-VERBS = (
-    demo, train, evaluate, up, emulate, record, replay, gait, bench, report, compare, view, tasks,
-    hands, doctor, test,
-)  # fmt: skip
-"""Verbs, in the order of `./handlab --help`."""
+VERBS = {
+    "demo": "learning",
+    "train": "learning",
+    "evaluate": "learning",
+    "up": "graph",
+    "emulate": "graph",
+    "record": "teaching",
+    "replay": "teaching",
+    "gait": "teaching",
+    "bench": "machine",
+    "report": "learning",
+    "compare": "learning",
+    "view": "graph",
+    "tasks": "machine",
+    "hands": "machine",
+    "doctor": "machine",
+    "test": "machine",
+}
+"""Group of each verb, in the order of `./handlab --help`: the verb is the function of its name in
+the module `handlab.cli.<group>.<verb>`."""
 
-RAW: dict[Callable[..., None], dict[str, Any]] = {
-    bench: {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
-    test: {"allow_extra_args": True, "ignore_unknown_options": True},
+RAW: dict[str, dict[str, Any]] = {
+    "bench": {
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": [],
+    },
+    "test": {"allow_extra_args": True, "ignore_unknown_options": True},
 }
 """Verbs that read their words themselves, and the settings of the command-line library for that."""
 
@@ -65,15 +68,19 @@ def _main(
     """Teach a robot hand a skill, on MuJoCo or on the real thing."""
 
 
-def _make_app() -> typer.Typer:
+def make_app(verbs: Iterable[str] = VERBS) -> typer.Typer:
+    """Build the command line of some verbs; their modules are imported here."""
     made = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     made.callback()(_main)
-    for verb in VERBS:
-        made.command(context_settings=RAW.get(verb))(with_options(verb))
+    for name in verbs:
+        verb = getattr(import_module(f"handlab.cli.{VERBS[name]}.{name}"), name)
+        if signature(verb).parameters:
+            from handlab.cli.fields import with_options  # which makes all option classes
+
+            verb = with_options(verb)
+        made.command(context_settings=RAW.get(name))(verb)
     return made
 
-
-app = _make_app()
 
 WITHOUT_ROS = {"doctor", "tasks", "hands", "report", "compare", "--help"}
 """Verbs that work whatever the shell says of ROS."""
@@ -105,7 +112,10 @@ def run(words: Sequence[str]) -> int:
     """
     try:
         if not WITHOUT_ROS & set(words):
+            from handlab.graph import ros_environment
+
             ros_environment.check_middleware()
+        app = make_app(VERBS.keys() & set(words[:1]) or VERBS)  # the others' imports take a second
         code = app(list(words) or ["--help"], standalone_mode=False, prog_name=PROGRAM)
         sys.stdout.flush()
     except BrokenPipeError:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from handlab.benches.learning import tasks
 from handlab.benches.result import as_text
-from handlab.cli.program import app
+from handlab.cli.program import make_app
 from handlab.reporting import learning_curves
 from handlab.reporting.compare import compare
 from handlab.reporting.learning_curves import Curve, side_by_side, together
@@ -84,7 +84,7 @@ def test_what_is_no_finished_run_is_refused_by_name(tmp_path):
 
 def test_the_verb_prints_its_figures_last(tmp_path):
     words = ["compare", str(finished_run(tmp_path)), "--output", str(tmp_path / "c.png"), "--json"]
-    lines = CliRunner().invoke(app, words).stdout.splitlines()
+    lines = CliRunner().invoke(make_app(), words).stdout.splitlines()
     assert json.loads(lines[-1])["groups"]["valve npg reward=robel"]["seeds"] == [0]
     assert "learned after 2.00 robot-hours" in lines[0]
     assert "best policies: 100%; of the last: 20%" in lines[1]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from handlab.cli.program import app
+from handlab.cli.program import make_app
 from handlab.experiments import training
 from handlab.graph import processes
 from handlab.teaching import record_and_replay
@@ -23,7 +23,7 @@ BAG = share() / "demos" / "valve"
 def test_a_demonstration_that_is_not_there_is_refused_with_those_that_are(way, monkeypatch):
     monkeypatch.setattr(record_and_replay, "BackgroundGraph", None)  # would fail if it were started
     words = ["replay", str(BAG), "--on", way, "--episode", "1", "--episode", "9999"]
-    result = CliRunner().invoke(app, words)
+    result = CliRunner().invoke(make_app(), words)
     assert isinstance(result.exception, BadDemonstrations)
     assert "no demonstration 9999, only 0, 1, 2," in str(result.exception)
 
@@ -59,7 +59,7 @@ def test_a_log_that_cannot_be_written_is_named_before_anything_starts(
             return opened(path, *words, **options)
 
         monkeypatch.setattr(Path, "open", refuse)
-    result = CliRunner().invoke(app, ["replay", str(BAG), "--episode", "0"])
+    result = CliRunner().invoke(make_app(), ["replay", str(BAG), "--episode", "0"])
     assert isinstance(result.exception, CannotWrite), result.exception
     message = str(result.exception)
     assert "replay.log" in message and "\n" not in message

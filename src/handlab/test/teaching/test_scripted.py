@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import typer
 
-from handlab.cli.program import app
+from handlab.cli.program import make_app
 from handlab.teaching import gait_search
 from handlab.teaching.scripted import demonstrate
 from handlab_core.demonstrations.gait import gait_file, load_gait
@@ -77,7 +77,7 @@ def test_a_teacher_can_be_slow_and_break_off(task):
 def test_what_cannot_be_recorded_or_replayed_is_told(words, message, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with pytest.raises((HandlabError, typer.BadParameter), match=message):
-        app(words, standalone_mode=False)
+        make_app()(words, standalone_mode=False)
 
 
 def test_a_search_keeps_its_gait_and_where_it_began(monkeypatch, tmp_path):
@@ -89,7 +89,7 @@ def test_a_search_keeps_its_gait_and_where_it_began(monkeypatch, tmp_path):
     words += ["--output", str(tmp_path / "found.json")]
     monkeypatch.setattr("sys.argv", ["handlab", *words])
     own = kept.read_text()
-    app(words, standalone_mode=False)
+    make_app()(words, standalone_mode=False)
     assert kept.read_text() == own
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["source"]["command"].startswith("./handlab gait valve --start valve")

@@ -15,7 +15,7 @@ import yaml
 from sensor_msgs.msg import JointState
 from typer.testing import CliRunner
 
-from handlab.cli.program import app
+from handlab.cli.program import make_app
 from handlab.graph.config import GraphConfig, on_machine
 from handlab.graph.processes import BackgroundGraph
 from handlab_core.errors import BadConfig
@@ -131,5 +131,5 @@ def test_the_channel_that_is_printed_is_where_the_hand_is(tmp_path):
     ],
 )
 def test_options_of_the_bus_that_do_not_fit_are_refused(words):
-    result = CliRunner().invoke(app, ["emulate", *words])
+    result = CliRunner().invoke(make_app(), ["emulate", *words])
     assert isinstance(result.exception, BadConfig)
