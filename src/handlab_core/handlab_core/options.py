@@ -137,7 +137,7 @@ class DriverOptions(RateOptions, PaceOptions, HardwareOptions, DescriptionOption
         Positive,
         CommandLine(hidden=True),
         Field(le=FASTEST, description="Hz; rate of the driver in pace real without commands"),
-    ] = 20.0
+    ] = 10.0
 
 
 @checked

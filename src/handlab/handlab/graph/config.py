@@ -222,6 +222,8 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
     task, pace = part(config, DescriptionOptions), part(config, PaceOptions)
     driver = part(config, DriverOptions)
     driver["resting_rate"] = min(config.resting_rate, config.rate)
+    if config.teacher:  # a hand that is guided is let go, and recorded
+        driver["resting_rate"] = config.rate
     if config.pace == "lockstep":
         driver["clock_rate"] = LOCKSTEP_CLOCK_RATE
     if config.emulate:
