@@ -5,7 +5,7 @@ import subprocess
 import pytest
 from typer.testing import CliRunner
 
-from handlab.cli.program import app
+from handlab.cli.program import make_app
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_only_failed_tests_run_again_and_alone(monkeypatch, statuses, expected):
         return left.pop(0)
 
     monkeypatch.setattr(subprocess, "call", call)
-    result = CliRunner().invoke(app, ["test"])
+    result = CliRunner().invoke(make_app(), ["test"])
     assert result.exit_code == expected
     assert not left
     assert "-n" in commands[0]
@@ -35,6 +35,6 @@ def test_only_failed_tests_run_again_and_alone(monkeypatch, statuses, expected):
 def test_with_arguments_nothing_runs_twice(monkeypatch):
     commands = []
     monkeypatch.setattr(subprocess, "call", lambda command, cwd: commands.append(command) or 1)
-    result = CliRunner().invoke(app, ["test", "-q", "-k", "valve"])
+    result = CliRunner().invoke(make_app(), ["test", "-q", "-k", "valve"])
     assert result.exit_code == 1
     assert [command[-3:] for command in commands] == [["-q", "-k", "valve"]]
