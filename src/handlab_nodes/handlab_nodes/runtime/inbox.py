@@ -395,7 +395,7 @@ class _Drained(Subscription):
 
     channel: Channel[Any]
     handle: Any = None
-    CallbackType = SimpleNamespace(MessageOnly=MESSAGE_ONLY)
+    CallbackType: Any = SimpleNamespace(MessageOnly=MESSAGE_ONLY)
     """The executor reads these before every message. In rclpy each is a function in Python."""
 
     @property
