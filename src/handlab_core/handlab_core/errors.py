@@ -10,6 +10,7 @@ HandlabError
 ├── RenderingUnavailable  this machine cannot draw off screen; names what to install
 ├── BadDemonstrations demonstrations that are missing, of another task, or contain no episode
 ├── StationFault      the robot, or its simulation, failed
+│   ├── HandStopped   the emergency stop has released the hand; the episode is broken off
 │   ├── HandWarm      the motors must rest before the next step
 │   ├── RewardLost    the reward of a state is lost; the episode is broken off
 │   └── ResetFailed   the reset gave up; names the joints
@@ -96,6 +97,15 @@ class BadDemonstrations(HandlabError):
 
 class StationFault(HandlabError):
     """The robot, or its simulation, failed."""
+
+
+class HandStopped(StationFault):
+    """The emergency stop has released the hand; see `Station.await_engaged`."""
+
+    MESSAGE = "the hand was stopped: engage it again to go on"
+
+    def __init__(self) -> None:
+        super().__init__(self.MESSAGE)
 
 
 class HandWarm(StationFault):

@@ -11,6 +11,7 @@ from handlab.experiments.task_kinds import local_sampler
 from handlab.graph.client import GraphClient
 from handlab.graph.config import GraphConfig
 from handlab.graph.processes import BackgroundGraph
+from handlab.operation.stop_key import SimulatedHands, StopKey
 from handlab.reporting.terminal import console
 from handlab_core.environment.episode import EpisodePlan
 from handlab_core.errors import BadConfig
@@ -61,7 +62,9 @@ def evaluate(
     if graph is None:
         plan = EpisodePlan(seed, range(ON_REQUEST, ON_REQUEST + episodes), deterministic=True)
         sampler = local_sampler(task, num_envs, threads, estimator, hardware=hardware)
-        return summarize(list(sampler.sample(acting, plan))) | saved.named()
+        with StopKey(SimulatedHands()) as stop_key:
+            stop_key.announce()
+            return summarize(list(sampler.sample(acting, plan))) | saved.named()
     config = replace(graph, task=task.name, reward=task.reward)
     with tempfile.TemporaryDirectory() as scratch, Progress(console=console) as bar:
         shown = bar.add_task("episodes", total=episodes)
@@ -69,6 +72,7 @@ def evaluate(
             BackgroundGraph(config, Path(scratch, "nodes.log")) as nodes,
             GraphClient(nodes) as client,
         ):
+            client.stop_key.announce()
             verdict = client.evaluate(
                 str(saved.manifest_path.resolve()),
                 episodes,

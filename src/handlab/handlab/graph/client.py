@@ -8,8 +8,10 @@ from typing import Any
 
 from rclpy.action import ActionClient
 
+from handlab.graph.emergency_stop import GraphSwitch
 from handlab.graph.live_diagnostics import Watch
 from handlab.graph.processes import Graph
+from handlab.operation.stop_key import StopKey
 from handlab.reporting.terminal import show
 from handlab_core.errors import HandlabError, StationFault
 from handlab_interfaces.action import Evaluate, RecordDemonstration, ReplayDemonstration, Train
@@ -35,6 +37,9 @@ class GraphClient:
             guest("_handlab", graph.domain, graph.simulated)
         )
         self._watch = Watch(graph.names, show).listen(self._node)
+        switch = GraphSwitch(graph, self._node)
+        self.stop_key = self._leave.enter_context(StopKey(switch, switch.has_drivers))
+        """Emergency stop by the keyboard, and its other keys."""
 
     def __enter__(self) -> "GraphClient":
         """Return the client itself."""

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
+from handlab.graph.emergency_stop import GraphSwitch
 from handlab.graph.processes import Graph
+from handlab.operation.stop_key import StopKey
 from handlab_core.errors import StationFault
 from handlab_nodes.runtime.diagnostics import ERROR, NOT_ACTIVE, OK
 from handlab_nodes.runtime.event_loop import POLL, guest
@@ -137,11 +139,13 @@ def follow(graph: Graph, say: Callable[[str], None]) -> None:
     """Show the reports of a graph until it ends; raise StationFault with the reason."""
     with guest("_handlab", graph.domain) as (node, loop):
         watch = Watch(graph.names, say).listen(node)
+        switch = GraphSwitch(graph, node)
         announced = False
-        while (reason := graph.exit_reason()) is None:
-            loop.once(POLL)
-            watch.check()
-            if watch.ready and not announced:
-                announced = True
-                say(f"ready after {watch.start_s:.1f} s; Ctrl-C ends it")
+        with StopKey(switch, switch.has_drivers, say) as stop_key:
+            while (reason := graph.exit_reason()) is None:
+                loop.once(POLL)
+                watch.check()
+                if watch.ready and not announced:
+                    announced = True
+                    say(f"ready after {watch.start_s:.1f} s; {stop_key.line or 'Ctrl-C ends it'}")
     raise StationFault(reason)

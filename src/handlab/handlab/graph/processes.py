@@ -152,6 +152,7 @@ class Graph:
         self._domain, self._output = domain, output
         self._width = max(len(node.name) for node in nodes)
         self._reason: str | None = None
+        self._broken_off = ""  # reason of `break_off`
         self._ending, self._processes = threading.Event(), list[NodeProcess]()
         self._thread = threading.Thread(target=self._look_after, name="graph", daemon=True)
         environment = supervised(os.environ) | ONE_THREAD | {"ROS_DOMAIN_ID": str(domain.id)}
@@ -176,6 +177,12 @@ class Graph:
         self._ending.set()
         self._thread.join()
 
+    def break_off(self, reason: str) -> None:
+        """Ask all nodes to end, at once and from any thread; `exit_reason` returns the reason."""
+        self._broken_off = reason
+        for process in self._processes:
+            process.send(signal.SIGTERM)
+
     def exit_reason(self) -> str | None:
         """Return why the graph has ended by itself; None while it runs."""
         return self._reason
@@ -191,7 +198,7 @@ class Graph:
             self._pass_on()
             if dead := next((p for p in self._processes if p.poll() is not None), None):
                 self._pass_on()
-                reason = dead.exit_reason()
+                reason = self._broken_off or dead.exit_reason()
                 self._end()
                 self._reason = reason
                 return

@@ -13,20 +13,21 @@ from handlab.graph.client import GraphClient
 from handlab.graph.config import GraphConfig
 from handlab.graph.options import PERSON
 from handlab.graph.processes import BackgroundGraph
+from handlab.operation.stop_key import HINT
 from handlab.reporting.terminal import console
-from handlab.teaching.keyboard import pressed, single_keys
 from handlab_core.demonstrations.segmentation import OperatorCommand
 from handlab_core.errors import BadConfig, HandlabError
 from handlab_core.tasks import make_task
 from handlab_data.demonstration_reader import Recording, episodes_of
 from handlab_interfaces.action import RecordDemonstration, ReplayDemonstration
 
-KEYS = {" ": None, "a": OperatorCommand.ACCEPT, "d": OperatorCommand.DROP}
-"""Operator command of each key; space begins a waiting demonstration and ends a running one."""
+KEYS = {"a": OperatorCommand.ACCEPT, "d": OperatorCommand.DROP}
+"""Commands by key, besides those of Enter."""
 
-HELP = "space: begin or end; a: accept; d: drop; Ctrl-C: stop recording"
+HELP = f"Enter: begin or end; a: accept; d: drop; {HINT}"
 
-SPACE = {"waiting": OperatorCommand.BEGIN, "guiding": OperatorCommand.END}
+ENTER = {"waiting": OperatorCommand.BEGIN, "guiding": OperatorCommand.END}
+"""Commands of Enter by the stage of the demonstration."""
 
 
 def new_bag(task: str) -> Path:
@@ -63,17 +64,17 @@ def record(
         hold=hold,
     )  # fmt: skip
     with (
-        single_keys() as keyboard,
         BackgroundGraph(config, bag.with_suffix(".log")) as graph,
         GraphClient(graph) as client,
         Progress(console=console) as bar,
     ):
-        goal.ask = person and keyboard
+        goal.ask = person and client.stop_key.present
         shown = Shown(bar, episodes)
         if goal.ask:
             console.print(HELP)
             result = client.record(goal, shown.feedback, lambda: _on_key(client, shown.stage))
         else:
+            client.stop_key.announce()
             result = client.record(goal, shown.feedback, lambda: None)
     if not result.success:
         raise HandlabError(f"recording ended early: {result.message}; bag: {bag}")
@@ -98,8 +99,8 @@ class Shown:
 
 
 def _on_key(client: GraphClient, stage: str) -> None:
-    key = pressed()
-    word = SPACE.get(stage) if key == " " else KEYS.get(key)
+    key = client.stop_key.pressed()
+    word = ENTER.get(stage) if key in ("\n", "\r") else KEYS.get(key)
     if word is not None and (refusal := client.send_command(word.value)):
         console.print(refusal)
 
@@ -120,6 +121,7 @@ def replay(
     goal = ReplayDemonstration.Goal(bag=str(bag.resolve()), episodes=episodes, reset=reset)
     log = Path("recordings") / "replay.log"
     with BackgroundGraph(config, log) as graph, GraphClient(graph) as client:
+        client.stop_key.announce()
         result = client.replay(goal, on_feedback or (lambda _: None))
     if not result.success:
         raise HandlabError(result.message)

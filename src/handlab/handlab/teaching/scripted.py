@@ -14,6 +14,7 @@ from handlab_core.demonstrations.scripted_teacher import (
     teacher_rng,
 )
 from handlab_core.environment.station import LocalStation, ResetResult, start_request
+from handlab_core.safety.emergency_stop import simulated_hands
 from handlab_core.tasks import Task
 from handlab_core.types import Array, Goal, JointState, ObjectEstimate
 from handlab_sim.backend import MujocoBackend
@@ -44,6 +45,7 @@ class Classroom:
         hands, objects = [start.hand], [start.object]
         stiffness = np.full_like(start.hand.q, GRIP)
         for _ in range(self.task.steps):
+            simulated_hands.wait()
             hand, obj = hands[-1], objects[-1]
             rest = teacher.tick(hand, obj, start.goal, self.task.period)
             self._backend.guide(rest, stiffness)
@@ -61,7 +63,10 @@ class Classroom:
         """
         start = self._station.reset(start_request(self.task, seed, np.array(episodes)))
         targets = self.task.hand.target(actions)
-        angles = [self._station.step(target).object.angle for target in targets]
+        angles = []
+        for target in targets:
+            simulated_hands.wait()
+            angles.append(self._station.step(target).object.angle)
         return np.stack([start.object.angle, *angles], axis=1)
 
 

@@ -10,7 +10,8 @@ from handlab_core.environment.env import Env
 from handlab_core.environment.episode import Episode, EpisodePlan, Outcome, RobotTime, Trajectory
 from handlab_core.environment.policy import Policy
 from handlab_core.environment.station import ResetResult
-from handlab_core.errors import HandWarm, RewardLost
+from handlab_core.errors import HandStopped, HandWarm, RewardLost
+from handlab_core.safety.emergency_stop import simulated_hands
 from handlab_core.tasks.task import NOISE_STREAM, episode_rng
 from handlab_core.types import Array, BoolArray, Reward
 
@@ -42,7 +43,8 @@ def rollout(
 
     When a hand is warm the episode ends at that step, the hand rests, and the same episode begins
     again; the lost time counts as cooling. When the reward of a state is lost the same episode
-    begins again at once; the lost time counts as reset.
+    begins again at once; the lost time counts as reset. So it does when a person has engaged a hand
+    again that the emergency stop released; the stop itself is no robot time.
 
     Args:
         env: N robots.
@@ -61,7 +63,7 @@ def rollout(
     streams = [episode_rng(plan.seed, int(number), NOISE_STREAM) for number in numbers]
     noise = np.stack([policy.noise(stream, steps) for stream in streams], axis=1)
     cooling = lost = 0.0
-    breaks = 0
+    breaks = lost_rewards = 0
     while True:
         spent = 0.0
         try:
@@ -72,6 +74,7 @@ def rollout(
             for t in range(steps):
                 action = policy.act(observation, None if plan.deterministic else noise[t])
                 spent += env.task.period
+                simulated_hands.check()
                 step = env.step(action)
                 observation = step.observation
                 actions.append(action)
@@ -85,10 +88,18 @@ def rollout(
         except HandWarm:
             cooling += spent + env.station.rest()
             continue
+        except HandStopped:
+            breaks += 1
+            lost += spent
+            env.station.await_engaged()
+            continue
         except RewardLost as error:
             breaks += 1
-            if breaks == MAX_BREAKS:
-                raise RewardLost(f"{error}; {breaks} attempts in a row failed like this") from None
+            lost_rewards += 1
+            if lost_rewards == MAX_BREAKS:
+                raise RewardLost(
+                    f"{error}; {lost_rewards} attempts in a row failed like this"
+                ) from None
             lost += spent
             log.warning("episode %d is broken off and repeated: %s", numbers[0], error)
             continue

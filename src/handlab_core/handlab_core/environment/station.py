@@ -16,6 +16,7 @@ from handlab_core.estimation.follower import ENCODER, ESTIMATORS
 from handlab_core.hardware.backend import Backend
 from handlab_core.reset.procedure import FAILED, ResetProcedure, ResetTick
 from handlab_core.safety.clamped_backend import ClampedBackend
+from handlab_core.safety.emergency_stop import simulated_hands
 from handlab_core.tasks import Task
 from handlab_core.types import (
     Array,
@@ -63,6 +64,7 @@ class Station(Protocol):
         Raises:
             ResetFailed: a robot could not be reset; names its joints.
             HandWarm: a hand must cool first.
+            HandStopped: the hand is released; `await_engaged` must follow.
         """
         ...
 
@@ -71,6 +73,7 @@ class Station(Protocol):
 
         Raises:
             HandWarm: the step was made; `rest` must follow.
+            HandStopped: the hand is released; `await_engaged` must follow.
         """
         ...
 
@@ -93,6 +96,10 @@ class Station(Protocol):
 
     def rest(self) -> float:
         """Release the hands until they have cooled; return the robot time [s]."""
+        ...
+
+    def await_engaged(self) -> None:
+        """Wait until a person has engaged the hands again, after HandStopped."""
         ...
 
     def temperatures(self) -> Array:
@@ -184,6 +191,10 @@ class LocalStation:
     def rest(self) -> float:
         """See `Station.rest`; simulated hands do not heat."""
         return 0.0
+
+    def await_engaged(self) -> None:
+        """See `Station.await_engaged`."""
+        simulated_hands.wait()
 
     def temperatures(self) -> Array:
         """See `Station.temperatures`."""

@@ -255,6 +255,7 @@ def _sampled(episodes: list[Episode], left_out: list[str]) -> Metrics:
         "mean_return": float(np.mean([e.episode_return for e in episodes])),
         "training_success_rate": float(np.mean([e.success for e in episodes])),
         "reset_attempts": int(sum(e.time.reset_attempts for e in episodes)),
+        "episodes_broken_off": int(sum(e.time.breaks for e in episodes)),
         **excluded,
     } | _temperatures(episodes)
 

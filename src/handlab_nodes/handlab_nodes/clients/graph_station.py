@@ -16,7 +16,14 @@ from std_srvs.srv import SetBool
 
 from handlab_core.environment.stamp_sync import StampSync
 from handlab_core.environment.station import ResetRequest, ResetResult
-from handlab_core.errors import BadConfig, HandWarm, ResetFailed, RewardLost, StationTimeout
+from handlab_core.errors import (
+    BadConfig,
+    HandStopped,
+    HandWarm,
+    ResetFailed,
+    RewardLost,
+    StationTimeout,
+)
 from handlab_core.safety import limits
 from handlab_core.tasks import Task
 from handlab_core.types import (
@@ -31,6 +38,7 @@ from handlab_core.types import (
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Reset
 from handlab_nodes.clients.command_outputs import JOINT_STATE, make_output
+from handlab_nodes.driver.active_watch import DriverWatch
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime.actions import RestartSafeActionClient
 from handlab_nodes.runtime.event_loop import EventLoop
@@ -57,6 +65,7 @@ class GraphStation:
         task: task of the episodes.
         lockstep: simulated time waits for every step; False: a step takes a period of wall time.
         output: receiver of the commands, a name in `handlab_nodes.clients.command_outputs.OUTPUTS`.
+        watch: watch of the drivers that interrupts the goals of the node; None: nothing does.
 
     Raises:
         BadConfig: lockstep through a controller, whose commands have no stamp to wait for.
@@ -65,11 +74,18 @@ class GraphStation:
     num_envs = 1
 
     def __init__(
-        self, node: Node, loop: EventLoop, task: Task, lockstep: bool, output: str = JOINT_STATE
+        self,
+        node: Node,
+        loop: EventLoop,
+        task: Task,
+        lockstep: bool,
+        output: str = JOINT_STATE,
+        watch: DriverWatch | None = None,
     ) -> None:
         if lockstep and output != JOINT_STATE:
             raise BadConfig(f"command_output {output} needs pace real; in lockstep: {JOINT_STATE}")
         self._node, self._loop, self._task, self._lockstep = node, loop, task, lockstep
+        self._watch = watch
         joints, terms = task.hand.joints, len(task.reward_computer().terms)
         hands, objects = cdr_codec.JointStates(joints), cdr_codec.ObjectStates()
         rewards = self._rewards = cdr_codec.Rewards(terms)
@@ -107,6 +123,8 @@ class GraphStation:
         goal.since = convert.to_stamp(began[0])
         while (answer := self._reset.ask(goal, RESET_TIMEOUT)) is None:
             self._node.get_logger().warning("the reset node was replaced; asking the new one")
+        if answer.message == HandStopped.MESSAGE:
+            raise HandStopped
         if not answer.success:
             raise ResetFailed(answer.message, answer.failed_joints)
         return self._begin(request, began, answer)
@@ -208,6 +226,15 @@ class GraphStation:
         rested = float((self._hand.stamp - began)[0])
         log.info(f"the hand has cooled in {rested:.0f} s; going on")
         return rested
+
+    def await_engaged(self) -> None:
+        """See `Station.await_engaged`; the drivers say when it is."""
+        log = self._node.get_logger()
+        log.warning("the hand was stopped; waiting until a person engages it again")
+        if self._watch is not None:
+            self._watch.await_engaged(self._loop)
+        self._polled.take()
+        log.info("the hand is engaged again")
 
     def temperatures(self) -> Array:
         """See `Station.temperatures`."""

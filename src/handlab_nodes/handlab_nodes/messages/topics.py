@@ -50,7 +50,11 @@ STREAMS = (HAND_STATES, FIXTURE_STATES, OBJECT_STATE, REWARD, DETECTIONS)
 JOINT_TORQUE = "~/joint_torque"
 REBOOT = "~/reboot"
 CALIBRATE = "~/calibrate"
+EMERGENCY_STOP = "~/emergency_stop"
 """Services of each driver, below its own name: a station may have two."""
+
+STOPPED = "~/stopped"
+"""Topic of each driver: whether the emergency stop has released its motors."""
 
 DRIVERS = ("driver", "fixture_driver")
 COMMANDERS = ("runner", "demonstrator", "replay")
@@ -65,6 +69,11 @@ SERVERS = {
     REPLAY_DEMONSTRATION: ("replay",),
 }
 """Names of the nodes that serve each action."""
+
+
+def of_driver(driver: str, name: str) -> str:
+    """Return the name of a driver's own topic or service, such as STOPPED, for other nodes."""
+    return name.replace("~", driver)
 
 
 def started(action: str) -> str:

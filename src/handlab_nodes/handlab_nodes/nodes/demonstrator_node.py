@@ -4,6 +4,7 @@ Before each demonstration the station is reset. The episode is computed from the
 A recorder, if there is one, records the same streams and the marks of begin and end.
 """
 
+from collections.abc import Callable
 from typing import Annotated
 
 import numpy as np
@@ -23,7 +24,7 @@ from handlab_core.demonstrations.segmentation import (
 )
 from handlab_core.environment.episode import Episode
 from handlab_core.environment.station import ResetResult, start_request
-from handlab_core.errors import BadDemonstrations, StationFault
+from handlab_core.errors import BadDemonstrations, HandStopped, StationFault
 from handlab_core.options import BackendOptions, PaceOptions, RateOptions
 from handlab_core.system.validation import Flag, Text, checked
 from handlab_core.types import JointState, ObjectEstimate, Sample
@@ -79,13 +80,14 @@ class DemonstratorNode(Node):
             t: self.create_client(SetBool, t) for t in (topics.GUIDED, topics.LEAD)
         }
         self.create_service(TellDemonstration, topics.TELL, self._on_command)
+        self._watch = DriverWatch(self)
         self._goal_server = GoalServer(
             self,
             RecordDemonstration,
             topics.RECORD_DEMONSTRATION,
             lambda: self._goal_server.goal is None,
             goal_checks.record(self._task),
-            watch=DriverWatch(self),
+            watch=self._watch,
         )
         announce(self, topics.RECORD_DEMONSTRATION)
         self._diagnostics = Diagnostics(self)
@@ -115,7 +117,7 @@ class DemonstratorNode(Node):
             return
         if self._station is None:
             lockstep = self._params.pace == "lockstep"
-            self._station = GraphStation(self, loop, self._task, lockstep)
+            self._station = GraphStation(self, loop, self._task, lockstep, watch=self._watch)
         result = RecordDemonstration.Result()
 
         def job(handle: ServerGoalHandle) -> None:
@@ -138,23 +140,34 @@ class DemonstratorNode(Node):
         """Carry out one demonstration; return the reason of a drop, empty: accepted."""
         assert self._station is not None
         goal = handle.request
-        self._publish_stage(handle, number, "reset")
         self._command = None
-        start = self._station.reset(start_request(self._task, goal.seed, np.array([number])))
+        start = self._reset(handle, number, self._station)
         segmenter = DemonstrationSegmenter(self._task, SegmenterConfig(at_once=goal.at_once))
         self._streams.begin(start)
         self._lead(True, loop)
         try:
             self._follow(handle, number, segmenter, start)
+        except HandStopped:
+            why = "the hand was stopped"
+        else:
+            why = ""
         finally:
             with loop.undisturbed():
                 self._lead(False, loop)
+        if why:
+            if np.isfinite(segmenter.began):
+                self._mark(Mark.ENDED, number, segmenter.ended)
+            self._conclude(handle, number, segmenter, why)
+            self._publish_stage(handle, number, "stopped")
+            self._station.await_engaged()
+            return why
         if np.isnan(segmenter.began):
             return self._conclude(handle, number, segmenter, "it was dropped before it began")
         self._mark(Mark.ENDED, number, segmenter.ended)
         if self._command is OperatorCommand.DROP:
             return self._conclude(handle, number, segmenter, "it was dropped")
-        self._streams.wait(loop, segmenter.ended)
+        reached, named = self._streams.reached(segmenter.ended), "the streams' last messages"
+        self._watch.wait_through(loop, reached, named)
         motion = self._streams.motion(start, segmenter, goal.seed)
         try:
             episode = to_episode(motion, self._task)
@@ -164,6 +177,17 @@ class DemonstratorNode(Node):
         if not why:
             self._episodes.publish(convert.episode_msg(episode, segmenter.ended))
         return self._conclude(handle, number, segmenter, why)
+
+    def _reset(self, handle: ServerGoalHandle, number: int, station: GraphStation) -> ResetResult:
+        """Bring hand and object to the start; after an emergency stop once more."""
+        while True:
+            self._publish_stage(handle, number, "reset")
+            try:
+                request = start_request(self._task, handle.request.seed, np.array([number]))
+                return station.reset(request)
+            except HandStopped:
+                self._publish_stage(handle, number, "stopped")
+                station.await_engaged()
 
     def _follow(
         self,
@@ -190,6 +214,7 @@ class DemonstratorNode(Node):
                 return
             elapsed = 0.0 if phase is Phase.WAITING else stamp - segmenter.began
             self._publish_stage(handle, number, phase, elapsed, error)
+            segmenter.ended = stamp  # of a demonstration that is broken off
             sample: Sample = self._station.let_go(handle.request.hold)
             stamp, qd = float(sample.hand.stamp[0]), sample.hand.qd
             error = float(self._task.aim.error(sample.hand, sample.object, start.goal)[0])
@@ -210,7 +235,8 @@ class DemonstratorNode(Node):
             episode.trajectory.errors[-1],
         )
 
-        loop.wait(lambda: self._command is not None, "a verdict: accept or drop", VERDICT_TIMEOUT)
+        decided, named = lambda: self._command is not None, "a verdict: accept or drop"
+        self._watch.wait_through(loop, decided, named, VERDICT_TIMEOUT)
         return "" if self._command is OperatorCommand.ACCEPT else f"it was dropped; {left}"
 
     def _conclude(
@@ -312,13 +338,10 @@ class Streams:
         self._hand = [state for state in self._hand if state.stamp[0] >= since]
         self._object = [state for state in self._object if state.stamp[0] >= since]
 
-    def wait(self, loop: EventLoop, until: float) -> None:
-        """Wait until both streams have reached a stamp [s]."""
+    def reached(self, until: float) -> Callable[[], bool]:
+        """Return a condition: both streams have reached a stamp [s]."""
         streams = (self._hand, self._object)
-        loop.wait(
-            lambda: all(s and s[-1].stamp[0] >= until for s in streams),
-            "the streams' last messages",
-        )
+        return lambda: all(bool(s) and s[-1].stamp[0] >= until for s in streams)
 
     def motion(self, start: ResetResult, segmenter: DemonstrationSegmenter, seed: int) -> Motion:
         """Return the motion of the demonstration."""

@@ -17,7 +17,7 @@ from lifecycle_msgs.srv import ChangeState
 from pydantic import Field
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import JointState
-from std_msgs.msg import String
+from std_msgs.msg import Bool, String
 from std_srvs.srv import SetBool
 
 from handlab_core.errors import BadConfig, HandlabError, StationFault, StationTimeout, UnknownName
@@ -119,6 +119,9 @@ class DriverNode(LifecycleNode):
         self._serve(JointTorque, topics.JOINT_TORQUE, self._on_joint_torque)
         self._serve(Reboot, topics.REBOOT, self._on_reboot)
         self._serve(Calibrate, topics.CALIBRATE, self._on_calibrate)
+        self._stopped = self.create_publisher(Bool, topics.STOPPED, qos.LATCHED)
+        self._stopped.publish(Bool(data=False))
+        self.create_service(SetBool, topics.EMERGENCY_STOP, self._on_emergency_stop)
         if self._spec.simulated:
             self.create_service(Teleport, topics.TELEPORT, self._on_teleport)
             self._receive(GUIDE, topics.GUIDE, cdr_codec.Commands(names[HAND]))
@@ -170,6 +173,7 @@ class DriverNode(LifecycleNode):
         self._pace = pace
         self._driver_publishers.forget()
         pace.start()
+        self._stopped.publish(Bool(data=False))
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -305,6 +309,29 @@ class DriverNode(LifecycleNode):
             return response
 
         return on_torque
+
+    def _on_emergency_stop(
+        self, request: SetBool.Request, response: SetBool.Response
+    ) -> SetBool.Response:
+        """Deactivate the driver until it is engaged again; a goal that moves the hand waits.
+
+        An ordinary deactivation ends the goals.
+        """
+        state = self._state_machine.current_state[0]
+        if request.data:
+            self._stopped.publish(Bool(data=True))  # before the transition, which ends goals
+            self._autostart = False
+            active = state == State.PRIMARY_STATE_ACTIVE
+            response.success = not active or self.trigger_deactivate() == SUCCESS
+        elif state == State.PRIMARY_STATE_INACTIVE:
+            response.success = self.trigger_activate() == SUCCESS
+        elif state == State.PRIMARY_STATE_UNCONFIGURED:
+            self._autostart, response.success = self.params.autostart, True
+            self._stopped.publish(Bool(data=False))
+        else:
+            response.success = state == State.PRIMARY_STATE_ACTIVE
+        response.message = "" if response.success else self._why_closed
+        return response
 
     def _on_joint_torque(self, request: JointTorque.Request) -> str:
         assert self._backend is not None

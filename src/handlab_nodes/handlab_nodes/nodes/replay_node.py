@@ -22,6 +22,7 @@ from handlab_core import batch
 from handlab_core.demonstrations.recording import Motion, to_episode
 from handlab_core.demonstrations.start_check import check_start
 from handlab_core.environment.station import ResetRequest
+from handlab_core.errors import HandStopped
 from handlab_core.estimation.angle import AngleEstimate
 from handlab_core.options import PaceOptions
 from handlab_core.system.validation import Flag, checked
@@ -70,13 +71,14 @@ class ReplayNode(Node):
         if self._params.look:
             self._screen = Screen(self, self._task, self._params.robot_description)
         self._replayed = 0
+        self._watch = None if self._params.look else DriverWatch(self)
         self._goal_server = GoalServer(
             self,
             ReplayDemonstration,
             topics.REPLAY_DEMONSTRATION,
             lambda: self._goal_server.goal is None,
             goal_checks.replay,
-            watch=None if self._params.look else DriverWatch(self),
+            watch=self._watch,
         )
         announce(self, topics.REPLAY_DEMONSTRATION)
         self._diagnostics = Diagnostics(self)
@@ -113,8 +115,12 @@ class ReplayNode(Node):
             return 0.0
         if self._station is None:
             lockstep = self._params.pace == "lockstep"
-            self._station = GraphStation(self, loop, self._task, lockstep)
-        return self._repeat(handle, self._station, motion)
+            self._station = GraphStation(self, loop, self._task, lockstep, watch=self._watch)
+        while True:
+            try:
+                return self._repeat(handle, self._station, motion)
+            except HandStopped:
+                self._station.await_engaged()
 
     def _repeat(self, handle: ServerGoalHandle, station: GraphStation, motion: Motion) -> float:
         episode, task = to_episode(motion, self._task), self._task

@@ -45,6 +45,7 @@ class RunnerNode(Node):
         self._episodes = self.create_publisher(wire.Episode, topics.EPISODE, qos.EPISODES)
         read = convert.decoder(wire.Policy, self._read_policy)
         Inbox.of(self).subscribe(wire.Policy, topics.POLICY, read, self._on_policy, qos.LATCHED)
+        self._watch = DriverWatch(self)
         self._goal_server = GoalServer(
             self,
             Rollout,
@@ -52,7 +53,7 @@ class RunnerNode(Node):
             lambda: self._goal_server.goal is None,
             goal_checks.rollout,
             within=(topics.TRAIN, topics.EVALUATE),
-            watch=DriverWatch(self),
+            watch=self._watch,
         )
         announce(self, topics.ROLLOUT)
         self._diagnostics = Diagnostics(self)
@@ -75,7 +76,7 @@ class RunnerNode(Node):
         if self._env is None:
             lockstep = self._params.pace == "lockstep"
             output = self._params.command_output
-            station = GraphStation(self, loop, self._task, lockstep, output)
+            station = GraphStation(self, loop, self._task, lockstep, output, self._watch)
             self._env = Env(self._task, station)
         env, result = self._env, Rollout.Result()
 
@@ -106,7 +107,8 @@ class RunnerNode(Node):
                 raise HandlabError(self._refused[1])
             return self._policy is not None and self._policy.version == version
 
-        loop.wait(there, f"policy version {version} on {topics.POLICY}")
+        named = f"policy version {version} on {topics.POLICY}"
+        self._watch.wait_through(loop, there, named)
         assert self._policy is not None
         return self._policy
 

@@ -80,7 +80,8 @@ class GoalServer:
         check: raises HandlabError for a goal that cannot be carried out.
         within: names of the outer actions, whose nodes send goals here by
             `RestartSafeActionClient`.
-        watch: ends goals when a driver is not active; None: the action needs no driver.
+        watch: ends goals when a driver is not active, and lets goals begin only after an emergency
+            stop has ended; None: the action needs no driver.
     """
 
     def __init__(
@@ -130,6 +131,8 @@ class GoalServer:
         try:
             with loop.interrupted_by(self.interrupt):
                 self.interrupt()
+                if self._watch is not None and self._watch.stopped:
+                    self._watch.await_engaged(loop)
                 job(handle)
             success = True
         except Cancelled as cancelled:
@@ -143,7 +146,7 @@ class GoalServer:
         return success
 
     def interrupt(self) -> None:
-        """Raise Cancelled after a cancellation, StationFault if a driver is not active."""
+        """Raise Cancelled after a cancellation; see `DriverWatch.check` for faults of drivers."""
         if self._cancelled and self.goal is not None and self.goal.is_cancel_requested:
             raise Cancelled
         if self._watch is not None:

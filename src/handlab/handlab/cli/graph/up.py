@@ -24,7 +24,7 @@ def up(
     recording: BagOptions,
     network: Network = False,
 ) -> None:
-    """Start a task's graph of nodes and show what they say; Ctrl-C stops it."""
+    """Start a task's graph of nodes and show what they say; Ctrl-C ends it."""
     from handlab.graph.config import GraphConfig, build_graph, on_station
     from handlab.graph.processes import Graph
     from handlab.graph.ros_domain import Domain
@@ -34,8 +34,9 @@ def up(
         check_bag_folder(Path(recording.bag))
     groups = (time, rates, reward, graph_viewer, graph_scene, processes, recording)
     values = {name: value for group in groups for name, value in vars(group).items()}
-    nodes = build_graph(on_station(GraphConfig(task, **values), station))
-    with suppress(KeyboardInterrupt), Graph(nodes, sys.stdout, Domain()) as graph:
+    config = on_station(GraphConfig(task, **values), station)
+    nodes = build_graph(config)
+    with suppress(KeyboardInterrupt), Graph(nodes, sys.stdout, Domain(), config.simulated) as graph:
         console.print(f"ROS_DOMAIN_ID={graph.domain}: {', '.join(graph.names)}")
         from handlab.graph.live_diagnostics import follow  # while the nodes start
 

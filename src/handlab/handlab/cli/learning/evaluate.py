@@ -29,6 +29,7 @@ def evaluate(
     """Run a policy without noise and print how often it succeeds."""
     from handlab.experiments import evaluation, robustness
     from handlab.graph.config import GraphConfig, on_station
+    from handlab.operation.stop_key import SimulatedHands, StopKey
     from handlab_core.hardware.backend_table import backend_spec
     from handlab_core.tasks.variation import parse_variations
     from handlab_learning.runs.evaluation import rate_text
@@ -39,16 +40,18 @@ def evaluate(
         raise BadConfig("what varies is simulated in this process: leave --backend and --hardware")
     if vary:
         variations = parse_variations(vary)
-        verdict = robustness.evaluate_varied(
-            checkpoint,
-            variations,
-            points,
-            episodes,
-            seed,
-            estimator=station.estimator,
-            policy=policy,
-            hardware=station.hardware,
-        )
+        with StopKey(SimulatedHands()) as stop_key:
+            stop_key.announce()
+            verdict = robustness.evaluate_varied(
+                checkpoint,
+                variations,
+                points,
+                episodes,
+                seed,
+                estimator=station.estimator,
+                policy=policy,
+                hardware=station.hardware,
+            )
         for name, rows in verdict["vary"].items():
             print("\n".join(robustness.table_lines(name, rows)))
             print(f"plot: {verdict['plots'][name]}")

@@ -33,6 +33,7 @@ def gait(
     """Search a gait for the scripted teacher of a task; the task's own stays as it is."""
     from rich.progress import Progress
 
+    from handlab.operation.stop_key import SimulatedHands, StopKey
     from handlab.teaching.gait_search import SearchConfig, default_output, search_gait
     from handlab_core.demonstrations.gait import load_gait
     from handlab_core.tasks import make_task
@@ -44,7 +45,8 @@ def gait(
         len(first.poses) if first else poses, alike, generations=generations, seed=seed,
         spread=0.1 if first else 0.6, replay_weight=replay_weight,
     )  # fmt: skip
-    with Progress(console=console) as bar:
+    with Progress(console=console) as bar, StopKey(SimulatedHands()) as stop_key:
+        stop_key.announce()
         shown = bar.add_task("generations", total=generations)
 
         def on_generation(number: int, cost: float) -> None:

@@ -1,0 +1,1 @@
+"""The operator at the terminal: keys, and the emergency stop."""
