@@ -10,6 +10,8 @@ from handlab.experiments.task_kinds import local_sampler
 from handlab.graph.client import GraphClient
 from handlab.graph.config import GraphConfig, on_machine
 from handlab.graph.processes import BackgroundGraph
+from handlab.operation.stop_key import SimulatedHands, StopKey
+from handlab.reporting.earlier_runs import RobotTimeMeter
 from handlab.reporting.progress import TrainingDisplay
 from handlab_core.hardware.backend_table import backend_spec
 from handlab_core.tasks.variation import parse_variations
@@ -69,7 +71,7 @@ def train(
     config = folder.config()
     if resume and not folder.is_new():
         folder.newest_checkpoint()  # raises before anything starts
-    with TrainingDisplay(config) as display:
+    with TrainingDisplay(config, RobotTimeMeter(folder)) as display:
         if config.backend == "sim":
             varied, demonstrations = parse_variations(config.vary), demonstrations_of(config)
             task = config.make_task()
@@ -84,8 +86,10 @@ def train(
                 demonstrations=demonstrations,
                 first_sampler=first if num_envs > 1 else None,  # one world stands for one robot
             )
-            return trainer.run(folder, resume)
+            with StopKey(SimulatedHands()) as display.stop_key:
+                return trainer.run(folder, resume)
         check_bag_folder(folder.bag)
         graph = replace(graph_of(config), bag=str(folder.bag), viewer=viewer, compose=compose)
         with BackgroundGraph(graph, folder.path / NODE_LOG) as nodes, GraphClient(nodes) as client:
+            display.stop_key = client.stop_key
             return client.train(folder, resume, display.update)

@@ -9,6 +9,8 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from handlab.operation.stop_key import StopKey
+from handlab.reporting.earlier_runs import RobotTimeMeter
 from handlab.reporting.terminal import console
 from handlab_learning.algorithms import ALGORITHMS
 from handlab_learning.algorithms.algorithm import Demonstrations
@@ -37,10 +39,15 @@ def learned_text(hours: float | None, algorithm: str) -> str:
 
 
 class TrainingDisplay:
-    """A live panel on a terminal, a line per evaluation elsewhere."""
+    """A live panel on a terminal, a line per evaluation elsewhere.
 
-    def __init__(self, config: RunConfig) -> None:
-        self._config = config
+    Args:
+        config: of the run.
+        meter: estimates the robot time to success; None: no estimate is shown.
+    """
+
+    def __init__(self, config: RunConfig, meter: RobotTimeMeter | None = None) -> None:
+        self._config, self._meter = config, meter
         self._evaluations: list[float] = []
         self._row: Row = {}
         self._best = 0  # iteration of the best policy so far
@@ -53,7 +60,9 @@ class TrainingDisplay:
             console=console,
         )
         self._task = self._bar.add_task("", total=config.max_hours)
-        self._live = Live(self._table(), console=console, refresh_per_second=4)
+        self.stop_key: StopKey | None = None
+        """Emergency stop, whose keys and state are shown."""
+        self._live = Live(get_renderable=self._table, console=console, refresh_per_second=4)
 
     def __enter__(self) -> "TrainingDisplay":
         """Begin to show."""
@@ -69,12 +78,13 @@ class TrainingDisplay:
     ) -> None:
         """Leave the last state on the screen."""
         if console.is_terminal:
-            self._live.update(self._table(), refresh=True)
             self._live.stop()
 
     def update(self, row: Row) -> None:
         """Show a new row of metrics."""
         self._row = row
+        if self._meter is not None:
+            self._meter.update(row)
         for reason in row.get("left_out", ()):
             console.print(f"left out of learning: {reason}")
         self._bar.update(self._task, completed=row["robot_hours"])
@@ -83,8 +93,6 @@ class TrainingDisplay:
             self._best = int(row["best_iteration"] if "best_iteration" in row else row["iteration"])
             if not console.is_terminal:
                 self._say(row, evaluation)
-        if console.is_terminal:
-            self._live.update(self._table())
 
     def _say(self, row: Row, evaluation: Row) -> None:
         line = (
@@ -94,6 +102,8 @@ class TrainingDisplay:
         )
         if "steps_per_s" in row:
             line += f"  {row['steps_per_s']:6.0f} steps/s"
+        if self._meter is not None and self._meter.text:
+            line += f"  {self._meter.text}"
         print(line, file=sys.stderr, flush=True)
 
     def _table(self) -> Table:
@@ -103,6 +113,9 @@ class TrainingDisplay:
             f"[bold]{config.task}[/] · {config.algorithm} · {config.backend} · seed {config.seed}"
         )
         table.add_row(self._bar)
+        if self.stop_key is not None and self.stop_key.line:
+            style = "bold red" if self.stop_key.stopped else "dim"
+            table.add_row(f"[{style}]{self.stop_key.line}[/]")
         if not row:
             table.add_row("[dim]starting the graph, then the first episodes ...[/]")
             return table
@@ -126,4 +139,6 @@ class TrainingDisplay:
                 f"[bold green]{self._evaluations[-1]:.0%}[/]  [green]{bars}[/]"
             )
             table.add_row(f"best policy so far: iteration {self._best}")
+        if self._meter is not None and self._meter.text:
+            table.add_row(self._meter.text)
         return table
