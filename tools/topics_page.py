@@ -83,6 +83,7 @@ MEANINGS = {
     "clock": "simulated time; `/clock` of a robot without a namespace",
     "/diagnostics": "state of every node, once a second (REP 107)",
     "forward_position_controller/commands": "targets of the hand for ros2_control's controller",
+    "<driver>/stopped": "whether the emergency stop has released the motors of a driver",
     "<driver>/transition_event": "lifecycle transitions of a driver",
     "/tf": "frames of all links that move; a robot in a namespace has it before their names",
     "/tf_static": "frames of all links that are fixed to another one",
@@ -102,6 +103,7 @@ SERVICES = {
     "<driver>/joint_torque": "release single joints, or engage them again",
     "<driver>/reboot": "restart one joint's motor, which clears its hardware error",
     "<driver>/calibrate": "take the present pose as the zero pose",
+    "<driver>/emergency_stop": "release all motors until they are engaged again; goals wait",
 }
 """Service to its meaning."""
 
