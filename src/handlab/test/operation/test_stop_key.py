@@ -11,7 +11,6 @@ from handlab.emulation.emulated_hands import emulate_dynamixel
 from handlab.experiments import training
 from handlab.operation.stop_key import DELIBERATE, SimulatedHands, StopKey
 from handlab_core.safety.emergency_stop import simulated_hands
-from handlab_core.system.paths import share
 from handlab_core.tasks import make_task
 from handlab_hardware.station_file import station_path
 from handlab_learning.runs.config import RunConfig
@@ -123,16 +122,6 @@ def test_a_graph_without_a_client_stops_at_a_key_and_ctrl_c_ends_it(terminal, mo
     program.press("\x03")
     assert program.code(20.0) == 0
     assert program.modes() == program.before and motors.torques() == {0}
-
-
-def test_a_replay_on_motors_stops_at_a_key_and_begins_again(terminal, motors, tmp_path):
-    words = "replay", share() / "demos" / "valve", "--on", "hand", "--no-viewer", "--episode", "0"
-    program = terminal(*PROGRAM, *words, *motors.words, cwd=tmp_path)
-    took = stop(program, motors, "the replay")
-    assert took < LIMIT, f"{took:.2f} s"
-    engage(program)
-    assert program.code(120.0) == 0, program.said[-2000:]
-    assert "1 demonstrations replayed" in program.said and program.modes() == program.before
 
 
 def test_a_driver_that_does_not_answer_is_ended_with_the_graph(terminal, motors, tmp_path):
