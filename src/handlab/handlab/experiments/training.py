@@ -13,11 +13,15 @@ from handlab.graph.processes import BackgroundGraph
 from handlab.operation.stop_key import SimulatedHands, StopKey
 from handlab.reporting.earlier_runs import RobotTimeMeter
 from handlab.reporting.progress import TrainingDisplay
+from handlab_core.demonstrations.intervening_teacher import InterveningTeacher
 from handlab_core.hardware.backend_table import backend_spec
+from handlab_core.tasks import Task
 from handlab_core.tasks.variation import parse_variations
 from handlab_data.bag_folder import check_bag_folder
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
+from handlab_learning.runs.options import TEACHER
+from handlab_learning.runs.sampler import LocalSampler
 from handlab_learning.runs.trainer import Trainer
 
 RUNS = Path("runs")
@@ -79,6 +83,9 @@ def train(
                 local_sampler(task, num_envs, threads, config.estimator, varied, config.hardware)
                 for _ in range(2)
             )
+            if config.interventions == TEACHER:
+                assert isinstance(sampler, LocalSampler) and isinstance(task, Task)
+                sampler.intervener = InterveningTeacher(task)
             trainer = Trainer(
                 config,
                 sampler,

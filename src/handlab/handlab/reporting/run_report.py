@@ -72,7 +72,10 @@ def write(folder: RunFolder) -> Path:
 def plot(rows: list[dict[str, Any]], summary: dict[str, Any], path: Path) -> None:
     """Draw success, return and, where they are known, temperatures over robot-hours."""
     warmth = [(row["robot_hours"], row["temperatures"]) for row in rows if "temperatures" in row]
-    heights = (3, 2, 2) if warmth else (3, 2)
+    helped = [
+        (row["robot_hours"], row["intervention_rate"]) for row in rows if "intervention_rate" in row
+    ]
+    heights = (3, 2, *[2] * (bool(helped) + bool(warmth)))
     figure, axes_of = plt.subplots(
         len(heights), 1, figsize=(9, 2 * sum(heights) / 1.7), sharex=True, height_ratios=heights
     )
@@ -99,7 +102,11 @@ def plot(rows: list[dict[str, Any]], summary: dict[str, Any], path: Path) -> Non
     if warmth and (joints := task.thermometers):
         if any(len(t) != len(joints) for _, t in warmth):
             raise BadRun(f"a row of metrics has not {len(joints)} temperatures, one for each joint")
-        _plot_temperatures(axes_of[2], warmth, joints)
+        _plot_temperatures(axes_of[-1], warmth, joints)
+    if helped:
+        axes = axes_of[2]
+        axes.plot([h for h, _ in helped], [100 * rate for _, rate in helped], color=INK, lw=1)
+        axes.set(ylabel="interventions [% of steps]", ylim=(-3, 103))
     axes_of[-1].set(xlabel="robot-hours, resets counted")
     for axes in axes_of:
         axes.spines[["top", "right"]].set_visible(False)

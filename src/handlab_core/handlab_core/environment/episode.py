@@ -1,7 +1,7 @@
 """Episodes: the plan of the episodes to run, and one finished episode as the learner gets it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
@@ -82,6 +82,13 @@ class Episode:
     outcome: Outcome
     time: RobotTime
     temperatures: Array  # (n,) degrees Celsius; joints at the end of the episode, NaN: unknown
+    interventions: Array = field(default_factory=lambda: np.zeros(0))
+    """(T,); 1 at steps whose action is an intervener's, 0 elsewhere. Empty: no intervener."""
+
+    @property
+    def intervention_rate(self) -> float:
+        """Fraction of the steps whose action is an intervener's."""
+        return float(self.interventions.mean()) if len(self.interventions) else 0.0
 
     @property
     def number(self) -> int:
@@ -96,7 +103,7 @@ class Episode:
     @property
     def arrays(self) -> dict[str, Array]:
         """All arrays of the episode by name."""
-        names = (field.name for field in fields(Trajectory))
+        names = (part.name for part in fields(Trajectory))
         named = {name: getattr(self.trajectory, name) for name in names}
         return {**named, "temperatures": self.temperatures}
 

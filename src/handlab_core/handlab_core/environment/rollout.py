@@ -8,6 +8,7 @@ import numpy as np
 
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import Episode, EpisodePlan, Outcome, RobotTime, Trajectory
+from handlab_core.environment.intervention import Intervener
 from handlab_core.environment.policy import Policy
 from handlab_core.environment.station import ResetResult
 from handlab_core.errors import HandStopped, HandWarm, RewardLost
@@ -31,6 +32,7 @@ class _Recording:
     actions: list[Array]
     rewards: list[Reward]
     terminated: BoolArray
+    interventions: list[BoolArray]  # empty: there is no intervener
 
 
 def rollout(
@@ -38,6 +40,7 @@ def rollout(
     policy: Policy,
     plan: EpisodePlan,
     on_step: Callable[[int], None] | None = None,
+    intervener: Intervener | None = None,
 ) -> list[Episode]:
     """Run one episode on each robot.
 
@@ -51,6 +54,8 @@ def rollout(
         policy: computes the actions.
         plan: N episodes, one for each robot.
         on_step: called after each step with the number of steps done; may raise to stop.
+        intervener: may act in place of the policy; None: nothing does. The episode contains the
+            actions that were taken, whoever gave them.
 
     Returns:
         One episode per robot, in the order of the plan.
@@ -70,13 +75,22 @@ def rollout(
             observation, start = env.reset(plan.seed, numbers)
             spent = float(start.duration.max())
             observations, actions, rewards = [observation], [], []
+            interventions: list[BoolArray] = []
+            hand, obj = start.hand, start.object
+            if intervener is not None:
+                intervener.begin(start, plan.seed)
             before = None
             for t in range(steps):
                 action = policy.act(observation, None if plan.deterministic else noise[t])
+                if intervener is not None:
+                    given = intervener.act(hand, obj, start.goal)
+                    action = np.where(given.taken[:, None], given.action, action)
+                    interventions.append(given.taken)
                 spent += env.task.period
                 simulated_hands.check()
                 step = env.step(action)
                 observation = step.observation
+                hand, obj = step.sample.hand, step.sample.object
                 actions.append(action)
                 observations.append(observation)
                 if before is not None:  # a step behind: see `Station.reward`
@@ -103,7 +117,9 @@ def rollout(
             lost += spent
             log.warning("episode %d is broken off and repeated: %s", numbers[0], error)
             continue
-        recording = _Recording(start, observations, actions, rewards, step.terminated)
+        recording = _Recording(
+            start, observations, actions, rewards, step.terminated, interventions
+        )
         break
     temperatures = env.station.temperatures()
     episodes = []
@@ -119,7 +135,8 @@ def rollout(
         )
         key = plan.key(number, policy.version)
         outcome = Outcome(success, strict, bool(recording.terminated[i]))
-        episodes.append(Episode(key, trajectory, outcome, time, temperatures[i].copy()))
+        taken = np.array([float(row[i]) for row in recording.interventions])
+        episodes.append(Episode(key, trajectory, outcome, time, temperatures[i].copy(), taken))
     return episodes
 
 

@@ -87,6 +87,8 @@ class Method:
     """Builds the algorithm from spaces, configuration, seed and demonstrations."""
     demonstrations: Demonstrations
     """Use of demonstrations."""
+    off_policy: bool = False
+    """Whether it learns from actions of others, too."""
 
 
 ALGORITHMS: dict[str, Method] = {}

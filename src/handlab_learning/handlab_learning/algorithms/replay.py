@@ -88,10 +88,17 @@ class Replay:
         """Return the number of transitions."""
         return self._count
 
-    def add(self, episodes: Sequence[Episode]) -> None:
-        """Add the transitions of episodes."""
+    def add(self, episodes: Sequence[Episode], intervened: bool = False) -> None:
+        """Add the transitions of episodes.
+
+        Args:
+            episodes: the episodes.
+            intervened: add the transitions only that begin with an intervener's action.
+        """
         for episode in episodes:
             rows = transitions(episode, *self._form)
+            if intervened:
+                rows = rows[episode.interventions > 0] if len(episode.interventions) else rows[:0]
             every = np.concatenate([rows[:, columns] for columns in self._columns])
             new = torch.tensor(every, dtype=torch.float32)
             while self._count + len(new) > len(self._rows):

@@ -17,6 +17,9 @@ parts come from
 - a critic that learns what is known before the actor follows it, and rare updates of the actor
   (ResFiT; arXiv:2509.19301).
 
+Steps in which an intervener acted are in both memories: that of the run, and that of the
+demonstrations (HIL-SERL; arXiv:2410.21845).
+
 An iteration is one episode. The updates that an episode pays for are made while the next episode
 runs, so that the robot never waits for them.
 """
@@ -199,6 +202,7 @@ class Rlpd(Algorithm):
     def recall(self, episodes: Sequence[Episode]) -> None:
         """See `Algorithm.recall`."""
         self.replay.add(episodes)
+        self._demonstrations.add(episodes, intervened=True)
         self._newest_steps = sum(episode.steps for episode in episodes[-1:])
 
     def update_meanwhile(self, enough: Callable[[], bool] = lambda: False) -> dict[str, float]:
@@ -358,4 +362,4 @@ def _follow(average: nn.Module, net: nn.Module, rate: float) -> None:
         torch._foreach_lerp_(averages, own, rate)
 
 
-algorithm("rlpd", Method(RlpdConfig, Rlpd, demonstrations=Demonstrations.OPTIONAL))
+algorithm("rlpd", Method(RlpdConfig, Rlpd, Demonstrations.OPTIONAL, off_policy=True))

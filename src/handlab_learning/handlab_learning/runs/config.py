@@ -11,12 +11,13 @@ from handlab_core.estimation.follower import ENCODER
 from handlab_core.hardware.backend_table import backend_spec
 from handlab_core.system.files import parse_json, parse_yaml
 from handlab_core.system.validation import Count, Fraction, Text, build, checked
+from handlab_core.tasks import Task
 from handlab_core.tasks.adroit import find_task
 from handlab_core.tasks.learnable import LearnableTask
 from handlab_core.tasks.variation import check_variations, parse_variations
 from handlab_learning.algorithms import ALGORITHMS
 from handlab_learning.algorithms.algorithm import Demonstrations, known_algorithm
-from handlab_learning.runs.options import LearnedTask, RunOptions
+from handlab_learning.runs.options import NO_INTERVENER, LearnedTask, RunOptions
 
 
 @checked
@@ -60,7 +61,23 @@ class RunConfig(RunOptions, LearnedTask):
             raise BadConfig(f"{self.algorithm} learns from demonstrations: name some with --demos")
         if use is Demonstrations.NONE and self.demos:
             raise BadConfig(f"{self.algorithm} learns without demonstrations: leave --demos")
+        self._check_interventions(task)
         self.algorithm_config()
+
+    def _check_interventions(self, task: LearnableTask) -> None:
+        if self.interventions == NO_INTERVENER:
+            return
+        if not ALGORITHMS[self.algorithm].off_policy:
+            known = ", ".join(name for name, method in ALGORITHMS.items() if method.off_policy)
+            raise BadConfig(
+                f"{self.algorithm} cannot learn from the actions of others: leave --interventions, "
+                f"or choose --algorithm {known}"
+            )
+        if self.backend != "sim" or self.vary or not isinstance(task, Task):
+            raise BadConfig(
+                "the scripted teacher intervenes in this process, with the task's own object: add "
+                "--backend sim, leave --vary"
+            )
 
     def make_task(self) -> LearnableTask:
         """Build the task with the chosen reward."""

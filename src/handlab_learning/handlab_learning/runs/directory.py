@@ -90,6 +90,9 @@ class Summary(TypedDict):
     initial: NotRequired[Evaluation | None]
 
 
+LATER = {"interventions"}
+"""Options that runs of earlier versions do not have; their defaults are the behaviour of then."""
+
 COPY = "metrics.before-resume.jsonl"
 """Name of the backup of all rows before some are removed."""
 
@@ -194,7 +197,7 @@ class RunFolder:
     def _read_config(self) -> RunConfig:
         self._check_run()
         data = read_yaml(self.config_path, BadRun)
-        if lacking := {f.name for f in fields(RunConfig)} - set(data):
+        if lacking := {f.name for f in fields(RunConfig)} - set(data) - LATER:
             raise BadRun(f"{self.config_path} is truncated: it lacks {', '.join(sorted(lacking))}")
         data.pop("resolved", None)  # for people to read; `settings` is what counts
         return build(RunConfig, data, str(self.config_path), BadRun)

@@ -17,6 +17,11 @@ GOALS = ("success", "strict", "hours")
 """Ends of a run: the task counts as learned, also by the strict criterion, or after the hours."""
 
 
+NO_INTERVENER, TEACHER = "none", "teacher"
+INTERVENERS = (NO_INTERVENER, TEACHER)
+"""Programs that may act in place of the policy."""
+
+
 @checked
 class LearnedTask:
     """The task of a run: a task of a graph, or one of the Adroit suite."""
@@ -68,4 +73,12 @@ class RunOptions(RewardOptions, StationOptions):
             "docs/variations.md"
         ),
     ] = field(default_factory=list)
+    interventions: Annotated[
+        Text,
+        OneOf("interventions", INTERVENERS),
+        Field(
+            description="teacher: the scripted teacher takes over in episodes that make no "
+            "progress; with --backend sim and rlpd"
+        ),
+    ] = NO_INTERVENER
     seed: Annotated[Seed, Field(description="Random seed of starts, goals and noise")] = 0

@@ -134,6 +134,7 @@ _GROUPS = {"key": EpisodeKey, "outcome": Outcome, "time": RobotTime}
 def _record(episode: Episode) -> bytes:
     """Return an episode as a record."""
     named = {name: np.ascontiguousarray(array) for name, array in episode.arrays.items()}
+    named["interventions"] = np.ascontiguousarray(episode.interventions)
     for group in _GROUPS:
         for name, value in asdict(getattr(episode, group)).items():
             named[f"{group}.{name}"] = np.array([value])
@@ -152,6 +153,12 @@ def _episode(body: bytes) -> Episode | None:
             for group, kind in _GROUPS.items()
         }
         path = Trajectory(**{field.name: named[field.name] for field in fields(Trajectory)})
-        return Episode(trajectory=path, temperatures=named["temperatures"], **groups)
+        interventions = named.get("interventions", np.zeros(0))  # none in logs of earlier versions
+        return Episode(
+            trajectory=path,
+            temperatures=named["temperatures"],
+            interventions=interventions,
+            **groups,
+        )
     except (SafetensorError, KeyError, IndexError, TypeError, ValueError):
         return None

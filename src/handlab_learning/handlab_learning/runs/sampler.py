@@ -5,6 +5,7 @@ from typing import Protocol
 
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import Episode, EpisodePlan
+from handlab_core.environment.intervention import Intervener
 from handlab_core.environment.policy import Policy
 from handlab_core.environment.rollout import rollout
 
@@ -36,12 +37,16 @@ class LocalSampler:
 
     def __init__(self, make_env: Callable[[int], Env], num_envs: int) -> None:
         self._make_env, self._num_envs = make_env, num_envs
+        self.intervener: Intervener | None = None
+        """Acts in place of the policy in episodes with noise; an evaluation is the policy's own."""
         self._envs: dict[int, Env] = {}
 
     def sample(self, policy: Policy, plan: EpisodePlan) -> Iterator[Episode]:
         """See `Sampler.sample`."""
         for batch in plan.batches(self._num_envs):
-            yield from rollout(self._env(len(batch.numbers)), policy, batch)
+            intervener = None if plan.deterministic else self.intervener
+            env = self._env(len(batch.numbers))
+            yield from rollout(env, policy, batch, intervener=intervener)
 
     def _env(self, count: int) -> Env:
         if count not in self._envs:

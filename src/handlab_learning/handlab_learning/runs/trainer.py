@@ -256,8 +256,15 @@ def _sampled(episodes: list[Episode], left_out: list[str]) -> Metrics:
         "training_success_rate": float(np.mean([e.success for e in episodes])),
         "reset_attempts": int(sum(e.time.reset_attempts for e in episodes)),
         "episodes_broken_off": int(sum(e.time.breaks for e in episodes)),
+        **_interventions(episodes),
         **excluded,
     } | _temperatures(episodes)
+
+
+def _interventions(episodes: list[Episode]) -> Metrics:
+    """Return the fraction of steps with an intervener's action; nothing without an intervener."""
+    steps = [e.interventions for e in episodes if len(e.interventions)]
+    return {"intervention_rate": float(np.concatenate(steps).mean())} if steps else {}
 
 
 def _temperatures(episodes: list[Episode]) -> Metrics:
