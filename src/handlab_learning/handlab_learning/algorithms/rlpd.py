@@ -124,6 +124,9 @@ class RlpdConfig:
     cloned_critic_warm_up: Index = 1000
     """Updates of the critics before the first update of a cloned actor. Critics that know nothing
     destroy what was cloned; ResFiT."""
+    cloned_std: Annotated[Positive, Field(le=1)] = 0.06
+    """Initial standard deviation of a cloned policy. At 0.2, noise wrecks a gait that turns the
+    valve without it."""
     cloned_temperature: Positive = 0.002
     """Initial temperature with demonstrations, in the unit of the scaled rewards; 0.01 in SERL.
     More hides the cloned behaviour."""
@@ -171,6 +174,7 @@ class Rlpd(Algorithm):
         }
         self._episodes = self._updates = self._newest_steps = 0
         if cloned:
+            self.actor.set_std(config.cloned_std)
             for _ in range(config.cloning_updates):
                 self._clone()
         self.averaged = copy.deepcopy(self.actor).requires_grad_(False)

@@ -34,6 +34,14 @@ class SquashedActor(nn.Module):
             last.weight.mul_(LAST_LAYER_SCALE)
             last.bias.zero_()
 
+    def set_std(self, std: float) -> None:
+        """Give the actions the same standard deviation before squashing in every state."""
+        last = self.net[-1]
+        assert isinstance(last, nn.Linear)
+        with torch.no_grad():
+            last.weight[last.out_features // 2 :].zero_()
+            last.bias[last.out_features // 2 :].fill_(np.log(std))
+
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log standard deviation before squashing, (B, A) each."""
         mean, log_std = self.net(observation).chunk(2, -1)

@@ -236,6 +236,14 @@ def test_a_clone_stays_until_its_critics_know_something(own):
     assert not np.array_equal(learner.policy().act(x), cloned)
 
 
+def test_a_clone_explores_near_the_demonstrations(own):
+    learner = Rlpd(TASK.spaces, replace(SMALL, cloned_std=0.06), 0, own)
+    x = torch.tensor(own[0].trajectory.observations, dtype=torch.float32)
+    np.testing.assert_allclose(learner.actor(x)[1].exp().detach(), 0.06, rtol=1e-4)
+    plain = Rlpd(TASK.spaces, SMALL, 0).actor(x)[1].exp().detach()
+    assert float(plain.mean()) == pytest.approx(1.0, abs=0.3)
+
+
 def test_a_clone_holds_at_any_size_of_the_rewards(own):
     """The term of cloning is in units of the values: the actor's gradient keeps its direction."""
     pulls = []
