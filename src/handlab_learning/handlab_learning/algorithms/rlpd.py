@@ -93,7 +93,7 @@ class RlpdConfig:
     gamma: Annotated[Fraction, Field(gt=0)] = 0.97
     """Discount factor of a step; 0.96 to 0.985 in HIL-SERL at the same 10 Hz."""
     n_step: SmallCount = 3
-    """Steps of a transition; ResFiT."""
+    """Steps of a transition; ResFiT. Entropy counts from the state after them on."""
     reward_scale: Positive = 0.02
     """Factor of the rewards. It brings the values of a task to the order of 1; with larger values
     the critics spend thousands of updates on their size."""

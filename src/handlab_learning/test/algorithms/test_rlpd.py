@@ -60,7 +60,8 @@ def values_of(learner, observations):
 
 
 CHAIN = RlpdConfig(
-    hidden=(32,), batch=64, gamma=0.5, reward_scale=1.0, first_episodes=1, update_ratio=100.0,
+    hidden=(32,), batch=64, gamma=0.5, n_step=1, reward_scale=1.0, first_episodes=1,
+    update_ratio=100.0,
     critic_warm_up=100_000, target_rate=0.05, critic_rate=3e-3, entropy_backup=False,
 )  # fmt: skip
 
