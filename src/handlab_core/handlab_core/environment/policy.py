@@ -21,11 +21,15 @@ LOG_STD = (-40.0, 10.0)
 
 
 class Policy(Protocol):
-    """Computes actions; kinds: `GaussianPolicy` and `squashed_policy.SquashedPolicy`."""
+    """Computes actions; `policy_kinds` lists the kinds."""
 
     @property
     def version(self) -> int:
         """Version; two policies of a run with the same version are the same."""
+        ...
+
+    def begin(self) -> "Policy":
+        """Return the policy for a new attempt at an episode, without memory of another one."""
         ...
 
     def act(self, observation: Array, noise: Array | None = None) -> Array:
@@ -98,7 +102,7 @@ class NetworkTensors:
             raise BadRun(f"{where} has {shown(min(strange))}, which no policy has; train it again")
         shapes = _shapes(named, count, spaces.observation, outputs) | dict(further)
         arrays = {
-            name: _checked(named[name], shape, f"{name} of {where}")
+            name: checked_tensor(named[name], shape, f"{name} of {where}")
             for name, shape in shapes.items()
         }
         network = cls(
@@ -123,6 +127,10 @@ class GaussianPolicy:
     shift: Array  # (O,)
     scale: Array  # (O,)
     version: int
+
+    def begin(self) -> "GaussianPolicy":
+        """See `Policy.begin`; this kind has no memory."""
+        return self
 
     def act(self, observation: Array, noise: Array | None = None) -> Array:
         """See `Policy.act`; the noise is standard normal, and None gives the mean."""
@@ -170,7 +178,7 @@ def _shapes(
     return shapes
 
 
-def _checked(array: Array, shape: tuple[int, ...], name: str) -> Array:
+def checked_tensor(array: Array, shape: tuple[int, ...], name: str) -> Array:
     """Return an array in double precision; raise BadRun if it cannot be part of a policy."""
     if array.dtype not in (np.float32, np.float64):
         raise BadRun(f"{name} is of type {array.dtype}; it must be float64: train the policy again")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from handlab_core.environment.gait_policy import OFFSET, GaitPolicy
 from handlab_core.environment.policy import GaussianPolicy, Policy
 from handlab_core.environment.squashed_policy import EXPONENT, SquashedPolicy
 from handlab_core.tasks.sizes import Spaces
@@ -23,5 +24,7 @@ def policy_from_tensors(
         BadRun: an array is missing or unknown, or of another type or shape than the task needs, or
             a value is not finite or out of bounds; names the array.
     """
+    if OFFSET in named:
+        return GaitPolicy.from_tensors(named, version, spaces, where)
     kind = SquashedPolicy if EXPONENT in named else GaussianPolicy
     return kind.from_tensors(named, version, spaces, where)

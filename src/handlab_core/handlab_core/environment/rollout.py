@@ -79,9 +79,9 @@ def rollout(
             hand, obj = start.hand, start.object
             if intervener is not None:
                 intervener.begin(start, plan.seed)
-            before = None
+            acting, before = policy.begin(), None
             for t in range(steps):
-                action = policy.act(observation, None if plan.deterministic else noise[t])
+                action = acting.act(observation, None if plan.deterministic else noise[t])
                 if intervener is not None:
                     given = intervener.act(hand, obj, start.goal)
                     action = np.where(given.taken[:, None], given.action, action)

@@ -33,6 +33,10 @@ class SquashedPolicy:
     noise_exponent: float  # power spectrum of the noise over an episode: 1/f^exponent
     version: int
 
+    def begin(self) -> "SquashedPolicy":
+        """See `Policy.begin`; this kind has no memory."""
+        return self
+
     def act(self, observation: Array, noise: Array | None = None) -> Array:
         """See `Policy.act`."""
         x = (observation - self.shift) / self.scale

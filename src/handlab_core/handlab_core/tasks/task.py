@@ -14,7 +14,7 @@ from handlab_core.reset.procedure import MOTOR, RESETS, ResetProcedure
 from handlab_core.rewards.goal import Aim, ObjectAim
 from handlab_core.rewards.reward import RewardComputer, Term
 from handlab_core.tasks.criteria import Criterion, LastFifth, MeanOfLastFifth
-from handlab_core.tasks.sizes import Spaces, Symmetry
+from handlab_core.tasks.sizes import Fingers, Spaces, Symmetry
 from handlab_core.types import Array, Goal, JointState, ObjectEstimate
 
 START_STREAM, NOISE_STREAM = 0, 1
@@ -152,7 +152,9 @@ class Task:
     @property
     def spaces(self) -> Spaces:
         """Sizes of observation and action, and length of an episode."""
-        return Spaces(self.observation_size, self.hand.n, self.steps, self._symmetries())
+        return Spaces(
+            self.observation_size, self.hand.n, self.steps, self._symmetries(), self._fingers()
+        )
 
     def _symmetries(self) -> tuple[Symmetry, ...]:
         """Return the exchanges in which each alike finger takes the place of a later one."""
@@ -173,6 +175,22 @@ class Task:
                 observation += [len(observation) + place for place in order]
             found.append(Symmetry(tuple(observation), tuple(action)))
         return tuple(found)
+
+    def _fingers(self) -> Fingers | None:
+        """Return what a gait has to know; None: the goal is not one of the object."""
+        if not self.aim.of_object:
+            return None
+        error, hand = 0, self.hand
+        for name, size in self.layout:
+            if name == "error":
+                break
+            error += size
+        joint, finger = list(range(hand.n)), [0] * hand.n
+        for place, names in enumerate(hand.alike):
+            for name, first in zip(names, hand.alike[0], strict=True):
+                joint[hand.index(name)], finger[hand.index(name)] = hand.index(first), place
+        dense = sorted(set(joint))
+        return Fingers(error, tuple(map(dense.index, joint)), tuple(finger), self.period)
 
     def with_reward(self, name: str) -> "Task":
         """Return the same task under another reward variant."""

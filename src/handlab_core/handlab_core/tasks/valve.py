@@ -19,6 +19,9 @@ from handlab_core.tasks.task import TASKS, Range, Task
 LOBES = 3
 """Number of lobes of the valve, which are identical."""
 
+FOUND_BY_GAIT = {"rlpd": {"own_demonstrations": 4}}
+"""Settings of tasks that random gaits sometimes solve."""
+
 REWARDS = {
     # "Simply the negative distance": the post of 2018.
     "post": (Term("distance", -1.0, terms.distance),),
@@ -52,4 +55,5 @@ def valve() -> Task:
         start_angle=Range(0.0, 0.0),
         goal_angle=Range(np.pi, np.pi),
         symmetric=True,
+        settings=FOUND_BY_GAIT,
     )

@@ -36,7 +36,7 @@ from torch.nn import functional
 
 from handlab_core.environment.episode import Episode
 from handlab_core.environment.noise import PINK
-from handlab_core.environment.squashed_policy import SquashedPolicy
+from handlab_core.environment.policy import Policy
 from handlab_core.errors import BadConfig
 from handlab_core.system.validation import (
     Count,
@@ -50,6 +50,7 @@ from handlab_core.system.validation import (
 )
 from handlab_core.tasks.sizes import Spaces
 from handlab_learning.algorithms.algorithm import Algorithm, Demonstrations, Method, algorithm
+from handlab_learning.algorithms.gait_search import GaitSearch
 from handlab_learning.algorithms.replay import Batch, Replay
 from handlab_learning.models import optimizer_state
 from handlab_learning.models.critic_ensemble import CriticEnsemble
@@ -133,6 +134,12 @@ class RlpdConfig:
     cloned_first_episodes: Count = 2
     """Episodes before the first update with demonstrations."""
 
+    own_demonstrations: Index = 0
+    """Number of successful episodes of a gait that the robot searches before it learns, without
+    given demonstrations; 0: none. Only for tasks with an object that has one error."""
+    search_episodes: Count = 60
+    """Maximum number of episodes of that search; learning then begins with what was found."""
+
     def __post_init__(self) -> None:
         """Check the sizes of the ensemble and of its subset."""
         if self.subset > self.critics:
@@ -154,6 +161,7 @@ class Rlpd(Algorithm):
         inputs = spaces.observation + spaces.action
         self.critics = CriticEnsemble(config.critics, inputs, config.hidden)
         self.targets = copy.deepcopy(self.critics).requires_grad_(False)
+        self._search = _search(spaces, config, seed) if not demonstrations else None
         cloned = bool(demonstrations)
         initial = config.cloned_temperature if cloned else config.temperature
         self.log_temperature = torch.tensor(initial).log().requires_grad_()
@@ -173,11 +181,9 @@ class Rlpd(Algorithm):
             "temperature": _adam([self.log_temperature], config.temperature_rate),
         }
         self._episodes = self._updates = self._newest_steps = 0
-        if cloned:
-            self.actor.set_std(config.cloned_std)
-            for _ in range(config.cloning_updates):
-                self._clone()
         self.averaged = copy.deepcopy(self.actor).requires_grad_(False)
+        if cloned:
+            self._clone_all()
 
     @property
     def episodes_per_iteration(self) -> int:
@@ -189,29 +195,48 @@ class Rlpd(Algorithm):
         """False; the trainer ends the run."""
         return False
 
-    def policy(self) -> SquashedPolicy:
-        """Return the present policy, which explores."""
+    def policy(self) -> Policy:
+        """Return the present policy, which explores; during a search, the next gait."""
+        if self._search is not None:
+            return self._search.policy(2 * self._episodes)
         return self.actor.to_numpy(self.config.noise_exponent, 2 * self._episodes)
 
-    def result(self) -> SquashedPolicy:
-        """Return the averaged policy."""
+    def result(self) -> Policy:
+        """Return the averaged policy; during a search, the best gait."""
+        if self._search is not None:
+            return self._search.best(2 * self._episodes + 1)
         return self.averaged.to_numpy(self.config.noise_exponent, 2 * self._episodes + 1)
 
     def update(self, episodes: Sequence[Episode]) -> dict[str, float]:
         """Remember the episodes; the next call of `update_meanwhile` learns from them."""
+        search = self._search
         self.recall(episodes)
         self._episodes += 1
-        return {}
+        if search is None:
+            return {}
+        if search.ended and search.found:
+            with torch.no_grad():
+                self.log_temperature.fill_(self.config.cloned_temperature).log_()
+            self._clone_all()
+        searching = float(not search.ended)
+        return {"searching": searching, "own_demonstrations": float(len(search.found)),
+                "best_gait_cost": search.best_cost}  # fmt: skip
 
     def recall(self, episodes: Sequence[Episode]) -> None:
         """See `Algorithm.recall`."""
         self.replay.add(episodes)
         self._demonstrations.add(episodes, intervened=True)
+        for episode in episodes:
+            if self._search is not None:
+                self._search.tell(episode)
+                if self._search.ended:
+                    self._demonstrations.add(self._search.found)
+                    self._search = None
         self._newest_steps = sum(episode.steps for episode in episodes[-1:])
 
     def update_meanwhile(self, enough: Callable[[], bool] = lambda: False) -> dict[str, float]:
         """Make the updates that the newest episode pays for; see `Algorithm.update_meanwhile`."""
-        if self.replay.episodes < self._first:
+        if self._search is not None or self.replay.episodes < self._first:
             return {}
         due = round(self.config.update_ratio * self._newest_steps)
         if not self._updates:
@@ -293,6 +318,13 @@ class Rlpd(Algorithm):
         surplus = -log_prob - self._target_entropy
         self._step("temperature", self.log_temperature.exp() * surplus)
 
+    def _clone_all(self) -> None:
+        """Make the agreed steps towards the demonstrated actions."""
+        self.actor.set_std(self.config.cloned_std)
+        for _ in range(self.config.cloning_updates):
+            self._clone()
+        self.averaged.load_state_dict(self.actor.state_dict())
+
     def _clone(self) -> None:
         """Make a step of the actor towards the demonstrated actions."""
         self._step("actor", self._distance())
@@ -352,6 +384,18 @@ class _Means:
     def means(self) -> dict[str, float]:
         """Return the mean of each figure."""
         return {name: float(torch.stack(values).mean()) for name, values in self._values.items()}
+
+
+def _search(spaces: Spaces, config: RlpdConfig, seed: int) -> GaitSearch | None:
+    """Return the search for own demonstrations; None: the settings ask for none."""
+    if not config.own_demonstrations:
+        return None
+    if spaces.fingers is None:
+        raise BadConfig(
+            f"own_demonstrations is {config.own_demonstrations}; it must be 0 in a task without an "
+            "object that has one error"
+        )
+    return GaitSearch(spaces, seed, config.own_demonstrations, config.search_episodes)
 
 
 def _adam(parameters: Iterable[Tensor], rate: float) -> torch.optim.Adam:

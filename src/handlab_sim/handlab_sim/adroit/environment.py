@@ -131,11 +131,11 @@ class AdroitWorld:
         observations = np.empty((task.steps + 1, task.observation_size))
         actions = np.empty((task.steps, task.action_size))
         rewards, errors = np.empty(task.steps), np.empty(task.steps)
-        reached = 0
+        reached, acting = 0, policy.begin()
         observations[0] = self._reset(key.seed, key.number)
         for t in range(task.steps):
             one = None if key.deterministic else noise[t : t + 1]
-            actions[t] = policy.act(observations[t : t + 1], one)[0]
+            actions[t] = acting.act(observations[t : t + 1], one)[0]
             observations[t + 1], rewards[t], _, _, info = self.env.step(actions[t])
             rewards[t] -= self._correction()
             errors[t] = self._error(self.env)

@@ -116,6 +116,7 @@ def count_resets(task: Task, seed: int) -> Count:
 
 def play(env: Env, observation: Array, policy: Policy, rng: np.random.Generator) -> None:
     """Let a policy act until a random time."""
+    policy = policy.begin()
     for _ in range(int(rng.integers(1, env.task.steps + 1))):
         noise = rng.standard_normal((env.num_envs, env.hand.n))
         observation = env.step(policy.act(observation, noise)).observation

@@ -1,0 +1,166 @@
+"""The search for own demonstrations: reproducible, resumable, and at work in soft actor-critic."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from handlab_core.environment.episode import (
+    Episode,
+    EpisodeKey,
+    Outcome,
+    RobotTime,
+    Trajectory,
+    unknown_temperatures,
+)
+from handlab_core.environment.gait_policy import GaitPolicy
+from handlab_core.environment.squashed_policy import SquashedPolicy
+from handlab_core.errors import BadConfig
+from handlab_core.tasks.sizes import Fingers, Spaces
+from handlab_learning.algorithms.gait_search import NOISE, GaitSearch
+from handlab_learning.algorithms.rlpd import Rlpd, RlpdConfig
+
+STEPS = 20
+SPACES = Spaces(2, 2, STEPS, fingers=Fingers(0, (0, 0), (0, 1), 0.1))
+SMALL = RlpdConfig(
+    hidden=(8,), batch=16, update_ratio=0.5, cloning_updates=20, cloned_first_episodes=1,
+    first_episodes=1, own_demonstrations=3,
+)  # fmt: skip
+
+
+def world(policy, number, seed=0):
+    """A toy: a crank that the first action's motion against the second one's turns."""
+    acting, noise = policy.begin(), policy.noise(np.random.default_rng((seed, number)), STEPS)
+    angle, before = 0.0, np.zeros(2)
+    observations, actions, errors = [np.array([angle - 2.0, 0.0])], [], []
+    for t in range(STEPS):
+        action = acting.act(observations[-1][None], noise[t : t + 1])[0]
+        angle += 0.6 * (before[0] * action[1] - before[1] * action[0])  # area that is swept
+        before = action
+        observations.append(np.array([angle - 2.0, action[0]]))
+        actions.append(action)
+        errors.append(angle - 2.0)
+    errors = np.array(errors)
+    path = Trajectory(
+        np.array(observations), np.array(actions), -np.abs(errors), np.zeros((STEPS, 1)), errors,
+        np.zeros(1),
+    )  # fmt: skip
+    good = bool(np.abs(errors[-STEPS // 5 :]).max() < 0.3)
+    key = EpisodeKey(number, policy.version, seed, deterministic=False)
+    return Episode(key, path, Outcome(good, good), RobotTime(2.0), unknown_temperatures(1))
+
+
+def searched(seed, wanted=3, limit=200):
+    search, episodes = GaitSearch(SPACES, seed, wanted, limit), []
+    while not search.ended:
+        episodes.append(world(search.policy(len(episodes)), len(episodes), seed))
+        search.tell(episodes[-1])
+    return search, episodes
+
+
+@pytest.mark.parametrize("seed", range(10, 15))
+def test_a_toy_crank_is_turned(seed):
+    search, episodes = searched(seed)
+    assert len(search.found) == 3 and len(episodes) < 60
+    assert all(episode.outcome.strict_success for episode in search.found)
+
+
+def test_the_search_is_a_function_of_seed_and_episodes():
+    (one, first), (two, second) = searched(10), searched(10)
+    assert len(first) == len(second) and one.best_cost == two.best_cost
+    resumed = GaitSearch(SPACES, 10, 3, 200)
+    for episode in first[:-1]:
+        resumed.tell(episode)
+    np.testing.assert_array_equal(
+        world(resumed.policy(len(first) - 1), len(first) - 1, 10).trajectory.actions,
+        first[-1].trajectory.actions,
+    )
+    assert searched(11)[1][0].trajectory.actions[0, 0] != first[0].trajectory.actions[0, 0]
+
+
+def test_the_search_ends_at_its_limit():
+    search, episodes = searched(10, wanted=100, limit=7)
+    assert len(episodes) == 7 and search.ended
+
+
+def test_a_gait_that_turns_the_wrong_way_is_tried_backwards():
+    search = GaitSearch(SPACES, 0, 3, 10)
+    before = search.policy(0)
+    episode = world(before, 0)
+    wrong = replace(episode.trajectory, errors=np.linspace(-2.0, -4.0, STEPS))
+    search.tell(replace(episode, trajectory=wrong, outcome=Outcome(False, False)))
+    after = search.policy(1)
+    assert after.speed == -before.speed
+    np.testing.assert_array_equal(after.lead, before.lead)
+
+
+def test_a_success_is_repeated_with_noise_and_given_up_when_it_was_luck():
+    search = GaitSearch(SPACES, 0, 9, 99)
+    first, episode = search.policy(0), world(search.policy(0), 0)
+    still = replace(episode.trajectory, errors=np.full(STEPS, -2.0))
+    episode = replace(episode, trajectory=still)
+    search.tell(replace(episode, outcome=Outcome(True, True)))
+    again = search.policy(1)
+    assert first.deviation == 0.0 and again.deviation == NOISE
+    np.testing.assert_array_equal(again.offset, first.offset)
+    for _ in range(2):
+        search.tell(replace(episode, outcome=Outcome(False, False)))
+    assert search.policy(3).deviation == 0.0
+    assert not np.array_equal(search.policy(3).offset, first.offset)
+
+
+def trained(episodes, learner=None):
+    learner = learner or Rlpd(SPACES, SMALL, 10)
+    metrics = []
+    for number in episodes:
+        policy = learner.policy()
+        learner.update_meanwhile()
+        metrics.append(learner.update([world(policy, number, 10)]))
+    return learner, metrics
+
+
+def test_found_demonstrations_are_cloned_and_learned_from():
+    count = len(searched(10)[1])
+    learner, metrics = trained(range(count - 1))
+    assert isinstance(learner.policy(), GaitPolicy) and isinstance(learner.result(), GaitPolicy)
+    assert learner.update_meanwhile() == {} and metrics[-1]["searching"] == 1.0
+    learner, last = trained([count - 1], learner)
+    assert last[0]["searching"] == 0.0 and last[0]["own_demonstrations"] == 3.0
+    assert isinstance(learner.policy(), SquashedPolicy)
+    assert isinstance(learner.result(), SquashedPolicy)
+    assert len(learner._demonstrations) == 3 * STEPS
+    assert float(learner.log_temperature.detach().exp()) == pytest.approx(SMALL.cloned_temperature)
+    assert learner.update_meanwhile()["updates"] == 10
+    assert learner.update([]) == {}
+
+
+@pytest.mark.parametrize("after", ["the search", "its middle"])
+def test_a_resumed_run_goes_on_bit_for_bit(after):
+    count = len(searched(10)[1])
+    reached = count + 2 if after == "the search" else count - 2
+    whole, _ = trained(range(count + 4))
+    part, _ = trained(range(reached))
+    resumed = Rlpd(SPACES, SMALL, 10)
+    resumed.load_state_dict({name: tensor.clone() for name, tensor in part.state_dict().items()})
+    played, learner = [], Rlpd(SPACES, SMALL, 10)
+    for number in range(reached):
+        policy = learner.policy()
+        learner.update_meanwhile()
+        played.append(world(policy, number, 10))
+        learner.update(played[-1:])
+    resumed.recall(played)
+    resumed, _ = trained(range(reached, count + 4), resumed)
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_given_demonstrations_replace_the_search():
+    given = searched(10)[0].found
+    learner = Rlpd(SPACES, SMALL, 10, given)
+    assert isinstance(learner.policy(), SquashedPolicy)
+
+
+def test_a_task_without_an_error_refuses_the_search():
+    with pytest.raises(BadConfig, match="own_demonstrations is 3; it must be 0"):
+        Rlpd(replace(SPACES, fingers=None), SMALL, 0)
