@@ -94,8 +94,8 @@ class GaitPolicy:
         speed, error, deviation = (float(number) for number in motion)
         if error not in range(spaces.observation) or deviation < 0:
             raise BadRun(
-                f"gait_motion of {where} holds element {error:g} and deviation {deviation:g}; there "
-                f"are elements 0 to {spaces.observation - 1}, and a deviation is at least 0: train "
-                "the policy again"
+                f"gait_motion of {where} holds element {error:g} and deviation {deviation:g}; "
+                f"there are elements 0 to {spaces.observation - 1}, and a deviation is at "
+                "least 0: train the policy again"
             )
         return cls(offset, amplitude, lead, speed, int(error), deviation, version)

@@ -230,8 +230,7 @@ class Rlpd(Algorithm):
             if self._search is not None:
                 self._search.tell(episode)
                 if self._search.ended:
-                    self._demonstrations.add(self._search.found)
-                    self._search = None
+                    self._begin_with(self._search.found)
         self._newest_steps = sum(episode.steps for episode in episodes[-1:])
 
     def update_meanwhile(self, enough: Callable[[], bool] = lambda: False) -> dict[str, float]:
@@ -317,6 +316,13 @@ class Rlpd(Algorithm):
     def _update_temperature(self, log_prob: Tensor) -> None:
         surplus = -log_prob - self._target_entropy
         self._step("temperature", self.log_temperature.exp() * surplus)
+
+    def _begin_with(self, found: Sequence[Episode]) -> None:
+        """End the search with the demonstrations that it found, if any."""
+        self._search = None
+        self._demonstrations.add(found)
+        if found:
+            self._warm_up = self.config.cloned_critic_warm_up
 
     def _clone_all(self) -> None:
         """Make the agreed steps towards the demonstrated actions."""
