@@ -41,9 +41,10 @@ def test_with_a_camera_too_the_graph_gives_the_episodes_of_the_process(
         ).any()
 
 
-def off_policy(sampler, enough=lambda: False, update_ratio=0.2):
-    """A trainer that learns while episodes run."""
+def off_policy(sampler, enough=lambda: False, update_ratio=0.2, own=0):
+    """A trainer that learns while episodes run, after `own` demonstrations of its own."""
     settings = {"hidden": [8], "batch": 16, "first_episodes": 1, "update_ratio": update_ratio}
+    settings["own_demonstrations"] = own
     config = RunConfig(algorithm="rlpd", evaluate_every=1000, seed=7, settings=settings)
     return Trainer(config, sampler, enough=enough)
 
@@ -58,6 +59,16 @@ def test_a_learner_in_the_graph_acts_and_learns_as_in_one_process_bit_for_bit(gr
     assert rows[-1]["learner"]["updates"] == 12
     for name, tensor in far.algorithm.state_dict().items():
         assert tensor.equal(near.algorithm.state_dict()[name]), name
+
+
+def test_a_search_for_gaits_in_the_graph_goes_as_in_one_process_bit_for_bit(graph, local_env):
+    with graph(*RING, "runner") as (_, node, loop):
+        far = off_policy(GraphSampler(node, loop, TASK), own=1)
+        rows = [far.iterate() for _ in range(2)]
+    near = off_policy(LocalSampler(lambda count: local_env(TASK), 1), own=1)
+    assert "best_gait_cost" in rows[0]["learner"]
+    for row in rows:
+        assert row["learner"] == near.iterate()["learner"]
 
 
 def test_the_runner_acts_while_the_learner_learns(graph):

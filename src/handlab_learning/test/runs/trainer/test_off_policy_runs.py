@@ -16,6 +16,7 @@ from handlab_learning.runs.trainer import Trainer
 TASK = make_task("valve")
 SETTINGS = {
     "hidden": [8], "batch": 16, "update_ratio": 0.5, "first_episodes": 2, "actor_every": 1,
+    "own_demonstrations": 0,
 }  # fmt: skip
 ITERATIONS = 12
 
