@@ -110,7 +110,10 @@ class GaitSearch:
         start = max(abs(float(errors[0])), 0.5)
         cost = float(np.abs(errors).mean() + last_fifth(errors).mean()) / (2 * start)
         away = float(np.sign(errors[0]) * (errors[-1] - errors[0]))
-        self._tried.append(_Tried(numbers, direction, cost, away > WRONG))
+        helped = episode.intervention_rate > 0  # it says nothing about the gait
+        self._tried.append(_Tried(numbers, direction, 1.0 if helped else cost, away > WRONG))
+        if helped:
+            return
         if episode.outcome.strict_success:
             if self._repeated is None:
                 self._repeated, self._failures, self._successes = (numbers, direction), 0, 0

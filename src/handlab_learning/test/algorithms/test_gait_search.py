@@ -110,6 +110,14 @@ def test_a_success_is_repeated_with_noise_and_given_up_when_it_was_luck():
     assert not np.array_equal(search.policy(3).offset, first.offset)
 
 
+def test_an_episode_with_interventions_is_no_success_of_the_gait():
+    search = GaitSearch(SPACES, 0, 9, 99)
+    episode = replace(world(search.policy(0), 0), outcome=Outcome(True, True))
+    search.tell(replace(episode, interventions=np.ones(STEPS)))
+    assert not search.found and search.best_cost == 1.0
+    assert search.policy(1).deviation == 0.0
+
+
 def trained(episodes, learner=None):
     learner = learner or Rlpd(SPACES, SMALL, 10)
     metrics = []
