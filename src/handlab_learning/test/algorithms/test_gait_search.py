@@ -25,7 +25,7 @@ STEPS = 20
 SPACES = Spaces(2, 2, STEPS, fingers=Fingers(0, (0, 0), (0, 1), 0.1))
 SMALL = RlpdConfig(
     hidden=(8,), batch=16, update_ratio=0.5, cloning_updates=20, cloned_first_episodes=1,
-    first_episodes=1, own_demonstrations=3,
+    first_episodes=1, own_demonstrations=3, cloned_critic_warm_up=4,
 )  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def test_found_demonstrations_are_cloned_and_learned_from():
     assert isinstance(learner.result(), SquashedPolicy)
     assert len(learner._demonstrations) == 3 * STEPS
     assert float(learner.log_temperature.detach().exp()) == pytest.approx(SMALL.cloned_temperature)
-    assert learner.update_meanwhile()["updates"] == 10
+    assert learner.update_meanwhile()["updates"] == 10 + 4
     assert learner.update([]) == {}
 
 
