@@ -19,7 +19,7 @@ from handlab_core.tasks.task import TASKS, Range, Task
 LOBES = 3
 """Number of lobes of the valve, which are identical."""
 
-FOUND_BY_GAIT = {"rlpd": {"own_demonstrations": 4}}
+FOUND_BY_GAIT = {"rlpd": {"own_demonstrations": 8}}
 """Settings of tasks that random gaits sometimes solve."""
 
 REWARDS = {

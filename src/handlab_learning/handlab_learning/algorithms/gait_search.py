@@ -2,8 +2,8 @@
 
 Random gaits come first. A gait that turns the object the wrong way is tried backwards. Later ones
 are mutations of the best one, as in a (1+1) evolution strategy with restarts (Rechenberg, 1973). A
-gait that succeeds is repeated with noise, and each success is a demonstration. Constants without a
-source: the best median of eight seeds on the valve.
+gait that succeeds is repeated, and each success is a demonstration. Constants without a source: the
+best median of eight seeds on the valve.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,10 @@ from handlab_core.environment.gait_policy import GaitPolicy
 from handlab_core.tasks.criteria import last_fifth
 from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array
+
+SUCCESSES_PER_FAILURE = 4
+"""Successes of a gait for each failure that is forgiven. Many a gait succeeds in every other
+episode, since resets leave the hand and the object a little different each time."""
 
 STREAM = 9
 """Number of the search's random stream."""
@@ -42,11 +46,6 @@ LIMITS = 0.3, 2.0
 STEP = 0.6
 """Standard deviation of a mutation, in units of the spread of random gaits."""
 
-NOISE = 0.06
-"""Standard deviation of the noise of a repetition, in units of half the commanded range. Half of
-the repetitions fail at 0.15."""
-
-
 @dataclass(frozen=True)
 class _Tried:
     numbers: Array
@@ -64,7 +63,7 @@ class GaitSearch:
     Args:
         spaces: sizes of the task; its `fingers` must be known.
         seed: of the run.
-        wanted: number of demonstrations after which the search ends.
+        wanted: number of demonstrations of one gait after which the search ends.
         limit: number of episodes after which the search ends.
     """
 
@@ -76,14 +75,19 @@ class GaitSearch:
         self._joints = max(spaces.fingers.joint) + 1
         self._tried: list[_Tried] = []
         self._repeated: tuple[Array, int] | None = None
-        self._failures = self._successes = 0  # of the repeated gait
+        self._failures = 0  # of the repeated gait
         self.found: list[Episode] = []
-        """Strictly successful episodes."""
+        """Strictly successful episodes of the newest gait that had any."""
 
     @property
     def ended(self) -> bool:
         """Whether there are enough demonstrations, or the episodes are used up."""
-        return len(self.found) >= self._wanted or len(self._tried) >= self._limit
+        return len(self.found) >= self._wanted or self.episodes >= self._limit
+
+    @property
+    def episodes(self) -> int:
+        """Number of episodes so far."""
+        return len(self._tried)
 
     @property
     def best_cost(self) -> float:
@@ -93,22 +97,21 @@ class GaitSearch:
     def policy(self, version: int) -> GaitPolicy:
         """Return the gait of the next episode."""
         numbers, direction = self._next()
-        noise = NOISE if self._repeated is not None else 0.0
-        return self._gait(numbers, direction, noise, version)
+        return self._gait(numbers, direction, version)
 
     def best(self, version: int) -> GaitPolicy:
         """Return the best gait so far; before the first episode the one to be tried first."""
         if not self._tried:
             return self.policy(version)
         numbers, direction = self._repeated or self._best()
-        return self._gait(numbers, direction, NOISE, version)
+        return self._gait(numbers, direction, version)
 
     def tell(self, episode: Episode) -> None:
         """Take the episode of the gait that `policy` returned."""
         numbers, direction = self._next()
         errors = episode.trajectory.errors
         start = max(abs(float(errors[0])), 0.5)
-        cost = float(np.abs(errors).mean() + last_fifth(errors).mean()) / (2 * start)
+        cost = float(np.abs(errors).mean() + 3 * last_fifth(errors).mean()) / (4 * start)
         away = float(np.sign(errors[0]) * (errors[-1] - errors[0]))
         helped = episode.intervention_rate > 0  # it says nothing about the gait
         self._tried.append(_Tried(numbers, direction, 1.0 if helped else cost, away > WRONG))
@@ -116,12 +119,11 @@ class GaitSearch:
             return
         if episode.outcome.strict_success:
             if self._repeated is None:
-                self._repeated, self._failures, self._successes = (numbers, direction), 0, 0
-            self._successes += 1
+                self._repeated, self._failures, self.found = (numbers, direction), 0, []
             self.found.append(episode)
         elif self._repeated is not None:
             self._failures += 1
-            if self._failures > self._successes:  # it succeeded by luck
+            if self._failures > len(self.found) // SUCCESSES_PER_FAILURE:  # it succeeded by luck
                 self._repeated = None
 
     def _next(self) -> tuple[Array, int]:
@@ -142,8 +144,12 @@ class GaitSearch:
         return numbers + STEP * spread * rng.standard_normal(len(spread)), direction
 
     def _best(self) -> tuple[Array, int]:
-        best = min(self._tried, key=lambda tried: tried.cost)
-        return best.numbers, best.direction
+        """Return the gait with the lowest cost, the mean of its episodes."""
+        costs: dict[tuple[bytes, int], list[float]] = {}
+        for tried in self._tried:
+            costs.setdefault((tried.numbers.tobytes(), tried.direction), []).append(tried.cost)
+        numbers, direction = min(costs, key=lambda gait: float(np.mean(costs[gait])))
+        return np.frombuffer(numbers), direction
 
     def _draw(self, rng: np.random.Generator) -> Array:
         """Draw the numbers of a random gait."""
@@ -157,7 +163,7 @@ class GaitSearch:
         )
         return np.concatenate(parts)
 
-    def _gait(self, numbers: Array, direction: int, noise: float, version: int) -> GaitPolicy:
+    def _gait(self, numbers: Array, direction: int, version: int) -> GaitPolicy:
         fingers, count = self._fingers, self._joints
         joint = np.array(fingers.joint)
         offset, amplitude, lead = numbers[: 3 * count].reshape(3, count)[:, joint]
@@ -168,6 +174,6 @@ class GaitSearch:
             lead=np.pi * lead + 2 * np.pi * delay * np.array(fingers.finger),
             speed=float(2 * np.pi * frequency * fingers.period * direction),
             error=fingers.error,
-            deviation=noise,
+            deviation=0.0,
             version=version,
         )

@@ -27,6 +27,7 @@ runs, so that the robot never waits for them.
 import copy
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import torch
@@ -35,6 +36,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from handlab_core.environment.episode import Episode
+from handlab_core.environment.gait_policy import GaitPolicy
 from handlab_core.environment.noise import PINK
 from handlab_core.environment.policy import Policy
 from handlab_core.errors import BadConfig
@@ -135,10 +137,13 @@ class RlpdConfig:
     """Episodes before the first update with demonstrations."""
 
     own_demonstrations: Index = 0
-    """Number of successful episodes of a gait that the robot searches before it learns, without
+    """Number of successful episodes of one gait that the robot searches before it learns, without
     given demonstrations; 0: none. Only for tasks with an object that has one error."""
-    search_episodes: Count = 60
+    search_episodes: Count = 120
     """Maximum number of episodes of that search; learning then begins with what was found."""
+    gait_episodes: Index = 20
+    """Episodes after a search that found demonstrations in which the gait is still evaluated and
+    handed out. The learner needs some until it does better than the gait that it began with."""
 
     def __post_init__(self) -> None:
         """Check the sizes of the ensemble and of its subset."""
@@ -162,6 +167,8 @@ class Rlpd(Algorithm):
         self.critics = CriticEnsemble(config.critics, inputs, config.hidden)
         self.targets = copy.deepcopy(self.critics).requires_grad_(False)
         self._search = _search(spaces, config, seed) if not demonstrations else None
+        self._gait: GaitPolicy | None = None  # what the search found
+        self._gait_until = 0  # number of the episode
         cloned = bool(demonstrations)
         initial = config.cloned_temperature if cloned else config.temperature
         self.log_temperature = torch.tensor(initial).log().requires_grad_()
@@ -202,9 +209,11 @@ class Rlpd(Algorithm):
         return self.actor.to_numpy(self.config.noise_exponent, 2 * self._episodes)
 
     def result(self) -> Policy:
-        """Return the averaged policy; during a search, the best gait."""
+        """Return the averaged policy; during a search and some time after it, the best gait."""
         if self._search is not None:
             return self._search.best(2 * self._episodes + 1)
+        if self._gait is not None and self._episodes < self._gait_until:
+            return replace(self._gait, version=2 * self._episodes + 1)
         return self.averaged.to_numpy(self.config.noise_exponent, 2 * self._episodes + 1)
 
     def update(self, episodes: Sequence[Episode]) -> dict[str, float]:
@@ -230,7 +239,7 @@ class Rlpd(Algorithm):
             if self._search is not None:
                 self._search.tell(episode)
                 if self._search.ended:
-                    self._begin_with(self._search.found)
+                    self._begin_with(self._search)
         self._newest_steps = sum(episode.steps for episode in episodes[-1:])
 
     def update_meanwhile(self, enough: Callable[[], bool] = lambda: False) -> dict[str, float]:
@@ -317,11 +326,13 @@ class Rlpd(Algorithm):
         surplus = -log_prob - self._target_entropy
         self._step("temperature", self.log_temperature.exp() * surplus)
 
-    def _begin_with(self, found: Sequence[Episode]) -> None:
-        """End the search with the demonstrations that it found, if any."""
+    def _begin_with(self, search: GaitSearch) -> None:
+        """Learn from the demonstrations that a search found, if any."""
         self._search = None
-        self._demonstrations.add(found)
-        if found:
+        self._demonstrations.add(search.found)
+        if search.found:
+            self._gait = search.best(0)
+            self._gait_until = search.episodes + self.config.gait_episodes
             self._warm_up = self.config.cloned_critic_warm_up
 
     def _clone_all(self) -> None:
