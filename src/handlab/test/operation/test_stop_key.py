@@ -148,7 +148,8 @@ def test_a_simulation_in_this_process_stands_still_at_a_key(terminal, tmp_path):
     assert metrics()[0].read_text() == before and not program.ended()
     engage(program)
     program.until(lambda: metrics()[0].read_text() != before, "the training to go on")
-    assert program.code(120.0) == 0, program.said[-2000:]
+    program.press("\x03")
+    assert program.code(20.0) in (0, 130), program.said[-2000:]
     assert program.modes() == program.before
 
 
