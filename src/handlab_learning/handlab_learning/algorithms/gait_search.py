@@ -46,6 +46,7 @@ LIMITS = 0.3, 2.0
 STEP = 0.6
 """Standard deviation of a mutation, in units of the spread of random gaits."""
 
+
 @dataclass(frozen=True)
 class _Tried:
     numbers: Array
