@@ -15,7 +15,7 @@ from handlab.reporting.earlier_runs import RobotTimeMeter
 from handlab.reporting.progress import TrainingDisplay
 from handlab_core.demonstrations.intervening_teacher import InterveningTeacher
 from handlab_core.hardware.backend_table import backend_spec
-from handlab_core.tasks import Task
+from handlab_core.tasks import make_task
 from handlab_core.tasks.variation import parse_variations
 from handlab_data.bag_folder import check_bag_folder
 from handlab_learning.runs.config import RunConfig
@@ -84,8 +84,8 @@ def train(
                 for _ in range(2)
             )
             if config.interventions == TEACHER:
-                assert isinstance(sampler, LocalSampler) and isinstance(task, Task)
-                sampler.intervener = InterveningTeacher(task)
+                assert isinstance(sampler, LocalSampler)
+                sampler.intervener = InterveningTeacher(make_task(config.task))
             trainer = Trainer(
                 config,
                 sampler,

@@ -130,7 +130,7 @@ def listing(folder):
 
 
 def commands():
-    return typer.main.get_command(cli.app).commands
+    return typer.main.get_command(cli.make_app()).commands
 
 
 def parameters():

@@ -11,7 +11,6 @@ from handlab_core.estimation.follower import ENCODER
 from handlab_core.hardware.backend_table import backend_spec
 from handlab_core.system.files import parse_json, parse_yaml
 from handlab_core.system.validation import Count, Fraction, Text, build, checked
-from handlab_core.tasks import Task
 from handlab_core.tasks.adroit import find_task
 from handlab_core.tasks.learnable import LearnableTask
 from handlab_core.tasks.variation import check_variations, parse_variations
@@ -73,7 +72,7 @@ class RunConfig(RunOptions, LearnedTask):
                 f"{self.algorithm} cannot learn from the actions of others: leave --interventions, "
                 f"or choose --algorithm {known}"
             )
-        if self.backend != "sim" or self.vary or not isinstance(task, Task):
+        if self.backend != "sim" or self.vary or not task.has_graph:
             raise BadConfig(
                 "the scripted teacher intervenes in this process, with the task's own object: add "
                 "--backend sim, leave --vary"

@@ -73,7 +73,7 @@ def test_an_episode_with_a_lost_reward_is_broken_off_and_repeated_at_once(graph,
             began = message.header.stamp.sec, message.header.stamp.nanosec
             goals.append((message.episode, *began))
             if len(goals) == 1:
-                for seconds, number in ((1.0, signal.SIGSTOP), (12.0, signal.SIGCONT)):
+                for seconds, number in ((1.0, signal.SIGSTOP), (17.0, signal.SIGCONT)):
                     threading.Timer(seconds, reward.send_signal, [number]).start()
 
         node.create_subscription(EpisodeGoal, topics.GOAL, on_goal, qos.LATCHED)
