@@ -206,7 +206,7 @@ def test_a_failure_of_the_machine_is_one_line(monkeypatch, capsys, error, words)
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(cli, "make_app", lambda verbs: fail)
     code = cli.run(["tasks"])
     [line] = capsys.readouterr().err.splitlines()
     assert code == 1 and line.startswith("handlab: ") and words in line
