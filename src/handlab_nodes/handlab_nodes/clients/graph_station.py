@@ -147,10 +147,16 @@ class GraphStation:
         hand, obj = self._newest_pair.hand, self._newest_pair.object
         self._goal = Goal(request.episode, hand.stamp, request.goal_angle, request.goal_velocity)
         self._rewarded.clear()
-        self._goals.publish(convert.goal_msg(self._goal))
-        self._announced = self._deadline = time.monotonic()
+        self._announce()
+        self._deadline = time.monotonic()
         duration = hand.stamp - began
         return ResetResult(hand, obj, self._goal, duration, np.array([answer.attempts]))
+
+    def _announce(self) -> None:
+        """Publish the goal."""
+        assert self._goal is not None
+        self._announced = time.monotonic()
+        self._goals.publish(convert.goal_msg(self._goal))
 
     def step(self, q: Array) -> Sample:
         """See `Station.step`."""
@@ -186,16 +192,14 @@ class GraphStation:
 
     def reward(self, sample: Sample) -> Reward:
         """See `Station.reward`; rewards arrive in the order of their stamps."""
-        assert self._goal is not None
-        stamp, goal = float(sample.object.stamp[0]), convert.goal_msg(self._goal)
+        stamp = float(sample.object.stamp[0])
         rewarded = self._rewarded
 
         def decided() -> bool:
             while rewarded and rewarded[0][0] < stamp:
                 rewarded.popleft()
             if not rewarded and time.monotonic() - self._announced > ANNOUNCE:
-                self._announced = time.monotonic()
-                self._goals.publish(goal)
+                self._announce()
             return bool(rewarded)
 
         try:
