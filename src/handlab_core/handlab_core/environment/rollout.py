@@ -63,50 +63,22 @@ def rollout(
     Raises:
         RewardLost: rewards were lost in MAX_BREAKS attempts in a row.
     """
-    steps = env.task.steps
     numbers = np.asarray(plan.numbers)
     streams = [episode_rng(plan.seed, int(number), NOISE_STREAM) for number in numbers]
-    noise = np.stack([policy.noise(stream, steps) for stream in streams], axis=1)
+    noise = np.stack([policy.noise(stream, env.task.steps) for stream in streams], axis=1)
+    attempt = _Attempt(env, policy, plan, noise, on_step, intervener)
     cooling = lost = 0.0
     breaks = lost_rewards = 0
     while True:
-        spent = 0.0
         try:
-            observation, start = env.reset(plan.seed, numbers)
-            spent = float(start.duration.max())
-            observations, actions, rewards = [observation], [], []
-            interventions: list[BoolArray] = []
-            hand, obj = start.hand, start.object
-            if intervener is not None:
-                intervener.begin(start, plan.seed)
-            acting, before = policy.begin(), None
-            for t in range(steps):
-                action = acting.act(observation, None if plan.deterministic else noise[t])
-                if intervener is not None:
-                    given = intervener.act(hand, obj, start.goal)
-                    action = np.where(given.taken[:, None], given.action, action)
-                    interventions.append(given.taken)
-                spent += env.task.period
-                simulated_hands.check()
-                step = env.step(action)
-                observation = step.observation
-                hand, obj = step.sample.hand, step.sample.object
-                actions.append(action)
-                observations.append(observation)
-                if before is not None:  # a step behind: see `Station.reward`
-                    rewards.append(env.reward(before))
-                before = step
-                if on_step is not None:
-                    on_step(t + 1)
-            rewards.append(env.reward(step))
+            recording = attempt.run()
+            break
         except HandWarm:
-            cooling += spent + env.station.rest()
-            continue
+            cooling += attempt.spent + env.station.rest()
         except HandStopped:
             breaks += 1
-            lost += spent
+            lost += attempt.spent
             env.station.await_engaged()
-            continue
         except RewardLost as error:
             breaks += 1
             lost_rewards += 1
@@ -114,14 +86,9 @@ def rollout(
                 raise RewardLost(
                     f"{error}; {lost_rewards} attempts in a row failed like this"
                 ) from None
-            lost += spent
+            lost += attempt.spent
             log.warning("episode %d is broken off and repeated: %s", numbers[0], error)
-            continue
-        recording = _Recording(
-            start, observations, actions, rewards, step.terminated, interventions
-        )
-        break
-    temperatures = env.station.temperatures()
+    temperatures, start = env.station.temperatures(), recording.start
     episodes = []
     for i, number in enumerate(numbers):
         trajectory = _trajectory(recording, i)
@@ -138,6 +105,51 @@ def rollout(
         taken = np.array([float(row[i]) for row in recording.interventions])
         episodes.append(Episode(key, trajectory, outcome, time, temperatures[i].copy(), taken))
     return episodes
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """Attempts at one plan, each from its reset on; an exception breaks one off."""
+
+    env: Env
+    policy: Policy
+    plan: EpisodePlan
+    noise: Array  # (T, N, A)
+    on_step: Callable[[int], None] | None
+    intervener: Intervener | None
+    spent: float = 0.0  # s; robot time of the newest attempt
+
+    def run(self) -> _Recording:
+        """Run all steps once."""
+        env, plan, intervener, self.spent = self.env, self.plan, self.intervener, 0.0
+        observation, start = env.reset(plan.seed, np.asarray(plan.numbers))
+        self.spent = float(start.duration.max())
+        observations, actions, rewards = [observation], [], []
+        interventions: list[BoolArray] = []
+        hand, obj = start.hand, start.object
+        if intervener is not None:
+            intervener.begin(start, plan.seed)
+        acting, before = self.policy.begin(), None
+        for t in range(env.task.steps):
+            action = acting.act(observation, None if plan.deterministic else self.noise[t])
+            if intervener is not None:
+                given = intervener.act(hand, obj, start.goal)
+                action = np.where(given.taken[:, None], given.action, action)
+                interventions.append(given.taken)
+            self.spent += env.task.period
+            simulated_hands.check()
+            step = env.step(action)
+            observation = step.observation
+            hand, obj = step.sample.hand, step.sample.object
+            actions.append(action)
+            observations.append(observation)
+            if before is not None:  # a step behind: see `Station.reward`
+                rewards.append(env.reward(before))
+            before = step
+            if self.on_step is not None:
+                self.on_step(t + 1)
+        rewards.append(env.reward(step))
+        return _Recording(start, observations, actions, rewards, step.terminated, interventions)
 
 
 def _trajectory(recording: _Recording, robot: int) -> Trajectory:
