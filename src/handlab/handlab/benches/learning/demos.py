@@ -8,11 +8,10 @@ demonstrations. Their robot time is listed separately; the hours do not contain 
 
 import json
 import sys
-import tempfile
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Annotated, Any
@@ -21,9 +20,9 @@ from pydantic import Field
 
 from handlab.benches.formatting import NOT_YET, hours_text, with_command
 from handlab.benches.kept import chosen, kept
+from handlab.benches.learning.every_seed import learn_all
 from handlab.benches.options import TasksOptions
 from handlab.benches.result import Bench, Figure, Kept, Result, Table, origin
-from handlab.experiments.parallelism import processes
 from handlab.experiments.task_kinds import local_sampler
 from handlab.reporting.compare import median_or_never
 from handlab.reporting.learning_curves import Curve, kept_ways, ways
@@ -117,8 +116,10 @@ def measure(seed: int, options: DemosOptions) -> Result:
     tasks = chosen("tasks", options.tasks, LIMITS)
     variants = chosen("variants", options.variants, VARIANTS)
     rows: dict[str, dict[str, Any]] = {task: {} for task in LIMITS} | kept("demos", "tasks")
+    seeds = list(range(seed, seed + SEEDS))
     for task in tasks:
-        fresh = _learn_all(task, variants, list(range(seed, seed + SEEDS)))
+        runs = learn_all(partial(_learn, task), variants, seeds)
+        fresh = {name: _row(VARIANTS[name], seeds, runs[name]) for name in variants}
         measured = rows[task] | fresh
         rows[task] = {name: measured[name] for name in VARIANTS if name in measured}
     shares = [
@@ -157,20 +158,6 @@ def _hours(row: Mapping[str, Any]) -> float:
     return float("inf") if median is None else float(median)
 
 
-def _learn_all(task: str, variants: list[str], seeds: list[int]) -> dict[str, Any]:
-    """Carry out all runs in parallel; robot-hours do not depend on the speed of the machine."""
-    jobs = [(task, name, seed) for name in variants for seed in seeds]
-    with (
-        tempfile.TemporaryDirectory(prefix="handlab-") as scratch,
-        ProcessPoolExecutor(processes()) as pool,
-    ):
-        done = list(pool.map(_learn, [scratch] * len(jobs), *zip(*jobs, strict=True)))
-    return {
-        name: _row(VARIANTS[name], seeds, done[i * len(seeds) : (i + 1) * len(seeds)])
-        for i, name in enumerate(variants)
-    }
-
-
 def _row(variant: Variant, seeds: list[int], runs: list[dict[str, Any]]) -> dict[str, Any]:
     made = origin("demos")
     strict = [run["robot_hours_to_strict_success"] for run in runs]
@@ -192,7 +179,7 @@ def _row(variant: Variant, seeds: list[int], runs: list[dict[str, Any]]) -> dict
     }
 
 
-def _learn(root: str, name: str, variant_name: str, seed: int) -> dict[str, Any]:
+def _learn(name: str, root: str, variant_name: str, seed: int) -> dict[str, Any]:
     variant = VARIANTS[variant_name]
     demonstrations = shown(name, variant.demonstrations, variant.teacher_config, seed)
     config = RunConfig(

@@ -6,9 +6,7 @@ which gives the episodes of the graph bit for bit.
 
 import json
 import sys
-import tempfile
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -17,9 +15,9 @@ from typing import Any
 from handlab.benches.formatting import NOT_YET, with_command
 from handlab.benches.kept import chosen, kept
 from handlab.benches.learning.demos import shown
+from handlab.benches.learning.every_seed import learn_all
 from handlab.benches.options import TasksOptions
 from handlab.benches.result import Bench, Figure, Kept, Result, Table, origin
-from handlab.experiments.parallelism import processes
 from handlab.experiments.task_kinds import local_sampler
 from handlab.reporting.compare import median_or_never
 from handlab.reporting.learning_curves import Curve
@@ -82,7 +80,9 @@ ROWS = {
 def measure(seed: int, options: TasksOptions) -> Result:
     """Learn, and return the worst ratio of a median or of a slowest seed to its limit."""
     names = chosen("tasks", options.tasks, ROWS)
-    measured = kept(NAME, "rows") | _learn_all(names, range(seed, seed + SEEDS))
+    seeds = range(seed, seed + SEEDS)
+    fresh = {name: _row(name, runs) for name, runs in learn_all(_learn, names, seeds).items()}
+    measured = kept(NAME, "rows") | fresh
     rows = {name: measured[name] for name in ROWS if name in measured}
     ratios = [ratio(ROWS[name], row) for name, row in rows.items()]
     return Result(
@@ -98,21 +98,7 @@ def ratio(asked: Row, row: Mapping[str, Any]) -> float:
     return max(middle / asked.median, max(minutes) / asked.worst)
 
 
-def _learn_all(names: list[str], seeds: range) -> dict[str, Any]:
-    """Carry out all runs in parallel; robot-minutes do not depend on the speed of the machine."""
-    jobs = [(name, seed) for name in names for seed in seeds]
-    with (
-        tempfile.TemporaryDirectory(prefix="handlab-") as scratch,
-        ProcessPoolExecutor(processes()) as pool,
-    ):
-        done = list(pool.map(_learn, [scratch] * len(jobs), *zip(*jobs, strict=True)))
-    return {
-        name: _row(name, list(seeds), done[i * len(seeds) : (i + 1) * len(seeds)])
-        for i, name in enumerate(names)
-    }
-
-
-def _row(name: str, seeds: list[int], runs: list[dict[str, Any]]) -> dict[str, Any]:
+def _row(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
     made, row = origin(NAME), ROWS[name]
     minutes = [run["robot_minutes"] for run in runs]
     return {
@@ -121,7 +107,7 @@ def _row(name: str, seeds: list[int], runs: list[dict[str, Any]]) -> dict[str, A
         "asked_median": row.median,
         "asked_worst": row.worst,
         "given_up_after": row.give_up,
-        "seeds": seeds,
+        "seeds": [run["seed"] for run in runs],
         "robot_minutes": minutes,
         "median_robot_minutes": median_or_never(minutes),
         "demonstrated_s": [run["demonstrated_s"] for run in runs],

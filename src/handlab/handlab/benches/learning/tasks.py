@@ -5,17 +5,15 @@ on until the strict criterion is met too, or until it is given up.
 """
 
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from handlab.benches.formatting import NOT_YET, hours_text, with_command
 from handlab.benches.kept import chosen, kept
+from handlab.benches.learning.every_seed import learn_all
 from handlab.benches.options import TasksOptions
 from handlab.benches.result import Bench, Kept, Result, Table, origin
 from handlab.experiments import training
@@ -60,7 +58,9 @@ def measure(seed: int, options: TasksOptions) -> Result:
     """Learn the tasks and return the worst ratio of robot-hours to their limit."""
     names = chosen("tasks", options.tasks, TASKS)
     old = {name: row for name, row in kept("tasks", "tasks").items() if name in TASKS}
-    measured = old | _learn_all(names, range(seed, seed + SEEDS))
+    seeds = range(seed, seed + SEEDS)
+    runs = learn_all(_learn, names, seeds)
+    measured = old | {name: _row(name, list(seeds), runs[name]) for name in names}
     tasks = {name: measured[name] for name in TASKS if name in measured}
     ratios = [ratio for row in tasks.values() if (ratio := _ratio(row)) is not None]
     worst = max(ratios, default=0.0)
@@ -79,21 +79,6 @@ def _ratio(row: Mapping[str, Any]) -> float | None:
         return None
     median = row["median_robot_hours_to_success"]
     return float("inf") if median is None else float(median) / float(row["asked"])
-
-
-def _learn_all(names: list[str], seeds: range) -> dict[str, Any]:
-    """Carry out all runs in parallel; robot-hours do not depend on the speed of the machine."""
-    jobs = [(name, seed) for name in names for seed in seeds]
-    with (
-        tempfile.TemporaryDirectory(prefix="handlab-") as scratch,
-        ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool,
-    ):
-        done = list(pool.map(_learn, [scratch] * len(jobs), *zip(*jobs, strict=True)))
-    rows = {}
-    for i, name in enumerate(names):
-        runs = done[i * len(seeds) : (i + 1) * len(seeds)]
-        rows[name] = _row(name, list(seeds), runs)
-    return rows
 
 
 def _row(name: str, seeds: list[int], runs: list[tuple[dict[str, Any], Curve]]) -> dict[str, Any]:
