@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike
 
-from handlab.gym.errors import BadArgument, InvalidAction
+from handlab.gym.errors import BadArgument, InvalidAction, ResetNeeded
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.types import Array, BoolArray
 
@@ -26,9 +26,22 @@ def checked_render_mode(given: str | None) -> str | None:
     return given
 
 
-def warn_of_render_mode() -> None:
-    """Warn that nothing is drawn without a render mode."""
-    gymnasium.logger.warn('render() draws nothing: make it with render_mode="rgb_array"')
+def can_draw(render_mode: str | None, begun: bool) -> bool:
+    """Return whether `render` draws; without a render mode it does not, and a warning says so.
+
+    Args:
+        render_mode: of the environment.
+        begun: whether an episode has begun.
+
+    Raises:
+        ResetNeeded: no episode has begun.
+    """
+    if render_mode is None:
+        gymnasium.logger.warn('render() draws nothing: make it with render_mode="rgb_array"')
+        return False
+    if not begun:
+        raise ResetNeeded("there is nothing to draw yet; call reset() before render()")
+    return True
 
 
 def checked_autoreset_mode(given: AutoresetMode | str) -> AutoresetMode:

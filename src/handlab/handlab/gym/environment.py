@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from handlab.gym.checks import (
     RENDER_MODES,
+    can_draw,
     check_options,
     checked_action,
     checked_render_mode,
-    warn_of_render_mode,
 )
 from handlab.gym.errors import EnvironmentClosed, ResetNeeded
 from handlab.gym.graph_robot import GraphRobot
@@ -122,11 +122,9 @@ class HandlabEnv(gymnasium.Env[Array, Array]):
             RenderingUnavailable: this machine cannot draw off screen; names what to install.
         """
         self._check_open()
-        if self.render_mode is None:
-            warn_of_render_mode()
+        if not can_draw(self.render_mode, self._shown is not None):
             return None
-        if self._shown is None:
-            raise ResetNeeded("there is nothing to draw yet; call reset() before render()")
+        assert self._shown is not None
         self._painter = self._painter or Painter(self._task)
         sprung = None if self._backend is None else self._backend.sprung
         return self._painter.frame(*self._shown, sprung, 0)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from handlab.gym.checks import (
     RENDER_MODES,
     RESET_MASK,
+    can_draw,
     check_options,
     checked_action,
     checked_autoreset_mode,
@@ -18,7 +19,6 @@ from handlab.gym.checks import (
     checked_mask,
     checked_render_mode,
     checked_seeds,
-    warn_of_render_mode,
 )
 from handlab.gym.errors import EnvironmentClosed, ResetNeeded
 from handlab.gym.painter import Painter
@@ -182,11 +182,8 @@ class HandlabVectorEnv(VectorEnv[Array, Array, Any]):  # Any: rewards and ends h
             RenderingUnavailable: this machine cannot draw off screen; names what to install.
         """
         self._check_open()
-        if self.render_mode is None:
-            warn_of_render_mode()
+        if not can_draw(self.render_mode, self._over is not None):
             return None
-        if self._over is None:
-            raise ResetNeeded("there is nothing to draw yet; call reset() before render()")
         painter = self._painter = self._painter or Painter(self._task)
         reading, sprung = self._station.backend.read(), self._backend.sprung
         shown = reading.hand, reading.fixture.q[:, 0]
