@@ -21,6 +21,24 @@ STANDARD = {"scratch", "nothing"}
 """Names of rows of results that begin from nothing."""
 
 
+class _Course:
+    """Evaluations of one run by one criterion, and their streak."""
+
+    def __init__(self, config: RunConfig, criterion: str) -> None:
+        self._config, self._rate = config, RATES[criterion]
+        self.curve: list[tuple[float, float]] = []  # robot-hours and success rate
+        self.streak = Streak()
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Take a row of metrics; only evaluations matter."""
+        if (evaluation := row.get("evaluation")) is None:
+            return
+        rate, hours = float(evaluation[self._rate]), float(row["robot_hours"])
+        self.curve.append((hours, rate))
+        config = self._config
+        self.streak = self.streak.after(rate >= config.success_rate, hours, config.streak)
+
+
 class RobotTimeMeter:
     """Estimates the robot time to success while a run learns.
 
@@ -32,33 +50,23 @@ class RobotTimeMeter:
     """
 
     def __init__(self, folder: RunFolder) -> None:
-        self._config = config = folder.config()
+        config = folder.config()
         self._criteria = ["success"] if config.until == "success" else ["success", "strict"]
         self._earlier = {criterion: earlier_runs(folder, criterion) for criterion in self._criteria}
-        self._curves: dict[str, list[tuple[float, float]]] = {c: [] for c in self._criteria}
-        self._streaks = {criterion: Streak() for criterion in self._criteria}
+        self._courses = {criterion: _Course(config, criterion) for criterion in self._criteria}
         if folder.metrics_path.is_file():  # a resumed run
             for row in folder.metrics():
                 self.update(row)
 
     def update(self, row: Mapping[str, Any]) -> None:
         """Take a row of metrics."""
-        evaluation = row.get("evaluation")
-        if evaluation is None:
-            return
-        config, hours = self._config, float(row["robot_hours"])
-        for criterion in self._criteria:
-            rate = float(evaluation[RATES[criterion]])
-            self._curves[criterion].append((hours, rate))
-            streak = self._streaks[criterion]
-            self._streaks[criterion] = streak.after(
-                rate >= config.success_rate, hours, config.streak
-            )
+        for course in self._courses.values():
+            course.add(row)
 
     @property
     def criterion(self) -> str:
         """Criterion that the run has not met yet; empty: it has met all."""
-        left = [c for c in self._criteria if self._streaks[c].reached is None]
+        left = [c for c in self._criteria if self._courses[c].streak.reached is None]
         return left[0] if left else ""
 
     @property
@@ -66,7 +74,7 @@ class RobotTimeMeter:
         """Remaining robot time; None: unknown, or the run has succeeded."""
         if not self.criterion:
             return None
-        return estimate(self._earlier[self.criterion], tuple(self._curves[self.criterion]))
+        return estimate(self._earlier[self.criterion], tuple(self._courses[self.criterion].curve))
 
     @property
     def text(self) -> str:
@@ -112,15 +120,12 @@ def _compares(other: RunConfig, config: RunConfig) -> bool:
 
 
 def _read(folder: RunFolder, criterion: str) -> EarlierRun:
-    config, rows, streak = folder.config(), folder.metrics(), Streak()
-    curve = []
+    config, rows = folder.config(), folder.metrics()
+    course = _Course(config, criterion)
     for row in rows:
-        if (evaluation := row.get("evaluation")) is not None:
-            rate, hours = float(evaluation[RATES[criterion]]), float(row["robot_hours"])
-            curve.append((hours, rate))
-            streak = streak.after(rate >= config.success_rate, hours, config.streak)
+        course.add(row)
     ended = float(rows[-1]["robot_hours"]) if rows else 0.0
-    return EarlierRun(streak.reached, ended, tuple(curve), config.streak)
+    return EarlierRun(course.streak.reached, ended, tuple(course.curve), config.streak)
 
 
 def _kept(config: RunConfig, criterion: str) -> Iterator[EarlierRun]:
