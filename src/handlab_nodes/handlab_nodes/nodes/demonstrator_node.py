@@ -146,18 +146,15 @@ class DemonstratorNode(Node):
         self._streams.begin(start)
         self._lead(True, loop)
         try:
-            self._follow(handle, number, segmenter, start)
+            try:
+                self._follow(handle, number, segmenter, start)
+            finally:
+                with loop.undisturbed():
+                    self._lead(False, loop)
         except HandStopped:
-            why = "the hand was stopped"
-        else:
-            why = ""
-        finally:
-            with loop.undisturbed():
-                self._lead(False, loop)
-        if why:
             if np.isfinite(segmenter.began):
                 self._mark(Mark.ENDED, number, segmenter.ended)
-            self._conclude(handle, number, segmenter, why)
+            why = self._conclude(handle, number, segmenter, "the hand was stopped")
             self._publish_stage(handle, number, "stopped")
             self._station.await_engaged()
             return why
