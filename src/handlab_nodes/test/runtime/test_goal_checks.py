@@ -9,7 +9,6 @@ from action_msgs.msg import GoalStatus
 from rclpy.action import ActionClient
 
 from handlab_core.environment.episode import EpisodePlan
-from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.tasks import make_task
 from handlab_interfaces import action
 from handlab_interfaces import msg as wire
@@ -23,16 +22,6 @@ from handlab_nodes.runtime.actions import RestartSafeActionClient
 
 TASK = make_task("valve")
 FULL = ("driver", "estimator", "reward", "reset", "runner", "learner")
-
-
-def policy(version):
-    """A policy of random weights."""
-    rng = np.random.default_rng(0)
-    o, n = TASK.observation_size, TASK.hand.n
-    return GaussianPolicy(
-        (rng.normal(size=(o, 16)) / 4, rng.normal(size=(16, n)) / 4),
-        (np.zeros(16), np.zeros(n)), np.full(n, -0.5), np.zeros(o), np.ones(o), version,
-    )  # fmt: skip
 
 
 class Client:
@@ -144,7 +133,7 @@ def test_a_rollout_that_waits_for_its_policy_can_be_cancelled(client):
 
 
 def test_every_goal_can_be_cancelled_at_every_moment_and_the_next_one_is_carried_out(
-    client, tmp_path
+    client, policy, tmp_path
 ):
     """Moments: as soon as it is accepted, and later and later while it runs."""
     config = RunConfig(task="valve", algorithm="npg", max_hours=1.0)
@@ -156,7 +145,7 @@ def test_every_goal_can_be_cancelled_at_every_moment_and_the_next_one_is_carried
         (action.Reset, topics.RESET, {"object_angle": 1.0}),
     ]
     for kind, topic, fields in goals:
-        policies.publish(convert.policy_msg(policy(version=7), TASK))  # `train` had its own
+        policies.publish(convert.policy_msg(policy(TASK, version=7), TASK))  # `train` had its own
         for moment in (0.0, 0.05, 0.4):
             handle = client.send(kind, topic, **fields)
             client.loop.rest(moment)
@@ -171,7 +160,7 @@ def test_every_goal_can_be_cancelled_at_every_moment_and_the_next_one_is_carried
     assert status == GoalStatus.STATUS_SUCCEEDED and result.completed == 2, result
 
 
-def test_while_a_rollout_is_under_way_a_strangers_reset_is_refused(client):
+def test_while_a_rollout_is_under_way_a_strangers_reset_is_refused(client, policy):
     sampler, episodes = GraphSampler(client.node, client.loop, TASK), []
     reset = ActionClient(client.node, action.Reset, topics.RESET)
     client.loop.wait(reset.server_is_ready, "the reset node")
@@ -191,7 +180,7 @@ def test_while_a_rollout_is_under_way_a_strangers_reset_is_refused(client):
             pending.append(reset.send_goal_async(action.Reset.Goal(object_angle=3.0)))
 
     with client.loop.interrupted_by(disturb):
-        episodes.extend(sampler.sample(policy(version=9), EpisodePlan(7, range(COUNT))))
+        episodes.extend(sampler.sample(policy(TASK, version=9), EpisodePlan(7, range(COUNT))))
         client.loop.rest(0.5)
     refused = [a.message for a in answers if hasattr(a, "message")]
     *during, _ = refused  # the last one may come when all episodes are over
@@ -199,9 +188,9 @@ def test_while_a_rollout_is_under_way_a_strangers_reset_is_refused(client):
     assert len(episodes) == COUNT and all(e.steps == TASK.steps for e in episodes)
 
 
-def test_a_client_waits_while_another_one_uses_a_server(client):
+def test_a_client_waits_while_another_one_uses_a_server(client, policy):
     policies = client.node.create_publisher(wire.Policy, topics.POLICY, qos.LATCHED)
-    policies.publish(convert.policy_msg(policy(version=11), TASK))
+    policies.publish(convert.policy_msg(policy(TASK, version=11), TASK))
     handle = client.send(action.Rollout, topics.ROLLOUT, episodes=[0], policy_version=4711)
     action_client = RestartSafeActionClient(
         client.node, client.loop, action.Rollout, topics.ROLLOUT

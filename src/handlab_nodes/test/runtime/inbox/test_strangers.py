@@ -19,7 +19,6 @@ from std_msgs.msg import String
 
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import EpisodePlan
-from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.environment.rollout import rollout
 from handlab_core.environment.station import LocalStation
 from handlab_core.tasks import make_task
@@ -42,16 +41,6 @@ GARBAGE = (b"\0\1\0\0", b"\0\1\0\0" + b"\xff" * 64, b"\xff" * 9, bytes(10_000))
 """Bytes that are published as they are."""
 
 
-def policy(version):
-    """A policy of random weights."""
-    rng = np.random.default_rng(0)
-    o, n = TASK.observation_size, TASK.hand.n
-    return GaussianPolicy(
-        (rng.normal(size=(o, 16)) / 4, rng.normal(size=(16, n)) / 4),
-        (np.zeros(16), np.zeros(n)), np.full(n, -0.5), np.zeros(o), np.ones(o), version,
-    )  # fmt: skip
-
-
 def stamped(kind, stamp, **fields):
     message = kind(**fields)
     message.header.stamp = stamp
@@ -63,7 +52,7 @@ def joints(names, value, stamp=LATE):
     return stamped(JointState, stamp, name=names, **fields)
 
 
-def worst():
+def worst(policy):
     """Messages by topic and type: malformed ones, and well-formed ones that are not true."""
     nan, fixture = float("nan"), [TASK.fixture.joint]
     past = convert.to_stamp(0.0)
@@ -71,7 +60,7 @@ def worst():
     hands = [*odd, joints(NAMES, 0.5), joints(NAMES, 0.5, past), JointState(position=[0.0] * 50000)]
     fixtures = [*odd, joints(fixture, 9.0), joints(fixture, nan), joints(fixture, 1.0, past)]
     state, goal, reward = wire.ObjectState, wire.EpisodeGoal, wire.Reward
-    good, wrong = convert.policy_msg(policy(3), TASK), convert.policy_msg(policy(3), TASK)
+    good, wrong = convert.policy_msg(policy, TASK), convert.policy_msg(policy, TASK)
     good.weights = good.weights[:-8] + good.weights[:8]
     wrong.layout = '[["x", 1]]'
     policies = [
@@ -123,8 +112,9 @@ OFFERED = QoSProfile(
 class Stranger:
     """A program that publishes all that, again and again, in a thread of its own."""
 
-    def __init__(self, domain):
-        self.domain, self.over, self.rounds = domain, threading.Event(), 0
+    def __init__(self, domain, policy):
+        self.domain, self._policy = domain, policy
+        self.over, self.rounds = threading.Event(), 0
         self._thread = threading.Thread(target=self._publish)
 
     def __enter__(self):
@@ -141,7 +131,7 @@ class Stranger:
         node = rclpy.create_node("stranger", context=context)
         out = {
             node.create_publisher(kind, topic, OFFERED): messages
-            for (topic, kind), messages in worst().items()
+            for (topic, kind), messages in worst(self._policy).items()
         }
         while not self.over.wait(0.02):
             for publisher, messages in out.items():
@@ -175,34 +165,34 @@ def dropped(told, name):
     }
 
 
-def test_in_lockstep_a_stranger_changes_no_number(graph, domain, told):
+def test_in_lockstep_a_stranger_changes_no_number(graph, domain, told, policy):
     with graph(*NODES) as (_, node, loop):
         listen(node, told)
         sampler = GraphSampler(node, loop, TASK)
-        quiet = list(sampler.sample(policy(3), EpisodePlan(7, range(2))))
-        with Stranger(domain) as stranger:
+        quiet = list(sampler.sample(policy(TASK), EpisodePlan(7, range(2))))
+        with Stranger(domain, policy(TASK)) as stranger:
             loop.wait(lambda: stranger.rounds > 20, "the stranger")
-            disturbed = list(sampler.sample(policy(3), EpisodePlan(7, range(2, 8))))
+            disturbed = list(sampler.sample(policy(TASK), EpisodePlan(7, range(2, 8))))
             loop.wait(
                 lambda: all(dropped(told, name).get(topic) for name, topic in DROPPED.items()),
                 "every node's report of what it dropped",
             )
     env = Env(TASK, LocalStation(TASK, MujocoBackend(TASK.hand, TASK.fixture)))
     for number, episode in enumerate([*quiet, *disturbed]):
-        alone = rollout(env, policy(3), EpisodePlan(7, [number]))[0]
+        alone = rollout(env, policy(TASK), EpisodePlan(7, [number]))[0]
         for name in ("observations", "actions", "rewards", "errors"):
             np.testing.assert_array_equal(episode.arrays[name], alone.arrays[name])
     for name, topic in DROPPED.items():
         assert "stranger" in told[name][f"dropped on {topic}, last"]
 
 
-def test_in_real_pace_a_stranger_costs_no_episode(graph, domain, told):
+def test_in_real_pace_a_stranger_costs_no_episode(graph, domain, told, policy):
     with graph(*NODES, **{name: {"pace": "real"} for name in NODES}) as (_, node, loop):
         listen(node, told)
-        with Stranger(domain) as stranger:
+        with Stranger(domain, policy(TASK)) as stranger:
             loop.wait(lambda: stranger.rounds > 5, "the stranger")
             episodes = list(
-                GraphSampler(node, loop, TASK).sample(policy(3), EpisodePlan(7, [0, 1]))
+                GraphSampler(node, loop, TASK).sample(policy(TASK), EpisodePlan(7, [0, 1]))
             )
             loop.rest(1.5)
     assert [e.steps for e in episodes] == [TASK.steps] * 2
