@@ -4,7 +4,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
 from typing import Protocol, Self
 
 from handlab.operation.keyboard import Keyboard
@@ -85,14 +84,9 @@ class StopKey:
             self._keyboard.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Give the terminal back; hands that this process simulates may be used again."""
-        self._keyboard.__exit__(kind, error, trace)
+        self._keyboard.__exit__()
         simulated_hands.engage()
 
     @property

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 
 class CriticEnsemble(nn.Module):
-    """Action values of E networks of the same form, in single precision.
+    """E networks of one form, each with a value of an action; in single precision.
 
     value = W_k relu(norm(... relu(norm(W_0 x + b_0)))) + b_k
 

@@ -17,7 +17,7 @@ from functools import cached_property
 from math import floor, inf
 
 LEVELS = (0.1, 0.3, 0.6, 0.9)
-"""Ends of the levels of success that are told apart."""
+"""Success rates at which one level ends and the next one begins."""
 
 SMOOTHED = 3
 """Evaluations; their mean is a level: single evaluations of a policy that learns swing widely."""
