@@ -149,7 +149,7 @@ def fingerprints(place: Place, python: str) -> dict[str, str]:
         "environment": f"{root} | python {python} | ROS {'sourced' if place.sourced else 'wheels'}",
         "requirements": digest(place.locks, root),
         "workspace": digest([*sources, root / "colcon.meta"], root) + listing,
-        "packages": digest(src.glob("*/setup.*"), root),
+        "packages": digest([*src.glob("*/setup.*"), *src.glob("*/package.xml")], root),
     }
 
 

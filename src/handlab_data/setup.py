@@ -1,18 +1,23 @@
+"""Hand package.xml to setuptools; this file is the same in every package.
+
+Programs stand in setup.cfg, under `options.entry_points`.
+"""
+
 from pathlib import Path
 from xml.etree import ElementTree
 
 from setuptools import find_packages, setup
 
-PACKAGE = "handlab_data"
-MANIFEST = ElementTree.parse(Path(__file__).resolve().parent / "package.xml")
+MANIFEST = ElementTree.parse(Path(__file__).resolve().parent / "package.xml").getroot()
+PACKAGE = MANIFEST.findtext("name")
 
 setup(
     name=PACKAGE,
     version=MANIFEST.findtext("version"),
-    description="Bags and demonstrations on disk, read and written without ROS.",
-    maintainer="The handlab developers",
-    maintainer_email="maintainers@handlab.example",
-    license="Apache-2.0",
+    description=MANIFEST.findtext("description"),
+    maintainer=MANIFEST.findtext("maintainer"),
+    maintainer_email=MANIFEST.find("maintainer").attrib["email"],
+    license=MANIFEST.findtext("license"),
     python_requires=">=3.11",
     packages=find_packages(exclude=["test"]),
     package_dir={"": "."},

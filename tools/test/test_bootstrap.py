@@ -76,6 +76,7 @@ def test_files_below_leaves_out_what_is_not_installed(tmp_path):
         ("requirements.lock", "numpy==2\n", {"requirements"}),
         ("requirements-ros.lock", "rclpy==2\n", {"requirements"}),
         ("src/handlab/setup.py", "setup(1)\n", {"packages"}),
+        ("src/handlab/setup.cfg", "[x]\n", {"packages"}),
         ("src/handlab_interfaces/msg/Reward.msg", "float32 value\n", {"workspace"}),
         ("src/handlab_interfaces/msg/New.msg", "", {"workspace"}),
         ("src/handlab_bringup/test/test_launch.py", "", set()),

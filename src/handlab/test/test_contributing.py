@@ -159,10 +159,10 @@ NEW = {
     },
     "node": {
         f"{NODES}/nodes/echo_node.py": lambda: NODE,
-        "src/handlab_nodes/setup.py": lambda: edited(
-            "src/handlab_nodes/setup.py",
-            '"console_scripts": [',
-            '            "echo_node = handlab_nodes.nodes.echo_node:main",',
+        "src/handlab_nodes/setup.cfg": lambda: edited(
+            "src/handlab_nodes/setup.cfg",
+            "console_scripts =",
+            "    echo_node = handlab_nodes.nodes.echo_node:main",
         ),
         f"{APP}/graph/config.py": lambda: edited(
             f"{APP}/graph/config.py", 'NodeSpec("driver", driver', '        NodeSpec("echo"),'
