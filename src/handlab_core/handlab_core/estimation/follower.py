@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from handlab_core.estimation.angle import AngleEstimate
 from handlab_core.estimation.detection import AxisView, Detection
 from handlab_core.objects.fixture import Fixture
-from handlab_core.registry import Registry
+from handlab_core.system.registry import Registry
 
 
 class Follower(Protocol):

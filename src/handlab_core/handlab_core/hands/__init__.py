@@ -1,7 +1,7 @@
 """Hands, one file each."""
 
 from handlab_core.hands.hand import HANDS, Hand, make_hand
-from handlab_core.registry import import_modules
+from handlab_core.system.registry import import_modules
 
 __all__ = ["HANDS", "Hand", "make_hand"]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from handlab_core.errors import BadConfig, UnknownName
-from handlab_core.registry import Registry
+from handlab_core.system.registry import Registry
 from handlab_core.types import Array
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from handlab_core.objects.beam import RoundBeam
-from handlab_core.registry import Registry
+from handlab_core.system.registry import Registry
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from handlab_core.hands import Hand
 from handlab_core.objects.fixture import Fixture
-from handlab_core.registry import Registry
+from handlab_core.system.registry import Registry
 from handlab_core.types import Command, Reading
 
 DONE, FAILED = "done", "failed"

@@ -1,1 +1,1 @@
-"""Files, paths, validation, processes and their scheduling."""
+"""Files, paths, validation, registries, processes and their scheduling."""

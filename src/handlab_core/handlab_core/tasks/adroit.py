@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from handlab_core.errors import UnknownName
-from handlab_core.registry import Registry
+from handlab_core.system.registry import Registry
 from handlab_core.tasks import TASKS
 from handlab_core.tasks.learnable import LearnableTask
 from handlab_core.tasks.sizes import Spaces

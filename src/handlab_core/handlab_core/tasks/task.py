@@ -9,10 +9,10 @@ import numpy as np
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.hands import Hand, make_hand
 from handlab_core.objects.fixture import FIXTURES, Fixture
-from handlab_core.registry import Registry
 from handlab_core.reset.procedure import MOTOR, RESETS, ResetProcedure
 from handlab_core.rewards.goal import Aim, ObjectAim
 from handlab_core.rewards.reward import RewardComputer, Term
+from handlab_core.system.registry import Registry
 from handlab_core.tasks.criteria import Criterion, LastFifth, MeanOfLastFifth
 from handlab_core.tasks.sizes import Fingers, Spaces, Symmetry
 from handlab_core.types import Array, Goal, JointState, ObjectEstimate

@@ -1,6 +1,6 @@
 """Learning algorithms, one file each."""
 
-from handlab_core.registry import import_modules
+from handlab_core.system.registry import import_modules
 from handlab_learning.algorithms.algorithm import ALGORITHMS, Algorithm, make_algorithm
 
 __all__ = ["ALGORITHMS", "Algorithm", "make_algorithm"]

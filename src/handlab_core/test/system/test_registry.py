@@ -4,7 +4,7 @@ import pytest
 
 from handlab_core.errors import UnknownName
 from handlab_core.hands import make_hand
-from handlab_core.registry import Registry
+from handlab_core.system.registry import Registry
 from handlab_core.tasks import make_task
 
 

@@ -22,7 +22,7 @@ def test_quality(command):
 
 
 WHOLE = {
-    f"src/handlab/test/test_{name}.py"
+    f"src/handlab/test/repository/test_{name}.py"
     for name in (
         "backends", "contributing", "documents", "manifests", "names", "one_file_is_enough",
         "quality",
@@ -36,6 +36,6 @@ def test_the_house_keeps_its_shape():
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     assert found["import_cycles"] == 0 and found["readme_lines"] <= 120, found
-    assert max(found["siblings"], found["test_siblings"]) <= 16, found
+    assert max(found["siblings"], found["test_siblings"]) <= 15, found
     assert found["mypy_coverage"] == 1.0, found
     assert set(found["tests_without_module"]) == WHOLE
