@@ -25,8 +25,6 @@ Episodes = Annotated[Count, Field(le=100_000)]
 
 Points = Annotated[Count, Field(ge=2, le=1000)]
 
-Poses = Annotated[Count, Field(ge=2, le=100)]
-
 Torque = Annotated[Number, Field(ge=0, le=10)]
 """N m; the limit is above the stall torque of every servo that is known here."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from rclpy.action import ActionClient
 
 from handlab.graph.emergency_stop import GraphSwitch
-from handlab.graph.live_diagnostics import Watch
+from handlab.graph.live_diagnostics import DiagnosticsMonitor
 from handlab.graph.processes import Graph
 from handlab.operation.stop_key import StopKey
 from handlab.reporting.terminal import show
@@ -36,7 +36,7 @@ class GraphClient:
         self._node, self._loop = self._leave.enter_context(
             guest("_handlab", graph.domain, graph.simulated)
         )
-        self._watch = Watch(graph.names, show).listen(self._node)
+        self._watch = DiagnosticsMonitor(graph.names, show).listen(self._node)
         switch = GraphSwitch(graph, self._node)
         self.stop_key = self._leave.enter_context(StopKey(switch, switch.has_drivers))
         """Emergency stop by the keyboard, and its other keys."""

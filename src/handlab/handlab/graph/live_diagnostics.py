@@ -47,7 +47,7 @@ class Report:
     shown_at: float = -SETTLE
 
 
-class Watch:
+class DiagnosticsMonitor:
     """Follows the reports of a graph's nodes.
 
     Args:
@@ -67,7 +67,7 @@ class Watch:
         self._began = clock()
         self._next_reminder = self._began + REMIND_AFTER
 
-    def listen(self, node: Node) -> "Watch":
+    def listen(self, node: Node) -> "DiagnosticsMonitor":
         """Hear the reports through a node."""
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_message, DEPTH)
         return self
@@ -138,7 +138,7 @@ class Watch:
 def follow(graph: Graph, say: Callable[[str], None]) -> None:
     """Show the reports of a graph until it ends; raise StationFault with the reason."""
     with guest("_handlab", graph.domain) as (node, loop):
-        watch = Watch(graph.names, say).listen(node)
+        watch = DiagnosticsMonitor(graph.names, say).listen(node)
         switch = GraphSwitch(graph, node)
         announced = False
         with StopKey(switch, switch.has_drivers, say) as stop_key:

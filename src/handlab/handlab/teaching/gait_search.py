@@ -15,6 +15,7 @@ import cma
 import numpy as np
 
 from handlab.teaching.scripted import Classroom
+from handlab.teaching.search_config import SearchConfig
 from handlab_core.demonstrations.gait import Gait, gait_file, gait_text, load_gait
 from handlab_core.demonstrations.recording import Motion, to_episode
 from handlab_core.demonstrations.scripted_teacher import TeacherConfig, gait_lesson
@@ -38,29 +39,6 @@ SAMPLES = 12
 """Poses of a cycle that several fingers go through one after another."""
 
 
-@dataclass(frozen=True)
-class SearchConfig:
-    """Settings of a search."""
-
-    poses: int = 4
-    alike: bool = False
-    """All fingers go through the same poses, each with a delay of its own: for an object that looks
-    the same to all of them."""
-    population: int = 24
-    generations: int = 220
-    seed: int = 0
-    spread: float = 0.6
-    """Standard deviation of the first generation, in units of an inverse hyperbolic tangent."""
-    noise: float = 0.02
-    """rad, the trembling of the hand that leads."""
-    end_weight: float = 3.0
-    """Weight of the error in the last fifth; the mean error has weight 1."""
-    replay_weight: float = 1.0
-    """Weight of the errors when the engaged hand replays the motion."""
-    effort_weight: float = 0.02
-    """Weight of the poses' distance from the middle of the range."""
-
-
 class GaitSearch:
     """Turns numbers into gaits and judges them, a population at once.
 
@@ -71,8 +49,6 @@ class GaitSearch:
     """
 
     def __init__(self, task: Task, config: SearchConfig, start: Gait | None = None) -> None:
-        if config.generations < 1:
-            raise BadConfig(f"a search needs at least 1 generation, not {config.generations}")
         if start is not None and (config.alike or start.poses.shape[0] != config.poses):
             raise BadConfig(f"a search from a gait needs its {start.poses.shape[0]} poses")
         self.task, self.config = task, config

@@ -4,7 +4,7 @@ import pytest
 
 from handlab.graph import live_diagnostics as watching
 from handlab.graph.config import GraphConfig, build_graph
-from handlab.graph.live_diagnostics import Watch
+from handlab.graph.live_diagnostics import DiagnosticsMonitor
 from handlab_core.errors import StationFault
 from handlab_nodes.runtime.diagnostics import ERROR, NOT_ACTIVE, OK, WARN
 
@@ -21,7 +21,7 @@ class Clock:
 @pytest.fixture
 def scene():
     clock, lines = Clock(), []
-    watch = Watch(NODES, lines.append, clock)
+    watch = DiagnosticsMonitor(NODES, lines.append, clock)
 
     def after(seconds, *reports):
         clock.now += seconds

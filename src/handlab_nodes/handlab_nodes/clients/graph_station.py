@@ -38,7 +38,7 @@ from handlab_core.types import (
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Reset
 from handlab_nodes.clients.command_outputs import JOINT_STATE, make_output
-from handlab_nodes.driver.active_watch import DriverWatch
+from handlab_nodes.driver.driver_monitor import DriverMonitor
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime.actions import RestartSafeActionClient
 from handlab_nodes.runtime.event_loop import EventLoop
@@ -80,7 +80,7 @@ class GraphStation:
         task: Task,
         lockstep: bool,
         output: str = JOINT_STATE,
-        watch: DriverWatch | None = None,
+        watch: DriverMonitor | None = None,
     ) -> None:
         if lockstep and output != JOINT_STATE:
             raise BadConfig(f"command_output {output} needs pace real; in lockstep: {JOINT_STATE}")

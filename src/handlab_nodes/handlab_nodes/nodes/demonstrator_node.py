@@ -24,7 +24,7 @@ from handlab_core.demonstrations.segmentation import (
 )
 from handlab_core.environment.episode import Episode
 from handlab_core.environment.station import ResetResult, start_request
-from handlab_core.errors import BadDemonstrations, HandStopped, StationFault
+from handlab_core.errors import BadDemonstrations, HandStopped
 from handlab_core.options import BackendOptions, PaceOptions, RateOptions
 from handlab_core.system.validation import Flag, Text, checked
 from handlab_core.types import JointState, ObjectEstimate, Sample
@@ -32,7 +32,8 @@ from handlab_interfaces import msg as wire
 from handlab_interfaces.action import RecordDemonstration
 from handlab_interfaces.srv import TellDemonstration
 from handlab_nodes.clients.graph_station import GraphStation
-from handlab_nodes.driver.active_watch import DriverWatch
+from handlab_nodes.clients.recorder_client import RecorderClient
+from handlab_nodes.driver.driver_monitor import DriverMonitor
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime import goal_checks
 from handlab_nodes.runtime.actions import GoalServer, announce
@@ -75,12 +76,13 @@ class DemonstratorNode(Node):
         self._sessions = self.create_publisher(
             wire.DemonstrationSession, topics.SESSION, qos.LATCHED
         )
-        self._recorder = self.create_client(SetBool, topics.RECORD)
+        mine = self._marks, self._episodes, self._sessions
+        self._recorder = RecorderClient(self, self._params.record, mine)
         self._lead_clients = {
             t: self.create_client(SetBool, t) for t in (topics.GUIDED, topics.LEAD)
         }
         self.create_service(TellDemonstration, topics.TELL, self._on_command)
-        self._watch = DriverWatch(self)
+        self._watch = DriverMonitor(self)
         self._goal_server = GoalServer(
             self,
             RecordDemonstration,
@@ -121,18 +123,16 @@ class DemonstratorNode(Node):
         result = RecordDemonstration.Result()
 
         def job(handle: ServerGoalHandle) -> None:
-            self._record(True, loop)
-            try:
-                self._introduce(loop)
-                for number in handle.request.episodes:
-                    why = self._demonstrate(handle, int(number), loop)
-                    if why:
-                        result.dropped.append(f"{number}: {why}")
-                    result.accepted += not why
-            finally:
-                self._stage = ""
-                with loop.undisturbed():
-                    self._record(False, loop)
+            with self._recorder.recording(loop):
+                try:
+                    self._introduce(loop)
+                    for number in handle.request.episodes:
+                        why = self._demonstrate(handle, int(number), loop)
+                        if why:
+                            result.dropped.append(f"{number}: {why}")
+                        result.accepted += not why
+                finally:
+                    self._stage = ""
 
         self._goal_server.carry_out(loop, result, job)
 
@@ -291,18 +291,6 @@ class DemonstratorNode(Node):
         )
         session.header.stamp = self.get_clock().now().to_msg()
         self._sessions.publish(session)
-
-    def _record(self, on: bool, loop: EventLoop) -> None:
-        if not self._params.record:
-            return
-        if not on:
-            for publisher in (self._marks, self._episodes, self._sessions):
-                publisher.wait_for_all_acked()
-        loop.wait(self._recorder.service_is_ready, f"the service {topics.RECORD}")
-        future = self._recorder.call_async(SetBool.Request(data=on))
-        answer = loop.result(future, "the recorder")
-        if not answer.success:
-            raise StationFault(f"the recorder: {answer.message}")
 
     def _lead(self, on: bool, loop: EventLoop) -> None:
         """Start or stop the lead of the scripted teacher, for which the simulation waits."""

@@ -1,18 +1,14 @@
 """Policy learner: the actions `train` and `evaluate`; the only node that needs torch."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
-from std_srvs.srv import SetBool
 
 from handlab_core.environment.episode import Episode, EpisodePlan
-from handlab_core.errors import StationFault
 from handlab_core.options import PaceOptions
 from handlab_core.system.validation import Flag, checked
 from handlab_interfaces.action import Evaluate, Train
@@ -23,6 +19,7 @@ from handlab_learning.runs.directory import RunFolder
 from handlab_learning.runs.evaluation import summarize
 from handlab_learning.runs.trainer import Trainer
 from handlab_nodes.clients.graph_sampler import GraphSampler
+from handlab_nodes.clients.recorder_client import RecorderClient
 from handlab_nodes.messages import topics
 from handlab_nodes.runtime import goal_checks
 from handlab_nodes.runtime.actions import GoalServer
@@ -57,7 +54,7 @@ class LearnerNode(Node):
         optimizer_state.warm_up()  # before a goal, so that a cancelled goal ends at once
         self._sampler: GraphSampler | None = None
         self._iterations = 0
-        self._recorder = self.create_client(SetBool, topics.RECORD)
+        self._recorder = RecorderClient(self, self._params.record)
         self._goal_servers = [
             GoalServer(self, action, topic, self._is_free, check)
             for action, topic, check in (
@@ -100,7 +97,7 @@ class LearnerNode(Node):
             sampler,
             on_row,
             demonstrations=self._demonstrations(config.demos),
-            recording=self._recording(loop),
+            recording=self._recorder.recording(loop),
             stop=lambda: self._look_up(loop),
             enough=lambda: self._look_up(loop) or (realtime and sampler.ended),
         )
@@ -128,32 +125,12 @@ class LearnerNode(Node):
         numbers = range(goal.first_episode, goal.first_episode + goal.episodes)
         plan = EpisodePlan(goal.seed, numbers, deterministic=True)
         done = []
-        with self._recording(loop):
+        with self._recorder.recording(loop):
             for episode in self._sampler.sample(policy, plan):
                 done.append(episode)
                 rate = sum(e.success for e in done) / len(done)
                 handle.publish_feedback(Evaluate.Feedback(completed=len(done), success_rate=rate))
         return summarize(done)
-
-    @contextmanager
-    def _recording(self, loop: EventLoop) -> Iterator[None]:
-        """Record within the context, if there is a recorder."""
-        if not self._params.record:
-            yield
-            return
-        self._record(True, loop)
-        try:
-            yield
-        finally:
-            with loop.undisturbed():
-                self._record(False, loop)
-
-    def _record(self, on: bool, loop: EventLoop) -> None:
-        loop.wait(self._recorder.service_is_ready, f"the service {topics.RECORD}")
-        future = self._recorder.call_async(SetBool.Request(data=on))
-        answer = loop.result(future, "the recorder")
-        if not answer.success:
-            raise StationFault(f"the recorder: {answer.message}")
 
     def report(self) -> None:
         """Report the number of iterations."""

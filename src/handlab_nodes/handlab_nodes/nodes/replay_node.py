@@ -32,7 +32,7 @@ from handlab_data.demonstration_reader import Recording, check_session, read_rec
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import ReplayDemonstration
 from handlab_nodes.clients.graph_station import GraphStation
-from handlab_nodes.driver.active_watch import DriverWatch
+from handlab_nodes.driver.driver_monitor import DriverMonitor
 from handlab_nodes.driver.publishers import DisplayPublishers
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime import goal_checks
@@ -71,7 +71,7 @@ class ReplayNode(Node):
         if self._params.look:
             self._screen = Screen(self, self._task, self._params.robot_description)
         self._replayed = 0
-        self._watch = None if self._params.look else DriverWatch(self)
+        self._watch = None if self._params.look else DriverMonitor(self)
         self._goal_server = GoalServer(
             self,
             ReplayDemonstration,

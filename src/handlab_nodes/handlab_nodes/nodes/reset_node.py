@@ -25,7 +25,7 @@ from handlab_interfaces.action import Reset
 from handlab_interfaces.msg import ObjectState
 from handlab_interfaces.srv import Teleport
 from handlab_nodes.clients.command_outputs import JOINT_STATE, Output, OutputOptions, make_output
-from handlab_nodes.driver.active_watch import DriverWatch
+from handlab_nodes.driver.driver_monitor import DriverMonitor
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime import goal_checks
 from handlab_nodes.runtime.actions import GoalServer, announce
@@ -75,7 +75,7 @@ class ResetNode(Node):
             lambda: self._goal_server.goal is None,
             goal_checks.reset(task.fixture),
             within=(topics.ROLLOUT, topics.RECORD_DEMONSTRATION, topics.REPLAY_DEMONSTRATION),
-            watch=DriverWatch(self),
+            watch=DriverMonitor(self),
         )
         announce(self, topics.RESET)
         self._readings = Readings(self, task)

@@ -16,7 +16,7 @@ from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Rollout
 from handlab_nodes.clients.command_outputs import OutputOptions
 from handlab_nodes.clients.graph_station import GraphStation
-from handlab_nodes.driver.active_watch import DriverWatch
+from handlab_nodes.driver.driver_monitor import DriverMonitor
 from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.runtime import goal_checks
 from handlab_nodes.runtime.actions import GoalServer, announce
@@ -45,7 +45,7 @@ class RunnerNode(Node):
         self._episodes = self.create_publisher(wire.Episode, topics.EPISODE, qos.EPISODES)
         read = convert.decoder(wire.Policy, self._read_policy)
         Inbox.of(self).subscribe(wire.Policy, topics.POLICY, read, self._on_policy, qos.LATCHED)
-        self._watch = DriverWatch(self)
+        self._watch = DriverMonitor(self)
         self._goal_server = GoalServer(
             self,
             Rollout,

@@ -22,7 +22,7 @@ from std_msgs.msg import String
 from unique_identifier_msgs.msg import UUID
 
 from handlab_core.errors import HandlabError, StationFault
-from handlab_nodes.driver.active_watch import DriverWatch
+from handlab_nodes.driver.driver_monitor import DriverMonitor
 from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.runtime.event_loop import EventLoop
 from handlab_nodes.runtime.inbox import Inbox
@@ -92,7 +92,7 @@ class GoalServer:
         free: Callable[[], bool],
         check: Check = lambda goal: None,
         within: Sequence[str] = (),
-        watch: DriverWatch | None = None,
+        watch: DriverMonitor | None = None,
     ) -> None:
         self.goal: ServerGoalHandle | None = None
         self._cancelled = False  # whether a client wanted to cancel the goal
@@ -146,7 +146,7 @@ class GoalServer:
         return success
 
     def interrupt(self) -> None:
-        """Raise Cancelled after a cancellation; see `DriverWatch.check` for faults of drivers."""
+        """Raise Cancelled after a cancellation; see `DriverMonitor.check` for faults of drivers."""
         if self._cancelled and self.goal is not None and self.goal.is_cancel_requested:
             raise Cancelled
         if self._watch is not None:

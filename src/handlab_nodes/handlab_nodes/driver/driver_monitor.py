@@ -30,7 +30,7 @@ STOP_PATIENCE = 86400.0
 """Seconds; longest wait for a person who engages a stopped hand again: a day."""
 
 
-class DriverWatch:
+class DriverMonitor:
     """Follows the lifecycle of a station's drivers.
 
     A driver that was never active is being started, and goals wait for it. Only an active driver
