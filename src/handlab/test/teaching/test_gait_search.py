@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from handlab.teaching import gait_search
-from handlab.teaching.gait_search import GaitSearch, SearchConfig, search_gait
+from handlab.teaching.gait_search import GaitSearch, search_gait
+from handlab.teaching.search_config import SearchConfig
 from handlab_core.demonstrations import gait
 from handlab_core.demonstrations.gait import load_gait
 from handlab_core.errors import BadConfig, CannotWrite
