@@ -33,6 +33,15 @@ def crank() -> Task:
     )
 """
 
+
+def page_task():
+    """Return the path and the text of the task in docs/own_task.md."""
+    page = (ROOT / "docs" / "own_task.md").read_text()
+    [path] = re.findall(r"`(src/\S+/tasks/\w+\.py)`", page)
+    [text] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    return path, text
+
+
 ESTIMATOR = """
 from handlab_core.estimation.encoder import EncoderFollower
 from handlab_core.estimation.follower import ESTIMATORS, EstimatorSpec
@@ -132,7 +141,7 @@ NEW = {
             '    return replace(valve(), name="wheel", urdf="objects/wheel.urdf.xacro")\n'
         ),
     },
-    "task": {f"{CORE}/tasks/crank.py": lambda: TASK},
+    "task": {f"{CORE}/tasks/crank.py": lambda: TASK, page_task()[0]: lambda: page_task()[1]},
     "launch file": {
         "launch/crank.launch.py": lambda: read("launch/valve.launch.py").replace("valve", "crank")
     },
@@ -214,7 +223,15 @@ policy = make_algorithm("careful", task.spaces, run.algorithm_config(), 0).polic
 sampler = local_sampler(task, 1, 1, "trusting", hardware="still")
 [episode] = sampler.sample(policy, EpisodePlan(0, [0]))
 nodes = {node.name: node.module for node in build_graph(GraphConfig("crank"))}
+quarter = make_task("quarter")
+[turn] = local_sampler(quarter, 1, 1).sample(
+    make_algorithm(
+        "rlpd", quarter.spaces, RunConfig("quarter", algorithm="rlpd").algorithm_config(), 0
+    ).policy(),
+    EpisodePlan(0, [0]),
+)
 print(json.dumps({
+    "task of the page": turn.steps == 60 and quarter.reward_terms[0] == "distance",
     "hand": "grip" in HANDS, "object": "wheel" in FIXTURES, "task": "crank" in TASKS,
     "estimator": "trusting" in ESTIMATORS, "reset": "patient" in RESETS,
     "algorithm": "careful" in ALGORITHMS, "backend": "still" in BACKENDS,
