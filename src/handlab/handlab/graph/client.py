@@ -19,6 +19,7 @@ from handlab_interfaces.srv import TellDemonstration
 from handlab_learning.runs.directory import RunFolder
 from handlab_learning.runs.evaluation import ON_REQUEST
 from handlab_nodes.messages import topics
+from handlab_nodes.runtime.actions import deliver
 from handlab_nodes.runtime.event_loop import POLL, guest
 
 Row = dict[str, Any]
@@ -125,12 +126,10 @@ class GraphClient:
         """
         client = ActionClient(self._node, action, topic)
         self._until(client.server_is_ready)
-        sending = client.send_goal_async(goal, feedback_callback=lambda m: on_feedback(m.feedback))
-        self._until(sending.done)
-        handle = sending.result()
-        if not handle.accepted:
+        sent = deliver(client, action, goal, self._until, lambda m: on_feedback(m.feedback))
+        if sent is None:
             raise StationFault(f"{topic} is busy with another client")
-        ending = handle.get_result_async()
+        handle, ending = sent
         try:
             self._until(ending.done, between)
         except KeyboardInterrupt:

@@ -253,9 +253,7 @@ class GraphStation:
             raise HandWarm(f"{topics.HAND_STATUS} asks for a pause")
 
     def _engage(self, engaged: bool) -> None:
-        self._loop.wait(self._torque.service_is_ready, f"the service {topics.HAND_TORQUE}")
-        future = self._torque.call_async(SetBool.Request(data=engaged))
-        self._loop.result(future, "the hand's torque")
+        self._loop.ask(self._torque, SetBool.Request(data=engaged), topics.HAND_TORQUE)
 
     def _on_status(self, status: tuple[bool, Array]) -> None:
         self._warm, self._temperatures = status

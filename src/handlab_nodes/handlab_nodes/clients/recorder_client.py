@@ -36,9 +36,7 @@ class RecorderClient:
         if not on:
             for publisher in self._publishers:
                 publisher.wait_for_all_acked()
-        loop.wait(self._service.service_is_ready, f"the service {topics.RECORD}")
-        future = self._service.call_async(SetBool.Request(data=on))
-        answer = loop.result(future, "the recorder")
+        answer = loop.ask(self._service, SetBool.Request(data=on), topics.RECORD)
         if not answer.success:
             raise StationFault(f"the recorder: {answer.message}")
 

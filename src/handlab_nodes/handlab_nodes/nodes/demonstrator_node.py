@@ -297,9 +297,7 @@ class DemonstratorNode(Node):
         if not self._params.guided:
             return
         for topic, client in self._lead_clients.items():
-            loop.wait(client.service_is_ready, f"the service {topic}")
-            future = client.call_async(SetBool.Request(data=on))
-            loop.result(future, f"an answer of {topic}")
+            loop.ask(client, SetBool.Request(data=on), topic)
 
     def report(self) -> None:
         """Report the present stage."""

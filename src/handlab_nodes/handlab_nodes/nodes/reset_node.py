@@ -152,9 +152,8 @@ class ResetNode(Node):
             for topic, engaged in self._left_with(success).items():
                 client = self._torque[topic]
                 if client.service_is_ready():
-                    future = client.call_async(SetBool.Request(data=engaged))
                     with suppress(StationTimeout):
-                        loop.result(future, f"an answer of {topic}", LEAVE_TIMEOUT)
+                        loop.ask(client, SetBool.Request(data=engaged), topic, LEAVE_TIMEOUT)
 
     def _left_with(self, success: bool) -> dict[str, bool]:
         """Return the torque that a reset leaves, by service."""
@@ -164,8 +163,7 @@ class ResetNode(Node):
     def _place(self, angle: float, result: Reset.Result, loop: EventLoop) -> None:
         named = f"the service {topics.TELEPORT}, which only a simulation has"
         loop.wait(self._teleport.service_is_ready, named, TELEPORT_TIMEOUT)
-        future = self._teleport.call_async(Teleport.Request(object_angle=angle))
-        answer = loop.result(future, f"the service {topics.TELEPORT}")
+        answer = loop.ask(self._teleport, Teleport.Request(object_angle=angle), topics.TELEPORT)
         if not answer.success:
             raise StationFault(answer.message)
         result.stamp = answer.stamp
@@ -176,10 +174,7 @@ class ResetNode(Node):
             self._set_torque(topics.HAND_TORQUE, engaged, loop)
 
     def _set_torque(self, topic: str, engaged: bool, loop: EventLoop) -> None:
-        client = self._torque[topic]
-        loop.wait(client.service_is_ready, f"the service {topic}")
-        future = client.call_async(SetBool.Request(data=engaged))
-        answer = loop.result(future, f"an answer of {topic}")
+        answer = loop.ask(self._torque[topic], SetBool.Request(data=engaged), topic)
         if not answer.success:
             raise StationFault(answer.message)
 

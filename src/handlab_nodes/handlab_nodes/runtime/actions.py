@@ -14,6 +14,7 @@ from typing import Any
 
 from action_msgs.msg import GoalStatus, GoalStatusArray
 from rclpy.action import ActionClient, ActionServer, CancelResponse, GoalResponse
+from rclpy.action.client import ClientGoalHandle
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
@@ -24,7 +25,7 @@ from unique_identifier_msgs.msg import UUID
 from handlab_core.errors import HandlabError, StationFault
 from handlab_nodes.driver.driver_monitor import DriverMonitor
 from handlab_nodes.messages import convert, qos, topics
-from handlab_nodes.runtime.event_loop import EventLoop
+from handlab_nodes.runtime.event_loop import ANSWER, EventLoop
 from handlab_nodes.runtime.inbox import Inbox
 
 PATIENCE = 600.0
@@ -40,6 +41,9 @@ BUSY = 600.0
 
 RETRY = 0.2
 """Seconds between two attempts."""
+
+KNOWN = 1.0
+"""Seconds; longest wait for the word of a server that it does not know a goal."""
 
 OWN_GOAL = b"hndlb"
 """First bytes of the identity of every goal that a node of the graph sends to another."""
@@ -210,6 +214,70 @@ def _end(handle: ServerGoalHandle, result: Any, success: bool) -> None:
     handle.execute(end)
 
 
+Until = Callable[[Callable[[], bool]], None]
+"""Handles events until a condition holds; raises what ends the wait earlier."""
+
+
+def deliver(
+    client: ActionClient,
+    action: Any,
+    goal: Any,
+    until: Until,
+    on_feedback: Callable[[Any], None] | None = None,
+    given_up: Callable[[], bool] = lambda: False,
+) -> tuple[ClientGoalHandle, Future] | None:
+    """Send a goal until the server has answered.
+
+    A server's answer is lost while DDS has not shown it the client's reader: rmw_fastrtps then says
+    "client will not receive response". The client would wait for ever although the goal is carried
+    out. So the goal is sent again under the same identity, which a server accepts once only. A
+    repeated goal that is refused is under way, unless the server does not know its result.
+
+    Args:
+        client: client of the action, whose server is ready.
+        action: type of the action.
+        goal: goal of the action.
+        until: waits; its exceptions cancel the goal.
+        on_feedback: gets the feedback of the goal.
+        given_up: whether the answer is not needed any more.
+
+    Returns:
+        Handle of the goal and future of its result; None: the goal was refused, or `given_up`.
+    """
+    goal_id = UUID(uuid=list(OWN_GOAL + uuid.uuid4().bytes[len(OWN_GOAL) :]))
+    sent: list[Future] = []
+    try:
+        while not any(sending.done() for sending in sent):
+            sent.append(client.send_goal_async(goal, on_feedback, goal_id))
+            _until_any(sent, until, given_up, ANSWER)
+            if given_up():
+                return None
+        answers = [sending.result() for sending in sent if sending.done()]
+        if accepted := [handle for handle in answers if handle.accepted]:
+            return accepted[0], accepted[0].get_result_async()
+        if sent[0].done():
+            return None
+        answer = action.Impl.SendGoalService.Response(accepted=True)
+        handle = ClientGoalHandle(client, goal_id, answer)
+        ending = handle.get_result_async()
+        _until_any([ending], until, given_up, KNOWN)
+    except (HandlabError, KeyboardInterrupt):
+        for sending in sent:
+            sending.add_done_callback(_cancel)
+        raise
+    if ending.done() and ending.result().status == GoalStatus.STATUS_UNKNOWN:
+        return None
+    return handle, ending
+
+
+def _until_any(
+    futures: Sequence[Future], until: Until, given_up: Callable[[], bool], seconds: float
+) -> None:
+    """Wait for the first of some futures, at most for some seconds."""
+    end = time.monotonic() + seconds
+    until(lambda: any(f.done() for f in futures) or given_up() or time.monotonic() > end)
+
+
 class RestartSafeActionClient:
     """Client of one action, which notices that the server was restarted.
 
@@ -222,7 +290,7 @@ class RestartSafeActionClient:
 
     def __init__(self, node: Node, loop: EventLoop, action: Any, topic: str) -> None:
         self._node, self._loop, self._topic, self._server = node, loop, topic, ""
-        self._client = ActionClient(node, action, topic)
+        self._action, self._client = action, ActionClient(node, action, topic)
         Inbox.of(node).subscribe(
             String, topics.started(topic), _read_started, self._on_started, qos.LATCHED
         )
@@ -264,8 +332,7 @@ class RestartSafeActionClient:
         def replaced() -> bool:
             return self._server != asked
 
-        handle = self._send(goal, replaced)
-        ending = None if handle is None else handle.get_result_async()
+        handle, ending = self._send(goal, replaced) or (None, None)
         served = self._client.server_is_ready
         pending = PendingGoal(loop, topic, ending, replaced, served)
         try:
@@ -275,36 +342,26 @@ class RestartSafeActionClient:
                 handle.cancel_goal_async()  # its result is not needed any more
             raise
 
-    def _send(self, goal: Any, replaced: Callable[[], bool]) -> Any:
-        """Send a goal until it is accepted; return its handle, or None if the server changed."""
+    def _send(
+        self, goal: Any, replaced: Callable[[], bool]
+    ) -> tuple[ClientGoalHandle, Future] | None:
+        """Send a goal until it is accepted; see `deliver`; None: the server changed."""
         loop, topic = self._loop, self._topic
         began = time.monotonic()
+
+        def until(done: Callable[[], bool]) -> None:
+            loop.wait(done, f"an answer to {topic}", PATIENCE)
+
         while True:
-            goal_id = UUID(uuid=list(OWN_GOAL + uuid.uuid4().bytes[len(OWN_GOAL) :]))
-            sending = self._client.send_goal_async(goal, goal_uuid=goal_id)
-            self._await(sending, replaced)
-            if replaced():
-                return None
-            if sending.result().accepted:
-                return sending.result()
+            sent = deliver(self._client, self._action, goal, until, given_up=replaced)
+            if sent is not None or replaced():
+                return sent
             if time.monotonic() - began > BUSY:
                 raise StationFault(f"{topic} was refused for {BUSY:.0f} s; another client uses it")
             self._node.get_logger().warning(
                 f"{topic} is in use by another client; waiting", throttle_duration_sec=5.0
             )
             loop.rest(RETRY)
-
-    def _await(self, sending: Future, replaced: Callable[[], bool]) -> None:
-        """Wait for the answer to a goal; cancel the goal if the wait is interrupted."""
-
-        def done() -> bool:
-            return sending.done() or replaced()
-
-        try:
-            self._loop.wait(done, f"an answer to {self._topic}", PATIENCE)
-        except HandlabError:
-            sending.add_done_callback(_cancel)
-            raise
 
     def _on_started(self, server: str) -> None:
         self._server = server

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import rclpy
+from rclpy.client import Client
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException
 from rclpy.experimental import EventsExecutor
@@ -35,6 +36,9 @@ PARTING = 6
 
 REMIND = 5.0
 """Seconds; period of the warnings of a wait whose object is missing."""
+
+ANSWER = 3.0
+"""Seconds without an answer after which a request is sent again; see `EventLoop.ask`."""
 
 REPORT_PERIOD = 1.0
 """Seconds between the reports of a node; REP 107 publishes diagnostics at 1 Hz."""
@@ -232,6 +236,30 @@ class EventLoop:
                 remind = now + REMIND
                 if missing():
                     self.nodes[0].get_logger().warning(f"still waiting for {what}")
+
+    def ask(self, client: Client, request: Any, what: str, timeout: float = 60.0) -> Any:
+        """Call a service until it answers, and return the answer; see `wait` for errors.
+
+        A server's answer is lost while DDS has not shown it the client's reader (rmw_fastrtps:
+        "client will not receive response"). So the request is sent again; call only services that
+        may be called twice.
+
+        Args:
+            client: client of the service.
+            request: request of the service.
+            what: name of the service, for warnings and the error.
+            timeout: s; longest wait for the service, and for its answer.
+        """
+        self.wait(client.service_is_ready, f"the service {what}", timeout)
+        began, sent = time.monotonic(), list[Future]()
+
+        def done() -> bool:
+            if time.monotonic() >= began + ANSWER * len(sent):
+                sent.append(client.call_async(request))
+            return any(future.done() for future in sent)
+
+        self.wait(done, f"an answer of {what}", timeout)
+        return next(future.result() for future in sent if future.done())
 
     def result(self, future: Future, what: str, timeout: float = 60.0) -> Any:
         """Wait for a future and return its result; see `wait` for errors."""

@@ -9,13 +9,15 @@ import time
 import pytest
 import rclpy
 from action_msgs.msg import GoalStatusArray
+from rclpy.action import ActionClient
 from rclpy.context import Context
 from rclpy.qos import qos_profile_action_status_default
+from std_srvs.srv import SetBool
 
 from handlab_core.errors import StationTimeout
 from handlab_interfaces.action import Reset
 from handlab_nodes.messages import topics
-from handlab_nodes.runtime import event_loop
+from handlab_nodes.runtime import actions, event_loop
 from handlab_nodes.runtime.actions import GoalServer, RestartSafeActionClient, announce
 from handlab_nodes.runtime.event_loop import POLL, EventLoop
 
@@ -124,7 +126,7 @@ def test_a_goal_that_takes_long_is_warned_of_only_while_no_process_serves_it(
 HANGS = """
 import time
 from rclpy.node import Node
-from handlab_nodes.runtime import event_loop
+from handlab_nodes.runtime import actions, event_loop
 
 class Hanging(Node):
     def work(self, _):
@@ -150,7 +152,7 @@ ENDS = """
 import os, signal, sys, threading
 from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
-from handlab_nodes.runtime import event_loop
+from handlab_nodes.runtime import actions, event_loop
 
 class Plain(Node):
     def work(self, _):
@@ -172,3 +174,90 @@ def test_a_lifecycle_node_leaves_no_participant_to_the_end_of_the_process():
         for kind in ("Plain", "Lifecycle")
     )
     assert int(lifecycle) == int(plain)
+
+
+class Lossy:
+    """Handle of an action server or a service, some of whose answers are lost."""
+
+    def __init__(self, handle, method, lost):
+        self._handle, self._method, self.lost, self.calls = handle, method, lost, 0
+
+    def __getattr__(self, name):
+        return self._answer if name == self._method else getattr(self._handle, name)
+
+    def _answer(self, *args):
+        self.calls += 1
+        if self.calls > self.lost:
+            getattr(self._handle, self._method)(*args)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(actions, "ANSWER", 0.3)
+    monkeypatch.setattr(event_loop, "ANSWER", 0.3)
+
+
+def serve_lossy(node, lost, jobs):
+    server = GoalServer(node, Reset, "reset", lambda: server.goal is None)
+    server._server._handle = Lossy(server._server._handle, "send_goal_response", lost)
+    announce(node, "reset")
+
+    def work(loop):
+        if server.goal is not None:
+            jobs.append(server.goal.request.object_angle)
+            loop.rest(server.goal.request.object_angle)
+            server.finish(Reset.Result(success=True, duration=jobs[-1]), success=True)
+
+    node.work = work
+    return server
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+@pytest.mark.parametrize("seconds", [0.2, 1.5])
+def test_a_goal_whose_acceptance_is_lost_is_carried_out_once_and_ends(client, quick, lost, seconds):
+    node, _ = client
+    jobs = []
+    context = node.context
+    server = rclpy.create_node("server", context=context)
+    answers = serve_lossy(server, lost, jobs)._server._handle
+    with EventLoop(server, node, context=context) as both:
+        asking = RestartSafeActionClient(node, both, Reset, "reset")
+        result = asking.ask(Reset.Goal(object_angle=seconds), 20.0)
+    assert result.success and result.duration == seconds and jobs == [seconds]
+    assert answers.calls == lost + 1
+
+
+def test_a_refusal_of_a_repeated_goal_is_a_refusal(client, quick):
+    """The server knows no goal of this identity: it is in use by another client."""
+    node, _ = client
+    context = node.context
+    server = rclpy.create_node("server", context=context)
+    busy = GoalServer(server, Reset, "reset", lambda: False)
+    busy._server._handle = Lossy(busy._server._handle, "send_goal_response", 1)
+    with EventLoop(server, node, context=context) as both:
+        asking = ActionClient(node, Reset, "reset")
+        both.wait(asking.server_is_ready, "the server")
+        sent = actions.deliver(asking, Reset, Reset.Goal(), lambda done: both.wait(done, "word"))
+    assert sent is None
+
+
+def test_a_service_whose_answer_is_lost_is_called_again(client, quick):
+    node, _ = client
+    context = node.context
+    server = rclpy.create_node("server", context=context)
+    calls = []
+
+    def answer(request, response):
+        calls.append(request.data)
+        response.success = len(calls) > 1
+        return response
+
+    service = server.create_service(SetBool, "switch", answer)
+    service.send_response, really = (
+        lambda *args: len(calls) > 1 and really(*args),
+        service.send_response,
+    )
+    asking = node.create_client(SetBool, "switch")
+    with EventLoop(server, node, context=context) as both:
+        assert both.ask(asking, SetBool.Request(data=True), "switch").success
+    assert calls == [True, True]

@@ -132,13 +132,20 @@ def strike_run(victim: str, name: str) -> Case:
         [path] = folder.glob("runs/*")
         if not (path / "summary.json").exists():
             words = [sys.executable, "-m", "handlab.cli", "train", "--resume", str(path)]
-            done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=FINISH)
-            if done.returncode:
-                case.wrong.append(f"cannot be resumed: {done.stderr[-300:]}")
+            case.wrong += _resumed(words, folder)
         numbers = [row["iteration"] for row in RunFolder(path).metrics()]
         if not numbers or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
             case.wrong.append(f"iterations in metrics.jsonl: {numbers}")
     return case
+
+
+def _resumed(words: Sequence[str], folder: Path) -> list[str]:
+    """Resume a run; return what went wrong."""
+    try:
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=FINISH)
+    except subprocess.TimeoutExpired as late:
+        return [f"is not over {FINISH:.0f} s after its resumption: {str(late.stderr)[-300:]}"]
+    return [f"cannot be resumed: {done.stderr[-300:]}"] if done.returncode else []
 
 
 @contextmanager
