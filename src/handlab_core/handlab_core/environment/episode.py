@@ -56,6 +56,11 @@ class Outcome:
     strict_success: bool
     terminated: bool = False  # the task ended the episode; False: its time was over
 
+    @property
+    def solved(self) -> bool:
+        """Whether both criteria were met; neither of them implies the other."""
+        return self.success and self.strict_success
+
 
 @dataclass(frozen=True, slots=True)
 class RobotTime:

@@ -43,8 +43,9 @@ FREQUENCIES = 0.5, 1.6
 LIMITS = 0.3, 2.0
 """Hz, range of all gaits."""
 
-STEP = 0.6
-"""Standard deviation of a mutation, in units of the spread of random gaits."""
+STEP, STEPS = 1.2, (0.15, 0.6)
+"""Standard deviation of a mutation, in units of the spread of random gaits, for each unit of the
+best cost; its range. A gait that nearly succeeds needs small steps."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,18 @@ class GaitSearch:
         self._repeated: tuple[Array, int] | None = None
         self._failures = 0  # of the repeated gait
         self.found: list[Episode] = []
-        """Strictly successful episodes of the newest gait that had any."""
+        """Strictly successful episodes of the gait that had the most of them."""
+        self._successes: list[Episode] = []  # of the newest gait that had any
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether there are enough demonstrations."""
+        return len(self.found) >= self._wanted
 
     @property
     def ended(self) -> bool:
         """Whether there are enough demonstrations, or the episodes are used up."""
-        return len(self.found) >= self._wanted or self.episodes >= self._limit
+        return self.succeeded or self.episodes >= self._limit
 
     @property
     def episodes(self) -> int:
@@ -104,7 +111,7 @@ class GaitSearch:
         """Return the best gait so far; before the first episode the one to be tried first."""
         if not self._tried:
             return self.policy(version)
-        numbers, direction = self._repeated or self._best()
+        numbers, direction = self._repeated or self._best()[:2]
         return self._gait(numbers, direction, version)
 
     def tell(self, episode: Episode) -> None:
@@ -118,13 +125,15 @@ class GaitSearch:
         self._tried.append(_Tried(numbers, direction, 1.0 if helped else cost, away > WRONG))
         if helped:
             return
-        if episode.outcome.strict_success:
+        if episode.outcome.solved:
             if self._repeated is None:
-                self._repeated, self._failures, self.found = (numbers, direction), 0, []
-            self.found.append(episode)
+                self._repeated, self._failures, self._successes = (numbers, direction), 0, []
+            self._successes.append(episode)
+            if len(self._successes) >= len(self.found):
+                self.found = self._successes
         elif self._repeated is not None:
             self._failures += 1
-            if self._failures > len(self.found) // SUCCESSES_PER_FAILURE:  # it succeeded by luck
+            if self._failures > len(self._successes) // SUCCESSES_PER_FAILURE:  # it was luck
                 self._repeated = None
 
     def _next(self) -> tuple[Array, int]:
@@ -139,18 +148,20 @@ class GaitSearch:
         random = RANDOM_ABOVE if best > FAIR else RANDOM_BELOW
         if count < RANDOM_GAITS or best > POOR or rng.uniform() < random:
             return self._draw(rng), 1
-        numbers, direction = self._best()
+        numbers, direction, cost = self._best()
         joints = self._joints
         spread = np.repeat([0.4, 0.4, 0.5, 0.4, 0.25], [joints, joints, joints, 1, 1])
-        return numbers + STEP * spread * rng.standard_normal(len(spread)), direction
+        step = np.clip(STEP * cost, *STEPS)
+        return numbers + step * spread * rng.standard_normal(len(spread)), direction
 
-    def _best(self) -> tuple[Array, int]:
-        """Return the gait with the lowest cost, the mean of its episodes."""
+    def _best(self) -> tuple[Array, int, float]:
+        """Return the gait with the lowest cost, the mean of its episodes, and that cost."""
         costs: dict[tuple[bytes, int], list[float]] = {}
         for tried in self._tried:
             costs.setdefault((tried.numbers.tobytes(), tried.direction), []).append(tried.cost)
-        numbers, direction = min(costs, key=lambda gait: float(np.mean(costs[gait])))
-        return np.frombuffer(numbers), direction
+        mean = {gait: float(np.mean(each)) for gait, each in costs.items()}
+        numbers, direction = min(mean, key=lambda gait: mean[gait])
+        return np.frombuffer(numbers), direction, mean[numbers, direction]
 
     def _draw(self, rng: np.random.Generator) -> Array:
         """Draw the numbers of a random gait."""

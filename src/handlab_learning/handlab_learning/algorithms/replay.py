@@ -111,6 +111,10 @@ class Replay:
         """Draw rows with replacement, (count, columns)."""
         return self._rows[torch.randint(self._count, (count,), generator=rng)]
 
+    def spread(self) -> Tensor:
+        """Return the standard deviation of each element of the observations, (O,)."""
+        return self._rows[: self._count, : self._spaces.observation].std(0, correction=0)
+
     def batch(self, rows: Tensor) -> Batch:
         """Return rows as a batch."""
         o, a = self._spaces.observation, self._spaces.action

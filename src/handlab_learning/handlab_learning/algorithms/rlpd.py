@@ -54,6 +54,7 @@ from handlab_core.tasks.sizes import Spaces
 from handlab_learning.algorithms.algorithm import Algorithm, Demonstrations, Method, algorithm
 from handlab_learning.algorithms.gait_search import GaitSearch
 from handlab_learning.algorithms.replay import Batch, Replay
+from handlab_learning.algorithms.trials import Trials
 from handlab_learning.models import optimizer_state
 from handlab_learning.models.critic_ensemble import CriticEnsemble
 from handlab_learning.models.policy_network import Widths, part, prefixed
@@ -119,8 +120,13 @@ class RlpdConfig:
 
     demonstration_fraction: Fraction = 0.5
     """Part of each batch that comes from the demonstrations, if there are any; RLPD."""
-    cloning_updates: Index = 1200
+    cloning_updates: Index = 2000
     """Updates of the actor towards the demonstrations before the first episode."""
+    cloning_rate: Positive = 1e-3
+    """Learning rate of these updates; that of `bc`."""
+    cloning_jitter: NotNegative = 0.2
+    """Noise on the observations during cloning, in standard deviations of the observations; see
+    `bc`."""
     cloning_weight: NotNegative = 2.5
     """Weight of the actor's squared distance from the demonstrated actions, in units of the mean
     absolute value of actions; TD3+BC has 0.4 for the sum over the actions."""
@@ -141,9 +147,20 @@ class RlpdConfig:
     given demonstrations; 0: none. Only for tasks with an object that has one error."""
     search_episodes: Count = 120
     """Maximum number of episodes of that search; learning then begins with what was found."""
-    gait_episodes: Index = 20
-    """Episodes after a search that found demonstrations in which the gait is still evaluated and
-    handed out. The learner needs some until it does better than the gait that it began with."""
+    imitation_episodes: Index = 30
+    """Episodes after cloning in which the robot only imitates, unless there is a champion before:
+    clones are tried in turn with noise and without, and successes join the demonstrations. The
+    critics learn meanwhile; the actor follows them after it."""
+    own_successes: Flag = True
+    """Whether strictly successful episodes become demonstrations (self-imitation; Oh et al.,
+    arXiv:1806.05635)."""
+
+    trial_every: Index = 4
+    """Every so many episodes one runs the averaged policy without noise; 0: none does. When it
+    succeeds strictly it is repeated, see `trial_successes`."""
+    trial_successes: Count = 5
+    """Strict successes in a row from which the tried policy is the champion, which is handed out.
+    The policy that replaces a champion needs twice as many."""
 
     def __post_init__(self) -> None:
         """Check the sizes of the ensemble and of its subset."""
@@ -168,7 +185,6 @@ class Rlpd(Algorithm):
         self.targets = copy.deepcopy(self.critics).requires_grad_(False)
         self._search = _search(spaces, config, seed) if not demonstrations else None
         self._gait: GaitPolicy | None = None  # what the search found
-        self._gait_until = 0  # number of the episode
         cloned = bool(demonstrations)
         initial = config.cloned_temperature if cloned else config.temperature
         self.log_temperature = torch.tensor(initial).log().requires_grad_()
@@ -181,7 +197,10 @@ class Rlpd(Algorithm):
         self.replay = Replay(spaces, *form, symmetric=config.symmetries)
         # At a symmetric start, exchanged demonstrations would contradict each other.
         self._demonstrations = Replay(spaces, *form, symmetric=False)
-        self._demonstrations.add(demonstrations)
+        best = _most_successful(demonstrations)
+        self._demonstrations.add(best)
+        self.replay.add([shown for shown in demonstrations if all(shown is not b for b in best)])
+        self._first += self.replay.episodes
         self._optimisers = {
             "actor": _adam(self.actor.parameters(), config.actor_rate),
             "critics": _adam(self.critics.parameters(), config.critic_rate),
@@ -189,8 +208,10 @@ class Rlpd(Algorithm):
         }
         self._episodes = self._updates = self._newest_steps = 0
         self.averaged = copy.deepcopy(self.actor).requires_grad_(False)
+        self._trials = Trials(self.actor, config.trial_every, config.trial_successes)
+        self._imitation_left = 0  # episodes
         if cloned:
-            self._clone_all()
+            self._begin_imitation()
 
     @property
     def episodes_per_iteration(self) -> int:
@@ -206,15 +227,26 @@ class Rlpd(Algorithm):
         """Return the present policy, which explores; during a search, the next gait."""
         if self._search is not None:
             return self._search.policy(2 * self._episodes)
+        if self._trials.running:
+            return self._steady(self._trials.challenger, 2 * self._episodes)
         return self.actor.to_numpy(self.config.noise_exponent, 2 * self._episodes)
 
     def result(self) -> Policy:
-        """Return the averaged policy; during a search and some time after it, the best gait."""
+        """Return the champion; before the first one the gait that was found, or the average."""
+        version = 2 * self._episodes + 1
         if self._search is not None:
-            return self._search.best(2 * self._episodes + 1)
-        if self._gait is not None and self._episodes < self._gait_until:
-            return replace(self._gait, version=2 * self._episodes + 1)
-        return self.averaged.to_numpy(self.config.noise_exponent, 2 * self._episodes + 1)
+            return self._search.best(version)
+        if self._trials.champions:
+            return self._steady(self._trials.champion, version)
+        if self._gait is not None:
+            return replace(self._gait, version=version)
+        return self.averaged.to_numpy(self.config.noise_exponent, version)
+
+    def _steady(self, actor: SquashedActor, version: int) -> Policy:
+        """Return a policy that acts as without noise."""
+        steady = copy.deepcopy(actor)
+        steady.set_std(0.0)
+        return steady.to_numpy(self.config.noise_exponent, version)
 
     def update(self, episodes: Sequence[Episode]) -> dict[str, float]:
         """Remember the episodes; the next call of `update_meanwhile` learns from them."""
@@ -222,14 +254,30 @@ class Rlpd(Algorithm):
         self.recall(episodes)
         self._episodes += 1
         if search is None:
-            return {}
+            for episode in episodes:
+                self._count(episode)
+            return {"champions": float(self._trials.champions)}
         if search.ended and search.found:
             with torch.no_grad():
                 self.log_temperature.fill_(self.config.cloned_temperature).log_()
-            self._clone_all()
+            self._begin_imitation()
         searching = float(not search.ended)
         return {"searching": searching, "own_demonstrations": float(len(search.found)),
                 "best_gait_cost": search.best_cost}  # fmt: skip
+
+    def _count(self, episode: Episode) -> None:
+        """Count an episode in the trials; one with interventions says nothing of the policy."""
+        self._imitation_left = max(self._imitation_left - 1, 0)
+        if episode.intervention_rate > 0:
+            return
+        if self._trials.running:
+            self._trials.after_trial(episode.outcome.solved)
+            if self._trials.champions:
+                self._imitation_left = 0
+        elif self._imitation_left:
+            self._trials.begin(self.averaged)
+        elif self._updates > self._warm_up:
+            self._trials.after_other(self.averaged)
 
     def recall(self, episodes: Sequence[Episode]) -> None:
         """See `Algorithm.recall`."""
@@ -240,6 +288,8 @@ class Rlpd(Algorithm):
                 self._search.tell(episode)
                 if self._search.ended:
                     self._begin_with(self._search)
+            elif self.config.own_successes and _own_success(episode):
+                self._demonstrations.add([episode])
         self._newest_steps = sum(episode.steps for episode in episodes[-1:])
 
     def update_meanwhile(self, enough: Callable[[], bool] = lambda: False) -> dict[str, float]:
@@ -249,6 +299,8 @@ class Rlpd(Algorithm):
         due = round(self.config.update_ratio * self._newest_steps)
         if not self._updates:
             due += self._warm_up
+        if self._imitation_left and not self._trials.running:
+            self._clone()
         record = _Means()
         looked = time.monotonic()
         for done in range(due):
@@ -269,7 +321,7 @@ class Rlpd(Algorithm):
         record.add("critic_loss", self._update_critics(batch))
         self._updates += 1
         late = self._updates - self._warm_up
-        if late > 0 and late % self.config.actor_every == 0:
+        if late > 0 and late % self.config.actor_every == 0 and not self._imitation_left:
             value, log_prob = self._update_actor(batch.observation)
             self._update_temperature(log_prob)
             record.add("action_value", value)
@@ -331,33 +383,43 @@ class Rlpd(Algorithm):
         self._search = None
         self._demonstrations.add(search.found)
         if search.found:
-            self._gait = search.best(0)
-            self._gait_until = search.episodes + self.config.gait_episodes
+            self._gait = search.best(0) if search.succeeded else None
             self._warm_up = self.config.cloned_critic_warm_up
 
-    def _clone_all(self) -> None:
-        """Make the agreed steps towards the demonstrated actions."""
-        self.actor.set_std(self.config.cloned_std)
-        for _ in range(self.config.cloning_updates):
-            self._clone()
-        self.averaged.load_state_dict(self.actor.state_dict())
+    def _begin_imitation(self) -> None:
+        """Clone the demonstrations, and try the clone."""
+        self._clone()
+        self._trials.begin(self.averaged)
+        if self._trials.running:
+            self._imitation_left = self.config.imitation_episodes
 
     def _clone(self) -> None:
-        """Make a step of the actor towards the demonstrated actions."""
-        self._step("actor", self._distance())
+        """Make the agreed steps towards the demonstrated actions, with a jitter of random size."""
+        self.actor.set_std(self.config.cloned_std)
+        octaves = 2.0 * float(torch.rand((), generator=self._rng)) - 1.0
+        jitter = self.config.cloning_jitter * 2.0**octaves * self._demonstrations.spread()
+        optimiser = _adam(self.actor.parameters(), self.config.cloning_rate)
+        for _ in range(self.config.cloning_updates):
+            _step(optimiser, self._distance(jitter))
+        self.averaged.load_state_dict(self.actor.state_dict())
 
-    def _distance(self) -> Tensor:
-        """Return the mean squared distance from the actions of some demonstrated steps."""
+    def _distance(self, jitter: Tensor | None = None) -> Tensor:
+        """Return the mean squared distance from the actions of some demonstrated steps.
+
+        Args:
+            jitter: (O,), standard deviation of the noise on the observations; None: no noise.
+        """
         rows = self._demonstrations.draw(self.config.batch, self._rng)
         batch = self._demonstrations.batch(rows)
-        mean, _ = self.actor(batch.observation)
+        observation = batch.observation
+        if jitter is not None:
+            noise = torch.randn(observation.shape, generator=self._rng)
+            observation = observation + jitter * noise
+        mean, _ = self.actor(observation)
         return functional.mse_loss(mean.tanh(), batch.action)
 
     def _step(self, name: str, loss: Tensor) -> None:
-        optimiser = self._optimisers[name]
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        _step(self._optimisers[name], loss)
 
     def state_dict(self) -> dict[str, Tensor]:
         """See `Algorithm.state_dict`; episodes and demonstrations are not part of the state."""
@@ -366,7 +428,9 @@ class Rlpd(Algorithm):
             state |= prefixed(name, net.state_dict())
         for name, optimiser in self._optimisers.items():
             state |= prefixed(f"adam_{name}", optimizer_state.state_dict(optimiser))
-        return state | {"counts": torch.tensor([self._episodes, self._updates])}
+        state |= prefixed("trials", self._trials.state_dict())
+        counts = [self._episodes, self._updates, self._imitation_left]
+        return state | {"counts": torch.tensor(counts)}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """See `Algorithm.load_state_dict`."""
@@ -374,10 +438,11 @@ class Rlpd(Algorithm):
             net.load_state_dict(part(state, name))
         for name, optimiser in self._optimisers.items():
             optimizer_state.load_state_dict(optimiser, part(state, f"adam_{name}"))
+        self._trials.load_state_dict(part(state, "trials"))
         with torch.no_grad():
             self.log_temperature.copy_(state["log_temperature"])
         self._rng.set_state(state["rng"])
-        self._episodes, self._updates = (int(count) for count in state["counts"])
+        self._episodes, self._updates, self._imitation_left = map(int, state["counts"])
 
     def _networks(self) -> dict[str, nn.Module]:
         return {
@@ -413,6 +478,33 @@ def _search(spaces: Spaces, config: RlpdConfig, seed: int) -> GaitSearch | None:
             "object that has one error"
         )
     return GaitSearch(spaces, seed, config.own_demonstrations, config.search_episodes)
+
+
+def _most_successful(demonstrations: Sequence[Episode]) -> Sequence[Episode]:
+    """Return the demonstrations with strict success; if there are none, those with success."""
+    for good in (_strict, _success):
+        if best := [episode for episode in demonstrations if good(episode)]:
+            return best
+    return demonstrations
+
+
+def _strict(episode: Episode) -> bool:
+    return episode.outcome.solved
+
+
+def _success(episode: Episode) -> bool:
+    return episode.success
+
+
+def _own_success(episode: Episode) -> bool:
+    """Whether an episode was a strict success without help."""
+    return episode.outcome.solved and not episode.intervention_rate
+
+
+def _step(optimiser: torch.optim.Adam, loss: Tensor) -> None:
+    optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
 
 
 def _adam(parameters: Iterable[Tensor], rate: float) -> torch.optim.Adam:

@@ -35,12 +35,15 @@ class SquashedActor(nn.Module):
             last.bias.zero_()
 
     def set_std(self, std: float) -> None:
-        """Give the actions the same standard deviation before squashing in every state."""
+        """Give the actions the same standard deviation before squashing in every state.
+
+        The policy limits it to the range LOG_STD; 0 gives the lower end.
+        """
         last = self.net[-1]
         assert isinstance(last, nn.Linear)
         with torch.no_grad():
             last.weight[last.out_features // 2 :].zero_()
-            last.bias[last.out_features // 2 :].fill_(np.log(std))
+            last.bias[last.out_features // 2 :].fill_(np.log(max(std, np.exp(LOG_STD[0]))))
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log standard deviation before squashing, (B, A) each."""

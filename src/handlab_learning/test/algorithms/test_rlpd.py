@@ -23,7 +23,7 @@ from handlab_learning.algorithms.rlpd import Rlpd, RlpdConfig
 TASK = make_task("valve")
 SMALL = RlpdConfig(
     hidden=(8,), batch=16, update_ratio=0.5, first_episodes=1, cloned_first_episodes=1,
-    cloning_updates=20, cloned_critic_warm_up=3,
+    cloning_updates=20, cloned_critic_warm_up=3, own_successes=False, trial_every=0,
 )  # fmt: skip
 
 

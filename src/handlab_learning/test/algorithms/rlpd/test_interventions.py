@@ -14,7 +14,7 @@ from handlab_learning.runs.trainer import _sampled
 
 SMALL = {
     "hidden": [8], "batch": 8, "first_episodes": 1, "update_ratio": 0.5, "symmetries": False,
-    "own_demonstrations": 0,
+    "own_demonstrations": 0, "own_successes": False,
 }  # fmt: skip
 
 

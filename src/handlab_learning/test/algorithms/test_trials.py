@@ -1,0 +1,196 @@
+"""Trials: the champion is a policy that has shown what it can do, and it stays."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from handlab_core.environment.episode import Outcome
+from handlab_core.tasks import make_task
+from handlab_learning.algorithms.rlpd import Rlpd, RlpdConfig
+from handlab_learning.algorithms.trials import Trials
+from handlab_learning.models.squashed_actor import SquashedActor
+
+TASK = make_task("valve")
+SMALL = RlpdConfig(
+    hidden=(8,), batch=16, update_ratio=0.5, first_episodes=1, cloned_first_episodes=1,
+    cloning_updates=20, cloned_critic_warm_up=3, trial_every=3, trial_successes=2,
+)  # fmt: skip
+
+
+def actor(bias):
+    """Return a network with a recognisable policy."""
+    net = SquashedActor(TASK.spaces, (8,))
+    with torch.no_grad():
+        net.net[-1].bias.fill_(bias)
+    return net
+
+
+def mark(net):
+    return float(net.net[-1].bias[0].detach())
+
+
+def test_a_challenger_that_succeeds_often_enough_is_the_champion_as_it_was():
+    trials, learning = Trials(actor(0.0), every=3, successes=2), actor(1.0)
+    trials.after_other(learning)
+    assert not trials.running
+    trials.after_other(learning)
+    assert trials.running
+    with torch.no_grad():
+        learning.net[-1].bias.fill_(5.0)  # learning goes on
+    trials.after_trial(True)
+    assert trials.running and not trials.champions
+    trials.after_trial(True)
+    assert not trials.running and trials.champions == 1
+    assert mark(trials.champion) == 1.0
+
+
+def test_a_failure_ends_a_trial_and_the_next_one_comes_later():
+    trials = Trials(actor(0.0), every=3, successes=2)
+    trials.begin(actor(1.0))
+    trials.after_trial(True)
+    trials.after_trial(False)
+    assert not trials.running and not trials.champions
+    trials.after_other(actor(2.0))
+    assert not trials.running
+    trials.after_other(actor(3.0))
+    assert trials.running and mark(trials.challenger) == 3.0
+    trials.after_trial(True)  # the success before the failure does not count
+    assert trials.running and not trials.champions
+
+
+def test_a_champion_stays_until_another_succeeds_twice_as_often():
+    trials = Trials(actor(0.0), every=1, successes=2)
+    trials.begin(actor(1.0))
+    for good in (True, True):
+        trials.after_trial(good)
+    trials.begin(actor(2.0))
+    for good in (True, True, True, False):
+        trials.after_trial(good)
+    assert trials.champions == 1 and mark(trials.champion) == 1.0
+    trials.begin(actor(3.0))
+    for _ in range(4):
+        trials.after_trial(True)
+    assert trials.champions == 2 and mark(trials.champion) == 3.0
+
+
+def test_no_trial_begins_when_they_are_off():
+    trials = Trials(actor(0.0), every=0, successes=2)
+    trials.begin(actor(1.0))
+    for _ in range(9):
+        trials.after_other(actor(1.0))
+    assert not trials.running
+
+
+@pytest.fixture
+def own(episodes_of, squashed):
+    rng = np.random.default_rng(0)
+    return episodes_of(TASK, squashed, rng, lambda a: -np.abs(a - 0.3).sum(-1), count=12)
+
+
+def told(episode, strict):
+    return replace(episode, outcome=Outcome(strict, strict))
+
+
+def run(learner, episodes, outcomes):
+    for episode, strict in zip(episodes, outcomes, strict=True):
+        learner.update_meanwhile()
+        learner.update([told(episode, strict)])
+
+
+def test_what_is_handed_out_is_the_champion_while_learning_goes_on(own):
+    learner, x = Rlpd(TASK.spaces, SMALL, 0), own[0].trajectory.observations
+    run(learner, own[:3], [False] * 3)  # two after updates: a trial is due
+    challenger = learner.policy()
+    noisy = challenger.act(x[:-1], np.ones((len(x) - 1, TASK.hand.n)))
+    np.testing.assert_allclose(noisy, challenger.act(x[:-1]), atol=0.01)
+    run(learner, own[3:5], [True, True])
+    before = learner.result().act(x)
+    np.testing.assert_array_equal(before, challenger.act(x))
+    run(learner, own[5:8], [False] * 3)
+    np.testing.assert_array_equal(learner.result().act(x), before)
+    assert not np.array_equal(learner.averaged.to_numpy(1.0, 0).act(x), before)
+
+
+def test_help_says_nothing_of_a_challenger(own):
+    learner = Rlpd(TASK.spaces, SMALL, 0)
+    run(learner, own[:3], [False] * 3)
+    helped = replace(own[4], interventions=np.ones(own[4].steps))
+    run(learner, [helped] * 3, [True] * 3)
+    assert learner._trials.running and not learner._trials.champions
+    run(learner, [helped], [False])
+    assert learner._trials.running
+
+
+def test_a_clone_is_tried_first(own):
+    learner, x = Rlpd(TASK.spaces, SMALL, 0, own[:2]), own[0].trajectory.observations
+    clone = learner.policy().act(x)
+    run(learner, own[2:4], [True, True])
+    np.testing.assert_array_equal(learner.result().act(x), clone)
+
+
+def test_own_successes_become_demonstrations(own):
+    learner = Rlpd(TASK.spaces, SMALL, 0)
+    run(learner, own[:3], [False, True, False])
+    assert len(learner._demonstrations) == own[1].steps
+    helped = replace(own[3], interventions=np.ones(own[3].steps))
+    run(learner, [helped], [True])
+    assert len(learner._demonstrations) == own[1].steps + own[3].steps  # once, not twice
+    other = Rlpd(TASK.spaces, replace(SMALL, own_successes=False), 0)
+    run(other, own[:3], [False, True, False])
+    assert not len(other._demonstrations)
+
+
+@pytest.mark.parametrize("outcomes", [(0, 0, 1), (0, 0, 0), (1, 1, 0)])
+def test_failed_demonstrations_are_no_examples(own, outcomes):
+    """They are in the memory of the run, because critics learn from failures, too."""
+    shown = [told(e, bool(strict)) for e, strict in zip(own, outcomes, strict=False)]
+    learner = Rlpd(TASK.spaces, SMALL, 0, shown)
+    examples = sum(outcomes) or 3
+    assert len(learner._demonstrations) == examples * own[0].steps
+    assert learner.replay.episodes == 3 - examples
+    learner.update(own[3:4])
+    assert learner.update_meanwhile()["updates"] > 0
+
+
+def test_a_resumed_run_tries_on_bit_for_bit(own):
+    outcomes = [False] * 3 + [True, True, True, False, True, True]
+    whole = Rlpd(TASK.spaces, SMALL, 5)
+    run(whole, own[:9], outcomes)
+    for reached in (4, 5, 7):
+        part = Rlpd(TASK.spaces, SMALL, 5)
+        run(part, own[:reached], outcomes[:reached])
+        resumed = Rlpd(TASK.spaces, SMALL, 99)
+        resumed.load_state_dict({k: v.clone() for k, v in part.state_dict().items()})
+        resumed.recall([told(e, s) for e, s in zip(own[:reached], outcomes, strict=False)])
+        run(resumed, own[reached:9], outcomes[reached:])
+        for name, tensor in whole.state_dict().items():
+            assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_a_clone_that_fails_gives_way_to_other_clones_before_the_actor_follows_critics(own):
+    config = replace(SMALL, imitation_episodes=4, actor_every=1)
+    learner, x = Rlpd(TASK.spaces, config, 0, own[:2]), own[0].trajectory.observations
+    first = learner.policy().act(x)
+    run(learner, own[2:3], [False])  # the first clone
+    assert not learner._trials.running
+    critics = learner.critics.layers[0].detach().clone()
+    run(learner, own[3:4], [True])  # with noise, while the next one is cloned
+    assert len(learner._demonstrations) == 3 * own[0].steps
+    assert not torch.equal(learner.critics.layers[0], critics)
+    second = learner.policy().act(x)
+    assert learner._trials.running and not np.array_equal(second, first)
+    run(learner, own[4:6], [True, True])
+    np.testing.assert_array_equal(learner.result().act(x), second)
+    actor = learner.actor.net[0].weight.detach().clone()
+    run(learner, own[6:7], [False])  # there is a champion: imitation is over
+    assert not torch.equal(learner.actor.net[0].weight, actor)
+
+
+def test_imitation_ends_after_the_agreed_episodes(own):
+    learner = Rlpd(TASK.spaces, replace(SMALL, imitation_episodes=3), 0, own[:2])
+    for episode, last in zip(own[2:6], (False, False, False, True), strict=True):
+        metrics = learner.update_meanwhile()
+        learner.update([told(episode, False)])
+        assert ("action_value" in metrics) == last
