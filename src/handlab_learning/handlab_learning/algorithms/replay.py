@@ -105,11 +105,15 @@ class Replay:
                 self._rows = torch.cat((self._rows, torch.empty_like(self._rows)))
             self._rows[self._count : self._count + len(new)] = new
             self._count += len(new)
-            self.episodes += 1
+            self.episodes += bool(len(new))
 
     def draw(self, count: int, rng: torch.Generator) -> Tensor:
         """Draw rows with replacement, (count, columns)."""
         return self._rows[torch.randint(self._count, (count,), generator=rng)]
+
+    def emptied(self) -> "Replay":
+        """Return a memory of the same kind without transitions."""
+        return Replay(self._spaces, *self._form, symmetric=len(self._columns) > 1)
 
     def spread(self) -> Tensor:
         """Return the standard deviation of each element of the observations, (O,)."""

@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -130,6 +131,9 @@ class RlpdConfig:
     cloning_weight: NotNegative = 2.5
     """Weight of the actor's squared distance from the demonstrated actions, in units of the mean
     absolute value of actions; TD3+BC has 0.4 for the sum over the actions."""
+    look_ahead: SmallCount = 4
+    """Largest number of steps by which a clone of demonstrations without a success is ahead of
+    them. It follows the action that a demonstration took later, so that it is faster."""
     cloned_critic_warm_up: Index = 1000
     """Updates of the critics before the first update of a cloned actor. Critics that know nothing
     destroy what was cloned; ResFiT."""
@@ -151,6 +155,8 @@ class RlpdConfig:
     """Episodes after cloning in which the robot only imitates, unless there is a champion before:
     clones are tried in turn with noise and without, and successes join the demonstrations. The
     critics learn meanwhile; the actor follows them after it."""
+    success_imitation_episodes: Index = 4
+    """The same after a success of a robot that began without demonstrations."""
     own_successes: Flag = True
     """Whether strictly successful episodes become demonstrations (self-imitation; Oh et al.,
     arXiv:1806.05635)."""
@@ -197,9 +203,11 @@ class Rlpd(Algorithm):
         self.replay = Replay(spaces, *form, symmetric=config.symmetries)
         # At a symmetric start, exchanged demonstrations would contradict each other.
         self._demonstrations = Replay(spaces, *form, symmetric=False)
-        best = _most_successful(demonstrations)
-        self._demonstrations.add(best)
-        self.replay.add([shown for shown in demonstrations if all(shown is not b for b in best)])
+        solved = [episode for episode in demonstrations if episode.outcome.solved]
+        self._demonstrations.add(solved or demonstrations)
+        self._poor = [] if solved else list(demonstrations)  # all there is, until a success
+        if solved:
+            self.replay.add([episode for episode in demonstrations if not episode.outcome.solved])
         self._first += self.replay.episodes
         self._optimisers = {
             "actor": _adam(self.actor.parameters(), config.actor_rate),
@@ -209,9 +217,11 @@ class Rlpd(Algorithm):
         self._episodes = self._updates = self._newest_steps = 0
         self.averaged = copy.deepcopy(self.actor).requires_grad_(False)
         self._trials = Trials(self.actor, config.trial_every, config.trial_successes)
+        self.clone = copy.deepcopy(self.actor)
         self._imitation_left = 0  # episodes
+        self._acting_clone = False  # whether the actor has learned nothing but to imitate
         if cloned:
-            self._begin_imitation()
+            self._begin_with_clone()
 
     @property
     def episodes_per_iteration(self) -> int:
@@ -229,7 +239,8 @@ class Rlpd(Algorithm):
             return self._search.policy(2 * self._episodes)
         if self._trials.running:
             return self._steady(self._trials.challenger, 2 * self._episodes)
-        return self.actor.to_numpy(self.config.noise_exponent, 2 * self._episodes)
+        actor = self.clone if self._imitation_left else self.actor
+        return actor.to_numpy(self.config.noise_exponent, 2 * self._episodes)
 
     def result(self) -> Policy:
         """Return the champion; before the first one the gait that was found, or the average."""
@@ -260,7 +271,7 @@ class Rlpd(Algorithm):
         if search.ended and search.found:
             with torch.no_grad():
                 self.log_temperature.fill_(self.config.cloned_temperature).log_()
-            self._begin_imitation()
+            self._begin_with_clone()
         searching = float(not search.ended)
         return {"searching": searching, "own_demonstrations": float(len(search.found)),
                 "best_gait_cost": search.best_cost}  # fmt: skip
@@ -270,26 +281,40 @@ class Rlpd(Algorithm):
         self._imitation_left = max(self._imitation_left - 1, 0)
         if episode.intervention_rate > 0:
             return
+        if self._first_success(episode):
+            self._begin_imitation(self.config.success_imitation_episodes)
+            return
         if self._trials.running:
             self._trials.after_trial(episode.outcome.solved)
             if self._trials.champions:
                 self._imitation_left = 0
         elif self._imitation_left:
-            self._trials.begin(self.averaged)
+            self._trials.begin(self.clone)
         elif self._updates > self._warm_up:
             self._trials.after_other(self.averaged)
 
+    def _first_success(self, episode: Episode) -> bool:
+        """Whether an episode is one of the few successes from which clones are worth a try.
+
+        They are the first success, the second, the fourth and so on, as long as there is no
+        champion: the more the robot has succeeded, the less another clone tells.
+        """
+        if self._trials.champions or self._trials.running or self._imitation_left:
+            return False
+        count = self._demonstrations.episodes
+        return self.config.own_successes and episode.outcome.solved and not count & (count - 1)
+
     def recall(self, episodes: Sequence[Episode]) -> None:
         """See `Algorithm.recall`."""
-        self.replay.add(episodes)
-        self._demonstrations.add(episodes, intervened=True)
         for episode in episodes:
+            self.replay.add([episode])
+            self._demonstrations.add([episode], intervened=True)
             if self._search is not None:
                 self._search.tell(episode)
                 if self._search.ended:
                     self._begin_with(self._search)
             elif self.config.own_successes and _own_success(episode):
-                self._demonstrations.add([episode])
+                self._imitate_better([episode])
         self._newest_steps = sum(episode.steps for episode in episodes[-1:])
 
     def update_meanwhile(self, enough: Callable[[], bool] = lambda: False) -> dict[str, float]:
@@ -300,7 +325,7 @@ class Rlpd(Algorithm):
         if not self._updates:
             due += self._warm_up
         if self._imitation_left and not self._trials.running:
-            self._clone()
+            self._imitate()
         record = _Means()
         looked = time.monotonic()
         for done in range(due):
@@ -321,7 +346,9 @@ class Rlpd(Algorithm):
         record.add("critic_loss", self._update_critics(batch))
         self._updates += 1
         late = self._updates - self._warm_up
-        if late > 0 and late % self.config.actor_every == 0 and not self._imitation_left:
+        imitating = self._acting_clone and self._imitation_left
+        if late > 0 and late % self.config.actor_every == 0 and not imitating:
+            self._acting_clone = False
             value, log_prob = self._update_actor(batch.observation)
             self._update_temperature(log_prob)
             record.add("action_value", value)
@@ -368,7 +395,9 @@ class Rlpd(Algorithm):
         loss = self.log_temperature.detach().exp() * log_prob.mean() - value
         if len(self._demonstrations) and self.config.cloning_weight:
             unit = values.detach().abs().mean()  # the weight holds for rewards of any size
-            loss = loss + self.config.cloning_weight * unit * self._distance()
+            loss = loss + self.config.cloning_weight * unit * self._distance(
+                self.actor, self._demonstrations
+            )
         self._step("actor", loss)
         self.critics.requires_grad_(True)
         _follow(self.averaged, self.actor, self.config.average_rate)
@@ -386,36 +415,63 @@ class Rlpd(Algorithm):
             self._gait = search.best(0) if search.succeeded else None
             self._warm_up = self.config.cloned_critic_warm_up
 
-    def _begin_imitation(self) -> None:
-        """Clone the demonstrations, and try the clone."""
-        self._clone()
-        self._trials.begin(self.averaged)
+    def _begin_with_clone(self) -> None:
+        """Clone the demonstrations, and begin with the clone as actor."""
+        self._acting_clone = True
+        self._begin_imitation(self.config.imitation_episodes)
+
+    def _begin_imitation(self, episodes: int) -> None:
+        """Clone the demonstrations, and try the clone and others after it for some episodes."""
+        self._imitate()
+        self._trials.begin(self.clone)
         if self._trials.running:
-            self._imitation_left = self.config.imitation_episodes
+            self._imitation_left = episodes
 
-    def _clone(self) -> None:
+    def _imitate_better(self, successes: Sequence[Episode]) -> None:
+        """Add demonstrations; the first successes take the place of those without success."""
+        if self._poor:
+            self.replay.add(self._poor)
+            self._poor, self._demonstrations = [], self._demonstrations.emptied()
+        self._demonstrations.add(successes)
+
+    def _examples(self) -> Replay:
+        """Return the demonstrations to clone: hurried ones, if there is no success."""
+        if not self._poor:
+            return self._demonstrations
+        steps = int(torch.randint(1, self.config.look_ahead + 1, (), generator=self._rng))
+        hurried = self._demonstrations.emptied()
+        hurried.add([_hurried(episode, steps) for episode in self._poor])
+        return hurried
+
+    def _imitate(self) -> None:
         """Make the agreed steps towards the demonstrated actions, with a jitter of random size."""
-        self.actor.set_std(self.config.cloned_std)
+        examples = self._examples()
+        self.clone.set_std(self.config.cloned_std)
         octaves = 2.0 * float(torch.rand((), generator=self._rng)) - 1.0
-        jitter = self.config.cloning_jitter * 2.0**octaves * self._demonstrations.spread()
-        optimiser = _adam(self.actor.parameters(), self.config.cloning_rate)
+        jitter = self.config.cloning_jitter * 2.0**octaves * examples.spread()
+        optimiser = _adam(self.clone.parameters(), self.config.cloning_rate)
         for _ in range(self.config.cloning_updates):
-            _step(optimiser, self._distance(jitter))
-        self.averaged.load_state_dict(self.actor.state_dict())
+            _step(optimiser, self._distance(self.clone, examples, jitter))
+        if self._acting_clone:
+            self.actor.load_state_dict(self.clone.state_dict())
+            self.averaged.load_state_dict(self.clone.state_dict())
 
-    def _distance(self, jitter: Tensor | None = None) -> Tensor:
+    def _distance(
+        self, actor: SquashedActor, examples: Replay, jitter: Tensor | None = None
+    ) -> Tensor:
         """Return the mean squared distance from the actions of some demonstrated steps.
 
         Args:
+            actor: network whose distance is returned.
+            examples: the demonstrations.
             jitter: (O,), standard deviation of the noise on the observations; None: no noise.
         """
-        rows = self._demonstrations.draw(self.config.batch, self._rng)
-        batch = self._demonstrations.batch(rows)
+        batch = examples.batch(examples.draw(self.config.batch, self._rng))
         observation = batch.observation
         if jitter is not None:
             noise = torch.randn(observation.shape, generator=self._rng)
             observation = observation + jitter * noise
-        mean, _ = self.actor(observation)
+        mean, _ = actor(observation)
         return functional.mse_loss(mean.tanh(), batch.action)
 
     def _step(self, name: str, loss: Tensor) -> None:
@@ -429,7 +485,9 @@ class Rlpd(Algorithm):
         for name, optimiser in self._optimisers.items():
             state |= prefixed(f"adam_{name}", optimizer_state.state_dict(optimiser))
         state |= prefixed("trials", self._trials.state_dict())
-        counts = [self._episodes, self._updates, self._imitation_left]
+        counts = [
+            self._episodes, self._updates, self._imitation_left, int(self._acting_clone)
+        ]  # fmt: skip
         return state | {"counts": torch.tensor(counts)}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
@@ -442,12 +500,15 @@ class Rlpd(Algorithm):
         with torch.no_grad():
             self.log_temperature.copy_(state["log_temperature"])
         self._rng.set_state(state["rng"])
-        self._episodes, self._updates, self._imitation_left = map(int, state["counts"])
+        counts = map(int, state["counts"])
+        self._episodes, self._updates, self._imitation_left, acting_clone = counts
+        self._acting_clone = bool(acting_clone)
 
     def _networks(self) -> dict[str, nn.Module]:
         return {
             "actor": self.actor,
             "averaged": self.averaged,
+            "clone": self.clone,
             "critics": self.critics,
             "targets": self.targets,
         }
@@ -480,20 +541,11 @@ def _search(spaces: Spaces, config: RlpdConfig, seed: int) -> GaitSearch | None:
     return GaitSearch(spaces, seed, config.own_demonstrations, config.search_episodes)
 
 
-def _most_successful(demonstrations: Sequence[Episode]) -> Sequence[Episode]:
-    """Return the demonstrations with strict success; if there are none, those with success."""
-    for good in (_strict, _success):
-        if best := [episode for episode in demonstrations if good(episode)]:
-            return best
-    return demonstrations
-
-
-def _strict(episode: Episode) -> bool:
-    return episode.outcome.solved
-
-
-def _success(episode: Episode) -> bool:
-    return episode.success
+def _hurried(episode: Episode, steps: int) -> Episode:
+    """Return an episode with the actions of some steps later, the last one repeated."""
+    path, count = episode.trajectory, episode.steps
+    later = np.minimum(np.arange(count) + steps, count - 1)
+    return replace(episode, trajectory=replace(path, actions=path.actions[later]))
 
 
 def _own_success(episode: Episode) -> bool:

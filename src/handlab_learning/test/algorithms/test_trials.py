@@ -142,26 +142,42 @@ def test_own_successes_become_demonstrations(own):
     assert not len(other._demonstrations)
 
 
-@pytest.mark.parametrize("outcomes", [(0, 0, 1), (0, 0, 0), (1, 1, 0)])
+@pytest.mark.parametrize("outcomes", [(0, 0, 1), (1, 1, 0)])
 def test_failed_demonstrations_are_no_examples(own, outcomes):
     """They are in the memory of the run, because critics learn from failures, too."""
     shown = [told(e, bool(strict)) for e, strict in zip(own, outcomes, strict=False)]
     learner = Rlpd(TASK.spaces, SMALL, 0, shown)
-    examples = sum(outcomes) or 3
-    assert len(learner._demonstrations) == examples * own[0].steps
-    assert learner.replay.episodes == 3 - examples
+    assert len(learner._demonstrations) == sum(outcomes) * own[0].steps
+    assert learner.replay.episodes == 3 - sum(outcomes)
     learner.update(own[3:4])
     assert learner.update_meanwhile()["updates"] > 0
 
 
-def test_a_resumed_run_tries_on_bit_for_bit(own):
+def test_demonstrations_without_success_are_hurried_until_there_is_one(own):
+    """Slow ones end before the goal; a clone that is ahead of them arrives."""
+    ramp = np.linspace(-0.8, 0.8, own[0].steps)[:, None] * np.ones(TASK.hand.n)
+    path = replace(own[0].trajectory, actions=ramp)
+    slow = [told(replace(own[0], trajectory=path), False)] * 2
+    config = replace(SMALL, hidden=(64,), cloning_updates=1500, cloning_jitter=0.001)
+    learner = Rlpd(TASK.spaces, config, 0, slow)
+    seen = own[0].trajectory.observations[:4]
+    lead = (learner.policy().act(seen) - ramp[:4]).mean() / (ramp[1, 0] - ramp[0, 0])
+    assert 0.7 < lead < config.look_ahead + 0.3
+    run(learner, own[1:3], [False, True])  # the clone, and it with noise
+    assert len(learner._demonstrations) == own[2].steps and not learner._poor
+    assert learner.replay.episodes == 4
+
+
+@pytest.mark.parametrize("shown", [0, 2])
+def test_a_resumed_run_tries_on_bit_for_bit(own, shown):
     outcomes = [False] * 3 + [True, True, True, False, True, True]
-    whole = Rlpd(TASK.spaces, SMALL, 5)
+    given = [told(episode, False) for episode in own[10 : 10 + shown]]
+    whole = Rlpd(TASK.spaces, SMALL, 5, given)
     run(whole, own[:9], outcomes)
     for reached in (4, 5, 7):
-        part = Rlpd(TASK.spaces, SMALL, 5)
+        part = Rlpd(TASK.spaces, SMALL, 5, given)
         run(part, own[:reached], outcomes[:reached])
-        resumed = Rlpd(TASK.spaces, SMALL, 99)
+        resumed = Rlpd(TASK.spaces, SMALL, 99, given)
         resumed.load_state_dict({k: v.clone() for k, v in part.state_dict().items()})
         resumed.recall([told(e, s) for e, s in zip(own[:reached], outcomes, strict=False)])
         run(resumed, own[reached:9], outcomes[reached:])
@@ -194,3 +210,26 @@ def test_imitation_ends_after_the_agreed_episodes(own):
         metrics = learner.update_meanwhile()
         learner.update([told(episode, False)])
         assert ("action_value" in metrics) == last
+
+
+def test_the_first_own_success_is_cloned_at_once_beside_the_learning_actor(own):
+    config = replace(SMALL, success_imitation_episodes=2, trial_every=99)
+    learner, x = Rlpd(TASK.spaces, config, 0), own[0].trajectory.observations
+    run(learner, own[:3], [False] * 3)
+    assert not learner._trials.running
+    explored = learner.policy().act(x)
+    run(learner, own[3:4], [True])
+    assert learner._trials.running
+    clone = learner.policy().act(x)
+    run(learner, own[4:6], [False, False])  # the clone, and it with noise
+    assert learner._imitation_left == 0
+    after = learner.policy().act(x)
+    assert np.abs(after - explored).mean() < 0.2 * np.abs(clone - explored).mean()
+    run(learner, own[6:7], [True])  # the second success
+    assert learner._trials.running and learner._imitation_left == 2
+    run(learner, own[7:9], [False, True])
+    assert learner._imitation_left == 0
+    run(learner, own[9:10], [False])
+    assert not learner._trials.running
+    run(learner, own[10:11], [True])  # the fourth: three were not enough
+    assert learner._trials.running
