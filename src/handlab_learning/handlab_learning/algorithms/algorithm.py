@@ -41,6 +41,14 @@ class Algorithm(Protocol):
         """Whether learning has ended."""
         ...
 
+    @property
+    def promising(self) -> bool:
+        """Whether training episodes give a reason to evaluate the policy when it is due.
+
+        An evaluation takes robot time. Training episodes of a policy that always fails say enough.
+        """
+        return True
+
     def policy(self) -> Policy:
         """Return the policy for the next episodes; its version increases with every update."""
         ...

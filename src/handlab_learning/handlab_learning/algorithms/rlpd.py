@@ -26,6 +26,7 @@ runs, so that the robot never waits for them.
 
 import copy
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated
@@ -63,6 +64,13 @@ from handlab_learning.models.squashed_actor import SquashedActor
 
 LOOK_EVERY = 0.1
 """Seconds between two calls of `enough` during updates: a cancelled run ends at once."""
+
+PROMISING = 5
+"""Newest episodes, one of which must be a success before an evaluation is worth its time."""
+
+ELITE = 5
+"""Number of episodes that the robot imitates as long as none is a success; they are the best of all
+episodes, as in the cross-entropy method (Rubinstein, 1999)."""
 
 SmallCount = Annotated[Count, Field(le=64)]
 
@@ -205,7 +213,8 @@ class Rlpd(Algorithm):
         self._demonstrations = Replay(spaces, *form, symmetric=False)
         solved = [episode for episode in demonstrations if episode.outcome.solved]
         self._demonstrations.add(solved or demonstrations)
-        self._poor = [] if solved else list(demonstrations)  # all there is, until a success
+        self._given = [] if solved else list(demonstrations)
+        self._poor = self._given  # the best episodes, until there is a success
         if solved:
             self.replay.add([episode for episode in demonstrations if not episode.outcome.solved])
         self._first += self.replay.episodes
@@ -215,6 +224,7 @@ class Rlpd(Algorithm):
             "temperature": _adam([self.log_temperature], config.temperature_rate),
         }
         self._episodes = self._updates = self._newest_steps = 0
+        self._newest: deque[bool] = deque(maxlen=PROMISING)  # whether they succeeded
         self.averaged = copy.deepcopy(self.actor).requires_grad_(False)
         self._trials = Trials(self.actor, config.trial_every, config.trial_successes)
         self.clone = copy.deepcopy(self.actor)
@@ -232,6 +242,11 @@ class Rlpd(Algorithm):
     def finished(self) -> bool:
         """False; the trainer ends the run."""
         return False
+
+    @property
+    def promising(self) -> bool:
+        """Whether there is a champion, or one of the newest episodes succeeded."""
+        return bool(self._trials.champions) or any(self._newest)
 
     def policy(self) -> Policy:
         """Return the present policy, which explores; during a search, the next gait."""
@@ -309,12 +324,13 @@ class Rlpd(Algorithm):
         for episode in episodes:
             self.replay.add([episode])
             self._demonstrations.add([episode], intervened=True)
+            self._newest.append(episode.success)
             if self._search is not None:
                 self._search.tell(episode)
                 if self._search.ended:
                     self._begin_with(self._search)
-            elif self.config.own_successes and _own_success(episode):
-                self._imitate_better([episode])
+            elif self.config.own_successes and not episode.intervention_rate:
+                self._consider(episode)
         self._newest_steps = sum(episode.steps for episode in episodes[-1:])
 
     def update_meanwhile(self, enough: Callable[[], bool] = lambda: False) -> dict[str, float]:
@@ -427,18 +443,26 @@ class Rlpd(Algorithm):
         if self._trials.running:
             self._imitation_left = episodes
 
-    def _imitate_better(self, successes: Sequence[Episode]) -> None:
-        """Add demonstrations; the first successes take the place of those without success."""
+    def _consider(self, episode: Episode) -> None:
+        """Add an own success to the demonstrations; the first one takes the place of poor ones.
+
+        Before it, the robot imitates the best among its own episodes and the demonstrations.
+        """
+        if not episode.outcome.solved:
+            if self._poor:
+                every = [*self._poor, episode]
+                self._poor = sorted(every, key=_return, reverse=True)[:ELITE]
+            return
         if self._poor:
-            self.replay.add(self._poor)
+            self.replay.add(self._given)
             self._poor, self._demonstrations = [], self._demonstrations.emptied()
-        self._demonstrations.add(successes)
+        self._demonstrations.add([episode])
 
     def _examples(self) -> Replay:
         """Return the demonstrations to clone: hurried ones, if there is no success."""
         if not self._poor:
             return self._demonstrations
-        steps = int(torch.randint(1, self.config.look_ahead + 1, (), generator=self._rng))
+        steps = int(torch.randint(self.config.look_ahead + 1, (), generator=self._rng))
         hurried = self._demonstrations.emptied()
         hurried.add([_hurried(episode, steps) for episode in self._poor])
         return hurried
@@ -548,9 +572,8 @@ def _hurried(episode: Episode, steps: int) -> Episode:
     return replace(episode, trajectory=replace(path, actions=path.actions[later]))
 
 
-def _own_success(episode: Episode) -> bool:
-    """Whether an episode was a strict success without help."""
-    return episode.outcome.solved and not episode.intervention_rate
+def _return(episode: Episode) -> float:
+    return episode.episode_return
 
 
 def _step(optimiser: torch.optim.Adam, loss: Tensor) -> None:

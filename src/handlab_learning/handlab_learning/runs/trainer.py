@@ -123,7 +123,8 @@ class Trainer:
         row["learn_s"] = time.monotonic() - sampled
         if episodes:
             row["steps_per_s"] = sum(e.steps for e in episodes) / (sampled - began)
-        if self.progress.iteration % self.config.evaluate_every == 0:
+        due = self.progress.iteration % self.config.evaluate_every == 0
+        if due and self.algorithm.promising:
             row["evaluation"] = self.evaluate(self._evaluator)
         wall = self.progress.wall_s + time.monotonic() - began
         self.progress = replace(self.progress, wall_s=wall)

@@ -116,13 +116,13 @@ def test_a_run_without_its_log_is_refused_as_it_is(run):
     assert folder.metrics_path.read_bytes() == before
 
 
-def test_the_averaged_policy_is_evaluated_kept_and_handed_out(run):
+def test_the_champion_is_evaluated_kept_and_handed_out(run):
     folder, _ = run("a")
     newest = folder.newest_checkpoint()
     policy = newest.policy()
     assert policy.version % 2 == 1 and newest.manifest["version"] == policy.version
-    averaged = newest.state()["averaged.net.0.weight"].numpy()
-    np.testing.assert_array_equal(policy.weights[0].T.astype(np.float32), averaged)
+    champion = newest.state()["trials.champion.net.0.weight"].numpy()
+    np.testing.assert_array_equal(policy.weights[0].T.astype(np.float32), champion)
     summary = folder.summary()
     assert {"best", "last"} <= summary.keys() and summary["last"]["iteration"] == ITERATIONS
 
