@@ -47,7 +47,12 @@ def build_spec(hand: Hand, fixture: Fixture, config: SceneConfig) -> mujoco.MjSp
     """Build the scene of one station: table, hand and object."""
     robot = station_urdf(hand, fixture)
     # Compiler options of MuJoCo. Without fusing, fingertip links stay separate bodies.
-    flags = {"fusestatic": "false", "discardvisual": str(not config.visuals).lower()}
+    # Without stripping, paths of meshes stay whole.
+    flags = {
+        "fusestatic": "false",
+        "discardvisual": str(not config.visuals).lower(),
+        "strippath": "false",
+    }
     ElementTree.SubElement(ElementTree.SubElement(robot, "mujoco"), "compiler", flags)
     spec = mujoco.MjSpec.from_string(ElementTree.tostring(robot, encoding="unicode"))
     _set_contacts(spec, config)

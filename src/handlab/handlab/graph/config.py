@@ -282,10 +282,12 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
 
 
 def station_description(task_name: str) -> str:
-    """Return the URDF of a task's hand and object as one robot, on one line."""
+    """Return the URDF of a task's hand and object as one robot, on one line; meshes are URIs."""
     task = make_task(task_name)
-    urdf = ElementTree.tostring(station_urdf(task.hand, task.fixture), encoding="unicode")
-    return " ".join(urdf.split())
+    robot = station_urdf(task.hand, task.fixture)
+    for mesh in robot.iter("mesh"):
+        mesh.set("filename", Path(mesh.get("filename", "")).as_uri())
+    return " ".join(ElementTree.tostring(robot, encoding="unicode").split())
 
 
 def _showing(config: GraphConfig, description: str) -> list[NodeSpec]:

@@ -31,6 +31,8 @@ class Hand:
     brings each finger to the place of the next one."""
     overlapping: tuple[tuple[str, str], ...] = ()
     """Pairs of links without contact, because their simplified shapes overlap at rest."""
+    meshes: str = ""
+    """Folder of the description's meshes; empty: the folder of the description."""
 
     def __post_init__(self) -> None:
         """Freeze the arrays; BadConfig if a shape or the nominal pose is impossible."""

@@ -18,7 +18,7 @@ from functools import partial
 
 import numpy as np
 
-from handlab_core.hands import make_hand
+from handlab_core.hands import HANDS, make_hand
 from handlab_core.rewards import terms
 from handlab_core.rewards.goal import PoseAim
 from handlab_core.rewards.reward import Term
@@ -36,6 +36,9 @@ REACH = 0.6
 Around the middle of the ranges instead, the fingers would touch in every sixth goal."""
 DRIFT = 0.25
 """Fraction of half a joint's range; largest motion of a goal in one episode, within the range."""
+
+NAMES = {"claw": "pose"}
+"""Hand to name of its task, where that is not `<hand>_pose`; ROBEL's name is older."""
 
 REWARDS = {
     # robel/dclaw/pose.py, with the mean of the errors instead of their norm
@@ -77,13 +80,16 @@ def _range(lower: np.ndarray, upper: np.ndarray) -> PoseRange:
     return PoseRange(tuple(lower.tolist()), tuple(upper.tolist()))
 
 
-@TASKS.register
-def pose() -> Task:
-    """Build the task for the claw."""
-    return pose_task("pose", "claw")
+def _register(name: str, hand_name: str) -> None:
+    """Register the task of a hand."""
+
+    def build() -> Task:
+        """Build the health check of the hand."""
+        return pose_task(name, hand_name)
+
+    build.__name__ = name
+    TASKS.register(build)
 
 
-@TASKS.register
-def allegro_pose() -> Task:
-    """Build the task for the Allegro hand."""
-    return pose_task("allegro_pose", "allegro")
+for _hand in HANDS:
+    _register(NAMES.get(_hand, f"{_hand}_pose"), _hand)
