@@ -14,6 +14,7 @@ from handlab.graph.ros_domain import Domain
 from handlab_core.environment.env import Env
 from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.environment.station import LocalStation
+from handlab_nodes.messages import topics
 from handlab_nodes.runtime.event_loop import EventLoop
 from handlab_sim.backend import MujocoBackend
 
@@ -54,8 +55,14 @@ class Processes(dict):
 
 @contextmanager
 def _graph(*names, **parameters):
-    """Start nodes as processes; yield them, a node of this process, `learner`, and its loop."""
+    """Start nodes as processes; yield them, a node of this process, `learner`, and its loop.
+
+    Without a runner the learner may command the driver, as in a graph of the product.
+    """
     nodes = Processes()
+    if "runner" not in names:
+        commanders = [*topics.COMMANDERS, "reset", "learner"]
+        parameters["driver"] = {"command_sources": commanders} | parameters.get("driver", {})
     for name in names:
         nodes.start(name, **parameters.get(name, {}))
     context = rclpy.Context()

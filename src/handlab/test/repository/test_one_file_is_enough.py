@@ -107,7 +107,7 @@ config = GraphConfig("brief", estimator="halved", learner=False, compose=True)
 plan = EpisodePlan(0, [0])
 with (
     BackgroundGraph(config, Path(sys.argv[1])) as graph,
-    guest("bench", graph.domain, True) as (node, loop),
+    guest("learner", graph.domain, True) as (node, loop),
 ):
     [far] = GraphSampler(node, loop, task).sample(policy, plan)
 [near] = local_sampler(task, 1, 1, "halved").sample(policy, plan)

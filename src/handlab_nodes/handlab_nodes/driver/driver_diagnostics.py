@@ -13,6 +13,7 @@ from handlab_nodes.runtime.diagnostics import (
     ERROR,
     NOT_ACTIVE,
     OK,
+    SECOND,
     WARN,
     Diagnostics,
     strangers_among,
@@ -28,11 +29,10 @@ class DriverDiagnostics:
     Args:
         node: the driver.
         sources: names of the nodes that may command its hand.
-        strict: the driver refuses commands of other nodes.
     """
 
-    def __init__(self, node: Node, sources: Sequence[str], strict: bool) -> None:
-        self._node, self._sources, self._strict = node, sources, strict
+    def __init__(self, node: Node, sources: Sequence[str]) -> None:
+        self._node, self._sources = node, sources
         self._diagnostics = Diagnostics(node)
         self._problems: tuple[str, ...] = ()
         self._counts: dict[str, int] = {}
@@ -63,13 +63,13 @@ class DriverDiagnostics:
         self._published_at = time.monotonic()
         topic = self._node.resolve_topic_name(topics.HAND_COMMANDS)
         senders = [info.node_name for info in self._node.get_publishers_info_by_topic(topic)]
-        strangers = ", ".join(strangers_among(senders, self._sources))
+        strangers = strangers_among(senders, self._sources)
         counts: dict[str, object] = {
             "commands_clamped": backend.clamped,
             "targets_dropped": backend.dropped,
             "commands_malformed": malformed,
             "commands_stale": pace.stale,
-            "strange_command_sources": strangers,
+            "strange_command_sources": ", ".join(strangers),
         }
         if isinstance(pace, RealPace):
             late = percentile_ms(pace.period_errors(), 99)
@@ -78,23 +78,22 @@ class DriverDiagnostics:
         counts |= self._counts
         if self._problems:
             self._diagnostics.publish(ERROR, "; ".join(self._problems), counts)
-        elif warning := _warning(strangers, self._strict, pace):
+        elif warning := self._warning(strangers, pace):
             self._node.get_logger().warning(warning, throttle_duration_sec=10.0)
             self._diagnostics.publish(WARN, warning, counts)
         else:
             notes = "; ".join(health.notes) if health is not None else ""
             self._diagnostics.publish(WARN if notes else OK, notes or "driving", counts)
 
-
-def _warning(strangers: str, strict: bool, pace: Pace) -> str:
-    """Return the problem of the commands; empty: none."""
-    if strangers and strict:
-        return f"commands from {strangers} are refused: not in command_sources"
-    if strangers:
-        return f"commands also come from {strangers}"
-    if isinstance(pace, RealPace) and (silence := pace.silence()):
-        return (
-            f"the controllers sent no command for {silence:.1f} s and the hand is held, then let "
-            "go: set trigger_joint_command_threshold to -1, or restart them"
-        )
-    return ""
+    def _warning(self, strangers: Sequence[str], pace: Pace) -> str:
+        """Return the problem of the commands; empty: none."""
+        if unlisted := [name for name in strangers if not name.startswith(SECOND)]:
+            return f"commands from {', '.join(unlisted)} are refused: not in command_sources"
+        if strangers:
+            return f"commands also come from {', '.join(strangers)}"
+        if isinstance(pace, RealPace) and (silence := pace.silence()):
+            return (
+                f"the controllers sent no command for {silence:.1f} s and the hand is held, then "
+                "let go: set trigger_joint_command_threshold to -1, or restart them"
+            )
+        return ""

@@ -85,6 +85,7 @@ def started(action: str) -> str:
 
 
 SENDERS = {
+    CLOCK: (*DRIVERS, "replay"),
     JOINT_STATES: (*DRIVERS, "replay"),
     HAND_STATES: (*DRIVERS, "replay"),
     FIXTURE_STATES: (*DRIVERS, "replay"),

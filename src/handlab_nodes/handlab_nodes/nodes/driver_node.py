@@ -73,10 +73,7 @@ class DriverParams(TaskParams, DriverOptions):
     ] = True
     command_sources: Annotated[
         tuple[Text, ...],
-        Field(
-            description="nodes that may send commands. Hardware obeys no other node; a simulation "
-            "does while none of them but `reset` is there, so that people can try commands"
-        ),
+        Field(min_length=1, description="nodes that may send commands; all others are refused"),
     ] = (*topics.COMMANDERS, "reset")
 
 
@@ -102,9 +99,7 @@ class DriverNode(LifecycleNode):
         for service in self.services:
             if service.srv_type is ChangeState:
                 self._change_state, service.callback = service.callback, self._on_change_state
-        self._report = DriverDiagnostics(
-            self, params.command_sources, strict=not self._spec.simulated
-        )
+        self._report = DriverDiagnostics(self, params.command_sources)
         if params.robot_description:
             descriptions = self.create_publisher(String, topics.DESCRIPTION, qos.LATCHED)
             descriptions.publish(String(data=params.robot_description))
@@ -251,7 +246,7 @@ class DriverNode(LifecycleNode):
 
     def _receive(self, group: str, topic: str, commands: cdr_codec.Commands) -> None:
         """Receive commands for a group from the nodes that may send them."""
-        sources, simulated = self.params.command_sources, self._spec.simulated
+        sources = self.params.command_sources
 
         def on_command(command: tuple[Command, float]) -> None:
             if self._pace is not None:
@@ -264,9 +259,7 @@ class DriverNode(LifecycleNode):
             on_command,
             qos.COMMAND,
             senders=topics.SENDERS[topic] if group == GUIDE else sources,
-            # The hand's own commanders; a reset is always present, but mostly silent.
-            rivals=set(sources) - {"reset"} if group == HAND else set(sources),
-            strict=not simulated or group == GUIDE,
+            exclusive=not self._spec.simulated,
         )
 
     @property

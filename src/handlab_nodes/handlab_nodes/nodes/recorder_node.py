@@ -5,7 +5,7 @@ FLUSH_PERIOD later, even if this process is killed. Log times never go back; see
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -83,6 +83,11 @@ TIMEKEEPERS = (
 """Topics whose messages begin with a stamp of the world; a command's stamp may be anything. More
 than the driver's: at the beginning its publishers may be the last to be discovered."""
 
+LEAP = NS_PER_S
+"""ns; step of simulated time that is longer than a control period."""
+
+EARLY = 10_000
+"""Messages that wait for the first simulated time at most; more are logged at 0."""
 
 STREAMS = (JointState, wire.ObjectState, wire.Reward, ClockMsg)
 """Types of messages that come in every step."""
@@ -100,14 +105,20 @@ class LogTime:
     lockstep run as fast as the robot moved, not as fast as the computer was. The node's own clock
     would be late by many steps; see `handlab_nodes.driver.publishers.CLOCK_RATE`.
 
+    A first stamp and one that is far ahead count on topics without strangers only: a bag contains
+    the messages of all senders, and time never goes back.
+
     Args:
         clock: clock of the node.
         simulated: whether that clock follows /clock.
+        is_ours: whether only listed nodes publish on a topic.
     """
 
-    def __init__(self, clock: Clock, simulated: bool) -> None:
-        self._clock, self._simulated = clock, simulated
-        self._newest = 0
+    def __init__(
+        self, clock: Clock, simulated: bool, is_ours: Callable[[str], bool] = lambda topic: True
+    ) -> None:
+        self._clock, self._simulated, self._is_ours = clock, simulated, is_ours
+        self._newest, self._known = 0, False
         self._look()
 
     def begin(self) -> int:
@@ -119,7 +130,9 @@ class LogTime:
         if not self._simulated:
             self._look()
         elif topic in TIMEKEEPERS and (stamp := _stamp(data)) is not None:
-            self._newest, self._known = max(self._newest, stamp), True
+            near = self._known and stamp <= self._newest + LEAP
+            if near or self._is_ours(topic):
+                self._newest, self._known = max(self._newest, stamp), True
         return self._newest if self._known else None
 
     def _look(self) -> None:
@@ -142,8 +155,8 @@ class Tape:
             return
         self._early.append((connection, data))
         now = self._log_time.see(topic, data)
-        if now is not None:
-            self._write_early(now)
+        if now is not None or len(self._early) >= EARLY:
+            self._write_early(now or 0)
 
     def close(self) -> None:
         """Finish the bag; without any simulated time its messages are logged at 0."""
@@ -188,7 +201,8 @@ class RecorderNode(Node):
     def _start(self) -> None:
         clear_bag_folder(self._path)
         simulated = bool(self.get_parameter("use_sim_time").value)
-        tape = self._tape = Tape(self._path, LogTime(self.get_clock(), simulated))
+        log_time = LogTime(self.get_clock(), simulated, self._is_ours)
+        tape = self._tape = Tape(self._path, log_time)
         for topic, (kind, offered) in RECORDED.items():
             latched = offered.durability is DurabilityPolicy.TRANSIENT_LOCAL
             name = self.resolve_topic_name(topic)
@@ -210,6 +224,10 @@ class RecorderNode(Node):
             hear = Inbox.of(self).subscribe
             self._heard.append(hear(kind, topic, read, on_message, queue, ordered=True))
         self._await_publishers()
+
+    def _is_ours(self, topic: str) -> bool:
+        channels = (channel for channel in self._heard if channel.topic == topic)
+        return not any(channel.has_strangers() for channel in channels)
 
     def _await_publishers(self) -> None:
         """Wait until the graph's streams arrive; they may go on as soon as the caller is answered.

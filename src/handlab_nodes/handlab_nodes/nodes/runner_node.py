@@ -25,6 +25,9 @@ from handlab_nodes.runtime.event_loop import EventLoop, run
 from handlab_nodes.runtime.inbox import Inbox
 from handlab_nodes.runtime.parameters import TaskParams, read_params
 
+RIGHT_ONE = 5.0
+"""Seconds; after a policy that cannot be used the right one of the same version may follow."""
+
 
 @checked
 class RunnerParams(TaskParams, OutputOptions, PaceOptions):
@@ -39,7 +42,7 @@ class RunnerNode(Node):
         self._params = read_params(self, RunnerParams())
         self._task = self._params.make_task()
         self._policy: Policy | None = None
-        self._refused: tuple[int, str] | None = None  # version and fault of a policy
+        self._refused: tuple[int, str, float] | None = None  # version, fault and time of a policy
         self._env: Env | None = None
         self._episodes_run = self._breaks = 0
         self._episodes = self.create_publisher(wire.Episode, topics.EPISODE, qos.EPISODES)
@@ -62,7 +65,7 @@ class RunnerNode(Node):
         try:
             return convert.policy(message, self._task)
         except HandlabError as error:
-            self._refused = message.version, str(error)
+            self._refused = message.version, str(error), time.monotonic()
             raise
 
     def _on_policy(self, policy: Policy) -> None:
@@ -103,8 +106,10 @@ class RunnerNode(Node):
 
     def _await_policy(self, version: int, loop: EventLoop) -> Policy:
         def there() -> bool:
-            if self._refused is not None and self._refused[0] == version:
-                raise HandlabError(self._refused[1])
+            if self._refused is not None:
+                refused, fault, at = self._refused
+                if refused == version and time.monotonic() - at > RIGHT_ONE:
+                    raise HandlabError(fault)
             return self._policy is not None and self._policy.version == version
 
         named = f"policy version {version} on {topics.POLICY}"

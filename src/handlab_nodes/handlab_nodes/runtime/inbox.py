@@ -1,17 +1,20 @@
 """Subscriptions that survive every message: the only way in which a node receives messages.
 
-A message is used if a known node sent it and its decoder accepts it. Every other message is
+A message is used if a listed node sent it and its decoder accepts it. Every other message is
 dropped, counted, and reported on /diagnostics with its topic and the reason.
 
-| publisher of the message                     | message                                       |
-|----------------------------------------------|-----------------------------------------------|
-| a node that `topics.SENDERS` lists           | is used                                       |
-| another node, while a listed one publishes   | is dropped                                    |
-| another node, while no listed one publishes  | is used: an estimator of yours may replace ours |
-| a program whose node is not known yet        | waits for at most NAMELESS                    |
+| publisher of the message                       | message                     |
+|------------------------------------------------|-----------------------------|
+| a node that `topics.SENDERS` lists             | is used                     |
+| another node                                   | is dropped                  |
+| any node, on a topic that `SENDERS` leaves out | is used                     |
+| a program whose node is not known yet          | waits for at most NAMELESS  |
 
-Topics that move a real hand are strict: other nodes are never used, and of two nodes with one
-listed name the second is dropped until the first has been silent for TAKEOVER.
+The rule does not depend on the nodes that are there. At the start of a graph a stranger may be
+discovered before the node that it disturbs, and nothing tells when discovery has settled.
+
+Topics that move a real hand are exclusive: of two nodes with one listed name the second is dropped
+until the first has been silent for TAKEOVER.
 
 In lockstep a publisher of a stream repeats its newest messages when a reader appears. A reader that
 has received a message ignores its repetition; see `handlab_nodes.runtime.stream`.
@@ -21,6 +24,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any, Generic, TypeVar
 
@@ -46,7 +50,7 @@ their nodes' names some milliseconds later; on a busy machine it can take second
 world waits for every message: one that were dropped too early would stop it for good."""
 
 WAITING = 100
-"""Messages of one topic that wait for a name at most."""
+"""Messages of one publisher that wait for its node's name at most; the newest ones are kept."""
 
 ANSWER, LATE_ANSWER = 0.01, 0.2
 """Seconds between two looks at the names while a message waits for one, at first and later."""
@@ -72,6 +76,9 @@ PUBLISHERS = 100
 
 MESSAGE_ONLY, WITH_INFO = SimpleNamespace(value=0), SimpleNamespace(value=1)
 """Kinds of callbacks; `rclpy.subscription.Subscription.CallbackType`."""
+
+RENAME = " (a program takes such a name by --ros-args -r __node:=NAME)"
+"""Advice to the owner of a node that is refused."""
 
 NO_NAME = "_NODE_NAME_UNKNOWN_"
 """Name of a node that is not known yet; rmw_dds_common/graph_cache.cpp."""
@@ -125,8 +132,7 @@ class Inbox:
         *,
         holder: Node | None = None,
         senders: Collection[str] | None = None,
-        rivals: Collection[str] | None = None,
-        strict: bool = False,
+        exclusive: bool = False,
         ordered: bool = False,
     ) -> "Channel[T]":
         """Receive messages.
@@ -138,10 +144,8 @@ class Inbox:
             use: is given each value.
             profile: quality of service.
             holder: node that holds the subscription; None: this inbox's own.
-            senders: names of the nodes that may send; None: those in `topics.SENDERS`.
-            rivals: nodes; while one of them publishes, unlisted nodes are refused. None: the
-                senders.
-            strict: use no message of other nodes, though no listed one publishes.
+            senders: names of the nodes that may send; empty: any. None: those in `topics.SENDERS`.
+            exclusive: nodes of one name take turns; see TAKEOVER.
             ordered: keep the order in which messages of all topics come, and ask for no sender.
         """
         if senders is None:
@@ -149,9 +153,7 @@ class Inbox:
         subscription = (holder or self.node).create_subscription(
             kind, topic, _not_called, _deep(profile), raw=True
         )
-        channel = Channel(self, subscription, topic, decode, use, ordered)
-        channel.senders, channel.strict = frozenset(senders), strict
-        channel.rivals = frozenset(senders if rivals is None else rivals)
+        channel = Channel(self, subscription, topic, decode, use, senders, exclusive, ordered)
         self._channels.append(channel)
         return channel
 
@@ -193,23 +195,61 @@ class Inbox:
         return self._next_look - now
 
 
-class _Newest(dict[bytes, deque[bytes]]):
+class _Newest(dict[bytes, deque[T]]):
     """Newest messages of each publisher, by its GID; at most PUBLISHERS of them.
 
     Args:
-        count: of messages that are kept of each.
+        count: number of messages that are kept of each.
     """
 
     def __init__(self, count: int) -> None:
         super().__init__()
         self._count = count
 
-    def __missing__(self, gid: bytes) -> deque[bytes]:
+    def __missing__(self, gid: bytes) -> deque[T]:
         """Begin with a publisher; forget all others if there are too many."""
         if len(self) >= PUBLISHERS:
             self.clear()
-        self[gid] = messages = deque[bytes](maxlen=self._count)
+        self[gid] = messages = deque[T](maxlen=self._count)
         return messages
+
+
+@dataclass
+class _Overtaken:
+    """A message that the executor took itself, so that its publisher is not known."""
+
+    data: bytes
+    count: int
+    """Number that its publisher gave it."""
+    newest: dict[bytes, int]
+    """Number of the newest message of each publisher before it, by GID."""
+    came: float
+    """Seconds; monotonic time."""
+
+    def candidates(self, publishers: Collection[bytes]) -> list[bytes]:
+        """Return the publishers that may have sent the message.
+
+        It is the one whose next message has its number. A publisher's first message that is taken
+        may have any number, since it may be latched; and messages before it may have been lost.
+        """
+        due = [gid for gid in publishers if self.newest.get(gid) == self.count - 1]
+        due = due or [gid for gid in publishers if gid not in self.newest]
+        return due or [gid for gid in publishers if self.newest[gid] < self.count]
+
+    def see(self, gid: bytes, count: int) -> bool:
+        """Learn from the number of a publisher's next message; return whether it tells anything.
+
+        The publisher that goes on behind this message's number has sent this message, too. One that
+        has only reached the number has not.
+        """
+        due = [gid for gid, newest in self.newest.items() if newest == self.count - 1]
+        if count == self.count + 1 and (gid in due or (not due and gid not in self.newest)):
+            self.newest = dict.fromkeys(self.newest, self.count) | {gid: self.count - 1}
+            return True
+        if count <= self.count and self.newest.get(gid) != self.count:
+            self.newest[gid] = self.count
+            return True
+        return False
 
 
 class Channel(Generic[T]):
@@ -222,23 +262,26 @@ class Channel(Generic[T]):
         topic: str,
         decode: Callable[[bytes], T],
         use: Callable[[T], None],
+        senders: Collection[str],
+        exclusive: bool = False,
         ordered: bool = False,
     ) -> None:
         self.subscription, self.name = subscription, subscription.topic_name
-        self.senders = self.rivals = frozenset[str]()
-        self.strict = False
+        self.senders, self._exclusive = frozenset(senders), exclusive
         self._inbox, self.topic, self._decode, self._use = inbox, topic, decode, use
         self._take, self._pointer = inbox.taker.take, subscription.handle.pointer
+        self._open = ordered or not senders  # to messages of any node
         self._trusted: set[bytes] = set()
-        self._unread = _Newest(UNREAD)
+        self._nodes: dict[bytes, str] = {}  # names of the other publishers' nodes
+        self._unread = _Newest[bytes](UNREAD)
         self._counts: dict[bytes, int] = {}  # newest message of each publisher, as it counts them
         self._holders: dict[str, tuple[bytes, float]] = {}  # GID and when it was heard, by name
-        self._waiting: deque[tuple[bytes, bytes, float]] = deque()
-        # Message, its number, the newest number of each publisher then, and when it came.
-        self._overtaken: deque[tuple[bytes, int, dict[bytes, int], float]] = deque()
+        self._waiting = _Newest[tuple[bytes, float]](WAITING)  # message and when it came
+        self._overtaken = deque[_Overtaken](maxlen=WAITING)
         self.overtaken: Callable[[tuple[bytes, dict[str, int]]], None] = self._on_overtaken
-        self.closed, self._ordered = False, ordered
-        self._last = _Newest(REPEATED) if topic in topics.STREAMS else None  # may be repeated
+        self.closed = False
+        # Messages that may be repeated.
+        self._last = _Newest[bytes](REPEATED) if topic in topics.STREAMS else None
         if ordered:
             subscription.callback = self.deliver
             return
@@ -251,7 +294,7 @@ class Channel(Generic[T]):
         """Take all messages, and keep the newest of each publisher unread until `drain`."""
         while taken := self._take(self._pointer):
             data, gid, count = taken
-            self._counts[gid] = count
+            self._note(gid, count)
             self._unread[gid].append(data)
 
     def drain(self) -> bool:
@@ -265,20 +308,51 @@ class Channel(Generic[T]):
             self._unread.clear()
         while taken := self._take(self._pointer):
             data, gid, count = taken
-            self._counts[gid] = count
+            self._note(gid, count)
             self._receive(data, gid)
             some = True
         return some
 
+    def _note(self, gid: bytes, count: int) -> None:
+        """Remember the number of a publisher's newest message."""
+        if self._overtaken and any([message.see(gid, count) for message in self._overtaken]):
+            self.settle()
+        if gid not in self._counts and len(self._counts) >= PUBLISHERS:
+            self._counts.clear()
+        self._counts[gid] = count
+
     def _receive(self, data: bytes, gid: bytes) -> None:
-        """Use a message of a trusted publisher; have another one wait until its name is known."""
-        if gid in self._trusted or self._ordered:
+        """Use a message of a listed node; have it wait until the name of its node is known."""
+        if gid in self._trusted or self._open:
             self._pass_on(data, gid)
-        elif len(self._waiting) < WAITING:
-            self._waiting.append((data, gid, time.monotonic()))
-            self._inbox.waiting |= self.settle()
+        elif (name := self._nodes.get(gid)) is not None:
+            self._judge(data, gid, name)
         else:
-            self._refuse(None)
+            waiting = self._waiting[gid]
+            if len(waiting) == WAITING:  # the oldest one makes room
+                self._refuse(None)
+            waiting.append((data, time.monotonic()))
+            self._inbox.waiting = True
+            if len(waiting) == 1:  # the event loop looks again
+                self.settle()
+
+    def _judge(self, data: bytes, gid: bytes, name: str) -> None:
+        """Use or drop a message of a node whose name is known."""
+        if name not in self.senders:
+            self._refuse(name)
+        elif self._exclusive and not self._has_turn(gid, name):
+            self._inbox.drop(self.topic, f"a second {name} sent it", foreign=True)
+        else:
+            self._pass_on(data, gid)
+
+    def _has_turn(self, gid: bytes, name: str) -> bool:
+        """Return whether a publisher is the present one of its name; it is from now on, if free."""
+        now = time.monotonic()
+        holder, heard = self._holders.get(name, (gid, now))
+        if holder != gid and now - heard < TAKEOVER and holder in self._names():
+            return False
+        self._holders[name] = gid, now
+        return True
 
     def _pass_on(self, data: bytes, gid: bytes) -> None:
         """Use a message, unless it is one of the publisher's last, repeated for another reader."""
@@ -294,82 +368,94 @@ class Channel(Generic[T]):
     @property
     def waiting_since(self) -> float:
         """Return since when a message waits for a name; s, infinite if none does."""
-        times = [waiting[0][-1] for waiting in (self._waiting, self._overtaken) if waiting]
+        times = [waiting[0][1] for waiting in self._waiting.values()]
+        times += [overtaken.came for overtaken in self._overtaken]
         return min(times, default=float("inf"))
 
     def settle(self) -> bool:
         """Use or drop messages that wait for a name; return whether any still waits."""
-        if self._overtaken:
-            self._attribute()
-        if not self._waiting:
-            return bool(self._overtaken)
-        names, left = self._names(), list(self._waiting)
-        self._waiting.clear()
-        for data, gid, came in left:
-            name = names.get(gid)
-            if name is None and time.monotonic() - came < NAMELESS:
-                self._waiting.append((data, gid, came))
-            elif name in self.senders:
-                self._take_from(name, gid, data, names)
-            elif self._hears_others(names):
-                self._pass_on(data, gid)
-            else:
-                self._refuse(name)
+        if self._waiting or self._overtaken:
+            names = self._names()
+            self._attribute(names)
+            self._release(names)
         return bool(self._waiting or self._overtaken)
 
-    def _take_from(self, name: str, gid: bytes, data: bytes, names: dict[bytes, str]) -> None:
-        """Use a listed node's message; on a strict topic two nodes of one name take turns."""
-        if not self.strict:
+    def _release(self, names: dict[bytes, str]) -> None:
+        """Judge the messages whose publishers have names by now, in the order in which they came.
+
+        Args:
+            names: name of each publisher's node, by GID.
+        """
+        too_old = time.monotonic() - NAMELESS
+        ready: list[tuple[float, bytes, bytes]] = []  # when it came, message, GID
+        for gid, waiting in list(self._waiting.items()):
+            if gid in names:
+                self._remember(gid, names[gid])
+                ready += [(came, data, gid) for data, came in waiting]
+                waiting.clear()
+            while waiting and waiting[0][1] <= too_old:
+                waiting.popleft()
+                self._refuse(None)
+            if not waiting:
+                del self._waiting[gid]
+        for _, data, gid in sorted(ready, key=itemgetter(0)):
+            self._receive(data, gid)
+
+    def _remember(self, gid: bytes, name: str) -> None:
+        """Remember the name of a publisher's node."""
+        if name in self.senders and not self._exclusive:
             self._trusted.add(gid)
-            self._pass_on(data, gid)
             return
-        now = time.monotonic()
-        holder, heard = self._holders.get(name, (gid, now))
-        if holder != gid and holder in names and now - heard < TAKEOVER:
-            self._inbox.drop(self.topic, f"a second {name} sent it", foreign=True)
-            return
-        self._holders[name] = gid, now
-        self.deliver(data)
+        if len(self._nodes) >= PUBLISHERS:
+            self._nodes.clear()
+        self._nodes[gid] = name
 
     def _on_overtaken(self, taken: tuple[bytes, dict[str, int]]) -> None:
         """Receive a message that came between `drain` and the executor's own attempt to take one.
 
-        Its publisher is the one whose next message has its number. It waits for that publisher's
-        name like every other message.
+        It waits for its publisher's name like every other message.
         """
         data, info = taken
-        count, known = info["publication_sequence_number"], dict(self._counts)
-        self._overtaken.append((data, count, known, time.monotonic()))
+        count = info["publication_sequence_number"]
+        if len(self._overtaken) == WAITING:  # the oldest one makes room
+            self._refuse(None)
+        newest = dict(self._counts)
+        self._overtaken.append(_Overtaken(data, count, newest, time.monotonic()))
         self._inbox.waiting |= self.settle()
 
-    def _attribute(self) -> None:
-        """Receive the overtaken messages whose publisher has a name by now."""
-        names, left = self._names(), list(self._overtaken)
+    def _attribute(self, names: dict[bytes, str]) -> None:
+        """Receive the overtaken messages that only one publisher can have sent.
+
+        Args:
+            names: name of each publisher's node, by GID.
+        """
+        left = list(self._overtaken)
         self._overtaken.clear()
-        for data, count, known, came in left:
-            due = [gid for gid in names if known.get(gid) == count - 1]
-            # The first message of a publisher that is taken may have any number: it may be latched.
-            due = due or [gid for gid in names if gid not in known]
-            if len(due) == 1:
-                self._counts[due[0]] = max(count, self._counts.get(due[0], count))
-                self._receive(data, due[0])
-            elif due or time.monotonic() - came >= NAMELESS:
+        for message in left:
+            candidates = message.candidates(names)
+            if len(candidates) == 1:
+                [gid] = candidates
+                self._counts[gid] = max(message.count, self._counts.get(gid, 0))
+                self._receive(message.data, gid)
+            elif time.monotonic() - message.came >= NAMELESS:
                 self._refuse(None)
             else:
-                self._overtaken.append((data, count, known, came))
+                self._overtaken.append(message)
 
     def _names(self) -> dict[bytes, str]:
         """Return the name of the node of each publisher, by GID, as far as it is known."""
         infos = self._inbox.node.get_publishers_info_by_topic(self.name)
         return {bytes(i.endpoint_gid): i.node_name for i in infos if i.node_name != NO_NAME}
 
-    def _hears_others(self, names: dict[bytes, str]) -> bool:
-        return not self.strict and self.rivals.isdisjoint(names.values())
+    def has_strangers(self) -> bool:
+        """Return whether a publisher of the topic is no listed node, or not known yet."""
+        infos = self._inbox.node.get_publishers_info_by_topic(self.name)
+        return any(info.node_name not in self.senders for info in infos)
 
     def _refuse(self, name: str | None) -> None:
         sender = f"the node {name}" if name else "a program without a known node"
         known = ", ".join(sorted(self.senders))
-        self._inbox.drop(self.topic, f"{sender} sent it; only {known} may", foreign=True)
+        self._inbox.drop(self.topic, f"{sender} sent it; only {known} may{RENAME}", foreign=True)
 
     def deliver(self, data: bytes) -> None:
         """Use a message, or drop it if its decoder raises anything."""

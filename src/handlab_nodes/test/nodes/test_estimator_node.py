@@ -1,6 +1,7 @@
 """A detector that is not ours."""
 
 import pytest
+import rclpy
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from sensor_msgs.msg import JointState
 
@@ -14,7 +15,10 @@ TASK = make_task("valve")
 
 
 def test_in_real_pace_a_detector_that_is_not_ours_is_followed_in_its_cameras_frame(graph):
-    """It publishes as others do, not latched, in the frame of a camera that hangs head down."""
+    """It has the name of ours and publishes as others do, not latched, in its camera's frame.
+
+    The camera hangs head down.
+    """
     pose = (0.1, 0.0, 0.5), (0.0, 1.0, 0.0, 0.0)
     view = AxisView.of_fixture(TASK.fixture).seen_from(*pose)
     estimator = {
@@ -24,7 +28,9 @@ def test_in_real_pace_a_detector_that_is_not_ours_is_followed_in_its_cameras_fra
     nodes = graph("driver", "estimator", driver={"pace": "real"}, estimator=estimator)
     with nodes as (_, node, loop):
         states, estimates = [], []
-        sent = node.create_publisher(PoseWithCovarianceStamped, topics.DETECTIONS, 10)
+        named = "--ros-args", "-r", "__node:=camera"
+        detector = rclpy.create_node("tag_detector", context=node.context, cli_args=named)
+        sent = detector.create_publisher(PoseWithCovarianceStamped, topics.DETECTIONS, 10)
         node.create_subscription(JointState, topics.FIXTURE_STATES, states.append, qos.STREAM)
         node.create_subscription(ObjectState, topics.OBJECT_STATE, estimates.append, qos.STREAM)
         loop.wait(lambda: states and sent.get_subscription_count(), "the estimator")
@@ -37,3 +43,4 @@ def test_in_real_pace_a_detector_that_is_not_ours_is_followed_in_its_cameras_fra
             return estimates and estimates[-1].angle == pytest.approx(0.7, abs=0.02)
 
         loop.wait(seen, "the angle that was detected", 20)
+        detector.destroy_node()

@@ -21,10 +21,21 @@ class Tick:
         return self
 
 
-def test_log_times_never_go_back_and_a_stranger_does_not_move_them():
-    def stamped(seconds):
-        return b"\0\1\0\0" + struct.pack("<iI", seconds, 0)
+def stamped(seconds):
+    return b"\0\1\0\0" + struct.pack("<iI", seconds, 0)
 
+
+def test_where_a_stranger_publishes_too_a_far_stamp_moves_no_log_time():
+    strange = {topics.HAND_STATES}
+    times = LogTime(Tick(0), simulated=True, is_ours=lambda topic: topic not in strange)
+    assert times.see(topics.HAND_STATES, stamped(10**9)) is None
+    assert times.see(topics.OBJECT_STATE, stamped(5)) == 5 * NS_PER_S
+    assert times.see(topics.HAND_STATES, stamped(10**9)) == 5 * NS_PER_S
+    assert times.see(topics.HAND_STATES, stamped(6)) == 6 * NS_PER_S  # the driver's, as before
+    assert times.see(topics.OBJECT_STATE, stamped(16)) == 16 * NS_PER_S  # after a reset
+
+
+def test_log_times_never_go_back_and_a_stranger_does_not_move_them():
     clock = Tick(0)
     simulated = LogTime(clock, simulated=True)
     assert simulated.see("/diagnostics", stamped(9)) is None  # no time is known yet

@@ -30,7 +30,7 @@ from handlab_nodes.nodes.teacher_node import TeacherNode
 from handlab_nodes.runtime.actions import RestartSafeActionClient
 from handlab_nodes.runtime.diagnostics import Diagnostics
 from handlab_nodes.runtime.event_loop import EventLoop
-from handlab_nodes.runtime.inbox import ANSWER, LATE_ANSWER, NAMELESS, Inbox
+from handlab_nodes.runtime.inbox import ANSWER, LATE_ANSWER, NAMELESS, WAITING, Inbox
 
 TASK = make_task("valve")
 NODES = (
@@ -201,11 +201,11 @@ class Post:
             KEPT, **options,
         )  # fmt: skip
 
-    def sender(self, name):
-        """A publisher of a node of that name, as another process has it."""
+    def sender(self, name, *words):
+        """A publisher of a node of that name, as another process with these words has it."""
         context = Context()
         rclpy.init(context=context, domain_id=self.domain)
-        node = rclpy.create_node(name, context=context, namespace="post")
+        node = rclpy.create_node(name, context=context, namespace="post", cli_args=words)
         publisher = node.create_publisher(wire.Reward, topics.REWARD, KEPT)
         self.contexts[publisher] = node, context
         return publisher
@@ -232,23 +232,36 @@ def post(domain, request):
     context.try_shutdown()
 
 
-def test_a_stranger_is_heard_until_a_listed_node_is_there(post):
+def test_a_stranger_is_never_heard_though_no_listed_node_is_there(post):
     stranger = post.sender("my_reward")
     post.send(stranger, 1)
-    post.loop.wait(lambda: post.got == [1], "the stranger, alone")
+    drops = post.inbox.drops
+    post.loop.wait(lambda: topics.REWARD in drops, "the drop")
+    assert "my_reward sent it; only reward may" in drops[topics.REWARD].reason
     listed = post.sender("reward")
     post.send(listed, 2)
-    post.loop.wait(lambda: post.got == [1, 2], "the listed node")
+    post.loop.wait(lambda: post.got == [2], "the listed node")
     post.send(stranger, 3)
     post.send(listed, 4)
-    drops = post.inbox.drops
-    post.loop.wait(lambda: 4 in post.got and topics.REWARD in drops, "both")
-    assert post.got == [1, 2, 4]
-    assert "my_reward sent it; only reward may" in drops[topics.REWARD].reason
+    post.loop.wait(lambda: 4 in post.got and drops[topics.REWARD].count == 2, "both")
+    assert post.got == [2, 4]
 
 
-@pytest.mark.parametrize("post", [{"strict": True}], indirect=True)
-def test_a_strict_topic_hears_listed_nodes_only_and_one_of_each_name(post):
+def test_a_node_of_yours_takes_the_place_of_ours_by_its_name(post):
+    yours = post.sender("my_reward", "--ros-args", "-r", "__node:=reward")
+    post.send(yours, 1)
+    post.loop.wait(lambda: post.got == [1], "the node")
+
+
+@pytest.mark.parametrize("post", [{"senders": ()}], indirect=True)
+def test_a_topic_without_listed_nodes_is_open_to_all(post):
+    stranger = post.sender("x")
+    post.send(stranger, 1)
+    post.loop.wait(lambda: post.got == [1], "the stranger")
+
+
+@pytest.mark.parametrize("post", [{"exclusive": True}], indirect=True)
+def test_an_exclusive_topic_hears_one_listed_node_of_each_name(post):
     stranger, first, second = (post.sender(name) for name in ("x", "reward", "reward"))
     post.send(stranger, 1)
     post.send(first, 2)
@@ -277,11 +290,57 @@ def test_a_message_that_the_executor_takes_itself_is_judged_by_its_publishers_co
     for number in (2, 3):
         post.send(listed, number)
         post.loop.wait(lambda number=number: number in post.got, "one that was overtaken")
-    for _ in range(2):  # fewer than the listed node's: a count of both would tell neither
+    for _ in range(2):  # fewer than the listed node's
         post.send(stranger, 9)
     post.send(listed, 4)
     post.loop.wait(lambda: 4 in post.got, "the last")
     assert post.got == [1, 2, 3, 4]
+
+
+def rewards(*episodes):
+    return [serialize_message(wire.Reward(episode=number, terms=[0.0])) for number in episodes]
+
+
+def test_an_overtaken_message_of_two_possible_senders_waits_until_one_of_them_goes_on(post):
+    [channel] = post.inbox._channels
+    channel._names = lambda: {b"a": "reward", b"b": "x"}
+    channel._counts |= {b"a": 7, b"b": 7}
+    eighth, ninth = rewards(8, 9)
+    channel.overtaken((eighth, {"publication_sequence_number": 8}))
+    assert post.inbox.waiting and not post.got
+    channel._note(b"a", 9)  # its eighth message is the overtaken one
+    channel._receive(ninth, b"a")
+    assert post.got == [8, 9] and not post.inbox.drops
+    channel._counts |= {b"a": 9, b"b": 9}
+    channel.overtaken((rewards(10)[0], {"publication_sequence_number": 10}))
+    channel._note(b"a", 10)  # its tenth message was not overtaken
+    assert post.inbox.drops[topics.REWARD].foreign == 1 and post.got == [8, 9]
+
+
+def test_an_overtaken_message_behind_lost_ones_is_used(post):
+    [channel] = post.inbox._channels
+    channel._names = lambda: {b"a": "reward"}
+    channel._counts[b"a"] = 7
+    channel.overtaken((rewards(12)[0], {"publication_sequence_number": 12}))
+    assert post.got == [12] and not post.inbox.waiting
+
+
+def test_a_flood_of_a_program_without_a_name_displaces_no_message_of_another_one(post):
+    [channel] = post.inbox._channels
+    names = {}
+    channel._names = lambda: names
+    first, second, *flood = rewards(1, 2, *range(10, 10 + 3 * WAITING))
+    channel._receive(first, b"listed")
+    for data in flood:
+        channel._receive(data, b"flood")
+    channel._receive(second, b"listed")
+    assert not post.got and post.inbox.drops[topics.REWARD].foreign == 2 * WAITING
+    names[b"listed"] = "reward"
+    post.inbox.settle()
+    post.loop.wait(lambda: post.got == [1, 2], "the listed node's, in their order")
+    names[b"flood"] = "x"
+    post.loop.wait(lambda: not post.inbox.waiting, "the names")
+    assert post.got == [1, 2] and post.inbox.drops[topics.REWARD].foreign == 3 * WAITING
 
 
 def test_what_was_dropped_is_on_diagnostics_with_topic_count_and_reason(post):

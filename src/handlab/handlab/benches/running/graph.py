@@ -100,7 +100,7 @@ def running_sampler(
         config = GraphConfig(task.name, learner=learner, compose=compose)
         with (
             BackgroundGraph(config, Path(scratch, "nodes.log")) as graph,
-            guest("_bench", graph.domain, graph.simulated) as (node, loop),
+            guest("learner", graph.domain, graph.simulated) as (node, loop),
         ):
             # A node that still starts would take a core from those that run.
             await_nodes(config, loop, graph.exit_reason)

@@ -103,7 +103,7 @@ def run(seconds: float, seed: int, station: HardwareOptions) -> dict[str, Any]:
     with (
         tempfile.TemporaryDirectory(prefix="handlab-") as scratch,
         BackgroundGraph(config, Path(scratch, "nodes.log")) as graph,
-        guest("bench", graph.domain) as (_, loop),
+        guest("learner", graph.domain) as (_, loop),
         busy_cores(),
     ):
         sampler = GraphSampler(loop.nodes[0], loop, task)

@@ -46,7 +46,7 @@ def test_its_episodes_are_the_same_through_the_graph_and_in_this_process(kinemat
     config = on_machine(GraphConfig(learner=False), kinematic)
     with (
         BackgroundGraph(config, tmp_path / "nodes.log") as graph,
-        guest("bench", graph.domain, config.simulated) as (node, loop),
+        guest("learner", graph.domain, config.simulated) as (node, loop),
     ):
         [far] = GraphSampler(node, loop, task).sample(policy, EpisodePlan(3, [0]))
     [here] = local_sampler(task, 1, 1, hardware=kinematic).sample(policy, EpisodePlan(3, [0]))

@@ -1,6 +1,8 @@
 """Commands to the driver: malformed, out of range, stale, of a stranger, none."""
 
 import numpy as np
+import pytest
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import JointState
 
@@ -46,6 +48,10 @@ class Bench:
         self.loop.wait(lambda: len(self.states) > count, "the next state")
         return np.array(self.states[-1].position)
 
+    def dropped(self):
+        values = self.diagnostics["driver"][1]
+        return int(values.get(f"dropped on {topics.HAND_COMMANDS}", 0))
+
     def driver(self, key, value):
         def told():
             return self.diagnostics.get("driver", ("", {}))[1].get(key) == value
@@ -74,11 +80,32 @@ def test_bad_commands_are_dropped_or_clamped_per_joint_and_counted(graph):
         loop.wait(lambda: bench.status and bench.status[-1].commands_clamped == 10, "the status")
 
 
-def test_a_stranger_who_commands_is_reported(graph):
-    with graph("driver") as (_, node, loop):
+@pytest.mark.parametrize("pace", ["lockstep", "real"])
+def test_a_bare_driver_refuses_a_stranger_says_so_and_obeys_a_program_of_a_listed_name(graph, pace):
+    """As `ros2 topic pub` commands it, without and with `--node-name runner`."""
+    with graph("driver", driver={"pace": pace, "command_sources": ["runner", "reset"]}) as made:
+        _, node, loop = made
         bench = Bench(node, loop)  # this node is called learner, which may not command
+        far = TASK.hand.nominal + 0.2
+        for _ in range(10):
+            bench.send(far)
+            loop.rest(0.05)
         bench.driver("strange_command_sources", "learner")
-        assert "commands also come from learner" in bench.diagnostics["driver"][0]
+        assert "commands from learner are refused: not in" in bench.diagnostics["driver"][0]
+        loop.wait(lambda: bench.dropped() == 10, "all drops")
+        values = bench.diagnostics["driver"][1]
+        assert "only reset, runner may" in values[f"dropped on {topics.HAND_COMMANDS}, last"]
+        assert np.abs(np.array(bench.states[-1].position) - far).max() > 0.15
+        runner = rclpy.create_node("runner", context=node.context)
+        bench.commands = runner.create_publisher(JointState, topics.HAND_COMMANDS, qos.COMMAND)
+        loop.wait(lambda: bench.commands.get_subscription_count() > 0, "the driver")
+
+        def moved():
+            bench.send(far)
+            return np.abs(np.array(bench.states[-1].position) - far).max() < 0.1
+
+        loop.wait(moved, "the hand to move", 20.0)
+        runner.destroy_node()
 
 
 def test_in_real_pace_the_world_runs_by_itself_and_old_commands_are_let_go(graph):
