@@ -41,6 +41,7 @@ from handlab_nodes.runtime.diagnostics import OK, Diagnostics
 from handlab_nodes.runtime.event_loop import EventLoop, run
 from handlab_nodes.runtime.inbox import Inbox
 from handlab_nodes.runtime.parameters import TaskParams, read_params
+from handlab_nodes.runtime.simulated_clock import clock_of
 
 VERDICT_TIMEOUT = 600.0
 """Seconds of wall time; longest wait for a person's verdict."""
@@ -289,7 +290,7 @@ class DemonstratorNode(Node):
             calibration=params.calibration,
             goal=ends.T.ravel().tolist(),
         )
-        session.header.stamp = self.get_clock().now().to_msg()
+        session.header.stamp = clock_of(self).now().to_msg()
         self._sessions.publish(session)
 
     def _lead(self, on: bool, loop: EventLoop) -> None:

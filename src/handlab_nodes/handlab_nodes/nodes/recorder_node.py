@@ -35,6 +35,7 @@ from handlab_nodes.runtime.diagnostics import ERROR, OK, Diagnostics
 from handlab_nodes.runtime.event_loop import run
 from handlab_nodes.runtime.inbox import Channel, Inbox
 from handlab_nodes.runtime.parameters import read_params
+from handlab_nodes.runtime.simulated_clock import clock_of
 
 QUEUE = qos.EVERY
 """Deep enough for a disk that is slow for a while. It is not latched: earlier messages are not
@@ -201,7 +202,7 @@ class RecorderNode(Node):
     def _start(self) -> None:
         clear_bag_folder(self._path)
         simulated = bool(self.get_parameter("use_sim_time").value)
-        log_time = LogTime(self.get_clock(), simulated, self._is_ours)
+        log_time = LogTime(clock_of(self), simulated, self._is_ours)
         tape = self._tape = Tape(self._path, log_time)
         for topic, (kind, offered) in RECORDED.items():
             latched = offered.durability is DurabilityPolicy.TRANSIENT_LOCAL

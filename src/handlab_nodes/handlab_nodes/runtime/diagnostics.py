@@ -9,6 +9,7 @@ from rclpy.node import Node
 
 from handlab_nodes.messages import qos, topics
 from handlab_nodes.runtime.inbox import QUIET, Inbox
+from handlab_nodes.runtime.simulated_clock import clock_of, poll_clock
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -20,10 +21,11 @@ SECOND = "a second "
 
 
 class Diagnostics:
-    """Publishes the state of one node."""
+    """Publishes the state of one node, and has it read simulated time only when it needs it."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        poll_clock(node)
         self._publisher = node.create_publisher(DiagnosticArray, topics.DIAGNOSTICS, qos.REPORT)
 
     def publish(self, level: bytes, message: str, values: Mapping[str, object]) -> None:
@@ -44,7 +46,7 @@ class Diagnostics:
             level=level, name=name, message=message, hardware_id=name, values=pairs
         )
         array = DiagnosticArray(status=[status])
-        array.header.stamp = self._node.get_clock().now().to_msg()
+        array.header.stamp = clock_of(self._node).now().to_msg()
         self._publisher.publish(array)
 
 

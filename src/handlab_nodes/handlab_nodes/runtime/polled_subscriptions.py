@@ -5,7 +5,7 @@ messages of one stamp need not wake for the first two. It wakes for the last one
 others, which have usually arrived already.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from rclpy.node import Node
@@ -47,9 +47,12 @@ class PolledSubscriptions:
         decode: Callable[[bytes], T],
         use: Callable[[T], None],
         qos: QoSProfile,
+        senders: Collection[str] | None = None,
     ) -> None:
         """Subscribe as `Inbox.subscribe` does; `use` is called by `take` and `wait` only."""
-        channel = self._inbox.subscribe(kind, topic, decode, use, qos, holder=self.node)
+        channel = self._inbox.subscribe(
+            kind, topic, decode, use, qos, holder=self.node, senders=senders
+        )
         self._channels.append(channel)
 
     def take(self) -> None:

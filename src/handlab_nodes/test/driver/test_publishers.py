@@ -13,6 +13,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rclpy.serialization import deserialize_message
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
@@ -28,6 +29,7 @@ from handlab_nodes.clients.graph_station import GraphStation
 from handlab_nodes.driver.publishers import CLOCK_RATE
 from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.runtime.event_loop import EventLoop
+from handlab_nodes.runtime.serialized import OPTIONS, REPETITION
 from handlab_sim.backend import MujocoBackend
 from handlab_sim.urdf import station_urdf
 
@@ -68,15 +70,21 @@ def listening(config=CLOSED, namespaces=("",)):
 
 
 class Heard:
-    """Stamps [s] of a topic's messages and when they came."""
+    """Stamps [s] of a topic's messages and when they came.
+
+    States that a stream repeats for a node that appears are left out; a busy machine may discover
+    such a node at any time.
+    """
 
     def __init__(self, node, kind, topic, of=lambda message: message.header.stamp, depth=1000):
-        self.stamps, self.arrivals, self._of = [], [], of
-        node.create_subscription(kind, topic, self._on_message, depth)
+        self.stamps, self.arrivals, self._of, self._kind = [], [], of, kind
+        node.create_subscription(kind, topic, self._on_message, depth, raw=True)
 
-    def _on_message(self, message):
-        self.stamps.append(convert.from_stamp(self._of(message)))
-        self.arrivals.append(time.monotonic())
+    def _on_message(self, data):
+        if data[OPTIONS] != REPETITION:
+            stamp = self._of(deserialize_message(data, self._kind))
+            self.stamps.append(convert.from_stamp(stamp))
+            self.arrivals.append(time.monotonic())
 
     def never_back(self):
         return all(a <= b for a, b in zip(self.stamps, self.stamps[1:], strict=False))
@@ -132,8 +140,8 @@ def test_the_clock_is_slow_enough_to_wake_for_and_ends_with_the_newest_stamp():
         late = clock(node)  # as a node that is started while the world rests
         loop.wait(lambda: late.stamps, "the time of a world that rests", 3.0)
         diagnostics.stamps.clear()
-        loop.wait(lambda: len(diagnostics.stamps) >= 3, "/diagnostics")
-        assert set(diagnostics.stamps) == {states.stamps[-1]}
+        newest = [states.stamps[-1]] * len(build_graph(CLOSED))  # an older one may be on its way
+        loop.wait(lambda: diagnostics.stamps[-len(newest) :] == newest, "/diagnostics", 10.0)
 
 
 @pytest.mark.parametrize("pace", ["lockstep", "real"])
@@ -147,9 +155,6 @@ def test_stamps_never_go_back(pace):
         for client in (change, teleport):
             loop.wait(client.service_is_ready, "the driver's services")
         loop.wait(lambda: states.stamps, "the driver")
-        # A stream repeats its newest states for a node that appears: reset and reward, and this.
-        readers = lambda: node.count_subscribers(topics.HAND_STATES)  # noqa: E731
-        loop.wait(lambda: readers() == 3, "all readers of the stream")
 
         def transition(which):
             request = ChangeState.Request(transition=Transition(id=which))
