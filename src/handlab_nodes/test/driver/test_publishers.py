@@ -72,8 +72,8 @@ def listening(config=CLOSED, namespaces=("",)):
 class Heard:
     """Stamps [s] of a topic's messages and when they came.
 
-    States that a stream repeats for a node that appears are left out; a busy machine may discover
-    such a node at any time.
+    An old state that a stream repeats for a node that appears is left out; a busy machine may
+    discover such a node at any time.
     """
 
     def __init__(self, node, kind, topic, of=lambda message: message.header.stamp, depth=1000):
@@ -81,9 +81,9 @@ class Heard:
         node.create_subscription(kind, topic, self._on_message, depth, raw=True)
 
     def _on_message(self, data):
-        if data[OPTIONS] != REPETITION:
-            stamp = self._of(deserialize_message(data, self._kind))
-            self.stamps.append(convert.from_stamp(stamp))
+        stamp = convert.from_stamp(self._of(deserialize_message(data, self._kind)))
+        if data[OPTIONS] != REPETITION or stamp > max(self.stamps, default=-1.0):
+            self.stamps.append(stamp)
             self.arrivals.append(time.monotonic())
 
     def never_back(self):
@@ -175,7 +175,8 @@ def test_stamps_never_go_back(pace):
         spin(loop, 1.2)
         assert states.never_back() and clocks.never_back()
         assert states.stamps[-1] >= 60.0  # two new worlds and four teleports, each 10 s
-        assert clocks.stamps[-1] == pytest.approx(states.stamps[-1], abs=0.1)
+        near = lambda: abs(clocks.stamps[-1] - states.stamps[-1]) <= 0.1  # noqa: E731
+        loop.wait(near, "the newest stamp on the clock", 10.0)
 
 
 def test_two_simulated_robots_in_one_domain_have_a_clock_each():
