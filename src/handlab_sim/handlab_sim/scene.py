@@ -12,12 +12,21 @@ import mujoco
 
 from handlab_core.errors import BadConfig
 from handlab_core.hands import Hand
+from handlab_core.hands.servo import ServoParameters, make_servos
 from handlab_core.objects.fixture import Fixture, Softness
 from handlab_sim.decor import decorate
 from handlab_sim.urdf import station_urdf
 
 CAPSULE_SUFFIX = "_capsule"
 """Name suffix of collision cylinders that become capsules, which URDF lacks."""
+
+FIXTURE_SERVO = "robel"
+"""Servo type of the object's motor."""
+
+FRICTION = "_dry_friction"
+"""Name suffix of the actuators that stand for dry friction."""
+CREEP = 0.01
+"""rad/s; speed up to which dry friction grows, and with which a joint creeps under its load."""
 
 VISUAL_GROUP, COLLISION_GROUP, SITE_GROUP = 2, 3, 4
 
@@ -28,17 +37,14 @@ class SceneConfig:
 
     timestep: float = 0.01
     """s; step of the simulation; chosen: a shorter step does not change a policy's transfer."""
-    fixture_stiffness: float = 2.0
-    """N m/rad; position gain of the object's motor; ROBEL's simulation. Hands have their own."""
-    armature: float = 0.001
-    """kg m2; reflected rotor inertia; ROBEL's simulation. A rotor of 1e-8 kg m2 behind a gear of
-    1:300 has about this value."""
     friction: tuple[float, float, float] = (1.0, 0.005, 0.0001)
     """Sliding, torsional and rolling friction; 1 is the middle of ROBEL's range for the object.
 
     A contact takes the larger value of both geoms, so that the tips' own 0.2 has no effect."""
     contact_dimension: int = 4
     """Contact dimension with sliding and torsional friction; ROBEL's claw."""
+    dry_friction: bool = False
+    """Whether joints can get dry friction later; a hand that has some gets it in any case."""
     visuals: bool = False
     """Whether to keep visual shapes, which cost time and do not change the physics."""
 
@@ -60,9 +66,14 @@ def build_spec(hand: Hand, fixture: Fixture, config: SceneConfig) -> mujoco.MjSp
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     _add_surroundings(spec, config)
-    for joint, stiffness, damping in zip(hand.joints, hand.stiffness, hand.damping, strict=True):
-        _add_servo(spec, joint, stiffness, damping, config)
-    _add_servo(spec, fixture.joint, config.fixture_stiffness, 0.0, config)
+    for i, joint in enumerate(hand.joints):
+        _add_servo(spec, joint, hand.servos, i)
+        # Of the object's axis the URDF has the friction.
+        spec.joint(joint).damping[0] = hand.servos.viscous[i]
+    _add_servo(spec, fixture.joint, make_servos(FIXTURE_SERVO, 1), 0)
+    if config.dry_friction or hand.servos.coulomb.any():
+        for joint, coulomb in zip(hand.joints, hand.servos.coulomb, strict=True):
+            _add_friction(spec, joint, coulomb)
     for tip in hand.fingertips:
         spec.body(tip).add_site(name=tip, size=[0.003] * 3, group=SITE_GROUP)
     _exclude_mounted_neighbours(spec)
@@ -110,16 +121,27 @@ def _add_surroundings(spec: mujoco.MjSpec, config: SceneConfig) -> None:
         decorate(spec, table)
 
 
-def _add_servo(
-    spec: mujoco.MjSpec, joint: str, stiffness: float, damping: float, config: SceneConfig
-) -> None:
-    """Add a position actuator; joint damping and largest effort come from the URDF."""
-    spec.joint(joint).armature = config.armature
-    effort = float(spec.joint(joint).actfrcrange[1])
+def _add_servo(spec: mujoco.MjSpec, joint: str, servos: ServoParameters, i: int) -> None:
+    """Add the position actuator of servo `i`; the largest effort is at most that of the URDF."""
+    spec.joint(joint).armature = servos.armature[i]
+    effort = min(float(spec.joint(joint).actfrcrange[1]), float(servos.torque_limit[i]))
     servo = spec.add_actuator(name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
-    servo.set_to_position(kp=stiffness, kv=damping)
+    servo.set_to_position(kp=servos.stiffness[i], kv=servos.braking[i])
     servo.forcelimited = True
     servo.forcerange = [-effort, effort]
+
+
+def _add_friction(spec: mujoco.MjSpec, joint: str, coulomb: float) -> None:
+    """Add dry friction as a damper that saturates.
+
+    MuJoCo's own `frictionloss` is a constraint for each joint, which takes a seventh of the speed.
+    """
+    damper = spec.add_actuator(name=joint + FRICTION, target=joint)
+    damper.trntype = mujoco.mjtTrn.mjTRN_JOINT
+    damper.gaintype, damper.biastype = mujoco.mjtGain.mjGAIN_FIXED, mujoco.mjtBias.mjBIAS_AFFINE
+    damper.gainprm[0], damper.biasprm[2] = 0.0, -coulomb / CREEP
+    most = max(coulomb, 1e-9)  # MuJoCo takes no empty range
+    damper.forcelimited, damper.forcerange = True, [-most, most]
 
 
 def _soften(spec: mujoco.MjSpec, fixture: Fixture, softness: Softness) -> None:

@@ -36,6 +36,7 @@ class TorqueWorld:
         joints = [self.model.joint(name) for name in (*hand.joints, fixture.joint)]
         self._q_at = np.array([joint.qposadr[0] for joint in joints])
         self._qd_at = np.array([joint.dofadr[0] for joint in joints])
+        self._object = self.model.actuator(fixture.joint).id
         self.data.qpos[self._q_at[:-1]] = hand.nominal
         mujoco.mj_forward(self.model, self.data)
 
@@ -49,14 +50,14 @@ class TorqueWorld:
             BadConfig: the time is not a whole number of the simulation's steps.
         """
         steps = steps_in(dt, self.model.opt.timestep)
-        self.data.ctrl[:-1] = torque
+        self.data.ctrl[: len(torque)] = torque
         mujoco.mj_step(self.model, self.data, steps)
         q, qd = self.data.qpos[self._q_at[:-1]], self.data.qvel[self._qd_at[:-1]]
         return q.copy(), qd.copy()
 
     def drive_object(self, torque: float) -> None:
         """Set the torque of the fixture's motor, N m, until the next call."""
-        self.data.ctrl[-1] = torque
+        self.data.ctrl[self._object] = torque
 
     @property
     def object_angle(self) -> float:

@@ -14,6 +14,7 @@ from handlab.graph.config import GraphConfig, on_machine
 from handlab.graph.processes import BackgroundGraph
 from handlab_core.errors import BadConfig, StationFault
 from handlab_core.hands import make_hand
+from handlab_core.hands.servo import make_servos
 from handlab_core.hardware.backend_table import emulator_spec, load
 from handlab_core.objects.fixture import FIXTURES
 from handlab_core.system.scheduling import use_realtime_priority
@@ -34,7 +35,7 @@ from handlab_hardware.station_file import (
     station_path,
 )
 from handlab_sim.backend import MujocoBackend
-from handlab_sim.scene import SceneConfig
+from handlab_sim.scene import FIXTURE_SERVO
 from handlab_sim.torque_world import TorqueWorld
 
 BUS_BACKEND = "dynamixel"
@@ -156,7 +157,7 @@ class FixtureMotor:
 
     def __init__(self, world: TorqueWorld, zero: float, direction: int, stall: float) -> None:
         self._world, self._zero, self._direction, self._stall = world, zero, direction, stall
-        self._torque, self._stiffness = 0.0, SceneConfig().fixture_stiffness
+        self._torque, self._stiffness = 0.0, float(make_servos(FIXTURE_SERVO, 1).stiffness[0])
 
     def read(self) -> Motion:
         """See `Physics.read`."""

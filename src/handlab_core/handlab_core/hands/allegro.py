@@ -1,8 +1,11 @@
 """The Allegro hand of Wonik, right: three fingers and a thumb of four joints."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from handlab_core.hands.hand import HANDS, Hand
+from handlab_core.hands.servo import make_servos
 
 FINGERS = tuple(tuple(f"{finger}j{i}" for i in range(4)) for finger in ("ff", "mf", "rf", "th"))
 """Index, middle, ring finger and thumb, each from the palm to the tip; names of MuJoCo Menagerie.
@@ -28,7 +31,6 @@ PWM_STIFFNESS = (4000,) * 16
 PWM_DAMPING = (150, 200, 150, 150) * 3 + (300, 200, 200, 150)
 """Counts per rad and per rad/s; PD gains; gains_pd.yaml of the vendor's V4 ROS driver."""
 MAX_RATE = 3.5  # rad/s; half of the velocity limit in the vendor's URDF
-LOSSES = 0.1  # N m s/rad; joint damping; urdf/SOURCE.md
 
 STRAIGHT = 0.0  # rad
 SIDE = "right"
@@ -49,9 +51,12 @@ def allegro() -> Hand:
         nominal=np.deg2rad(HOME),
         max_rate=np.full(16, MAX_RATE),
         max_effort=torque * np.array(PWM_CLIP),
-        stiffness=torque * np.array(PWM_STIFFNESS),
-        damping=torque * np.array(PWM_DAMPING),
-        losses=np.full(16, LOSSES),
+        servos=replace(
+            make_servos("allegro", 16),
+            gain=torque * np.array(PWM_STIFFNESS),
+            loop_damping=torque * np.array(PWM_DAMPING),
+            max_torque=torque * np.array(PWM_CLIP),
+        ),
         fingertips=("ff_tip", "mf_tip", "rf_tip", "th_tip"),
         # Released sideways joints yield to the object; the other joints lift the fingers off it.
         release=tuple(finger[0] for finger in LONG_FINGERS),

@@ -3,6 +3,7 @@
 import numpy as np
 
 from handlab_core.hands.hand import HANDS, Hand
+from handlab_core.hands.servo import make_servos
 
 FINGERS = (("FFJ10", "FFJ11", "FFJ12"), ("MFJ20", "MFJ21", "MFJ22"), ("THJ30", "THJ31", "THJ32"))
 """Top, middle and bottom joint of first finger, middle finger and thumb; names as in ROBEL."""
@@ -18,10 +19,7 @@ NOMINAL = (0.0, -np.pi / 3, np.pi / 3)  # rad; reset pose; robel/dclaw/turn.py
 DISENTANGLE_TOP = np.pi / 4  # rad; the clamp limits it to RANGE; robel/dclaw/scripted_reset.py
 MAX_RATE = 2 * np.pi / 3 * 2  # rad/s; half of the no-load speed, 77 rpm; XM430-W210 e-manual
 MAX_EFFORT = 3.0  # N m; stall torque at 12 V; XM430-W210 e-manual
-STIFFNESS = (
-    2.0  # N m/rad; position gain of the servos, which have no derivative gain; ROBEL's simulation
-)
-LOSSES = 0.1  # N m s/rad; joint damping; robel-scenes, urdf/SOURCE.md
+SERVO = "robel"  # servo type of all joints
 
 
 @HANDS.register
@@ -36,9 +34,7 @@ def claw() -> Hand:
         nominal=np.tile(NOMINAL, 3),
         max_rate=np.full(9, MAX_RATE),
         max_effort=np.full(9, MAX_EFFORT),
-        stiffness=np.full(9, STIFFNESS),
-        damping=np.zeros(9),
-        losses=np.full(9, LOSSES),
+        servos=make_servos(SERVO, 9),
         fingertips=("first_tip", "middle_tip", "thumb_tip"),
         alike=FINGERS,
         release=TOP + BOTTOM,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from handlab_core.errors import BadConfig, UnknownName
+from handlab_core.hands.servo import ServoParameters
 from handlab_core.system.registry import Registry
 from handlab_core.types import Array
 
@@ -20,9 +21,7 @@ class Hand:
     nominal: Array  # (n,) rad; pose between episodes
     max_rate: Array  # (n,) rad/s; speed limit of commanded positions
     max_effort: Array  # (n,) N m; effort limit
-    stiffness: Array  # (n,) N m/rad; proportional gain of the joint's position controller
-    damping: Array  # (n,) N m s/rad; derivative gain of the joint's position controller
-    losses: Array  # (n,) N m s/rad; viscous friction of the joint, engaged or not; URDF
+    servos: ServoParameters
     fingertips: tuple[str, ...]  # names of links
     release: tuple[str, ...]  # joints that a reset releases first
     disentangle: tuple[tuple[tuple[str, float], ...], ...]  # (joint, rad) targets, stage by stage
@@ -36,15 +35,15 @@ class Hand:
 
     def __post_init__(self) -> None:
         """Freeze the arrays; BadConfig if a shape or the nominal pose is impossible."""
-        for field in (
-            "lower", "upper", "nominal", "max_rate", "max_effort", "stiffness", "damping", "losses"
-        ):  # fmt: skip
+        for field in ("lower", "upper", "nominal", "max_rate", "max_effort"):
             value = getattr(self, field)
             if value.shape != (self.n,):
                 raise BadConfig(
                     f"hand {self.name}: {field} has shape {value.shape}, not ({self.n},)"
                 )
             value.setflags(write=False)
+        if self.servos.n != self.n:
+            raise BadConfig(f"hand {self.name}: {self.servos.n} servos for {self.n} joints")
         if not ((self.lower <= self.nominal) & (self.nominal <= self.upper)).all():
             raise BadConfig(f"hand {self.name}: the nominal pose is outside of the commanded range")
 
@@ -52,6 +51,21 @@ class Hand:
     def n(self) -> int:
         """Number of joints."""
         return len(self.joints)
+
+    @property
+    def stiffness(self) -> Array:
+        """Proportional gain of the position loops, (n,) N m/rad."""
+        return self.servos.stiffness
+
+    @property
+    def damping(self) -> Array:
+        """Derivative gain of the position loops, (n,) N m s/rad."""
+        return self.servos.braking
+
+    @property
+    def losses(self) -> Array:
+        """Viscous friction of the joints, engaged or not, (n,) N m s/rad."""
+        return self.servos.viscous
 
     def index(self, joint: str) -> int:
         """Return the index of a joint in every array; raise UnknownName if there is none."""

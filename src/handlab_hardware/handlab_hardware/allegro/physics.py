@@ -7,11 +7,6 @@ import numpy as np
 from handlab_core.hands import Hand
 from handlab_core.types import Array
 
-INERTIA = 0.001
-"""kg m2; inertia of each joint with its links; chosen: MuJoCo's armature, its largest part."""
-DAMPING = 0.1
-"""N m s/rad; joint damping; urdf/allegro."""
-
 AMBIENT = 25.0
 """degrees Celsius; ambient temperature; chosen."""
 HEATING = 60.0
@@ -31,16 +26,20 @@ class TorquePhysics(Protocol):
 
 
 class SecondOrder:
-    """Independent second-order joints: inertia, damping, and stops at their limits."""
+    """Independent second-order joints: inertia, friction, and stops at their limits.
+
+    The inertia is that of the rotors, the largest part. Dry friction is left out.
+    """
 
     def __init__(self, hand: Hand) -> None:
         self._lower, self._upper = hand.lower, hand.upper
+        self._inertia, self._viscous = hand.servos.armature, hand.servos.viscous
         self.q, self.qd = hand.nominal.copy(), np.zeros(hand.n)
 
     def step(self, torque: Array, dt: float) -> tuple[Array, Array]:
         """See `TorquePhysics`; exact integration of damping keeps long steps stable."""
-        decay = np.exp(-DAMPING / INERTIA * dt)
-        settled = torque / DAMPING
+        decay = np.exp(-self._viscous / self._inertia * dt)
+        settled = torque / self._viscous
         self.qd = settled + (self.qd - settled) * decay
         q = self.q + self.qd * dt
         self.q = np.clip(q, self._lower, self._upper)

@@ -10,6 +10,12 @@ from typing import Protocol
 
 import numpy as np
 
+from handlab_core.hands.servo import (
+    ServoParameters,
+    after_friction,
+    dynamixel_servos,
+    motor_torque,
+)
 from handlab_core.types import Array, BoolArray, IntArray
 from handlab_hardware.dynamixel.protocol.models import ServoModel
 from handlab_hardware.dynamixel.protocol.registers import OperatingMode
@@ -56,37 +62,46 @@ class Physics(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ServoDynamics:
-    """Mechanical parameters of a free servo; chosen, since the vendor publishes none."""
+LINK_INERTIA = 1e-3
+"""kg m2; inertia of a light link on the horn; chosen."""
+PERIOD = 1e-3
+"""s; step of free servos, also the period of the firmware's PID; chosen."""
 
-    inertia: float = 2e-3
-    """kg m2; inertia at the horn: ROBEL's armature (0.001) and the same for a light link."""
-    coulomb: float = 0.03  # fraction of the stall torque
-    viscous: float = 0.01  # N m s/rad; friction of the gear; the back EMF brakes the motor
-    period: float = 1e-3  # s; also the period of the firmware's PID
+
+def servos_of(models: Sequence[ServoModel]) -> ServoParameters:
+    """Return the parameters of servos with their factory gains."""
+    return dynamixel_servos(
+        np.array([model.stall_torque for model in models]),
+        np.array([model.no_load_speed for model in models]),
+        np.array([float(model.gains[2]) for model in models]),
+    )
 
 
 class ServoPhysics:
     """Free second-order servos: DC motors with the firmware's PID controllers.
 
     torque = stall torque * (duty * voltage - speed / no-load speed), limited by the current limit.
+
+    Args:
+        models: model of each servo.
+        servos: parameters of the servos; None: those of their models.
+        start: rad; first position of all horns.
     """
 
     def __init__(
         self,
         models: Sequence[ServoModel],
-        dynamics: ServoDynamics | None = None,
+        servos: ServoParameters | None = None,
         start: float = np.pi,
     ) -> None:
-        dynamics = dynamics or ServoDynamics()
-        n = len(models)
-        self.period = dynamics.period
+        servos, n = servos or servos_of(models), len(models)
+        self.period = PERIOD
         self._stall = np.array([model.stall_torque for model in models])
         self._no_load = np.array([model.no_load_speed for model in models])
-        self._friction = dynamics.coulomb * self._stall * self.period / dynamics.inertia
-        self._gain = self.period / dynamics.inertia
-        self._viscous = dynamics.viscous
+        inertia = servos.armature + LINK_INERTIA
+        self._friction = servos.coulomb * self.period / inertia
+        self._gain = self.period / inertia
+        self._viscous = servos.viscous
         self._integral = np.zeros(n)  # duty; integral part of the controllers
         self._motion = Motion(np.full(n, start), np.zeros(n), np.zeros(n), np.zeros(n))
         self.load = np.zeros(n)
@@ -106,11 +121,11 @@ class ServoPhysics:
         q, v = self._motion.position, self._motion.velocity
         on = goals.max_torque > 0.0
         duty = np.minimum(np.maximum(self._duty(goals, on), -goals.max_duty), goals.max_duty)
-        torque = self._stall * (duty * goals.voltage - v / self._no_load)
+        torque = motor_torque(duty, v, self._stall, self._no_load, goals.voltage)
         torque = np.minimum(np.maximum(torque, -goals.max_torque), goals.max_torque)
         push = torque + self.load - self._viscous * v
         v = v + self._gain * push
-        v = np.sign(v) * np.maximum(np.abs(v) - self._friction, 0.0)
+        v = after_friction(v, self._friction)
         self._motion = Motion(q + self.period * v, v, torque, duty * on)
         return self._motion
 
