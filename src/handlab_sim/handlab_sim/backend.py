@@ -6,13 +6,15 @@ import mujoco
 import numpy as np
 from mujoco.batch import Batch
 
-from handlab_core.errors import StationFault
+from handlab_core import batch as batching
+from handlab_core.errors import BadConfig, StationFault
 from handlab_core.hands import Hand, make_hand
 from handlab_core.objects.fixture import FIXTURES, Fixture
-from handlab_core.tasks.variation import ObjectVariation
 from handlab_core.types import NS_PER_S, Array, Command, IntArray, JointState, Reading
-from handlab_sim.scene import SceneConfig, steps_in
-from handlab_sim.varied import spread, varied_model
+from handlab_core.worlds.signal_path import SignalPath
+from handlab_core.worlds.world import World
+from handlab_sim.scene import SceneConfig, build_spec, steps_in
+from handlab_sim.varied import LONGEST_DELAY, WorldFields, make_variants
 
 PLACING_TIME = 10.0
 """s; simulated duration of a placement, about that of a person; chosen.
@@ -40,8 +42,8 @@ class MujocoBackend:
         num_envs: number of robots, N.
         threads: number of threads that step the robots.
         config: simulation parameters; None: the defaults.
-        objects: variation of each robot's object, all with the same number of lobes; None: no
-            variation.
+        worlds: parameters of each robot's world, all with the same number of lobes; None: those of
+            the descriptions.
         after: stamp of the last reading of a backend that this one replaces, s. Time continues
             after PLACING_TIME. None: time begins at 0.
     """
@@ -53,31 +55,74 @@ class MujocoBackend:
         num_envs: int = 1,
         threads: int = 1,
         config: SceneConfig | None = None,
-        objects: Sequence[ObjectVariation] | None = None,
+        worlds: Sequence[World] | None = None,
         after: float | None = None,
     ) -> None:
-        config = config or SceneConfig()
         self.hand, self.fixture, self.num_envs = hand, fixture, num_envs
-        chosen = [ObjectVariation()] if objects is None else list(objects)
-        models = {o: varied_model(hand, fixture, config, o) for o in dict.fromkeys(chosen)}
-        self.model = models[chosen[0]]
-        self.batch = Batch(self.model, num_envs, threads)
-        if len(models) > 1:
-            spread(self.batch, self.model, [models[o] for o in chosen])
+        self._n = hand.n  # actuators: the hand, the fixture, then dry friction
+        self._threads, self._begin = threads, 0.0 if after is None else after + PLACING_TIME
+        self._variants = make_variants(hand, fixture, config or SceneConfig())
+        self._fields: WorldFields | None = None
+        self._path: SignalPath | None = None
+        if worlds is None:
+            model = build_spec(hand, fixture, config or SceneConfig()).compile()
+            self._simulate(model)
+            self._restart()
+        else:
+            self.become(worlds)
+
+    def become(self, worlds: Sequence[World]) -> None:
+        """Begin again with other worlds, one for each robot, at the first stamp.
+
+        Models are compiled only for sizes that were not there before.
+
+        Raises:
+            BadConfig: there is not one world for each robot, or their numbers of lobes differ.
+        """
+        if len(worlds) != self.num_envs:
+            raise BadConfig(f"{len(worlds)} worlds for {self.num_envs} robots; give one for each")
+        fields = WorldFields(self._variants, worlds) if self._fields is None else self._fields
+        if self._fields is None or not fields.takes(worlds):
+            fields = self._fields = WorldFields(self._variants, worlds)
+            self._simulate(fields.model)
+        fields.set(self.batch, worlds)
+        most = np.stack([world.servos.torque_limit for world in worlds])
+        self._limit = np.broadcast_to(self._described, (self.num_envs, len(self._described))).copy()
+        self._limit[:, : self._n] = np.minimum(self._limit[:, : self._n], most)
+        self._path = None
+        if not all(world.ideal_wire for world in worlds):
+            self._path = SignalPath(worlds, self.hand.upper - self.hand.lower)
+        self._restart()
+
+    def _simulate(self, model: mujoco.MjModel) -> None:
+        """Make the batch of a model."""
+        hand, fixture = self.hand, self.fixture
+        self.model = model
+        self.batch = Batch(model, self.num_envs, self._threads)
         self._qpos, self._qvel = self.batch.bind("qpos"), self.batch.bind("qvel")
         self._ctrl, self._force = self.batch.bind("ctrl"), self.batch.bind("actuator_force")
         self._force_range = self.batch.expand("actuator_forcerange")
-        self._limit = self._force_range[0, :, 1].copy()
-        joints = [self.model.joint(name) for name in (*hand.joints, fixture.joint)]
+        self._delays = self.batch.expand("actuator_delay") if model.nhistory else None
+        self._history = self.batch.bind("history") if model.nhistory else None
+        self._remembered = _history_values(model, self._n) if model.nhistory else np.zeros(0, int)
+        self._described = self._force_range[0, :, 1].copy()
+        self._limit = self._described[None, :]
+        joints = [model.joint(name) for name in (*hand.joints, fixture.joint)]
         self._qpos_at = np.array([joint.qposadr[0] for joint in joints])
         self._qvel_at = np.array([joint.dofadr[0] for joint in joints])
         self._joint_at = np.array([joint.id for joint in joints])
         self._springs: tuple[Array, Array] | None = None  # stiffness and rest, while guided
-        self._sprung_at = np.setdiff1d(np.arange(self.model.nq), self._qpos_at)
-        begin = 0.0 if after is None else after + PLACING_TIME
-        self._time_ns = np.full(num_envs, round(begin * NS_PER_S), dtype=np.int64)
-        self._timestep = float(self.model.opt.timestep)
-        self._place(np.arange(num_envs), 0.0)
+        self._sprung_at = np.setdiff1d(np.arange(model.nq), self._qpos_at)
+        self._timestep = float(model.opt.timestep)
+
+    def _restart(self) -> None:
+        begin = round(self._begin * NS_PER_S)
+        self._time_ns = np.full(self.num_envs, begin, dtype=np.int64)
+        self._place(np.arange(self.num_envs), 0.0)
+        self._measured = self._reading(EVERYONE)
+        if self._path is not None:
+            hand, fixture = self._measured.hand, self._measured.fixture
+            self._measured = Reading(*self._path.place(EVERYONE, hand, fixture))
 
     def reset(self, robots: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
         """Place the hand in its nominal pose and the object at an angle, rad, both at rest.
@@ -87,14 +132,22 @@ class MujocoBackend:
         rows = np.arange(self.num_envs) if robots is None else robots
         self._place(rows, object_angle)
         self._time_ns[rows] += round(PLACING_TIME * NS_PER_S)
-        return self._reading(rows)
+        reading = self._reading(rows)
+        if self._path is not None:
+            reading = Reading(*self._path.place(rows, reading.hand, reading.fixture))
+            self._measured = batching.put(self._measured, rows, reading)
+        return reading
 
     def _place(self, rows: IntArray, object_angle: float | Array) -> None:
         self.batch.reset(ids=rows)
         self._qpos[np.ix_(rows, self._qpos_at[:-1])] = self.hand.nominal
         self._qpos[rows, self._qpos_at[-1]] = object_angle
-        self._ctrl[rows, :-1] = self.hand.nominal
-        self._ctrl[rows, -1] = object_angle
+        self._ctrl[rows, : self._n] = self.hand.nominal
+        self._ctrl[rows, self._n] = object_angle
+        if self._history is not None:  # as if the first command had always held
+            self._history[np.ix_(rows, self._remembered.ravel())] = np.repeat(
+                self.hand.nominal, self._remembered.shape[1]
+            )
 
     def step(
         self,
@@ -111,25 +164,38 @@ class MujocoBackend:
         """
         rows = EVERYONE if robots is None else robots
         substeps = steps_in(period, self._timestep)
-        self._ctrl[rows, :-1] = hand.q
-        limit = np.minimum(hand.effort, self._limit[:-1])
-        self._force_range[rows, :-1, 0], self._force_range[rows, :-1, 1] = -limit, limit
-        if fixture is None:
-            self._force_range[rows, -1] = 0.0
+        if self._path is None:
+            self._ctrl[rows, : self._n] = hand.q
         else:
-            self._ctrl[rows, -1] = fixture.q[:, 0]
-            push = np.minimum(fixture.effort[:, 0], self._limit[-1])
-            self._force_range[rows, -1, 0], self._force_range[rows, -1, 1] = -push, push
+            self._send(self._path, hand, rows)
+        most = self._limit if len(self._limit) == 1 else self._limit[rows]
+        limit = np.minimum(hand.effort, most[:, : self._n])
+        self._force_range[rows, : self._n, 0] = -limit
+        self._force_range[rows, : self._n, 1] = limit
+        if fixture is None:
+            self._force_range[rows, self._n] = 0.0
+        else:
+            self._ctrl[rows, self._n] = fixture.q[:, 0]
+            push = np.minimum(fixture.effort[:, 0], most[:, self._n])
+            self._force_range[rows, self._n, 0] = -push
+            self._force_range[rows, self._n, 1] = push
         self.batch.step(ids=robots, nstep=substeps)
         self._time_ns[rows] += round(period * NS_PER_S)
         if self.batch.warning.any() and self.batch.warning[:, UNSTABLE].any():
             sick = np.flatnonzero(self.batch.warning[:, UNSTABLE].any(axis=1))
             raise StationFault(f"the simulation of robots {sick.tolist()} became unstable")
-        return self._reading(rows)
+        reading = self._reading(rows)
+        if self._path is None:
+            return reading
+        reading = Reading(*self._path.measure(reading.hand, reading.fixture, rows))
+        self._measured = (
+            reading if robots is None else batching.put(self._measured, robots, reading)
+        )
+        return reading
 
     def read(self) -> Reading:
         """Return the newest reading of all robots."""
-        return self._reading(EVERYONE)
+        return self._reading(EVERYONE) if self._path is None else self._measured
 
     @property
     def sprung(self) -> Array:
@@ -150,15 +216,37 @@ class MujocoBackend:
     def close(self) -> None:
         """Do nothing; the simulation holds no external resources."""
 
+    def _send(self, path: SignalPath, hand: Command, rows: IntArray | slice) -> None:
+        """Set targets as they arrive, and the delays until they hold."""
+        target, delay = path.command(hand, rows)
+        self._ctrl[rows, : self._n] = target
+        if self._delays is not None:
+            self._delays[rows, : self._n] = np.minimum(delay, LONGEST_DELAY)
+
+    def _angles(self, rows: IntArray | slice) -> tuple[Array, Array]:
+        """Return angles, rad, and velocities, rad/s, of hand and object."""
+        q = self._qpos[rows].take(self._qpos_at, axis=1)
+        return q, self._qvel[rows].take(self._qvel_at, axis=1)
+
     def _reading(self, rows: IntArray | slice) -> Reading:
         stamp = self._time_ns[rows] / NS_PER_S
-        q = self._qpos[rows].take(self._qpos_at, axis=1)
-        qd = self._qvel[rows].take(self._qvel_at, axis=1)
-        force = self._force[rows].copy()
+        q, qd = self._angles(rows)
+        force = self._force[rows, : self._n + 1].copy()
         return Reading(
             hand=JointState(stamp, q[:, :-1], qd[:, :-1], force[:, :-1]),
             fixture=JointState(stamp, q[:, -1:], qd[:, -1:], force[:, -1:]),
         )
+
+
+def _history_values(model: mujoco.MjModel, count: int) -> IntArray:
+    """Return the places of past targets in the history, (count, samples), of the first actuators.
+
+    An actuator's history has two numbers of its own, then times, then targets.
+    """
+    samples = int(model.actuator_history[0, 0])
+    first = model.actuator_historyadr[:count] + 2 + samples
+    places: IntArray = first[:, None] + np.arange(samples)
+    return places
 
 
 def make_backend(
@@ -166,10 +254,10 @@ def make_backend(
     fixture: str,
     num_envs: int = 1,
     threads: int = 1,
-    objects: Sequence[ObjectVariation] | None = None,
+    worlds: Sequence[World] | None = None,
     after: float | None = None,
 ) -> MujocoBackend:
     """Build a backend by the names of hand and object; see `MujocoBackend` for the arguments."""
     return MujocoBackend(
-        make_hand(hand), FIXTURES.make(fixture), num_envs, threads, objects=objects, after=after
+        make_hand(hand), FIXTURES.make(fixture), num_envs, threads, worlds=worlds, after=after
     )

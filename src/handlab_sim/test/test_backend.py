@@ -196,7 +196,7 @@ def test_a_blocked_hand_fails_its_reset_with_a_name(task):
     e = Env(task, LocalStation(task, w))
     e.reset(0, np.array([0]))
     e.step(np.ones((1, task.hand.n)))
-    w._limit[1] = 0.0  # the servo of the second joint is dead
+    w._limit[0, 1] = 0.0  # the servo of the second joint is dead
     w.batch.bind("qpos")[0, w._qpos_at[1]] = task.hand.upper[1]
     with pytest.raises(ResetFailed) as caught:
         e.reset(0, np.array([1]))

@@ -1,5 +1,7 @@
 """Varied objects: only the varied numbers of the model change."""
 
+from dataclasses import replace
+
 import mujoco
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from handlab_core.objects.fixture import FIXTURES
 from handlab_core.tasks import make_task
 from handlab_core.tasks.variation import ObjectVariation
 from handlab_core.types import Command
+from handlab_core.worlds.world import Signals, World
 from handlab_sim.backend import MujocoBackend
 from handlab_sim.scene import SceneConfig, build_spec
 from handlab_sim.varied import varied_model
@@ -109,14 +112,17 @@ def moved(backend, steps=15):
 
 def test_objects_side_by_side_move_as_each_does_alone():
     """Bit for bit: a world has every number of its own model."""
-    objects = [
-        ObjectVariation(),
-        ObjectVariation(mass=4.0),
-        ObjectVariation(scale=0.7, friction=0.4),
-        ObjectVariation(damping=3.0),
+    servos = TASK.hand.servos
+    rough = replace(servos, coulomb=np.full(9, 0.02), delay=np.full(9, 0.025))
+    noisy = Signals(latency=0.01, jitter=0.02, loss=0.1, noise=0.02, stream=(4, 2))
+    worlds = [
+        World(servos),
+        World(servos, ObjectVariation(mass=4.0), hand_mass=1.1),
+        World(servos, ObjectVariation(scale=0.7, friction=0.4), mount=(0.01, 0.0, 0.0)),
+        World(rough, ObjectVariation(damping=3.0), contact=(0.5, 1.0, 1.0), signals=noisy),
     ]
-    many = moved(MujocoBackend(TASK.hand, TASK.fixture, 4, 2, objects=objects))
-    alone = [moved(MujocoBackend(TASK.hand, TASK.fixture, objects=[o])) for o in objects]
+    many = moved(MujocoBackend(TASK.hand, TASK.fixture, 4, 2, worlds=worlds))
+    alone = [moved(MujocoBackend(TASK.hand, TASK.fixture, worlds=[w])) for w in worlds]
     np.testing.assert_array_equal(many, np.concatenate(alone, axis=1))
     assert len(np.unique(many[-1])) == 4
     np.testing.assert_array_equal(many[:, :1], moved(MujocoBackend(TASK.hand, TASK.fixture)))
@@ -125,7 +131,10 @@ def test_objects_side_by_side_move_as_each_does_alone():
 def test_other_numbers_of_lobes_do_not_go_side_by_side():
     with pytest.raises(BadConfig, match="the same number of lobes"):
         MujocoBackend(
-            TASK.hand, TASK.fixture, 2, objects=[ObjectVariation(), ObjectVariation(lobes=4)]
+            TASK.hand,
+            TASK.fixture,
+            2,
+            worlds=[World(TASK.hand.servos, ObjectVariation(lobes=lobes)) for lobes in (None, 4)],
         )
 
 
@@ -139,3 +148,38 @@ def test_a_fixtures_axis_is_where_its_urdf_has_it(name):
     joint = compiled.joint(fixture.joint).id
     np.testing.assert_allclose(data.xaxis[joint], fixture.axis, atol=1e-6)
     np.testing.assert_allclose(data.xanchor[joint], fixture.centre, atol=1e-6)
+
+
+def test_a_world_replaced_by_another_leaves_nothing_behind():
+    """Without compiling again: the size is one that was there before."""
+    worlds = [World(TASK.hand.servos, ObjectVariation(scale=scale)) for scale in (1.0, 0.8)]
+    backend = MujocoBackend(TASK.hand, TASK.fixture, 2, worlds=worlds)
+    first = moved(backend)
+    model = backend.model
+    backend.become(worlds[::-1])
+    assert backend.model is model
+    np.testing.assert_array_equal(moved(backend), first[:, ::-1])
+    backend.become(worlds)
+    np.testing.assert_array_equal(moved(backend), first)
+
+
+def test_a_delayed_servo_moves_later_and_a_rough_one_stops_before_its_target():
+    def reached(steps, **changes):
+        servos = replace(TASK.hand.servos, **{n: np.full(9, v) for n, v in changes.items()})
+        backend = MujocoBackend(TASK.hand, TASK.fixture, worlds=[World(servos)])
+        q = TASK.hand.nominal[None] + np.where(np.arange(9) % 3 == 2, 0.2, 0.0)
+        for _ in range(steps):
+            reading = backend.step(Command(q, np.full((1, 9), 3.0)), None, 0.01)
+        return reading.hand.q[0, 2] - TASK.hand.nominal[2]
+
+    begun = [reached(5), reached(7, delay=0.02), reached(5, delay=0.02)]
+    assert begun[0] == pytest.approx(begun[1], abs=2e-3) and begun[2] < 0.7 * begun[0]
+    assert reached(80) - reached(80, coulomb=0.1) == pytest.approx(0.1 / 2.0, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["valve", "allegro_valve"])
+def test_the_described_servos_are_the_world_that_is_not_varied(name):
+    task = make_task(name)
+    plain = build_spec(task.hand, task.fixture, SceneConfig()).compile()
+    world = MujocoBackend(task.hand, task.fixture, worlds=[World(task.hand.servos)])
+    assert not changed(plain, world.model) and world.model.nu == plain.nu

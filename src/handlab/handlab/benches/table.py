@@ -13,7 +13,7 @@ from handlab.benches.learning import (
     updates,
     valve,
 )
-from handlab.benches.running import graph, idle, kill, loop, pace, parity, sim, soak
+from handlab.benches.running import graph, idle, kill, loop, pace, parity, randomise, sim, soak
 from handlab.benches.wire import bus, emulated
 
 BENCHES = {
@@ -24,6 +24,7 @@ BENCHES = {
     "graph": graph.BENCH,
     "idle": idle.BENCH,
     "sim": sim.BENCH,
+    "randomise": randomise.BENCH,
     "parity": parity.BENCH,
     "updates": updates.BENCH,
     "bus": bus.BENCH,

@@ -10,16 +10,29 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from handlab_core.errors import BadConfig, HandlabError, UnknownName, shown
 from handlab_core.system.validation import Count, Number, Text, build
+from handlab_core.worlds.levels import FITTED
 
 LONGEST_NAME, LONGEST_PATH = 255, 4095
 """Bytes; limits of one part of a path and of a whole path; Linux, limits.h."""
 
 Worlds = Annotated[Count, Field(le=4096)]
 """Number of simulated robots; each takes about 1 MB."""
+
+DEFAULT_WORLDS = 20
+
+
+def _worlds(text: str) -> str:
+    if text != FITTED:
+        build(Worlds, int(text) if text.isdecimal() and len(text) < 10 else text)
+    return text
+
+
+SimulatedWorlds = Annotated[Text, AfterValidator(_worlds)]
+"""Number of simulated robots, or `fitted`."""
 
 Episodes = Annotated[Count, Field(le=100_000)]
 
@@ -32,6 +45,12 @@ Torque = Annotated[Number, Field(ge=0, le=10)]
 def option(kind: Any, text: str = "", *names: str) -> Any:
     """Declare an option whose value, or each of whose values, must be of a type."""
     return typer.Option(*names, help=text, callback=_check(kind))
+
+
+def given(context: typer.Context, parameter: str) -> bool:
+    """Return whether the user named an option of a verb."""
+    source = context.get_parameter_source(parameter)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def argument(kind: Any, text: str = "") -> Any:

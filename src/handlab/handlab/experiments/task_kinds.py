@@ -13,11 +13,13 @@ from handlab.experiments.samplers import VariedSampler, fixed_sampler
 from handlab_core.environment.episode import Episode
 from handlab_core.environment.policy import Policy
 from handlab_core.estimation.follower import ENCODER
+from handlab_core.hands.servo import ServoParameters
 from handlab_core.hardware.backend_table import DEFAULT
 from handlab_core.tasks import Task
 from handlab_core.tasks.adroit import SuiteTask
 from handlab_core.tasks.learnable import LearnableTask
-from handlab_core.tasks.variation import Variation, object_of, of_object, vary_task
+from handlab_core.tasks.variation import Variation, of_world, vary_task
+from handlab_core.worlds.world import world_of
 from handlab_learning.runs.sampler import Sampler
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class Simulation:
     threads: int  # threads that simulate them; tasks of the Adroit suite use all cores instead
     estimator: str = ENCODER
     hardware: str = DEFAULT  # name of a simulated backend
+    servos: ServoParameters | None = None  # None: those of the hand's description
 
 
 class TaskKind(Protocol):
@@ -84,16 +87,21 @@ class StationTasks:
     ) -> Sampler:
         """See `TaskKind.sampler`."""
         s, task = simulation, vary_task(task, variations)
-        if objects := of_object(variations):
-            return VariedSampler(task, s.num_envs, s.threads, s.estimator, objects, s.hardware)
+        varied = of_world(variations)
+        if varied or s.servos is not None:
+            return VariedSampler(
+                task, s.num_envs, s.threads, s.estimator, varied, s.hardware, s.servos
+            )
         return fixed_sampler(task, s.num_envs, s.threads, s.estimator, hardware=s.hardware)
 
     def sampler_at(self, task: Task, simulation: Simulation, point: Variation) -> Sampler:
         """See `TaskKind.sampler_at`."""
         s, [value] = simulation, point.values
-        chosen = object_of({point.name: value}) if of_object([point]) else None
+        servos, world = s.servos or task.hand.servos, None
+        if of_world([point]) or s.servos is not None:
+            world = world_of({point.name: value} if of_world([point]) else {}, servos, 0, 0)
         task = vary_task(task, [point])
-        return fixed_sampler(task, s.num_envs, s.threads, s.estimator, chosen, s.hardware)
+        return fixed_sampler(task, s.num_envs, s.threads, s.estimator, world, s.hardware)
 
     def film(self, task: Task, policy: Policy, seed: int) -> "Film":
         """See `TaskKind.film`."""
@@ -158,7 +166,8 @@ def local_sampler(
     estimator: str = ENCODER,
     variations: Sequence[Variation] = (),
     hardware: str = DEFAULT,
+    servos: ServoParameters | None = None,
 ) -> Sampler:
     """Build a sampler of simulated episodes of any task; see `Simulation` and `TaskKind`."""
-    simulation = Simulation(num_envs, threads, estimator, hardware)
+    simulation = Simulation(num_envs, threads, estimator, hardware, servos)
     return kind_of(task).sampler(task, simulation, variations)

@@ -14,9 +14,12 @@ from handlab.operation.stop_key import SimulatedHands, StopKey
 from handlab.reporting.earlier_runs import RobotTimeMeter
 from handlab.reporting.progress import TrainingDisplay
 from handlab_core.demonstrations.intervening_teacher import InterveningTeacher
+from handlab_core.hands import make_hand
+from handlab_core.hands.servo import ServoParameters
 from handlab_core.hardware.backend_table import backend_spec
 from handlab_core.tasks import make_task
-from handlab_core.tasks.variation import parse_variations
+from handlab_core.worlds.fitted import fitted_path, read_fit, servos_of_fit
+from handlab_core.worlds.levels import FITTED
 from handlab_data.bag_folder import check_bag_folder
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
@@ -39,6 +42,7 @@ def new_run(config: RunConfig, root: Path = RUNS) -> RunFolder:
     """
     if config.backend == "graph":
         graph_of(config)
+    fitted_servos(config)
     demonstrations_of(config)  # here, so that messages about unused ones reach the terminal
     return RunFolder.create(root, config, datetime.now())
 
@@ -52,6 +56,19 @@ def graph_of(config: RunConfig) -> GraphConfig:
         pace=backend_spec(config.hardware).learning_pace,
     )
     return on_machine(graph, config.hardware, config.station, config.port)
+
+
+def fitted_servos(config: RunConfig) -> ServoParameters | None:
+    """Return the servos that a run is simulated with; None: those of the hand's description.
+
+    Raises:
+        BadConfig: the file of `identify` is missing, damaged or of another hand.
+    """
+    if config.randomise != FITTED:
+        return None
+    hand = make_hand(config.make_task().hand_name)
+    path = Path(config.fitted) if config.fitted else fitted_path(config.station or hand.name)
+    return servos_of_fit(read_fit(path), hand)
 
 
 def train(
@@ -77,10 +94,13 @@ def train(
         folder.newest_checkpoint()  # raises before anything starts
     with TrainingDisplay(config, RobotTimeMeter(folder)) as display:
         if config.backend == "sim":
-            varied, demonstrations = parse_variations(config.vary), demonstrations_of(config)
+            varied, demonstrations = config.variations(), demonstrations_of(config)
+            servos = fitted_servos(config)
             task = config.make_task()
             sampler, first = (
-                local_sampler(task, num_envs, threads, config.estimator, varied, config.hardware)
+                local_sampler(
+                    task, num_envs, threads, config.estimator, varied, config.hardware, servos
+                )
                 for _ in range(2)
             )
             if config.interventions == TEACHER:

@@ -15,6 +15,7 @@ from handlab_core.environment.policy import GaussianPolicy
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.tasks import make_task
 from handlab_core.tasks.variation import parse_variations
+from handlab_core.worlds.levels import level_of
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
 from handlab_sim.backend import PLACING_TIME
@@ -61,6 +62,41 @@ def test_an_episode_is_the_same_beside_others_and_after_others():
     assert len(set(goals)) == 6 and all(2 <= goal <= 3 for goal in goals)
 
 
+def test_a_randomised_episode_is_the_same_beside_others_and_says_what_was_drawn():
+    variations = level_of(TASK, "full")
+    many = local_sampler(TASK, 3, 1, variations=variations)
+    whole = list(many.sample(policy(), EpisodePlan(3, range(4))))
+    one = local_sampler(TASK, 1, 1, variations=variations)
+    [last] = one.sample(policy(), EpisodePlan(3, [3]))
+    for name in ("observations", "actions", "rewards", "errors"):
+        np.testing.assert_array_equal(last.arrays[name], whole[3].arrays[name])
+    assert last.drawn == whole[3].drawn != whole[2].drawn
+    assert set(last.drawn) == {variation.name for variation in variations}
+
+
+def test_a_run_keeps_what_its_episodes_drew(tmp_path):
+    config = RunConfig(
+        backend="sim", max_hours=0.008, evaluate_every=2, evaluation_episodes=2, until="hours",
+        settings=SMALL, randomise="mild", vary=["servo.gain=3"],
+    )  # fmt: skip
+    folder = training.new_run(config, tmp_path)
+    training.train(folder, resume=False, num_envs=2, threads=1)
+    [row] = [row for row in folder.metrics() if "drawn" in row][:1]
+    assert row["drawn"]["servo.gain"] == [3.0, 3.0]
+    low, high = row["drawn"]["servo.damping"]
+    assert low != high and 0.5 <= low <= 1.25
+
+
+def test_worlds_that_cannot_be_had_are_refused(tmp_path):
+    with pytest.raises(BadConfig, match="--backend sim"):
+        RunConfig(randomise="full")
+    with pytest.raises(UnknownName, match="fitted, full, mild, none"):
+        RunConfig(backend="sim", randomise="wild")
+    fitted = RunConfig(backend="sim", randomise="fitted", fitted=str(tmp_path / "claw.yaml"))
+    with pytest.raises(BadConfig, match="identify"):
+        training.new_run(fitted, tmp_path)
+
+
 def test_placing_another_object_is_paid_for():
     varied = local_sampler(TASK, 2, 1, variations=parse_variations(["object.mass=2"]))
     assert [e.time.reset_s for e in varied.sample(policy(), EpisodePlan(0, [0, 1]))] == [
@@ -70,9 +106,9 @@ def test_placing_another_object_is_paid_for():
 
 def test_each_episode_has_an_object_of_its_own():
     sampler = local_sampler(TASK, 5, 1, variations=parse_variations(VARY))
-    objects = [sampler.object_in(3, i) for i in range(20)]
+    objects = [sampler.world_in(3, i).object for i in range(20)]
     assert len(set(objects)) == 20 and {o.lobes for o in objects} == {3, 4}
-    assert objects == [sampler.object_in(3, i) for i in range(20)]
+    assert objects == [sampler.world_in(3, i).object for i in range(20)]
 
 
 def test_start_and_goal_alone_need_no_other_object():

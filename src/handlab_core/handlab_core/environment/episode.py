@@ -1,6 +1,6 @@
 """Episodes: the plan of the episodes to run, and one finished episode as the learner gets it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
@@ -89,6 +89,8 @@ class Episode:
     temperatures: Array  # (n,) degrees Celsius; joints at the end of the episode, NaN: unknown
     interventions: Array = field(default_factory=lambda: np.zeros(0))
     """(T,); 1 at steps whose action is an intervener's, 0 elsewhere. Empty: no intervener."""
+    drawn: Mapping[str, float] = field(default_factory=dict)
+    """Values that were drawn for the world of this episode, by name of the quantity."""
 
     @property
     def intervention_rate(self) -> float:

@@ -4,14 +4,18 @@ A backend serves two groups of joints: `hand`, and `fixture`, the joint the obje
 drives N robots at once (one on hardware). `handlab_core.hardware.backend_table` lists the backends.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from handlab_core.hardware.backend_table import backend_spec, load
 from handlab_core.hardware.motor_status import StationStatus
 from handlab_core.types import Array, Command, IntArray, Reading
+
+if TYPE_CHECKING:
+    from handlab_core.worlds.world import World
 
 
 class Backend(Protocol):
@@ -68,6 +72,19 @@ class Guidable(Backend, Protocol):
             q: rad; rest positions of the springs, one row for each of `robots`.
             stiffness: N m/rad; of each spring, same shape. 0 releases the joint.
             robots: indices of the robots. None: all.
+        """
+        ...
+
+
+@runtime_checkable
+class VariableWorlds(Backend, Protocol):
+    """A simulated backend whose worlds can be replaced between episodes."""
+
+    def become(self, worlds: "Sequence[World]") -> None:
+        """Begin again with other worlds, one for each robot, at the first stamp.
+
+        Raises:
+            BadConfig: the worlds do not fit each other or the object.
         """
         ...
 

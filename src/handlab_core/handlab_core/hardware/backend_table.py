@@ -25,8 +25,8 @@ class BackendSpec:
     simulated: bool = False
     """Whether the backend owns its time: it waits for commands and places the object at once.
 
-    Its factory takes `num_envs` (number of robots), `threads`, `objects` (one ObjectVariation for
-    each robot, or None) and `after` (s, stamp at which an earlier backend stopped, or None).
+    Its factory takes `num_envs` (number of robots), `threads`, `worlds` (one World for each
+    robot, or None) and `after` (s, stamp at which an earlier backend stopped, or None).
     """
     station_file: bool = False
     """Whether its factory takes `station`, the path of a station file, and `port`, its port."""

@@ -1,12 +1,14 @@
 """Fixtures: the joint that an object turns on, with a motor for resets and an encoder."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from handlab_core.objects.beam import RoundBeam
+from handlab_core.system import paths
 from handlab_core.system.registry import Registry
 
 
@@ -62,6 +64,12 @@ class Fixture:
         turned = arm * math.cos(angle) + np.cross(self.axis, arm) * math.sin(angle)
         x, y, z = (centre + turned).tolist()
         return x, y, z
+
+
+def xacro_arguments(fixture: Fixture) -> tuple[str, ...]:
+    """Return the names of the arguments of a fixture's xacro, in the order of the file."""
+    found = re.findall(r'<xacro:arg\s+name="(\w+)"', paths.urdf(fixture.urdf).read_text())
+    return tuple(found)
 
 
 MARK_RADIUS = 0.012

@@ -87,6 +87,11 @@ class LearnableTask(Protocol):
         """Settings by algorithm that differ from the algorithm's defaults."""
         ...
 
+    @property
+    def randomisation(self) -> Mapping[str, Mapping[str, str]]:
+        """Ranges by level of randomisation that differ from the usual ones, by quantity."""
+        ...
+
     def with_reward(self, name: str) -> Self:
         """Return the same task under another reward variant.
 

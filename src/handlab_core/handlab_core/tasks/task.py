@@ -104,6 +104,9 @@ class Task:
     strict: Criterion = STRICTLY_NEAR
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Settings by algorithm that differ from the algorithm's defaults."""
+    randomisation: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By level of randomisation, ranges that differ from those of `handlab_core.worlds.levels`, by
+    quantity; an empty one leaves the quantity as it is."""
 
     kind: ClassVar[str] = "station"
     has_graph: ClassVar[bool] = True

@@ -22,6 +22,9 @@ VARIATION_STREAM = 16
 """Number of the first random stream of variations; the task's own streams are numbered from
 zero."""
 
+COMMON_STREAMS, COMMON_STREAM, MOST_QUANTITIES = 9, 15, 256
+"""Quantities from COMMON_STREAMS on share one random stream, in which each has its place."""
+
 
 @dataclass(frozen=True)
 class Quantity:
@@ -30,26 +33,58 @@ class Quantity:
     what: str
     lower: float
     upper: float
+    stream: int
+    """Number of the random stream, or of its place in the common one; never reused."""
     whole: bool = False
     """Whether only whole numbers are allowed."""
 
 
-OBJECT = "object."
+OBJECT, RANGES = "object.", ("start.", "goal.")
+"""Prefixes of the quantities of the object, and of the ranges of the task. All others are of the
+world: servos, contacts, bodies, the wire and the sensors."""
 
 FACTOR = 100.0
 """Largest factor, and inverse of the smallest, of a quantity in the same task."""
 
 QUANTITIES: Mapping[str, Quantity] = {
-    "object.scale": Quantity("size of the object, times its own; its density stays", 0.25, 4.0),
-    "object.mass": Quantity("mass and inertia of the object, times its own", 1 / FACTOR, FACTOR),
-    "object.friction": Quantity("friction of the object's surface, times its own", 0.0, FACTOR),
-    "object.damping": Quantity("damping of the object's axis, times its own", 0.0, FACTOR),
-    "object.stiffness": Quantity("of a soft object, times its own", 1 / FACTOR, FACTOR),
-    "object.lobes": Quantity("number of lobes", 2, 8, whole=True),
-    "goal.angle": Quantity("rad", -2 * math.pi, 2 * math.pi),
-    "goal.velocity": Quantity("rad/s", -2.0, 2.0),
-    "start.angle": Quantity("rad, of the object", -math.pi, math.pi),
-}
+    "object.scale": Quantity("size of the object, times its own; its density stays", 0.25, 4.0, 6),
+    "object.mass": Quantity(
+        "mass and inertia of the object, times their own", 1 / FACTOR, FACTOR, 5
+    ),
+    "object.friction": Quantity("friction of the object's surface, times its own", 0.0, FACTOR, 3),
+    "object.damping": Quantity("damping of the object's axis, times its own", 0.0, FACTOR, 2),
+    "object.stiffness": Quantity("of a soft object, times its own", 1 / FACTOR, FACTOR, 7),
+    "object.lobes": Quantity("number of lobes", 2, 8, 4, whole=True),
+    "goal.angle": Quantity("rad", -2 * math.pi, 2 * math.pi, 0),
+    "goal.velocity": Quantity("rad/s", -2.0, 2.0, 1),
+    "start.angle": Quantity("rad, of the object", -math.pi, math.pi, 8),
+    "servo.gain": Quantity("position gain of the servos, times their own", 0.05, 20.0, 9),
+    "servo.damping": Quantity("damping of engaged joints, times their own", 0.05, 20.0, 10),
+    "servo.friction": Quantity("N m, dry friction of each joint, added", 0.0, 1.0, 11),
+    "servo.armature": Quantity("reflected inertia, times its own", 0.05, 20.0, 12),
+    "servo.torque": Quantity("largest torque of the servos, times their own", 0.01, 4.0, 13),
+    "servo.supply": Quantity("supply voltage, fraction of the nominal one", 0.5, 1.4, 14),
+    "servo.backlash": Quantity("rad, play of the gears, end to end, added", 0.0, 0.2, 15),
+    "servo.delay": Quantity("s, from a command to the motion, added", 0.0, 0.09, 16),
+    "servo.ticks": Quantity("encoder steps per turn; 0: continuous", 0, 2**20, 17, whole=True),
+    "servo.zero": Quantity("rad, largest error of each encoder's zero", 0.0, 0.3, 18),
+    "servo.spread": Quantity(
+        "largest relative difference of each joint's gain, damping, friction and armature from "
+        "those of the hand", 0.0, 0.9, 19
+    ),
+    "contact.friction": Quantity("sliding friction of all surfaces, times their own", 0.0, 100, 20),
+    "contact.torsion": Quantity("torsional friction of all surfaces, times their own", 0, 100, 21),
+    "contact.rolling": Quantity("rolling friction of all surfaces, times their own", 0, 100, 22),
+    "hand.mass": Quantity("mass and inertia of the hand, times their own", 0.1, 10.0, 23),
+    "mount.x": Quantity("m, displacement of the hand", -0.05, 0.05, 24),
+    "mount.y": Quantity("m, displacement of the hand", -0.05, 0.05, 25),
+    "mount.z": Quantity("m, displacement of the hand", -0.05, 0.05, 26),
+    "wire.latency": Quantity("s, age of the measurements, added", 0.0, 0.09, 27),
+    "wire.jitter": Quantity("s, largest further delay, drawn for each command", 0.0, 0.05, 28),
+    "wire.loss": Quantity("fraction of commands and of measurements that are lost", 0.0, 0.9, 29),
+    "sensor.noise": Quantity("noise of joint angles, fraction of the range, end to end", 0, 1, 30),
+    "sensor.object": Quantity("rad, noise of the object's angle, end to end", 0.0, 1.0, 31),
+}  # fmt: skip
 """Quantities by name; the bounds enclose useful values."""
 
 
@@ -107,6 +142,13 @@ class Variation:
             return float(rng.uniform(self.values[0], self.values[1]))
         return float(rng.choice(self.points(0)))
 
+    def at(self, part: float) -> float:
+        """Return the value at a part of the range, or of the list, from 0 to below 1."""
+        if self.span and not self.whole:
+            return self.values[0] + part * (self.values[1] - self.values[0])
+        points = self.points(0)
+        return points[int(part * len(points))]
+
     def fixed(self, value: float) -> "Variation":
         """Return the same quantity with one value."""
         return Variation(self.name, (value,))
@@ -148,15 +190,20 @@ def parse_variations(texts: Sequence[str]) -> tuple[Variation, ...]:
 def draw_all(variations: Sequence[Variation], seed: int, episode: int) -> dict[str, float]:
     """Return the values for one episode by name; they depend only on seed and episode.
 
-    Each quantity has its own random stream, independent of the other quantities.
+    No quantity depends on which others are drawn.
     """
-    numbers = {name: i for i, name in enumerate(sorted(QUANTITIES))}
-    return {
-        variation.name: variation.draw(
-            episode_rng(seed, episode, VARIATION_STREAM + numbers[variation.name])
-        )
-        for variation in variations
-    }
+    drawn, parts = {}, None
+    for variation in variations:
+        stream = QUANTITIES[variation.name].stream
+        if stream < COMMON_STREAMS:
+            drawn[variation.name] = variation.draw(
+                episode_rng(seed, episode, VARIATION_STREAM + stream)
+            )
+            continue
+        if parts is None:  # making a generator takes longer than all draws
+            parts = episode_rng(seed, episode, COMMON_STREAM).random(MOST_QUANTITIES).tolist()
+        drawn[variation.name] = variation.at(parts[stream])
+    return drawn
 
 
 def object_of(values: Mapping[str, float]) -> ObjectVariation:
@@ -179,7 +226,8 @@ def check_variations(task: LearnableTask, variations: Sequence[Variation]) -> No
     if others and task.only_object_varies:
         raise BadConfig(f"of {task.name} only the object varies: object.mass and its kin")
     for variation in others:
-        _range(variation)
+        if variation.name.startswith(RANGES):
+            _range(variation)
 
 
 def vary_task(task: Task, variations: Sequence[Variation]) -> Task:
@@ -190,7 +238,7 @@ def vary_task(task: Task, variations: Sequence[Variation]) -> Task:
     """
     ranges: dict[str, Any] = {}
     for variation in variations:
-        if variation.name.startswith(OBJECT):
+        if not variation.name.startswith(RANGES):
             continue
         field = variation.name.replace(".", "_")  # as goal_angle
         ranges[field] = _range(variation)
@@ -204,6 +252,6 @@ def _range(variation: Variation) -> Range:
     return Range(variation.values[0], variation.values[-1])
 
 
-def of_object(variations: Sequence[Variation]) -> tuple[Variation, ...]:
-    """Return the variations of the object."""
-    return tuple(v for v in variations if v.name.startswith(OBJECT))
+def of_world(variations: Sequence[Variation]) -> tuple[Variation, ...]:
+    """Return the variations of the object and of all else that a world is made of."""
+    return tuple(v for v in variations if not v.name.startswith(RANGES))

@@ -11,11 +11,20 @@ from handlab_core.tasks.variation import (
     Variation,
     draw_all,
     object_of,
-    of_object,
+    of_world,
     parse_variation,
     parse_variations,
     vary_task,
 )
+from handlab_core.worlds.world import world_of
+
+
+def test_random_streams_are_never_shared():
+    streams = [known.stream for known in QUANTITIES.values()]
+    assert len(set(streams)) == len(streams)
+    assert [n for n, known in sorted(QUANTITIES.items()) if known.stream < 9] == [
+        n for n, _ in sorted(QUANTITIES.items(), key=lambda item: item[1].stream)[:9]
+    ]
 
 
 def test_the_three_forms():
@@ -82,13 +91,16 @@ def test_an_object_takes_the_values_of_its_names():
     assert object_of({}) == ObjectVariation()
 
 
-def test_every_quantity_is_of_the_object_or_a_range_of_the_task():
+def test_every_quantity_is_of_the_world_or_a_range_of_the_task():
     task = make_task("valve")
     for name, known in QUANTITIES.items():
         lower, upper = (round(x) if known.whole else x for x in (known.lower, known.upper))
         variation = Variation(name, (lower, upper), span=True)
-        if of_object([variation]):
-            assert object_of({name: lower}) != ObjectVariation()
+        if of_world([variation]):
+            plain, varied = (
+                repr(world_of(values, task.hand.servos, 0, 0)) for values in ({}, {name: upper})
+            )
+            assert plain != varied, name
             assert vary_task(task, [variation]) == task
         else:
             span = getattr(vary_task(task, [variation]), name.replace(".", "_"))

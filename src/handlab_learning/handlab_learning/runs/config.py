@@ -13,7 +13,8 @@ from handlab_core.system.files import parse_json, parse_yaml
 from handlab_core.system.validation import Count, Fraction, Text, build, checked
 from handlab_core.tasks.adroit import find_task
 from handlab_core.tasks.learnable import LearnableTask
-from handlab_core.tasks.variation import check_variations, parse_variations
+from handlab_core.tasks.variation import Variation, check_variations, parse_variations
+from handlab_core.worlds.levels import NONE, with_level
 from handlab_learning.algorithms import ALGORITHMS
 from handlab_learning.algorithms.algorithm import Demonstrations, known_algorithm
 from handlab_learning.runs.options import NO_INTERVENER, LearnedTask, RunOptions
@@ -48,13 +49,13 @@ class RunConfig(RunOptions, LearnedTask):
         known_algorithm(self.algorithm)
         if not backend_spec(self.hardware).simulated and self.backend != "graph":
             raise BadConfig(f"hardware {self.hardware} is moved by the graph: add --backend graph")
-        if self.vary and self.backend != "sim":
+        if (self.vary or self.randomise != NONE) and self.backend != "sim":
             raise BadConfig("variations need a simulation in this process: add --backend sim")
         if not task.has_graph and (self.backend != "sim" or self.estimator != ENCODER):
             raise BadConfig(
                 f"{self.task} has no graph and no camera: add --backend sim, leave --estimator"
             )
-        check_variations(task, parse_variations(self.vary))
+        check_variations(task, self.variations())
         use = ALGORITHMS[self.algorithm].demonstrations
         if use is Demonstrations.REQUIRED and not self.demos:
             raise BadConfig(f"{self.algorithm} learns from demonstrations: name some with --demos")
@@ -72,16 +73,21 @@ class RunConfig(RunOptions, LearnedTask):
                 f"{self.algorithm} cannot learn from the actions of others: leave --interventions, "
                 f"or choose --algorithm {known}"
             )
-        if self.backend != "sim" or self.vary or not task.has_graph:
+        varied = self.vary or self.randomise != NONE
+        if self.backend != "sim" or varied or not task.has_graph:
             raise BadConfig(
                 "the scripted teacher intervenes in this process, with the task's own object: add "
-                "--backend sim, leave --vary"
+                "--backend sim, leave --vary and --randomise"
             )
 
     def make_task(self) -> LearnableTask:
         """Build the task with the chosen reward."""
         task = find_task(self.task)
         return task.with_reward(self.reward or task.reward)
+
+    def variations(self) -> tuple[Variation, ...]:
+        """Return what every episode draws: the level's quantities, and those that are named."""
+        return with_level(self.make_task(), self.randomise, parse_variations(self.vary))
 
     def algorithm_config(self) -> Any:
         """Build the configuration of the algorithm with this run's settings."""

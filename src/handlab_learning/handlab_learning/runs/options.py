@@ -9,6 +9,7 @@ from handlab_core.options import PATH, RewardOptions, StationOptions
 from handlab_core.system.validation import OneOf, Positive, Seed, Text, checked
 from handlab_core.tasks import TASKS
 from handlab_core.tasks.adroit import SUITE
+from handlab_core.worlds.levels import LEVELS, NONE
 
 BACKENDS = ("graph", "sim")
 """Sources of episodes: the ROS nodes, or a simulation in this process."""
@@ -73,6 +74,19 @@ class RunOptions(RewardOptions, StationOptions):
             "docs/variations.md"
         ),
     ] = field(default_factory=list)
+    randomise: Annotated[
+        Text,
+        OneOf("level of randomisation", LEVELS),
+        Field(
+            description="Level of what every episode draws; fitted: around the servos that "
+            "`identify` measured; docs/variations.md"
+        ),
+    ] = NONE
+    fitted: Annotated[
+        Text,
+        PATH,
+        Field(description="File of `identify`, for --randomise fitted; default: of the station"),
+    ] = ""
     interventions: Annotated[
         Text,
         OneOf("interventions", INTERVENERS),

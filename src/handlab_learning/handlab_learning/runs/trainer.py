@@ -258,6 +258,7 @@ def _sampled(episodes: list[Episode], left_out: list[str]) -> Metrics:
         "reset_attempts": int(sum(e.time.reset_attempts for e in episodes)),
         "episodes_broken_off": int(sum(e.time.breaks for e in episodes)),
         **_interventions(episodes),
+        **_drawn(episodes),
         **excluded,
     } | _temperatures(episodes)
 
@@ -266,6 +267,12 @@ def _interventions(episodes: list[Episode]) -> Metrics:
     """Return the fraction of steps with an intervener's action; nothing without an intervener."""
     steps = [e.interventions for e in episodes if len(e.interventions)]
     return {"intervention_rate": float(np.concatenate(steps).mean())} if steps else {}
+
+
+def _drawn(episodes: list[Episode]) -> Metrics:
+    """Return the values that were drawn for each episode's world, by name of the quantity."""
+    names = episodes[0].drawn
+    return {"drawn": {n: [e.drawn.get(n) for e in episodes] for n in names}} if names else {}
 
 
 def _temperatures(episodes: list[Episode]) -> Metrics:

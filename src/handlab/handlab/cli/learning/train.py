@@ -3,13 +3,16 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import typer
+
 from handlab.cli.parameters import AsJson, Network, TaskName, finish
-from handlab.cli.values import Worlds, option, path_option
+from handlab.cli.values import DEFAULT_WORLDS, SimulatedWorlds, given, option, path_option
 from handlab.graph.options import ComposeOptions, ViewerOptions
 from handlab.reporting.terminal import command, show
 from handlab_core.errors import BadConfig, CannotWrite, HandlabError
 from handlab_core.options import part
 from handlab_core.system.validation import Text
+from handlab_core.worlds.levels import FITTED, NONE
 from handlab_learning.runs.options import RunOptions
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 
 def train(
+    context: typer.Context,
     run: RunOptions,
     graph_viewer: ViewerOptions,
     processes: ComposeOptions,
@@ -25,7 +29,13 @@ def train(
     settings: Annotated[
         list[str] | None, option(Text, "Setting of the algorithm: name=value; repeatable", "--set")
     ] = None,
-    worlds: Annotated[int, option(Worlds, "Simulated robots, with --backend sim")] = 20,
+    worlds: Annotated[
+        str,
+        option(
+            SimulatedWorlds,
+            "Number of simulated robots, with --backend sim; fitted: as --randomise fitted",
+        ),
+    ] = "20",
     as_json: AsJson = False,
     network: Network = False,
 ) -> None:
@@ -35,16 +45,21 @@ def train(
     from handlab_learning.runs.config import RunConfig, parse_settings
     from handlab_learning.runs.directory import RunFolder
 
+    count = DEFAULT_WORLDS if worlds == FITTED else int(worlds)
     if resume is not None:
         folder = RunFolder(resume)
-        learn(folder, as_json, True, worlds, graph_viewer.viewer, processes.compose)
+        learn(folder, as_json, True, count, graph_viewer.viewer, processes.compose)
         return
     if not task:
         raise BadConfig("name a task (see `handlab tasks`), or a run folder with --resume")
     chosen = part(run, RunOptions) | {"demos": source(task, run.algorithm, run.demos)}
+    if worlds == FITTED:
+        chosen["randomise"] = FITTED
+    if chosen["randomise"] != NONE and not given(context, "backend"):
+        chosen["backend"] = "sim"  # the only one whose worlds vary
     config = RunConfig(task=task, settings=parse_settings(settings or []), **chosen)
     folder = training.new_run(config)
-    learn(folder, as_json, False, worlds, graph_viewer.viewer, processes.compose)
+    learn(folder, as_json, False, count, graph_viewer.viewer, processes.compose)
 
 
 def learn(

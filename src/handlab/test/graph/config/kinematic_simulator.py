@@ -46,5 +46,5 @@ class KinematicBackend:
         return Reading(*states)
 
 
-def make_backend(hand, fixture, num_envs=1, threads=1, objects=None, after=None):
+def make_backend(hand, fixture, num_envs=1, threads=1, worlds=None, after=None):
     return KinematicBackend(make_hand(hand), FIXTURES.make(fixture), num_envs, after or 0.0)
