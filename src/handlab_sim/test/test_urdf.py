@@ -13,6 +13,7 @@ import yourdfpy
 from handlab_core.errors import BadConfig
 from handlab_core.hands import make_hand
 from handlab_core.hands.hand import Hand
+from handlab_core.hands.servo import make_servos
 from handlab_core.objects.fixture import FIXTURES
 from handlab_sim.scene import SceneConfig, build_spec
 from handlab_sim.urdf import station_urdf, urdf_string
@@ -92,7 +93,7 @@ def stick(folder, mesh, meshes=""):
     one = np.ones(1)
     return Hand(
         name="stick", urdf=str(path), joints=("bend",), lower=-one, upper=one, nominal=0 * one,
-        max_rate=one, max_effort=one, stiffness=one, damping=0 * one, losses=0 * one,
+        max_rate=one, max_effort=one, servos=make_servos("robel", len(one)),
         fingertips=("tip",), release=("bend",), disentangle=(), meshes=meshes,
     )  # fmt: skip
 

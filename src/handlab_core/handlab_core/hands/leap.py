@@ -3,6 +3,7 @@
 import numpy as np
 
 from handlab_core.hands.hand import HANDS, Hand
+from handlab_core.hands.servo import make_servos
 
 LONG = ("ff", "mf", "rf")
 FINGERS = tuple(tuple(f"{finger}j{i}" for i in range(4)) for finger in (*LONG, "th"))
@@ -17,20 +18,14 @@ COMMANDED_LOWER = (-0.2, -0.35, -0.4, -0.3) * 3 + (0.2, -0.2, -0.4, -0.6)
 COMMANDED_UPPER = (1.6, 0.35, 1.6, 1.6) * 3 + (1.9, 1.6, 1.4, 1.6)
 HOME = (0.35, 0.0, 0.7, 0.5) * 3 + (0.7, 0.4, 0.3, 0.3)  # rad; chosen: half closed, nothing touches
 
-STALL = 0.93  # N m; stall torque at 5 V; XC330-M288 e-manual
-STALL_CURRENT = 1.8  # A; XC330-M288 e-manual
-CURRENT = 0.5  # A; current limit of leap-hand/LEAP_Hand_API, python/main.py, for these servos
+SERVO = "leap"  # servo type of all joints
 MAX_RATE = 4.2  # rad/s; half of the no-load speed, 81 rpm; XC330-M288 e-manual
-STIFFNESS = 3.0
-"""N m/rad; MuJoCo Menagerie. The API's P gain of 600 makes 3.2: for each step of the encoder
-600 / 128 of the 885 that are full PWM, which gives the stall torque."""
-DAMPING = 0.1  # N m s/rad; leap-hand/LEAP_Hand_Sim; the motor's back-EMF has 0.93 N m / 8.48 rad/s
-LOSSES = 0.03  # N m s/rad; joint damping; MuJoCo Menagerie
 
 
 @HANDS.register
 def leap() -> Hand:
     """Build the LEAP hand."""
+    servos = make_servos(SERVO, 16)
     home = dict(zip(sum(FINGERS, ()), HOME, strict=True))
     return Hand(
         name="leap",
@@ -40,10 +35,8 @@ def leap() -> Hand:
         upper=np.array(COMMANDED_UPPER),
         nominal=np.array(HOME),
         max_rate=np.full(16, MAX_RATE),
-        max_effort=np.full(16, STALL * CURRENT / STALL_CURRENT),
-        stiffness=np.full(16, STIFFNESS),
-        damping=np.full(16, DAMPING),
-        losses=np.full(16, LOSSES),
+        max_effort=servos.torque_limit.copy(),
+        servos=servos,
         fingertips=("ff_tip", "mf_tip", "rf_tip", "th_tip"),
         # Released sideways joints yield to the object; the other joints lift the fingers off it.
         release=tuple(finger[1] for finger in FINGERS[:3]),

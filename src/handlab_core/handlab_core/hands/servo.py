@@ -106,6 +106,30 @@ SERVO_TYPES: Mapping[str, ServoType] = {
         resolution=Figure(TICK, f"{EMANUAL}: 4096 steps in a turn"),
         voltage=Figure(12.0, EMANUAL),
     ),
+    "leap": ServoType(
+        gain=Figure(
+            3.0,
+            "MuJoCo Menagerie; the API's P gain of 600 makes 3.2: for each step of the encoder "
+            "600/128 of the 885 that are full PWM, which gives the stall torque",
+        ),
+        loop_damping=Figure(
+            0.1, "leap-hand/LEAP_Hand_Sim; the back-EMF alone has 0.93 N m / 8.48 rad/s"
+        ),
+        back_emf=Figure(0.0, "part of the loop's damping", "derived"),
+        max_torque=Figure(
+            0.93 * 0.5 / 1.8,
+            "XC330-M288 e-manual: 0.93 N m at 1.8 A and 5 V; limit of 0.5 A of LEAP_Hand_API",
+            "derived",
+        ),
+        no_load_speed=Figure(81 * math.pi / 30, "XC330-M288 e-manual: 81 rpm at 5 V"),
+        armature=Figure(0.001, f"as {ROBEL}; the vendor publishes none", "chosen"),
+        coulomb=Figure(0.0, "the vendor publishes none", "chosen"),
+        viscous=Figure(0.03, "MuJoCo Menagerie"),
+        backlash=Figure(0.0, "the vendor publishes none", "chosen"),
+        delay=Figure(0.0, "the vendor publishes none", "chosen"),
+        resolution=Figure(0.0, "continuous in simulation; 4096 steps on the wire", "chosen"),
+        voltage=Figure(5.0, "XC330-M288 e-manual"),
+    ),
     "allegro": ServoType(
         gain=Figure(0.7 / 1200 * 4000, f"{DRIVER}: 4000 counts per rad", "derived"),
         loop_damping=Figure(0.7 / 1200 * 150, f"{DRIVER}: 150 or more counts per rad/s", "derived"),
