@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from handlab_core.environment.gait_policy import OFFSET, GaitPolicy
+from handlab_core.environment.linear_policy import GAIN, LinearPolicy
 from handlab_core.environment.policy import GaussianPolicy, Policy
 from handlab_core.environment.squashed_policy import EXPONENT, SquashedPolicy
 from handlab_core.tasks.sizes import Spaces
@@ -26,5 +27,7 @@ def policy_from_tensors(
     """
     if OFFSET in named:
         return GaitPolicy.from_tensors(named, version, spaces, where)
+    if GAIN in named:
+        return LinearPolicy.from_tensors(named, version, spaces, where)
     kind = SquashedPolicy if EXPONENT in named else GaussianPolicy
     return kind.from_tensors(named, version, spaces, where)

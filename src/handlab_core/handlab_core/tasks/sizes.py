@@ -1,6 +1,15 @@
 """Sizes of a task, as learning algorithms need them."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from handlab_core.types import Array
+
+ObservedReward = Callable[[Array, Array], Array]
+"""Reward of a step as a function of the observation after it, (..., O), and of the change of the
+observation during it, (..., O); (...)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +34,49 @@ class Fingers:
 
 
 @dataclass(frozen=True, slots=True)
+class StateForm:
+    """State of a linear controller or of a learned model, made of two observations in a row.
+
+    An observation lacks velocities; the change of an element during a step takes their place.
+    """
+
+    elements: tuple[int, ...]  # elements of the observation
+    moving: tuple[int, ...]  # elements whose change is part of the state, too
+
+    @property
+    def size(self) -> int:
+        """Number of elements of the state, X."""
+        return len(self.elements) + len(self.moving)
+
+    def state(self, observation: Array, change: Array) -> Array:
+        """Return states (..., X).
+
+        Args:
+            observation: (..., O).
+            change: (..., O), observation minus the one a step before; 0 at the start.
+        """
+        parts = observation[..., list(self.elements)], change[..., list(self.moving)]
+        return np.concatenate(parts, axis=-1)
+
+    def states(self, observations: Array) -> Array:
+        """Return the states of an episode, (T + 1, X), for observations (T + 1, O)."""
+        change = np.diff(observations, axis=0, prepend=observations[:1])
+        return self.state(observations, change)
+
+    def split(self, state: Array, size: int) -> tuple[Array, Array]:
+        """Return observation and change, (..., O) each; elements of no state are zero.
+
+        Args:
+            state: (..., X).
+            size: number of elements of an observation, O.
+        """
+        observation, change = np.zeros((2, *state.shape[:-1], size))
+        observation[..., list(self.elements)] = state[..., : len(self.elements)]
+        change[..., list(self.moving)] = state[..., len(self.elements) :]
+        return observation, change
+
+
+@dataclass(frozen=True, slots=True)
 class Spaces:
     """Sizes of observation and action, and length of an episode."""
 
@@ -33,3 +85,11 @@ class Spaces:
     steps: int  # largest number of steps of an episode
     symmetries: tuple[Symmetry, ...] = ()  # without the identity
     fingers: Fingers | None = None  # None: there is no object that has an error
+    form: StateForm | None = None  # None: the whole observation, and its change
+    reward: ObservedReward | None = field(default=None, compare=False)  # None: not known
+
+    @property
+    def state_form(self) -> StateForm:
+        """Form of the state of linear controllers and of learned models."""
+        every = tuple(range(self.observation))
+        return self.form or StateForm(every, every)

@@ -11,10 +11,11 @@ from handlab_core.hands import Hand, make_hand
 from handlab_core.objects.fixture import FIXTURES, Fixture
 from handlab_core.reset.procedure import MOTOR, RESETS, ResetProcedure
 from handlab_core.rewards.goal import Aim, ObjectAim
+from handlab_core.rewards.observed_reward import RewardOfObservation
 from handlab_core.rewards.reward import RewardComputer, Term
 from handlab_core.system.registry import Registry
 from handlab_core.tasks.criteria import Criterion, LastFifth, MeanOfLastFifth
-from handlab_core.tasks.sizes import Fingers, Spaces, Symmetry
+from handlab_core.tasks.sizes import Fingers, Spaces, StateForm, Symmetry
 from handlab_core.types import Array, Goal, JointState, ObjectEstimate
 
 START_STREAM, NOISE_STREAM = 0, 1
@@ -22,6 +23,9 @@ START_STREAM, NOISE_STREAM = 0, 1
 
 PER_JOINT = ("joints", "joint_errors", "last_action")
 """Parts of an observation that have one element for each joint of the hand."""
+
+COS_SIN = "object_cos_sin"
+"""Beginning of the name of the part of an observation with the orientation of the object."""
 
 OBJECT = ObjectAim()
 NEAR = LastFifth(np.deg2rad(20.0))
@@ -156,7 +160,32 @@ class Task:
     def spaces(self) -> Spaces:
         """Sizes of observation and action, and length of an episode."""
         return Spaces(
-            self.observation_size, self.hand.n, self.steps, self._symmetries(), self._fingers()
+            self.observation_size, self.hand.n, self.steps, self._symmetries(), self._fingers(),
+            self._state_form(), self._observed_reward(),
+        )  # fmt: skip
+
+    def _elements(self, *names: str) -> tuple[int, ...]:
+        """Return the elements of the observation that belong to parts of these names, in order."""
+        parts = [name for name, size in self.layout for _ in range(size)]
+        return tuple(i for i, name in enumerate(parts) if name in names)
+
+    def _state_form(self) -> StateForm:
+        """Return the observation without doubles of the error, and velocities of what moves."""
+        double = {"fine_error"} | {name for name, _ in self.layout if name.startswith(COS_SIN)}
+        names = {name for name, _ in self.layout} - double
+        return StateForm(self._elements(*names), self._elements("joints", "error"))
+
+    def _observed_reward(self) -> RewardOfObservation:
+        """Return the reward in use as a function of observations."""
+        hand = self.hand
+        return RewardOfObservation(
+            self.rewards[self.reward],
+            self._elements("joints"),
+            hand.target(np.zeros(hand.n)),
+            hand.target(np.ones(hand.n)) - hand.target(np.zeros(hand.n)),
+            hand.nominal,
+            self._elements("error", "joint_errors"),
+            self.period,
         )
 
     def _symmetries(self) -> tuple[Symmetry, ...]:

@@ -1,0 +1,143 @@
+"""Time-varying linear-Gaussian controllers in numpy; the nearest of several acts in an episode."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from handlab_core.environment.noise import colored_noise
+from handlab_core.environment.policy import checked_tensor
+from handlab_core.errors import BadRun, shown
+from handlab_core.tasks.sizes import Spaces, StateForm
+from handlab_core.types import Array, IntArray
+
+GAIN = "linear_gain"
+"""Name of a tensor that only this kind of policy has."""
+
+STEEPEST = 4.0
+"""Largest exponent of the noise's spectrum."""
+
+
+@dataclass
+class _Memory:
+    """State within one episode, N robots."""
+
+    chosen: IntArray  # (N,), controller of each robot
+    step: int  # number of actions so far
+    before: Array  # (N, O), observation of the step before
+
+
+@dataclass(frozen=True)
+class LinearPolicy:
+    """Acts with one of M controllers of T steps.
+
+        action = clip(K_t x_t + k_t + L_t noise, -1, 1)
+
+    The state x is made of the present and the last observation; see `StateForm`. The controller
+    whose first observation is nearest acts during the whole episode. After the last step its last
+    gains stay.
+    """
+
+    gain: Array  # (M, T, A, X), K
+    offset: Array  # (M, T, A), k
+    factor: Array  # (M, T, A, A), L; Cholesky factor of the covariance of the action
+    starts: Array  # (M, O), first observation of each controller's episodes
+    form: StateForm
+    noise_exponent: float  # power spectrum of the noise over an episode: 1/f^exponent
+    version: int
+    _memory: list[_Memory] = field(default_factory=list, compare=False, repr=False)
+
+    def begin(self) -> "LinearPolicy":
+        """See `Policy.begin`; the first step follows."""
+        return LinearPolicy(
+            self.gain, self.offset, self.factor, self.starts, self.form, self.noise_exponent,
+            self.version,
+        )  # fmt: skip
+
+    def nearest(self, observation: Array) -> IntArray:
+        """Return the controllers nearest to first observations (N, O), (N,)."""
+        away = np.square(observation[:, None] - self.starts).sum(axis=2)
+        nearest: IntArray = away.argmin(axis=1)
+        return nearest
+
+    def act(self, observation: Array, noise: Array | None = None) -> Array:
+        """See `Policy.act`; call it once in each step of an episode."""
+        if not self._memory:
+            self._memory.append(_Memory(self.nearest(observation), 0, observation))
+        memory = self._memory[0]
+        state = self.form.state(observation, observation - memory.before)
+        t, m = min(memory.step, self.offset.shape[1] - 1), memory.chosen
+        action = np.einsum("nax,nx->na", self.gain[m, t], state) + self.offset[m, t]
+        if noise is not None:
+            action = action + np.einsum("nab,nb->na", self.factor[m, t], noise)
+        memory.step, memory.before = memory.step + 1, observation
+        clipped: Array = np.clip(action, -1.0, 1.0)
+        return clipped
+
+    def noise(self, rng: np.random.Generator, steps: int) -> Array:
+        """See `Policy.noise`."""
+        return colored_noise(rng, steps, self.offset.shape[2], self.noise_exponent)
+
+    def tensors(self) -> dict[str, Array]:
+        """See `Policy.tensors`."""
+        named = {
+            GAIN: self.gain,
+            "linear_offset": self.offset,
+            "linear_factor": self.factor,
+            "linear_starts": self.starts,
+            "linear_elements": np.array(self.form.elements),
+            "linear_moving": np.array(self.form.moving),
+            "noise_exponent": np.array([self.noise_exponent]),
+        }
+        return {n: np.ascontiguousarray(array, dtype=np.float64) for n, array in named.items()}
+
+    @classmethod
+    def from_tensors(
+        cls, named: Mapping[str, Array], version: int, spaces: Spaces, where: str = "the policy"
+    ) -> "LinearPolicy":
+        """Build a policy from the arrays of `tensors`; see `policy_kinds.policy_from_tensors`."""
+        names = (
+            GAIN, "linear_offset", "linear_factor", "linear_starts", "linear_elements",
+            "linear_moving", "noise_exponent",
+        )  # fmt: skip
+        if missing := set(names) - set(named):
+            raise BadRun(f"{where} lacks {', '.join(sorted(missing))}; train it again")
+        if strange := set(named) - set(names):
+            raise BadRun(
+                f"{where} has {shown(min(strange))}, which no linear policy has; train it again"
+            )
+        form = StateForm(
+            _indices(named["linear_elements"], spaces, f"linear_elements of {where}"),
+            _indices(named["linear_moving"], spaces, f"linear_moving of {where}"),
+        )
+        count, steps = (*named["linear_offset"].shape, 1, 1)[:2]
+        a, several = spaces.action, (max(count, 1), max(steps, 1))
+        shapes = {
+            GAIN: (*several, a, form.size),
+            "linear_offset": (*several, a),
+            "linear_factor": (*several, a, a),
+            "linear_starts": (several[0], spaces.observation),
+            "noise_exponent": (1,),
+        }
+        gain, offset, factor, starts, exponent = (
+            checked_tensor(named[name], shape, f"{name} of {where}")
+            for name, shape in shapes.items()
+        )
+        if not 0.0 <= exponent[0] <= STEEPEST:
+            raise BadRun(
+                f"noise_exponent of {where} is {exponent[0]:g}; it can be 0 to {STEEPEST:g}: train "
+                "the policy again"
+            )
+        return cls(gain, offset, factor, starts, form, float(exponent[0]), version)
+
+
+def _indices(array: Array, spaces: Spaces, name: str) -> tuple[int, ...]:
+    """Read elements of an observation; raise BadRun if one is none."""
+    numbers = checked_tensor(array, (array.size,), name)
+    for number in numbers:
+        if number not in range(spaces.observation):
+            raise BadRun(
+                f"{name} holds {number:g}; there are elements 0 to {spaces.observation - 1}: train "
+                "the policy again"
+            )
+    return tuple(int(number) for number in numbers)
