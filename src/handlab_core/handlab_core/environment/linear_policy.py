@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from handlab_core.environment.noise import colored_noise
-from handlab_core.environment.policy import checked_tensor
+from handlab_core.environment.policy import checked_elements, checked_tensor
 from handlab_core.errors import BadRun, shown
 from handlab_core.tasks.sizes import Spaces, StateForm
 from handlab_core.types import Array, IntArray
@@ -107,8 +107,8 @@ class LinearPolicy:
                 f"{where} has {shown(min(strange))}, which no linear policy has; train it again"
             )
         form = StateForm(
-            _indices(named["linear_elements"], spaces, f"linear_elements of {where}"),
-            _indices(named["linear_moving"], spaces, f"linear_moving of {where}"),
+            checked_elements(named["linear_elements"], spaces, f"linear_elements of {where}"),
+            checked_elements(named["linear_moving"], spaces, f"linear_moving of {where}"),
         )
         count, steps = (*named["linear_offset"].shape, 1, 1)[:2]
         a, several = spaces.action, (max(count, 1), max(steps, 1))
@@ -129,15 +129,3 @@ class LinearPolicy:
                 "the policy again"
             )
         return cls(gain, offset, factor, starts, form, float(exponent[0]), version)
-
-
-def _indices(array: Array, spaces: Spaces, name: str) -> tuple[int, ...]:
-    """Read elements of an observation; raise BadRun if one is none."""
-    numbers = checked_tensor(array, (array.size,), name)
-    for number in numbers:
-        if number not in range(spaces.observation):
-            raise BadRun(
-                f"{name} holds {number:g}; there are elements 0 to {spaces.observation - 1}: train "
-                "the policy again"
-            )
-    return tuple(int(number) for number in numbers)

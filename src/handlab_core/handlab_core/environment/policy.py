@@ -195,6 +195,18 @@ def checked_tensor(array: Array, shape: tuple[int, ...], name: str) -> Array:
     return np.asarray(array, dtype=np.float64)
 
 
+def checked_elements(array: Array, spaces: Spaces, name: str) -> tuple[int, ...]:
+    """Return elements of an observation; raise BadRun if one is none."""
+    numbers = checked_tensor(array, (array.size,), name)
+    for number in numbers:
+        if number not in range(spaces.observation):
+            raise BadRun(
+                f"{name} holds {number:g}; there are elements 0 to {spaces.observation - 1}: train "
+                "the policy again"
+            )
+    return tuple(int(number) for number in numbers)
+
+
 def layout_json(layout: Layout) -> str:
     """Return a layout as text; equal layouts have equal texts."""
     return json.dumps([list(part) for part in layout])

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 from handlab_core.environment.gait_policy import OFFSET, GaitPolicy
 from handlab_core.environment.linear_policy import GAIN, LinearPolicy
+from handlab_core.environment.planning_policy import PLANNER, PlanningPolicy
 from handlab_core.environment.policy import GaussianPolicy, Policy
+from handlab_core.environment.random_motion import JOINT, RandomMotion
 from handlab_core.environment.squashed_policy import EXPONENT, SquashedPolicy
 from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array
@@ -29,5 +31,9 @@ def policy_from_tensors(
         return GaitPolicy.from_tensors(named, version, spaces, where)
     if GAIN in named:
         return LinearPolicy.from_tensors(named, version, spaces, where)
+    if PLANNER in named:
+        return PlanningPolicy.from_tensors(named, version, spaces, where)
+    if JOINT in named:
+        return RandomMotion.from_tensors(named, version, spaces, where)
     kind = SquashedPolicy if EXPONENT in named else GaussianPolicy
     return kind.from_tensors(named, version, spaces, where)

@@ -9,12 +9,13 @@ application to dexterous manipulation", ICRA 2016. An iteration:
     expand the reward around their states            `quadratic_cost`
     improve the controller within a KL divergence    `lqr`
 
-The first controller repeats the actions of the best one of some episodes with slow random motions,
+The first controller repeats the actions of the best of some episodes with slow random motions,
 or those of a demonstration. Where starts differ, several controllers share the work: the one whose
 start is nearest acts (Kumar, Gupta, Todorov and Levine, arXiv:1611.05095). Their actions can be
 cloned into one network; see `distillation`.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
@@ -39,6 +40,8 @@ from handlab_learning.algorithms.lqr import LinearController, QuadraticCost
 from handlab_learning.models.gaussian_mixture import GaussianMixture, fit_mixture
 from handlab_learning.models.policy_network import Widths, part, prefixed
 
+log = logging.getLogger(__name__)
+
 PRIOR_STREAM = 11
 """Number of the random stream that begins the fit of the prior."""
 
@@ -60,7 +63,8 @@ class LocalModelsConfig:
     search_std: SmallStd = 0.5
     """Standard deviation of the actions of random motions."""
     search_exponent: Annotated[NotNegative, Field(le=4)] = 1.5
-    """Power spectrum 1/f^exponent of random motions; white noise hardly moves a hand."""
+    """Power spectrum 1/f^exponent of random motions. They are slow: after fast ones an object goes
+    its own way, which no linear model follows."""
     std: SmallStd = 0.1
     """Standard deviation of the actions of the first controller."""
     least_std: SmallStd = 0.05
@@ -146,8 +150,8 @@ class LocalModels(Algorithm):
 
     def policy(self) -> LinearPolicy:
         """Return the controllers, which explore; during the search, random motions."""
-        controllers = [local.controller for local in self._locals]
         config = self.config
+        controllers = [local.controller for local in self._locals]
         return LinearPolicy(
             np.stack([c.gain for c in controllers]),
             np.stack([c.offset for c in controllers]),
@@ -166,7 +170,12 @@ class LocalModels(Algorithm):
         if self._distilled is None or self._distilled[0] != version:
             config, episodes = self.config, self._recent
             net = distil(
-                self.policy(), episodes, self._spaces, config.hidden, config.cloning, self._seed
+                self.policy(),
+                episodes,
+                self._spaces,
+                config.hidden,
+                config.cloning,
+                self._seed,
             )
             self._distilled = version, net.to_numpy(version)
         return self._distilled[1]
@@ -183,9 +192,13 @@ class LocalModels(Algorithm):
         prior = self._prior()
         improved, groups = 0, self._nearest(episodes)
         for number, (local, own) in enumerate(zip(self._locals, groups, strict=True)):
-            if len(own) > 1:
+            if len(own) < 2:
+                continue
+            try:
                 self._locals[number] = self._improved(local, own, prior)
                 improved += 1
+            except np.linalg.LinAlgError as error:
+                log.warning("controller %d stays as it is: %s", number, error)
         std = np.mean([np.trace(x.controller.covariance, axis1=1, axis2=2) for x in self._locals])
         return {
             "improved_controllers": float(improved),

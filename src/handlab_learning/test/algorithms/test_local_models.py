@@ -14,6 +14,7 @@ from handlab_core.environment.episode import (
 )
 from handlab_core.environment.linear_policy import LinearPolicy
 from handlab_core.tasks.sizes import Spaces
+from handlab_learning.algorithms import lqr
 from handlab_learning.algorithms.bc import CloningConfig
 from handlab_learning.algorithms.distillation import distil, relabelled
 from handlab_learning.algorithms.local_models import (
@@ -137,6 +138,20 @@ def test_short_episodes_last_in_their_final_state_and_too_few_change_nothing():
     assert learner.update(run(learner.policy(), 6, count=1))["improved_controllers"] == 0.0
     assert learner.update([])["improved_controllers"] == 0.0
     np.testing.assert_array_equal(before.gain, learner.policy().gain)
+
+
+def test_a_model_without_a_solution_leaves_the_controller_as_it_is(caplog, monkeypatch):
+    learner = learn(LocalModels(SPACES, CONFIG, 0), 2)
+
+    def unsolvable(*_):
+        raise np.linalg.LinAlgError("no eta")
+
+    monkeypatch.setattr(lqr, "improve", unsolvable)
+    before = learner.policy()
+    metrics = learner.update(run(before, 5))
+    assert metrics["improved_controllers"] == 0.0 and "no eta" in caplog.text
+    np.testing.assert_array_equal(before.gain, learner.policy().gain)
+    assert learner.policy().version == before.version + 2
 
 
 def test_exploration_neither_ends_nor_grows_without_limit():

@@ -317,7 +317,11 @@ def test_config_yaml_is_the_resolved_configuration(tmp_path, config):
     [
         ({"task": "x"}, UnknownName, "unknown task 'x'; there is: "),
         ({"reward": "x"}, UnknownName, "bonus, post, robel"),
-        ({"algorithm": "x"}, UnknownName, "unknown algorithm 'x'; there is: bc, dapg, npg, rlpd"),
+        (
+            {"algorithm": "x"},
+            UnknownName,
+            "unknown algorithm 'x'; there is: bc, dapg, local_models, npg, rlpd",
+        ),
         ({"backend": "x"}, UnknownName, "unknown backend 'x'; there is: graph, sim"),
         ({"settings": {"gama": 0.9}}, UnknownName, "gamma"),
         ({"settings": {"gamma": "high"}}, BadConfig, "gamma is 'high'; it must be a number"),

@@ -71,6 +71,24 @@ def test_a_search_for_gaits_in_the_graph_goes_as_in_one_process_bit_for_bit(grap
         assert row["learner"] == near.iterate()["learner"]
 
 
+def test_local_models_in_the_graph_act_and_learn_as_in_one_process_bit_for_bit(graph, local_env):
+    """Each message carries gains of every step; the runner counts the steps of the episode."""
+
+    def trainer(sampler):
+        settings = {"search_iterations": 1, "episodes_per_iteration": 2}
+        return Trainer(RunConfig(algorithm="local_models", seed=7, settings=settings), sampler)
+
+    with graph(*RING, "runner") as (_, node, loop):
+        far = trainer(GraphSampler(node, loop, TASK))
+        rows = [far.iterate() for _ in range(3)]
+    near = trainer(LocalSampler(lambda count: local_env(TASK), 1))
+    for row in rows:
+        assert row["learner"] == near.iterate()["learner"]
+    assert rows[-1]["learner"]["improved_controllers"] == 1.0
+    for name, tensor in far.algorithm.state_dict().items():
+        assert tensor.equal(near.algorithm.state_dict()[name]), name
+
+
 def test_the_runner_acts_while_the_learner_learns(graph):
     """The episode arrives in the middle of the updates, and ends them where time counts."""
     with graph(*RING, "runner") as (_, node, loop):

@@ -18,6 +18,7 @@ SETTINGS = {
     "hidden": [8], "batch": 16, "update_ratio": 0.5, "first_episodes": 2, "actor_every": 1,
     "own_demonstrations": 0,
 }  # fmt: skip
+LOCAL = {"episodes_per_iteration": 2, "search_iterations": 3, "prior_episodes": 4}
 ITERATIONS = 12
 
 
@@ -26,11 +27,14 @@ class Killed(Exception):  # noqa: N818  (not an error)
 
 
 @pytest.fixture
-def config():
-    hours = ITERATIONS * 2.2 / 3600 - 1e-9  # an episode takes 12 steps of 0.1 s and 1 s of reset
+def config(request):
+    algorithm = getattr(request, "param", "rlpd")
+    settings = LOCAL if algorithm == "local_models" else SETTINGS
+    episodes = ITERATIONS * settings.get("episodes_per_iteration", 1)
+    hours = episodes * 2.2 / 3600 - 1e-9  # an episode takes 12 steps of 0.1 s and 1 s of reset
     return RunConfig(
-        algorithm="rlpd", max_hours=hours, evaluate_every=5, evaluation_episodes=3, until="hours",
-        settings=SETTINGS,
+        algorithm=algorithm, max_hours=hours, evaluate_every=5, evaluation_episodes=3,
+        until="hours", settings=settings,
     )  # fmt: skip
 
 
@@ -74,9 +78,10 @@ def test_every_episode_is_in_the_log_before_it_is_learned_from(run):
     assert [e.number for e in folder.replay.read()] == list(range(8))
 
 
+@pytest.mark.parametrize("config", ["rlpd", "local_models"], indirect=True)
 @pytest.mark.parametrize("place", ["_sample", "_learn", "_write"])
 @pytest.mark.parametrize("iteration", [0, 1, 7])
-def test_a_killed_run_goes_on_as_if_uninterrupted(run, place, iteration):
+def test_a_killed_run_goes_on_as_if_uninterrupted(run, config, place, iteration):
     """Also from an episode that was logged but not learned from: it is not run again."""
     whole, _ = run("a")
     folder, _ = run("b", dies=(place, iteration))
@@ -88,8 +93,9 @@ def test_a_killed_run_goes_on_as_if_uninterrupted(run, place, iteration):
     assert one.keys() == two.keys()
     for name, tensor in one.items():
         assert tensor.equal(two[name]), name
-    assert [e.number for e in folder.replay.read()] == list(range(ITERATIONS))
-    assert place != "_learn" or iteration in logged
+    each = config.settings.get("episodes_per_iteration", 1)
+    assert [e.number for e in folder.replay.read()] == list(range(ITERATIONS * each))
+    assert place != "_learn" or iteration * each in logged
 
 
 def test_a_torn_or_damaged_log_costs_its_own_episodes_only(run, caplog):
