@@ -39,7 +39,7 @@ class RunOptions(RewardOptions, StationOptions):
     algorithm: Annotated[
         Text,
         Field(
-            description="npg: from nothing; bc, dapg: from demonstrations; rlpd, local_models: "
+            description="npg, mpc: from nothing; bc, dapg: from demonstrations; rlpd, local_models: "
             "from nothing or with demonstrations"
         ),
     ] = "npg"

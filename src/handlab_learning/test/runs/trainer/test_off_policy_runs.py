@@ -1,5 +1,6 @@
 """Runs of an algorithm that learns from all episodes: nothing is lost, whenever it is killed."""
 
+import itertools
 import logging
 from datetime import datetime
 
@@ -18,7 +19,18 @@ SETTINGS = {
     "hidden": [8], "batch": 16, "update_ratio": 0.5, "first_episodes": 2, "actor_every": 1,
     "own_demonstrations": 0,
 }  # fmt: skip
-LOCAL = {"episodes_per_iteration": 2, "search_iterations": 3, "prior_episodes": 4}
+OTHERS = {
+    "local_models": {
+        "episodes_per_iteration": 2, "search_iterations": 3, "prior_episodes": 4,
+        "most_clusters": 2,
+    },
+    "mpc": {
+        "random_episodes": 4, "episodes_per_fit": 2, "members": 2, "hidden": [4], "samples": 5,
+        "epochs": 1,
+    },
+}  # fmt: skip
+EACH = {"rlpd": 1, "local_models": 2, "mpc": 2}
+"""Episodes of an iteration."""
 ITERATIONS = 12
 
 
@@ -29,8 +41,7 @@ class Killed(Exception):  # noqa: N818  (not an error)
 @pytest.fixture
 def config(request):
     algorithm = getattr(request, "param", "rlpd")
-    settings = LOCAL if algorithm == "local_models" else SETTINGS
-    episodes = ITERATIONS * settings.get("episodes_per_iteration", 1)
+    settings, episodes = OTHERS.get(algorithm, SETTINGS), ITERATIONS * EACH[algorithm]
     hours = episodes * 2.2 / 3600 - 1e-9  # an episode takes 12 steps of 0.1 s and 1 s of reset
     return RunConfig(
         algorithm=algorithm, max_hours=hours, evaluate_every=5, evaluation_episodes=3,
@@ -78,9 +89,14 @@ def test_every_episode_is_in_the_log_before_it_is_learned_from(run):
     assert [e.number for e in folder.replay.read()] == list(range(8))
 
 
-@pytest.mark.parametrize("config", ["rlpd", "local_models"], indirect=True)
-@pytest.mark.parametrize("place", ["_sample", "_learn", "_write"])
-@pytest.mark.parametrize("iteration", [0, 1, 7])
+@pytest.mark.parametrize(
+    ("config", "place", "iteration"),
+    [
+        *itertools.product(["rlpd"], ["_sample", "_learn", "_write"], [0, 1, 7]),
+        *itertools.product(["local_models", "mpc"], ["_learn"], [1, 4]),
+    ],
+    indirect=["config"],
+)
 def test_a_killed_run_goes_on_as_if_uninterrupted(run, config, place, iteration):
     """Also from an episode that was logged but not learned from: it is not run again."""
     whole, _ = run("a")
@@ -93,7 +109,7 @@ def test_a_killed_run_goes_on_as_if_uninterrupted(run, config, place, iteration)
     assert one.keys() == two.keys()
     for name, tensor in one.items():
         assert tensor.equal(two[name]), name
-    each = config.settings.get("episodes_per_iteration", 1)
+    each = EACH[config.algorithm]
     assert [e.number for e in folder.replay.read()] == list(range(ITERATIONS * each))
     assert place != "_learn" or iteration * each in logged
 
