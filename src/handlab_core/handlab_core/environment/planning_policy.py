@@ -220,7 +220,7 @@ class PlanningPolicy:
         shapes: dict[str, tuple[int, ...]] = {"shift": (inputs,), "scale": (inputs,)}
         shapes |= {"out_shift": (outputs,), "out_scale": (outputs,)}
         for i in range(count):
-            width = outputs if i == count - 1 else (*named[f"bias_{i}"].shape, 1)[-1]
+            width = outputs if i == count - 1 else (1, *named[f"bias_{i}"].shape)[-1]
             shapes |= {f"weight_{i}": (members, inputs, width), f"bias_{i}": (members, width)}
             inputs = width
         arrays = {

@@ -1,6 +1,7 @@
 """Planning: it finds the best action of a known model, and survives a file."""
 
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -93,7 +94,19 @@ def test_an_episode_begins_with_a_new_plan(policy):
     np.testing.assert_array_equal(acting.begin().act(np.zeros((1, 2))), first)
 
 
-def test_a_planner_survives_a_file_bit_for_bit(policy):
+def deep():
+    """Models of two layers."""
+    rng, one = np.random.default_rng(0), np.ones(1, np.float32)
+    shapes = (2, 3, 5), (2, 5, 1)
+    weights = tuple(rng.normal(size=shape).astype(np.float32) for shape in shapes)
+    biases = tuple(rng.normal(size=(2, n)).astype(np.float32) for n in (5, 1))
+    return DynamicsEnsemble(weights, biases, np.zeros(3, np.float32), np.ones(3, np.float32),
+                            0 * one, one)  # fmt: skip
+
+
+@pytest.mark.parametrize("models", [integrator(), deep()], ids=["one layer", "two layers"])
+def test_a_planner_survives_a_file_bit_for_bit(policy, models):
+    policy = replace(policy, models=models)
     after = policy_from_tensors(policy.tensors(), 3, SPACES)
     assert isinstance(after, PlanningPolicy) and after.planner == policy.planner
     one, two = policy.begin(), after.begin()

@@ -39,8 +39,8 @@ class RunOptions(RewardOptions, StationOptions):
     algorithm: Annotated[
         Text,
         Field(
-            description="npg, mpc: from nothing; bc, dapg: from demonstrations; rlpd, local_models: "
-            "from nothing or with demonstrations"
+            description="npg, mpc: from nothing; bc, dapg: from demonstrations; rlpd, "
+            "local_models: from nothing or with demonstrations"
         ),
     ] = "npg"
     demos: Annotated[
