@@ -26,6 +26,7 @@ KEYS = {
     "psutil": "python3-psutil",
     "pytest": "python3-pytest",
     "rich": "python3-rich",
+    "scipy": "python3-scipy",
     "serial": "python3-serial",
     "typer": "python3-typer",
     "typing_extensions": "python3-typing-extensions",
