@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from handlab_core.environment.hold import NOWHERE, Hold
 from handlab_core.environment.noise import colored_noise
 from handlab_core.environment.policy import checked_elements, checked_tensor
 from handlab_core.errors import BadRun, shown
@@ -23,8 +24,9 @@ class _Memory:
     """State within one episode, N robots."""
 
     chosen: IntArray  # (N,), controller of each robot
-    step: int  # number of actions so far
+    clock: IntArray  # (N,), number of actions so far without those of a hold
     before: Array  # (N, O), observation of the step before
+    last: Array  # (N, A), newest action without noise
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class LinearPolicy:
 
     The state x is made of the present and the last observation; see `StateForm`. The controller
     whose first observation is nearest acts during the whole episode. After the last step its last
-    gains stay.
+    gains stay. At the goal it holds its last action, and its steps do not count.
     """
 
     gain: Array  # (M, T, A, X), K
@@ -45,13 +47,14 @@ class LinearPolicy:
     form: StateForm
     noise_exponent: float  # power spectrum of the noise over an episode: 1/f^exponent
     version: int
+    hold: Hold = NOWHERE
     _memory: list[_Memory] = field(default_factory=list, compare=False, repr=False)
 
     def begin(self) -> "LinearPolicy":
         """See `Policy.begin`; the first step follows."""
         return LinearPolicy(
             self.gain, self.offset, self.factor, self.starts, self.form, self.noise_exponent,
-            self.version,
+            self.version, self.hold,
         )  # fmt: skip
 
     def nearest(self, observation: Array) -> IntArray:
@@ -62,15 +65,22 @@ class LinearPolicy:
 
     def act(self, observation: Array, noise: Array | None = None) -> Array:
         """See `Policy.act`; call it once in each step of an episode."""
+        still = self.hold.at(observation)
         if not self._memory:
-            self._memory.append(_Memory(self.nearest(observation), 0, observation))
+            count, still = len(observation), np.zeros(len(observation), dtype=bool)
+            first = np.zeros((count, self.offset.shape[2]))
+            clock = np.zeros(count, dtype=np.int64)
+            self._memory.append(_Memory(self.nearest(observation), clock, observation, first))
         memory = self._memory[0]
         state = self.form.state(observation, observation - memory.before)
-        t, m = min(memory.step, self.offset.shape[1] - 1), memory.chosen
-        action = np.einsum("nax,nx->na", self.gain[m, t], state) + self.offset[m, t]
+        t, m = np.minimum(memory.clock, self.offset.shape[1] - 1), memory.chosen
+        moved = np.einsum("nax,nx->na", self.gain[m, t], state) + self.offset[m, t]
+        action = np.where(still[:, None], memory.last, np.clip(moved, -1.0, 1.0))
+        memory.clock, memory.before = memory.clock + ~still, observation
+        memory.last = action
         if noise is not None:
-            action = action + np.einsum("nab,nb->na", self.factor[m, t], noise)
-        memory.step, memory.before = memory.step + 1, observation
+            spread = np.einsum("nab,nb->na", self.factor[m, t], noise)
+            action = np.where(still[:, None], action, moved + spread)
         clipped: Array = np.clip(action, -1.0, 1.0)
         return clipped
 
@@ -88,6 +98,7 @@ class LinearPolicy:
             "linear_elements": np.array(self.form.elements),
             "linear_moving": np.array(self.form.moving),
             "noise_exponent": np.array([self.noise_exponent]),
+            "linear_hold": self.hold.numbers,
         }
         return {n: np.ascontiguousarray(array, dtype=np.float64) for n, array in named.items()}
 
@@ -98,7 +109,7 @@ class LinearPolicy:
         """Build a policy from the arrays of `tensors`; see `policy_kinds.policy_from_tensors`."""
         names = (
             GAIN, "linear_offset", "linear_factor", "linear_starts", "linear_elements",
-            "linear_moving", "noise_exponent",
+            "linear_moving", "noise_exponent", "linear_hold",
         )  # fmt: skip
         if missing := set(names) - set(named):
             raise BadRun(f"{where} lacks {', '.join(sorted(missing))}; train it again")
@@ -118,8 +129,9 @@ class LinearPolicy:
             "linear_factor": (*several, a, a),
             "linear_starts": (several[0], spaces.observation),
             "noise_exponent": (1,),
+            "linear_hold": (2,),
         }
-        gain, offset, factor, starts, exponent = (
+        gain, offset, factor, starts, exponent, numbers = (
             checked_tensor(named[name], shape, f"{name} of {where}")
             for name, shape in shapes.items()
         )
@@ -128,4 +140,5 @@ class LinearPolicy:
                 f"noise_exponent of {where} is {exponent[0]:g}; it can be 0 to {STEEPEST:g}: train "
                 "the policy again"
             )
-        return cls(gain, offset, factor, starts, form, float(exponent[0]), version)
+        hold = Hold.read(numbers, spaces, f"linear_hold of {where}")
+        return cls(gain, offset, factor, starts, form, float(exponent[0]), version, hold)

@@ -5,10 +5,11 @@ let go, and push again. Alike fingers make the same motion one after the other.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from handlab_core.environment.hold import NOWHERE, Hold
 from handlab_core.environment.noise import colored_noise
 from handlab_core.environment.policy import checked_tensor
 from handlab_core.errors import BadRun, shown
@@ -39,25 +40,46 @@ class RandomMotion:
     shortest: int  # steps; shortest period
     longest: int  # steps; longest period
     version: int
+    hold: Hold = NOWHERE
+    _last: list[Array] = field(default_factory=list, compare=False, repr=False)
+    """Newest action (N, A) of this episode."""
 
     @classmethod
     def of_task(
-        cls, spaces: Spaces, std: float, shortest: int, longest: int, version: int
+        cls, spaces: Spaces, std: float, periods: tuple[int, int], version: int, hold: float = 0.0
     ) -> "RandomMotion":
-        """Build the motions of a task; without alike fingers each joint moves on its own."""
+        """Build the motions of a task; without alike fingers each joint moves on its own.
+
+        Args:
+            spaces: of the task.
+            std: standard deviation of the actions.
+            periods: steps; shortest and longest period.
+            version: version of the policy.
+            hold: rad; see `Hold`.
+        """
         fingers = spaces.fingers
         joint = np.arange(spaces.action) if fingers is None else np.array(fingers.joint)
         finger = np.zeros_like(joint) if fingers is None else np.array(fingers.finger)
-        return cls(joint, finger, std, shortest, longest, version)
+        return cls(joint, finger, std, *periods, version, Hold.of_task(spaces, hold))
 
     def begin(self) -> "RandomMotion":
-        """See `Policy.begin`; this kind has no memory."""
-        return self
+        """See `Policy.begin`."""
+        return RandomMotion(
+            self.joint, self.finger, self.std, self.shortest, self.longest, self.version, self.hold
+        )
 
     def act(self, observation: Array, noise: Array | None = None) -> Array:
         """See `Policy.act`."""
         if noise is None:
             return np.zeros((len(observation), len(self.joint)))
+        action: Array = self.actions(noise)
+        if self._last:
+            action = np.where(self.hold.at(observation)[:, None], self._last[0], action)
+        self._last[:] = [action]
+        return action
+
+    def actions(self, noise: Array) -> Array:
+        """Return the actions of the noise of an episode, (..., A), without a hold."""
         clipped: Array = np.clip(self.std * noise, -1.0, 1.0)
         return clipped
 
@@ -74,6 +96,7 @@ class RandomMotion:
         """See `Policy.tensors`."""
         form = np.array([self.std, self.shortest, self.longest])
         named = {JOINT: self.joint, "motion_finger": self.finger, "motion_form": form}
+        named["motion_hold"] = self.hold.numbers
         return {n: np.ascontiguousarray(array, dtype=np.float64) for n, array in named.items()}
 
     @classmethod
@@ -82,12 +105,12 @@ class RandomMotion:
     ) -> "RandomMotion":
         """Build a policy from the arrays of `tensors`; see `policy_kinds.policy_from_tensors`."""
         size = (spaces.action,)
-        shapes = {JOINT: size, "motion_finger": size, "motion_form": (3,)}
+        shapes = {JOINT: size, "motion_finger": size, "motion_form": (3,), "motion_hold": (2,)}
         if missing := set(shapes) - set(named):
             raise BadRun(f"{where} lacks {', '.join(sorted(missing))}; train it again")
         if strange := set(named) - set(shapes):
             raise BadRun(f"{where} has {shown(min(strange))}, which no motion has; train it again")
-        joint, finger, form = (
+        joint, finger, form, numbers = (
             checked_tensor(named[name], shape, f"{name} of {where}")
             for name, shape in shapes.items()
         )
@@ -105,4 +128,5 @@ class RandomMotion:
                 "policy again"
             )
         whole = joint.astype(np.int64), finger.astype(np.int64)
-        return cls(*whole, std, int(shortest), int(longest), version)
+        hold = Hold.read(numbers, spaces, f"motion_hold of {where}")
+        return cls(*whole, std, int(shortest), int(longest), version, hold)

