@@ -21,6 +21,7 @@ from handlab_core.tasks import make_task
 from handlab_core.worlds.fitted import fitted_path, read_fit, servos_of_fit
 from handlab_core.worlds.levels import FITTED
 from handlab_data.bag_folder import check_bag_folder
+from handlab_learning.runs.base_policy import base_of, read_base
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
 from handlab_learning.runs.options import TEACHER
@@ -38,12 +39,14 @@ def new_run(config: RunConfig, root: Path = RUNS) -> RunFolder:
     """Make the folder of a new run.
 
     Raises:
-        HandlabError: its demonstrations or its station file cannot be used; no folder is made.
+        HandlabError: its demonstrations, its base policy or its station file cannot be used; no
+            folder is made.
     """
     if config.backend == "graph":
         graph_of(config)
     fitted_servos(config)
     demonstrations_of(config)  # here, so that messages about unused ones reach the terminal
+    read_base(config)
     return RunFolder.create(root, config, datetime.now())
 
 
@@ -111,6 +114,7 @@ def train(
                 sampler,
                 display.update,
                 demonstrations=demonstrations,
+                base=base_of(config, folder),
                 first_sampler=first if num_envs > 1 else None,  # one world stands for one robot
             )
             with StopKey(SimulatedHands()) as display.stop_key:

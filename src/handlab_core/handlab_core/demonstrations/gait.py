@@ -85,6 +85,11 @@ def load_gait(task: Task) -> Gait:
     if not path.is_file():
         known = [other.stem for other in path.parent.glob("*.json")]
         raise UnknownName("gait for the task", task.name, known)
+    return read_gait(path, task)
+
+
+def read_gait(path: Path, task: Task) -> Gait:
+    """Read the file of a gait, which may be another task's; BadConfig if it is of another hand."""
     facts = build(_GaitFacts, read_json(path), str(path))
     if facts.joints != task.hand.joints:
         raise BadConfig(

@@ -6,10 +6,16 @@ from handlab_core.environment.gait_policy import OFFSET, GaitPolicy
 from handlab_core.environment.linear_policy import GAIN, LinearPolicy
 from handlab_core.environment.planning_policy import PLANNER, PlanningPolicy
 from handlab_core.environment.policy import GaussianPolicy, Policy
+from handlab_core.environment.pose_cycle_policy import POSES, PoseCyclePolicy
 from handlab_core.environment.random_motion import JOINT, RandomMotion
+from handlab_core.environment.residual_policy import BASE_PREFIX, BOUND, ResidualPolicy
 from handlab_core.environment.squashed_policy import EXPONENT, SquashedPolicy
+from handlab_core.errors import BadRun
 from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array
+
+MOST_NESTED = 4
+"""Largest number of residual policies inside each other; a run on a corrected policy adds one."""
 
 
 def policy_from_tensors(
@@ -27,6 +33,18 @@ def policy_from_tensors(
         BadRun: an array is missing or unknown, or of another type or shape than the task needs, or
             a value is not finite or out of bounds; names the array.
     """
+    nested = BASE_PREFIX * MOST_NESTED + BOUND
+    if nested in named:
+        raise BadRun(f"{where} corrects a policy that corrects others; {MOST_NESTED} can be nested")
+    if BOUND in named:
+        of_base = {
+            name.removeprefix(BASE_PREFIX): array
+            for name, array in named.items()
+            if name.startswith(BASE_PREFIX)
+        }
+        own = {name: array for name, array in named.items() if not name.startswith(BASE_PREFIX)}
+        base = policy_from_tensors(of_base, version, spaces, f"the base of {where}")
+        return ResidualPolicy.from_tensors(own, version, spaces, base, where)
     if OFFSET in named:
         return GaitPolicy.from_tensors(named, version, spaces, where)
     if GAIN in named:
@@ -35,5 +53,7 @@ def policy_from_tensors(
         return PlanningPolicy.from_tensors(named, version, spaces, where)
     if JOINT in named:
         return RandomMotion.from_tensors(named, version, spaces, where)
+    if POSES in named:
+        return PoseCyclePolicy.from_tensors(named, version, spaces, where)
     kind = SquashedPolicy if EXPONENT in named else GaussianPolicy
     return kind.from_tensors(named, version, spaces, where)

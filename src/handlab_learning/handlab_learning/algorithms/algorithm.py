@@ -9,7 +9,7 @@ from torch import Tensor
 
 from handlab_core.environment.episode import Episode
 from handlab_core.environment.policy import Policy
-from handlab_core.errors import UnknownName
+from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.tasks.sizes import Spaces
 from handlab_learning.algorithms.demonstrations import check_demonstrations
 
@@ -91,12 +91,15 @@ class Method:
 
     config: type
     """Configuration class."""
-    build: Callable[[Spaces, Any, int, Sequence[Episode]], Algorithm]
-    """Builds the algorithm from spaces, configuration, seed and demonstrations."""
+    build: Callable[..., Algorithm]
+    """Builds the algorithm from spaces, configuration, seed, demonstrations and, if `corrects`, the
+    base policy."""
     demonstrations: Demonstrations
     """Use of demonstrations."""
     off_policy: bool = False
     """Whether it learns from actions of others, too."""
+    corrects: bool = False
+    """Whether it corrects the actions of a base policy, which stays as it is."""
 
 
 ALGORITHMS: dict[str, Method] = {}
@@ -111,18 +114,28 @@ def algorithm(name: str, method: Method) -> None:
 
 
 def make_algorithm(
-    name: str, spaces: Spaces, config: Any, seed: int, demonstrations: Sequence[Episode] = ()
+    name: str,
+    spaces: Spaces,
+    config: Any,
+    seed: int,
+    demonstrations: Sequence[Episode] = (),
+    base: Policy | None = None,
 ) -> Algorithm:
     """Build the algorithm called `name` for a task of these sizes.
 
     Raises:
         UnknownName: there is none; the message lists the algorithms.
+        BadConfig: the algorithm corrects a base policy, and there is none.
         BadDemonstrations: required demonstrations are missing, or have other sizes.
     """
     method = ALGORITHMS[known_algorithm(name)]
     if method.demonstrations is Demonstrations.REQUIRED or demonstrations:
         check_demonstrations(demonstrations, spaces)
-    return method.build(spaces, config, seed, demonstrations)
+    if not method.corrects:
+        return method.build(spaces, config, seed, demonstrations)
+    if base is None:
+        raise BadConfig(f"{name} corrects a base policy: name one with --base")
+    return method.build(spaces, config, seed, demonstrations, base)
 
 
 def known_algorithm(name: str) -> str:

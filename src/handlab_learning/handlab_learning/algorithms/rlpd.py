@@ -183,17 +183,33 @@ class RlpdConfig:
 
 
 class Rlpd(Algorithm):
-    """Soft actor-critic on all episodes of the run and, if there are any, demonstrations."""
+    """Soft actor-critic on all episodes of the run and, if there are any, demonstrations.
+
+    Args:
+        spaces: sizes of what the actor observes, and of its actions.
+        config: settings.
+        seed: random seed.
+        demonstrations: episodes with the actor's observations.
+        make_actor: builds the actor; None: it acts alone.
+        observed: returns an episode of the run with the actor's observations.
+    """
 
     remembers = True
 
     def __init__(
-        self, spaces: Spaces, config: RlpdConfig, seed: int, demonstrations: Sequence[Episode] = ()
+        self,
+        spaces: Spaces,
+        config: RlpdConfig,
+        seed: int,
+        demonstrations: Sequence[Episode] = (),
+        make_actor: Callable[[], SquashedActor] | None = None,
+        observed: Callable[[Episode], Episode] = lambda episode: episode,
     ) -> None:
         torch.set_num_threads(1)  # the networks are too small for more to help
         torch.manual_seed(seed)
         self.config = config
-        self.actor = SquashedActor(spaces, config.hidden)
+        self.actor = make_actor() if make_actor else SquashedActor(spaces, config.hidden)
+        self._observed = observed
         inputs = spaces.observation + spaces.action
         self.critics = CriticEnsemble(config.critics, inputs, config.hidden)
         self.targets = copy.deepcopy(self.critics).requires_grad_(False)
@@ -321,7 +337,7 @@ class Rlpd(Algorithm):
 
     def recall(self, episodes: Sequence[Episode]) -> None:
         """See `Algorithm.recall`."""
-        for episode in episodes:
+        for episode in map(self._observed, episodes):
             self.replay.add([episode])
             self._demonstrations.add([episode], intervened=True)
             self._newest.append(episode.success)
@@ -495,8 +511,7 @@ class Rlpd(Algorithm):
         if jitter is not None:
             noise = torch.randn(observation.shape, generator=self._rng)
             observation = observation + jitter * noise
-        mean, _ = actor(observation)
-        return functional.mse_loss(mean.tanh(), batch.action)
+        return functional.mse_loss(actor.mode(observation), batch.action)
 
     def _step(self, name: str, loss: Tensor) -> None:
         _step(self._optimisers[name], loss)

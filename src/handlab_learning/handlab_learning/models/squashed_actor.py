@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from handlab_core.environment.policy import Policy
 from handlab_core.environment.squashed_policy import LOG_STD, SquashedPolicy
 from handlab_core.tasks.sizes import Spaces
 from handlab_learning.models.policy_network import mlp
@@ -50,6 +51,11 @@ class SquashedActor(nn.Module):
         mean, log_std = self.net(observation).chunk(2, -1)
         return mean, log_std.clamp(*LOG_STD)
 
+    def mode(self, observation: Tensor) -> Tensor:
+        """Return the actions without noise, (B, A)."""
+        mean, _ = self(observation)
+        return torch.tanh(mean)
+
     def sample(self, observation: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw actions (B, A), and return their log densities, (B,).
 
@@ -63,8 +69,12 @@ class SquashedActor(nn.Module):
         squash = 2.0 * (np.log(2.0) - u - functional.softplus(-2.0 * u))
         return u.tanh(), (normal - squash).sum(-1)
 
-    def to_numpy(self, noise_exponent: float, version: int) -> SquashedPolicy:
+    def to_numpy(self, noise_exponent: float, version: int) -> Policy:
         """Return the same policy without torch, in double precision."""
+        return self.network_to_numpy(noise_exponent, version)
+
+    def network_to_numpy(self, noise_exponent: float, version: int) -> SquashedPolicy:
+        """Return the network with its squashed noise without torch, in double precision."""
         layers = [layer for layer in self.net if isinstance(layer, nn.Linear)]
         inputs = layers[0].in_features
         return SquashedPolicy(

@@ -36,11 +36,11 @@ BEST, LAST = "best", "last"
 POLICIES = (BEST, LAST)
 """Names of the policies that a run keeps: the result, and the last policy of the training."""
 
-CHECKPOINTS, CANDIDATES = "checkpoints", "candidates"
-"""Folders of a run: the newest checkpoints, and the policies with the best evaluations. The chosen
-policy is in the folder `best`."""
+CHECKPOINTS, CANDIDATES, BASE = "checkpoints", "candidates", "base"
+"""Folders of a run: the newest checkpoints, the policies with the best evaluations, and the policy
+that the run corrects. The chosen policy is in the folder `best`."""
 
-FOLDERS = (CHECKPOINTS, CANDIDATES, BEST)
+FOLDERS = (CHECKPOINTS, CANDIDATES, BEST, BASE)
 """Folders of a run that hold checkpoints."""
 
 
@@ -78,7 +78,7 @@ class Checkpoint:
 
     def named(self) -> dict[str, Any]:
         """Return facts for an evaluation of the policy: kind, iteration and path."""
-        kinds = {CHECKPOINTS: LAST, CANDIDATES: "best so far", BEST: BEST}
+        kinds = {CHECKPOINTS: LAST, CANDIDATES: "best so far", BEST: BEST, BASE: BASE}
         kind = kinds.get(self.manifest_path.parent.name, "")
         path = str(self.manifest_path)
         return {"policy": kind, "iteration": self.manifest["iteration"], "checkpoint": path}

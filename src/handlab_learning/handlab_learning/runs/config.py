@@ -61,8 +61,23 @@ class RunConfig(RunOptions, LearnedTask):
             raise BadConfig(f"{self.algorithm} learns from demonstrations: name some with --demos")
         if use is Demonstrations.NONE and self.demos:
             raise BadConfig(f"{self.algorithm} learns without demonstrations: leave --demos")
+        self._check_base()
         self._check_interventions(task)
         self.algorithm_config()
+
+    def _check_base(self) -> None:
+        corrects = ALGORITHMS[self.algorithm].corrects
+        if corrects and not self.base:
+            raise BadConfig(
+                f"{self.algorithm} corrects a base policy: name a run, a checkpoint or a gait with "
+                "--base"
+            )
+        if self.base and not corrects:
+            known = ", ".join(name for name, method in ALGORITHMS.items() if method.corrects)
+            raise BadConfig(
+                f"{self.algorithm} learns without a base policy: leave --base, or choose "
+                f"--algorithm {known}"
+            )
 
     def _check_interventions(self, task: LearnableTask) -> None:
         if self.interventions == NO_INTERVENER:

@@ -40,7 +40,7 @@ class RunOptions(RewardOptions, StationOptions):
         Text,
         Field(
             description="npg, mpc: from nothing; bc, dapg: from demonstrations; rlpd, "
-            "local_models: from nothing or with demonstrations"
+            "local_models: from nothing or with demonstrations; residual: corrects a base policy"
         ),
     ] = "npg"
     demos: Annotated[
@@ -49,6 +49,14 @@ class RunOptions(RewardOptions, StationOptions):
         Field(
             description="Demonstrations: a bag (default: the task's own), or a Minari dataset for "
             "adroit_*"
+        ),
+    ] = ""
+    base: Annotated[
+        Text,
+        PATH,
+        Field(
+            description="Policy that residual corrects: a run, a checkpoint, a gait's file, or "
+            "gait: the task's own"
         ),
     ] = ""
     backend: Annotated[

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from handlab_core.environment.episode import Episode, EpisodeKey, EpisodePlan
+from handlab_core.environment.policy import Policy
 from handlab_learning.algorithms import make_algorithm
 from handlab_learning.runs.checkpoint import BEST, LAST
 from handlab_learning.runs.config import RunConfig
@@ -40,6 +41,7 @@ class Trainer:
         sampler: runs the training episodes and the evaluations.
         on_row: called with each row of metrics.
         demonstrations: empty for algorithms that learn without demonstrations.
+        base: policy that the algorithm corrects; None for all other algorithms.
         first_sampler: runs the evaluation before the first update; None: `sampler`. Simulations of
             its own leave those that are learned from as they were; a real robot exists once.
         recording: context of the final evaluation.
@@ -58,6 +60,7 @@ class Trainer:
         on_row: Callable[[Metrics], None] = lambda row: None,
         *,
         demonstrations: Sequence[Episode] = (),
+        base: Policy | None = None,
         first_sampler: Sampler | None = None,
         recording: AbstractContextManager[Any] | None = None,
         stop: Callable[[], bool] = lambda: False,
@@ -69,7 +72,7 @@ class Trainer:
         self.task = config.make_task()
         settings, seed = config.algorithm_config(), config.seed
         self.algorithm = make_algorithm(
-            config.algorithm, self.task.spaces, settings, seed, demonstrations
+            config.algorithm, self.task.spaces, settings, seed, demonstrations, base
         )
         self.progress = Progress()
         self._sieve = Sieve(self.task.reward_terms)

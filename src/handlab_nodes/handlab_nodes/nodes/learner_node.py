@@ -14,6 +14,7 @@ from handlab_core.system.validation import Flag, checked
 from handlab_interfaces.action import Evaluate, Train
 from handlab_learning.models import optimizer_state
 from handlab_learning.runs import checkpoint
+from handlab_learning.runs.base_policy import base_of
 from handlab_learning.runs.config import config_of
 from handlab_learning.runs.directory import RunFolder
 from handlab_learning.runs.evaluation import summarize
@@ -97,6 +98,7 @@ class LearnerNode(Node):
             sampler,
             on_row,
             demonstrations=self._demonstrations(config.demos),
+            base=base_of(config, folder),
             recording=self._recorder.recording(loop),
             stop=lambda: self._look_up(loop),
             enough=lambda: self._look_up(loop) or (realtime and sampler.ended),

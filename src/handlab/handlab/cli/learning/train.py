@@ -42,6 +42,7 @@ def train(
     """Learn a task, from nothing or from demonstrations."""
     from handlab.experiments import training
     from handlab.experiments.demonstrations import source
+    from handlab_learning.runs.base_policy import GAIT
     from handlab_learning.runs.config import RunConfig, parse_settings
     from handlab_learning.runs.directory import RunFolder
 
@@ -57,6 +58,8 @@ def train(
         chosen["randomise"] = FITTED
     if chosen["randomise"] != NONE and not given(context, "backend"):
         chosen["backend"] = "sim"  # the only one whose worlds vary
+    if run.base not in ("", GAIT):
+        chosen["base"] = str(Path(run.base).resolve())
     config = RunConfig(task=task, settings=parse_settings(settings or []), **chosen)
     folder = training.new_run(config)
     learn(folder, as_json, False, count, graph_viewer.viewer, processes.compose)
