@@ -1,0 +1,248 @@
+"""Robot-minutes until a policy that fails on a faulty hand succeeds again, by `residual`.
+
+The base policy is a clone of demonstrations on a healthy hand. A fault then makes it fail. The row
+has the base policy's success before and after the fault, and the robot time of the correction.
+Beside it: learning from nothing on the faulty hand, by `rlpd`.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from handlab.benches.formatting import NOT_YET, with_command
+from handlab.benches.kept import chosen, kept
+from handlab.benches.learning.demos import TEACHER, shown
+from handlab.benches.learning.every_seed import learn_all
+from handlab.benches.learning.minutes import minutes_text
+from handlab.benches.options import TasksOptions
+from handlab.benches.result import Bench, Figure, Kept, Result, Table, origin
+from handlab.experiments.task_kinds import local_sampler
+from handlab.reporting.compare import median_or_never
+from handlab.reporting.learning_curves import Curve
+from handlab_core.environment.env import Env
+from handlab_core.environment.policy import Policy
+from handlab_core.environment.station import LocalStation
+from handlab_core.tasks import Task, make_task
+from handlab_core.tasks.variation import ObjectVariation
+from handlab_core.types import Array, Command, IntArray, JointState, Reading
+from handlab_learning.runs import checkpoint
+from handlab_learning.runs.config import RunConfig
+from handlab_learning.runs.directory import RunFolder
+from handlab_learning.runs.evaluation import AFTER_TRAINING, Evaluator, summarize
+from handlab_learning.runs.sampler import LocalSampler
+from handlab_learning.runs.trainer import Trainer
+from handlab_sim.backend import MujocoBackend
+
+NAME, SEEDS, TASK = "repair", 5, "valve"
+
+DEMONSTRATIONS, CLONED = 20, "bc"
+
+LIMIT = 30.0
+"""min; median of the seeds. HandelBot (arXiv:2603.12243) corrects a policy of a real hand in 30."""
+
+GIVE_UP = 60.0
+"""Robot-minutes after which a run ends."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A difference between the hand of the demonstrations and the hand that learns."""
+
+    what: str
+    """Description in the table."""
+    shift: float = 0.0
+    """rad; difference between the encoder and the joint, as of a servo horn that has slipped."""
+    strength: float = 1.0
+    """Fraction of the torque that the joint still has."""
+    friction: float = 1.0
+    """Friction of the object's surface, times its own."""
+
+
+FAULTS = {
+    "slipped": Fault("the horn of one joint has slipped by two teeth", shift=0.5),
+    "weak": Fault("one joint has 5 % of its torque", strength=0.05),
+    "slippery": Fault("the valve has 0.2 of its friction", friction=0.2),
+}
+"""Faults by name, as the option `tasks` chooses them."""
+
+JOINT = 1
+"""Number of the faulty joint: the middle joint of the first finger, which pushes the lobes."""
+
+
+class FaultyHand:
+    """Implements `Backend`: a simulated hand with a fault.
+
+    Args:
+        task: defines hand and object.
+        fault: the fault.
+        num_envs: number of robots.
+    """
+
+    def __init__(self, task: Task, fault: Fault, num_envs: int) -> None:
+        varied = [ObjectVariation(friction=fault.friction)] * num_envs
+        self._hands = MujocoBackend(task.hand, task.fixture, num_envs, objects=varied)
+        self.num_envs = num_envs
+        self._shift: Array = np.zeros(task.hand.n)
+        self._limit: Array = np.full(task.hand.n, np.inf)
+        self._shift[JOINT] = fault.shift
+        self._limit[JOINT] = fault.strength * task.hand.max_effort[JOINT]
+
+    def reset(self, robots: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
+        """See `Backend.reset`."""
+        return self._measured(self._hands.reset(robots, object_angle))
+
+    def step(
+        self,
+        hand: Command,
+        fixture: Command | None,
+        period: float,
+        robots: IntArray | None = None,
+    ) -> Reading:
+        """See `Backend.step`."""
+        turned = Command(hand.q + self._shift, np.minimum(hand.effort, self._limit))
+        return self._measured(self._hands.step(turned, fixture, period, robots))
+
+    def read(self) -> Reading:
+        """See `Backend.read`."""
+        return self._measured(self._hands.read())
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        self._hands.close()
+
+    def _measured(self, reading: Reading) -> Reading:
+        hand: JointState = replace(reading.hand, q=reading.hand.q - self._shift)
+        return replace(reading, hand=hand)
+
+
+def measure(seed: int, options: TasksOptions) -> Result:
+    """Correct the clone on every faulty hand; return the worst median in units of the limit."""
+    names = chosen("tasks", options.tasks, FAULTS)
+    seeds = range(seed, seed + SEEDS)
+    runs = learn_all(_repair, names, seeds)
+    measured = kept(NAME, "rows") | {name: _row(name, runs[name]) for name in names}
+    rows = {name: measured[name] for name in FAULTS if name in measured}
+    medians = [row["median_robot_minutes"] for row in rows.values()]
+    worst = max((float("inf") if m is None else m for m in medians), default=0.0)
+    return Result(worst, LIMIT, "robot-minutes", {"rows": rows})
+
+
+def _row(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    made, minutes = origin(NAME), [run["robot_minutes"] for run in runs]
+    keys = ("seed", "healthy", "faulty", "corrected", "robot_minutes", "scratch_minutes", "curve")
+    return {
+        "what": FAULTS[name].what,
+        **{key: [run[key] for run in runs] for key in keys},
+        "median_robot_minutes": median_or_never(minutes),
+        "median_scratch_minutes": median_or_never([run["scratch_minutes"] for run in runs]),
+        "commit": made["commit"],
+        "date": made["date"],
+    }
+
+
+def _repair(root: str, name: str, seed: int) -> dict[str, Any]:
+    fault, task, place = FAULTS[name], make_task(TASK), Path(root, f"{name}-{seed}")
+    clone = _clone(task, seed, place)
+    base = checkpoint.load(clone).policy(task)
+
+    def sampler() -> LocalSampler:
+        def env(count: int) -> Env:
+            return Env(task, LocalStation(task, FaultyHand(task, fault, count)))
+
+        return LocalSampler(env, 1)
+
+    healthy = _strict(local_sampler(task, 1, 1), base, seed)
+    faulty = _strict(sampler(), base, seed)
+    found = {}
+    for algorithm, given in (("residual", base), ("rlpd", None)):
+        config = RunConfig(
+            TASK, algorithm=algorithm, backend="sim", seed=seed, max_hours=GIVE_UP / 60,
+            base=str(clone) if given else "", until="strict",
+        )  # fmt: skip
+        folder = RunFolder.create(place, config, datetime.now())
+        trainer = Trainer(config, sampler(), base=given, first_sampler=sampler())
+        summary = trainer.run(folder)
+        hours = summary["robot_hours_to_strict_success"]
+        summary["robot_minutes"] = None if hours is None else 60 * hours
+        summary["curve"] = Curve.of_rows(folder.metrics(), "strict_success_rate").pairs()
+        found[algorithm] = summary
+    corrected = found["residual"]
+    run = {
+        "seed": seed,
+        "healthy": healthy,
+        "faulty": faulty,
+        "corrected": corrected["strict_success_rate"],
+        "robot_minutes": corrected["robot_minutes"],
+        "scratch_minutes": found["rlpd"]["robot_minutes"],
+        "curve": corrected["curve"],
+    }
+    shown_keys = {key: value for key, value in run.items() if key != "curve"}
+    print(json.dumps({"fault": name} | shown_keys), file=sys.stderr, flush=True)
+    return run
+
+
+def _clone(task: Task, seed: int, place: Path) -> Path:
+    """Clone demonstrations on a healthy hand; return the folder of the run."""
+    episodes = shown(TASK, DEMONSTRATIONS, TEACHER, seed)
+    config = RunConfig(
+        TASK, algorithm=CLONED, backend="sim", seed=seed, demos="shown by the scripted teacher",
+        evaluation_episodes=10, evaluate_every=50,
+    )  # fmt: skip
+    folder = RunFolder.create(place, config, datetime.now())
+    Trainer(config, local_sampler(task, 5, 1), demonstrations=episodes).run(folder)
+    return folder.path
+
+
+def _strict(sampler: Any, policy: Policy, seed: int) -> float:
+    """Return the strict success rate of a policy in 30 episodes."""
+    verdict = summarize(Evaluator(sampler, seed, 30).run(policy, AFTER_TRAINING))
+    return float(verdict["strict_success_rate"])
+
+
+def repair_table(result: Kept | None) -> str:
+    """Return the table of corrections."""
+    if result is None:
+        return NOT_YET
+    rows = [
+        "| fault | base policy: strict success before, after | robot-minutes, median (seeds) | "
+        "from nothing on the same hand |",
+        "|---|---|---|---|",
+    ]
+    for row in result["rows"].values():
+        before, after = (f"{np.mean(row[key]):.0%}" for key in ("healthy", "faulty"))
+        seeds = ", ".join(minutes_text(minutes) for minutes in row["robot_minutes"])
+        cells = (
+            row["what"],
+            f"{before}, {after}",
+            f"**{minutes_text(row['median_robot_minutes'])}** ({seeds})",
+            minutes_text(row["median_scratch_minutes"]),
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return with_command(rows, result)
+
+
+def _cell(result: Kept) -> str:
+    texts = [f"{row['what']}: {_median(row)}" for row in result["rows"].values()]
+    return "; ".join(texts)
+
+
+def _median(row: Mapping[str, Any]) -> str:
+    return f"**{minutes_text(row['median_robot_minutes'])}**"
+
+
+BENCH = Bench(
+    measure,
+    options=TasksOptions,
+    figure=Figure(
+        "robot-minutes until a clone that fails on a faulty hand succeeds strictly again",
+        "30 each",
+        _cell,
+    ),
+    tables=(Table("repair", repair_table),),
+)
