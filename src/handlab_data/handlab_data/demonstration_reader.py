@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from handlab_core import batch
+from handlab_core.demonstrations.action_inference import DEFAULT_INFERENCE
 from handlab_core.demonstrations.recording import (
-    DEFAULT_INFERENCE,
     Motion,
     check_motion,
     check_numbers,

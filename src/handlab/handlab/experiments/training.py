@@ -14,6 +14,7 @@ from handlab.operation.stop_key import SimulatedHands, StopKey
 from handlab.reporting.earlier_runs import RobotTimeMeter
 from handlab.reporting.progress import TrainingDisplay
 from handlab_core.demonstrations.intervening_teacher import InterveningTeacher
+from handlab_core.environment.intervention import PERSON, TEACHER
 from handlab_core.hands import make_hand
 from handlab_core.hands.servo import ServoParameters
 from handlab_core.hardware.backend_table import backend_spec
@@ -24,7 +25,6 @@ from handlab_data.bag_folder import check_bag_folder
 from handlab_learning.runs.base_policy import base_of, read_base
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
-from handlab_learning.runs.options import TEACHER
 from handlab_learning.runs.sampler import LocalSampler
 from handlab_learning.runs.trainer import Trainer
 
@@ -52,11 +52,12 @@ def new_run(config: RunConfig, root: Path = RUNS) -> RunFolder:
 
 def graph_of(config: RunConfig) -> GraphConfig:
     """Return the graph that a run needs, without recorder and viewer."""
+    pace = backend_spec(config.hardware).learning_pace
     graph = GraphConfig(
         config.task,
         reward=config.reward,
         estimator=config.estimator,
-        pace=backend_spec(config.hardware).learning_pace,
+        pace="real" if config.interventions == PERSON else pace,  # a person lives in real time
     )
     return on_machine(graph, config.hardware, config.station, config.port)
 

@@ -11,14 +11,20 @@ from rclpy.action import ActionClient
 from handlab.graph.emergency_stop import GraphSwitch
 from handlab.graph.live_diagnostics import DiagnosticsMonitor
 from handlab.graph.processes import Graph
+from handlab.operation.intervention_keys import InterventionKeys
 from handlab.operation.stop_key import StopKey
 from handlab.reporting.terminal import show
+from handlab_core.environment.intervention import PERSON
 from handlab_core.errors import HandlabError, StationFault
+from handlab_core.tasks import make_task
+from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Evaluate, RecordDemonstration, ReplayDemonstration, Train
 from handlab_interfaces.srv import TellDemonstration
+from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
 from handlab_learning.runs.evaluation import ON_REQUEST
-from handlab_nodes.messages import topics
+from handlab_nodes.clients.person import intervention_msg
+from handlab_nodes.messages import qos, topics
 from handlab_nodes.runtime.actions import deliver
 from handlab_nodes.runtime.event_loop import POLL, guest
 
@@ -52,13 +58,31 @@ class GraphClient:
 
     def train(self, folder: RunFolder, resume: bool, on_row: Callable[[Row], None]) -> Row:
         """Have the learner train a run; return its summary."""
-        config = json.dumps(folder.config().as_data())
+        run = folder.config()
+        config = json.dumps(run.as_data())
         goal = Train.Goal(run_dir=str(folder.path), resume=resume, config=config)
+        between = self._intervene(run) if run.interventions == PERSON else lambda: None
 
         def on_feedback(feedback: Any) -> None:
             on_row(json.loads(feedback.metrics))
 
-        return self._follow(Train, topics.TRAIN, goal, on_feedback)
+        return self._follow(Train, topics.TRAIN, goal, on_feedback, between)
+
+    def _intervene(self, run: RunConfig) -> Callable[[], None]:
+        """Return a function that sends what the person's keys ask for; it reads all new keys."""
+        hand = make_task(run.task).hand
+        publisher = self._node.create_publisher(wire.Intervention, topics.INTERVENTION, qos.COMMAND)
+        keys = InterventionKeys(
+            hand, lambda mode, step: publisher.publish(intervention_msg(mode, step))
+        )
+        if self.stop_key.present:
+            show(keys.hint)
+
+        def read() -> None:
+            while key := self.stop_key.pressed():
+                keys.press(key)
+
+        return read
 
     def evaluate(
         self, checkpoint: str, episodes: int, seed: int, on_progress: Callable[[int, float], None]
@@ -98,9 +122,14 @@ class GraphClient:
         return str(future.result().message)
 
     def _follow(
-        self, action: Any, topic: str, goal: Any, on_feedback: Callable[[Any], None]
+        self,
+        action: Any,
+        topic: str,
+        goal: Any,
+        on_feedback: Callable[[Any], None],
+        between: Callable[[], None] = lambda: None,
     ) -> Row:
-        result = self._carry_out(action, topic, goal, on_feedback)
+        result = self._carry_out(action, topic, goal, on_feedback, between)
         if not result.success:
             raise HandlabError(result.message)
         return json.loads(result.summary)  # type: ignore[no-any-return]

@@ -72,3 +72,6 @@ INFERENCES: dict[str, Callable[[Hand, Fixture, Travel], Array]] = {
     "loaded_servo": loaded_servo,
 }
 """Inference methods by name; `./handlab bench inference` measures them."""
+
+DEFAULT_INFERENCE = "loaded_servo"
+"""Name of the method for recordings and interventions."""

@@ -6,7 +6,11 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from handlab_core import batch
-from handlab_core.demonstrations.action_inference import INFERENCES, Travel
+from handlab_core.demonstrations.action_inference import (
+    DEFAULT_INFERENCE,
+    INFERENCES,
+    Travel,
+)
 from handlab_core.environment.episode import (
     Episode,
     EpisodeKey,
@@ -53,8 +57,6 @@ MEASURED = {
     "velocity": "velocity",
 }
 """Fields of measured values, and their names in messages."""
-
-DEFAULT_INFERENCE = "loaded_servo"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from handlab_core import batch
+from handlab_core.demonstrations.action_inference import (
+    DEFAULT_INFERENCE,
+    INFERENCES,
+    Travel,
+)
 from handlab_core.environment.station import LocalStation, ResetResult, Station, start_request
 from handlab_core.errors import BadConfig
 from handlab_core.tasks import Task
@@ -44,6 +49,7 @@ class Env:
         self.task, self.station, self.teleport = task, station, teleport
         self.hand = task.hand
         self.num_envs = station.num_envs
+        self._infer = INFERENCES[DEFAULT_INFERENCE]
         self._state: _EpisodeState | None = None
 
     def reset(
@@ -95,6 +101,34 @@ class Env:
         sample = self.station.step(target) if robots is None else self._apart().step(target, robots)
         observation = self._observe(sample.hand, sample.object, new)
         return Step(observation, np.zeros(new.left.shape, dtype=bool), new.left == 0, sample)
+
+    def let_go(self, hand: JointState, obj: ObjectEstimate) -> tuple[Step, Array]:
+        """Release the hands for one control period, so that a person can move them.
+
+        Args:
+            hand: present state of the hands.
+            obj: present state of the objects.
+
+        Returns:
+            The step, and the actions (N, A) that would have moved the engaged hands in the same
+            way; see `handlab_core.demonstrations.action_inference`.
+        """
+        old = self._some()
+        sample = self.station.let_go()
+        q = np.stack((hand.q, sample.hand.q), axis=1)
+        angle = np.stack((obj.angle, sample.object.angle), axis=1)
+        moved = [
+            self._infer(self.hand, self.task.fixture, Travel(*motion, self.task.period))[0]
+            for motion in zip(q, angle, strict=True)
+        ]
+        keep = self.task.smoothing
+        wanted = (self.hand.normalise(np.stack(moved)) - keep * old.action) / (1.0 - keep)
+        action = np.clip(wanted, -1.0, 1.0)
+        smooth = keep * old.action + (1.0 - keep) * action
+        self._state = new = _EpisodeState(old.goal, old.left - 1, action, smooth)
+        observation = self._observe(sample.hand, sample.object, new)
+        never = np.zeros(new.left.shape, dtype=bool)
+        return Step(observation, never, new.left == 0, sample), action
 
     def reward(self, step: Step, robots: IntArray | None = None) -> Reward:
         """Return the reward of one of the newest two steps; see `Station.reward`."""

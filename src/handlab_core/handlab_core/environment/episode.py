@@ -112,7 +112,8 @@ class Episode:
         """All arrays of the episode by name."""
         names = (part.name for part in fields(Trajectory))
         named = {name: getattr(self.trajectory, name) for name in names}
-        return {**named, "temperatures": self.temperatures}
+        own = {"temperatures": self.temperatures, "interventions": self.interventions}
+        return named | own
 
     @property
     def steps(self) -> int:

@@ -6,6 +6,10 @@ from typing import Protocol
 from handlab_core.environment.station import ResetResult
 from handlab_core.types import Array, BoolArray, Goal, JointState, ObjectEstimate
 
+NO_INTERVENER, TEACHER, PERSON = "none", "teacher", "person"
+INTERVENERS = (NO_INTERVENER, TEACHER, PERSON)
+"""Names of those who may act in place of the policy."""
+
 
 @dataclass(frozen=True, slots=True)
 class Intervention:
@@ -13,6 +17,9 @@ class Intervention:
 
     taken: BoolArray  # (N,) whether the intervener acts on a robot
     action: Array  # (N, A) in [-1, 1]; rows of the other robots do not matter
+    limp: bool = False
+    """Release all hands for the step; the actions then follow from their motion. With `taken` of
+    all robots only."""
 
 
 class Intervener(Protocol):

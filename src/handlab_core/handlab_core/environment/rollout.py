@@ -132,13 +132,17 @@ class _Attempt:
         acting, before = self.policy.begin(), None
         for t in range(env.task.steps):
             action = acting.act(observation, None if plan.deterministic else self.noise[t])
+            limp = False
             if intervener is not None:
                 given = intervener.act(hand, obj, start.goal)
-                action = np.where(given.taken[:, None], given.action, action)
+                action, limp = np.where(given.taken[:, None], given.action, action), given.limp
                 interventions.append(given.taken)
             self.spent += env.task.period
             simulated_hands.check()
-            step = env.step(action)
+            if limp:
+                step, action = env.let_go(hand, obj)
+            else:
+                step = env.step(action)
             observation = step.observation
             hand, obj = step.sample.hand, step.sample.object
             actions.append(action)

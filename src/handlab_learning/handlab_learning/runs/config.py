@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from handlab_core.environment.intervention import NO_INTERVENER, PERSON
 from handlab_core.errors import BadConfig, UnknownName, shown
 from handlab_core.estimation.follower import ENCODER
 from handlab_core.hardware.backend_table import backend_spec
@@ -17,7 +18,7 @@ from handlab_core.tasks.variation import Variation, check_variations, parse_vari
 from handlab_core.worlds.levels import NONE, with_level
 from handlab_learning.algorithms import ALGORITHMS
 from handlab_learning.algorithms.algorithm import Demonstrations, known_algorithm
-from handlab_learning.runs.options import NO_INTERVENER, LearnedTask, RunOptions
+from handlab_learning.runs.options import LearnedTask, RunOptions
 
 
 @checked
@@ -88,12 +89,13 @@ class RunConfig(RunOptions, LearnedTask):
                 f"{self.algorithm} cannot learn from the actions of others: leave --interventions, "
                 f"or choose --algorithm {known}"
             )
-        varied = self.vary or self.randomise != NONE
-        if self.backend != "sim" or varied or not task.has_graph:
+        if self.vary or self.randomise != NONE or not task.has_graph:
             raise BadConfig(
-                "the scripted teacher intervenes in this process, with the task's own object: add "
-                "--backend sim, leave --vary and --randomise"
+                "interventions need a hand of this project and the task's own object: leave --vary, "
+                "--randomise and --interventions"
             )
+        if self.interventions == PERSON and self.backend != "graph":
+            raise BadConfig("a person intervenes through the graph: add --backend graph")
 
     def make_task(self) -> LearnableTask:
         """Build the task with the chosen reward."""

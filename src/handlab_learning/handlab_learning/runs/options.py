@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from handlab_core.environment.intervention import INTERVENERS, NO_INTERVENER
 from handlab_core.options import PATH, RewardOptions, StationOptions
 from handlab_core.system.validation import OneOf, Positive, Seed, Text, checked
 from handlab_core.tasks import TASKS
@@ -16,11 +17,6 @@ BACKENDS = ("graph", "sim")
 
 GOALS = ("success", "strict", "hours")
 """Ends of a run: the task counts as learned, also by the strict criterion, or after the hours."""
-
-
-NO_INTERVENER, TEACHER = "none", "teacher"
-INTERVENERS = (NO_INTERVENER, TEACHER)
-"""Programs that may act in place of the policy."""
 
 
 @checked
@@ -99,8 +95,8 @@ class RunOptions(RewardOptions, StationOptions):
         Text,
         OneOf("interventions", INTERVENERS),
         Field(
-            description="teacher: the scripted teacher takes over in episodes that make no "
-            "progress; with --backend sim and rlpd"
+            description="Who may act in place of the policy, which rlpd and residual learn from; "
+            "teacher: the scripted one, in episodes without progress; person: by keys or joystick"
         ),
     ] = NO_INTERVENER
     seed: Annotated[Seed, Field(description="Random seed of starts, goals and noise")] = 0

@@ -134,7 +134,6 @@ _GROUPS = {"key": EpisodeKey, "outcome": Outcome, "time": RobotTime}
 def _record(episode: Episode) -> bytes:
     """Return an episode as a record."""
     named = {name: np.ascontiguousarray(array) for name, array in episode.arrays.items()}
-    named["interventions"] = np.ascontiguousarray(episode.interventions)
     for group in _GROUPS:
         for name, value in asdict(getattr(episode, group)).items():
             named[f"{group}.{name}"] = np.array([value])

@@ -7,6 +7,7 @@ from typing import Any
 from rclpy.node import Node
 
 from handlab_core.environment.episode import Episode, EpisodePlan
+from handlab_core.environment.intervention import NO_INTERVENER
 from handlab_core.environment.policy import Policy
 from handlab_core.errors import StationFault
 from handlab_core.safety import limits
@@ -35,6 +36,9 @@ class GraphSampler:
         self._arrived: dict[int, Episode] = {}
         self._wanted: tuple[int, int, bool] | None = None
         self._due = 0
+        self.interventions = NO_INTERVENER
+        """Who may act in place of the policy in episodes with noise; an evaluation is the policy's
+        own."""
         self._policies = node.create_publisher(wire.Policy, topics.POLICY, qos.LATCHED)
         read = convert.decoder(wire.Episode, lambda message: convert.episode(message, task))
         hear = Inbox.of(node).subscribe
@@ -79,6 +83,7 @@ class GraphSampler:
             seed=plan.seed,
             policy_version=version,
             deterministic=plan.deterministic,
+            interventions=NO_INTERVENER if plan.deterministic else self.interventions,
         )
 
         def here() -> bool:

@@ -274,11 +274,13 @@ def episode(message: wire.Episode, task: Task | None = None) -> Episode:
         group: {name: getattr(message, name) for name in names}
         for group, names in _EPISODE_SCALARS.items()
     }
-    names = (*(field.name for field in fields(Trajectory)), "temperatures")
+    names = (*(field.name for field in fields(Trajectory)), "temperatures", "interventions")
     flat: dict[str, Array] = {name: np.frombuffer(getattr(message, name)) for name in names}
     steps = message.steps
     rows = {"observations": steps + 1, "actions": steps, "reward_terms": steps}
     columns = {"rewards": steps, "errors": steps}
+    if message.interventions:
+        columns["interventions"] = steps
     if task is not None:
         columns |= {"observations": task.observation_size, "actions": task.hand.n}
         columns |= {"reward_terms": len(task.reward_computer().terms)}
@@ -292,10 +294,10 @@ def episode(message: wire.Episode, task: Task | None = None) -> Episode:
             raise ValueError(f"it has {len(values)} {name}; {steps} steps have {count} x {width}")
         if name in rows:
             flat[name] = values.reshape(count, width)
-    temperatures = flat.pop("temperatures")
+    temperatures, interventions = flat.pop("temperatures"), flat.pop("interventions")
     key = EpisodeKey(number=message.episode, **scalars["key"])
     outcome, time = Outcome(**scalars["outcome"]), RobotTime(**scalars["time"])
-    return Episode(key, Trajectory(**flat), outcome, time, temperatures)
+    return Episode(key, Trajectory(**flat), outcome, time, temperatures, interventions)
 
 
 def goal_decoder(task: Task) -> Callable[[bytes], Goal]:

@@ -32,6 +32,9 @@ OBJECT_STATE = "object/state"
 GOAL = "episode_goal"
 REWARD = "reward"
 EPISODE = "episode"
+INTERVENTION = "intervention"
+JOY = "joy"
+"""State of a joystick; the name that joy_node (package joy) uses."""
 POLICY = "policy"
 RESET = "reset"
 ROLLOUT = "rollout"
@@ -99,6 +102,8 @@ SENDERS = {
     REWARD: ("reward",),
     EPISODE: ("runner", "demonstrator"),
     POLICY: ("learner",),
+    INTERVENTION: ("_handlab",),
+    JOY: ("joy_node", "game_controller_node"),
     SESSION: ("demonstrator",),
     MARK: ("demonstrator",),
     **{started(action): nodes for action, nodes in SERVERS.items()},

@@ -93,6 +93,7 @@ class LearnerNode(Node):
         sampler, realtime = self._sampler, self._params.pace == "real"
         goal, folder = handle.request, RunFolder(Path(handle.request.run_dir))
         config = config_of(goal.config, "config") if goal.config else folder.config()
+        sampler.interventions = config.interventions
         trainer = Trainer(
             config,
             sampler,

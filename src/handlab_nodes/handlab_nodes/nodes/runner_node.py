@@ -5,8 +5,10 @@ import time
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 
+from handlab_core.demonstrations.intervening_teacher import InterveningTeacher
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import EpisodePlan
+from handlab_core.environment.intervention import PERSON, TEACHER, Intervener
 from handlab_core.environment.policy import Policy
 from handlab_core.environment.rollout import rollout
 from handlab_core.errors import HandlabError
@@ -16,6 +18,7 @@ from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Rollout
 from handlab_nodes.clients.command_outputs import OutputOptions
 from handlab_nodes.clients.graph_station import GraphStation
+from handlab_nodes.clients.person import Person
 from handlab_nodes.driver.driver_monitor import DriverMonitor
 from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.runtime import goal_checks
@@ -44,6 +47,8 @@ class RunnerNode(Node):
         self._policy: Policy | None = None
         self._refused: tuple[int, str, float] | None = None  # version, fault and time of a policy
         self._env: Env | None = None
+        self._person = Person(self, self._task)
+        self._teacher: InterveningTeacher | None = None
         self._episodes_run = self._breaks = 0
         self._episodes = self.create_publisher(wire.Episode, topics.EPISODE, qos.EPISODES)
         read = convert.decoder(wire.Policy, self._read_policy)
@@ -96,13 +101,23 @@ class RunnerNode(Node):
         goal = handle.request
         env.teleport = goal.teleport_reset
         policy = self._await_policy(goal.policy_version, loop)
-        [episode] = rollout(env, policy, EpisodePlan(goal.seed, [number], goal.deterministic))
+        plan = EpisodePlan(goal.seed, [number], goal.deterministic)
+        [episode] = rollout(env, policy, plan, intervener=self._intervener(goal.interventions))
         self._episodes.publish(convert.episode_msg(episode, time.time()))
         self._episodes_run += 1
         self._breaks += episode.time.breaks
         feedback = Rollout.Feedback(episode=number, success=episode.success)
         feedback.episode_return = episode.episode_return
         handle.publish_feedback(feedback)
+
+    def _intervener(self, name: str) -> Intervener | None:
+        if name == PERSON:
+            return self._person
+        if name == TEACHER:
+            if self._teacher is None:
+                self._teacher = InterveningTeacher(self._task)
+            return self._teacher
+        return None
 
     def _await_policy(self, version: int, loop: EventLoop) -> Policy:
         def there() -> bool:

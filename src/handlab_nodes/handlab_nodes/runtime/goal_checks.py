@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from handlab_core.errors import BadConfig, BadDemonstrations, BadRun
+from handlab_core.environment.intervention import INTERVENERS
+from handlab_core.errors import BadConfig, BadDemonstrations, BadRun, UnknownName
 from handlab_core.objects.fixture import Fixture
 from handlab_core.tasks import Task
 
@@ -47,6 +48,8 @@ def rollout(goal: Any) -> None:
     episodes(goal.episodes)
     if goal.policy_version < 0:
         raise BadConfig(f"policy version {goal.policy_version}: versions begin at 0")
+    if goal.interventions and goal.interventions not in INTERVENERS:
+        raise UnknownName("name in interventions", goal.interventions, INTERVENERS)
 
 
 def evaluate(goal: Any) -> None:

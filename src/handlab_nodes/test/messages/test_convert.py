@@ -71,6 +71,7 @@ def test_an_episode_survives():
         EpisodeKey(3, seed=2**63, policy_version=2, deterministic=True), Trajectory(**arrays),
         Outcome(success=True, strict_success=False, terminated=True),
         RobotTime(0.4, reset_s=1.1, cooling_s=0.5, reset_attempts=2, breaks=1), temperatures,
+        np.array([0.0, 1.0, 1.0, 0.0]),
     )  # fmt: skip
     after = convert.episode(through_the_wire(convert.episode_msg(before, 9.0)))
     for name, array in before.arrays.items():

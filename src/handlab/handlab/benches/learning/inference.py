@@ -11,8 +11,8 @@ import numpy as np
 from handlab.benches.formatting import NOT_YET, with_command
 from handlab.benches.result import Bench, Kept, Result, Table
 from handlab.teaching.scripted import Classroom
-from handlab_core.demonstrations.action_inference import INFERENCES
-from handlab_core.demonstrations.recording import DEFAULT_INFERENCE, to_episode
+from handlab_core.demonstrations.action_inference import DEFAULT_INFERENCE, INFERENCES
+from handlab_core.demonstrations.recording import to_episode
 from handlab_core.demonstrations.scripted_teacher import TeacherConfig, lesson
 from handlab_core.tasks import Task, make_task
 

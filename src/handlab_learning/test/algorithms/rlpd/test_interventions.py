@@ -63,10 +63,18 @@ def test_the_rate_of_interventions_is_in_the_metrics(helped):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"algorithm": "npg"}, {"backend": "graph"}, {"vary": ["object.mass=1:2"]}]
+    "wrong", [{"algorithm": "npg"}, {"task": "adroit_door"}, {"vary": ["object.mass=1:2"]}]
 )
 def test_interventions_that_cannot_be_are_refused(wrong):
     config = {"algorithm": "rlpd", "backend": "sim", "interventions": "teacher"}
     RunConfig(**config)
     with pytest.raises(BadConfig, match="leave"):
         RunConfig(**(config | wrong))
+
+
+def test_a_person_intervenes_through_the_graph_only():
+    config = {"algorithm": "rlpd", "interventions": "person"}
+    RunConfig(**config)
+    RunConfig(**config, hardware="dynamixel")
+    with pytest.raises(BadConfig, match="add --backend graph"):
+        RunConfig(**config, backend="sim")
