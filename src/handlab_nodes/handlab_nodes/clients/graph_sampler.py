@@ -10,18 +10,19 @@ from handlab_core.environment.episode import Episode, EpisodePlan
 from handlab_core.environment.intervention import NO_INTERVENER
 from handlab_core.environment.policy import Policy
 from handlab_core.errors import StationFault
-from handlab_core.safety import limits
 from handlab_core.tasks import Task
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Rollout
+from handlab_nodes.driver.driver_monitor import DriverMonitor
 from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.runtime.actions import PendingGoal, RestartSafeActionClient
 from handlab_nodes.runtime.event_loop import EventLoop
 from handlab_nodes.runtime.goal_checks import MOST_EPISODES
 from handlab_nodes.runtime.inbox import Inbox
 
-EPISODE_PATIENCE = 300.0 + limits.COOLING_TIMEOUT
-"""Seconds of wall time; longest episode: the longest reset in real pace, and a hand that cools."""
+EPISODE_PATIENCE = 600.0
+"""Seconds of wall time; longest episode: twice the longest reset in real pace. Time in which the
+hand cools, or in which a person has stopped it, does not count."""
 
 
 class GraphSampler:
@@ -43,6 +44,9 @@ class GraphSampler:
         read = convert.decoder(wire.Episode, lambda message: convert.episode(message, task))
         hear = Inbox.of(node).subscribe
         hear(wire.Episode, topics.EPISODE, read, self._on_episode, qos.EPISODES)
+        self._drivers, self._warm = DriverMonitor(node), False
+        status = convert.decoder(wire.HandStatus, lambda message: message.pause_requested)
+        hear(wire.HandStatus, topics.HAND_STATUS, status, self._on_status, 10)
         self._rollout = RestartSafeActionClient(node, loop, Rollout, topics.ROLLOUT)
 
     def sample(self, policy: Policy, plan: EpisodePlan) -> Iterator[Episode]:
@@ -93,13 +97,19 @@ class GraphSampler:
             if not begun:
                 yield None
             for _ in missing:
-                pending.wait(EPISODE_PATIENCE, here)
+                pending.wait(EPISODE_PATIENCE, here, self._held)
                 if not here() and not self._completed(pending):
                     return
                 self._loop.wait(here, "the last episode's data")
                 yield self._arrived[left.popleft()]
-            pending.wait(EPISODE_PATIENCE)
+            pending.wait(EPISODE_PATIENCE, held=self._held)
             self._completed(pending)
+
+    def _held(self) -> bool:
+        return self._warm or self._drivers.stopped
+
+    def _on_status(self, pause_requested: bool) -> None:
+        self._warm = pause_requested
 
     def _completed(self, pending: PendingGoal) -> bool:
         """Return whether the runner ran all episodes; False if it was replaced."""

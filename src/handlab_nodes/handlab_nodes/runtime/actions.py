@@ -394,19 +394,25 @@ class PendingGoal:
         """Whether the goal has a result, or will never have one: its server was replaced."""
         return self._ending is None or self._ending.done() or self._replaced()
 
-    def wait(self, timeout: float, until: Callable[[], bool] = lambda: False) -> None:
+    def wait(
+        self,
+        timeout: float,
+        until: Callable[[], bool] = lambda: False,
+        held: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Handle events until the goal has ended; warn while no process serves the action.
 
         Args:
             timeout: s of wall time; longest wait.
             until: condition that ends the wait earlier.
+            held: condition in which time does not count; see `EventLoop.wait`.
 
         Raises:
             StationTimeout: the timeout passed.
         """
         what = f"the result of {self._topic}"
         missing = lambda: not self._served()  # noqa: E731  (an accepted goal takes its time)
-        self._loop.wait(lambda: self.ended or until(), what, timeout, missing)
+        self._loop.wait(lambda: self.ended or until(), what, timeout, missing, held)
 
     def result(self) -> Any:
         """Return the result of a goal that has ended; None if the server was replaced."""

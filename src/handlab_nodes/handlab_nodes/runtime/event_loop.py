@@ -207,6 +207,7 @@ class EventLoop:
         what: str,
         timeout: float = 60.0,
         missing: Callable[[], bool] = lambda: True,
+        held: Callable[[], bool] = lambda: False,
     ) -> None:
         """Handle events until `done()`.
 
@@ -216,6 +217,8 @@ class EventLoop:
             timeout: s; longest wait.
             missing: condition of a warning every REMIND; False while the awaited thing is under
                 way and takes its time.
+            held: condition in which time does not count: a hand that cools, or that a person
+                stopped.
 
         Raises:
             StationTimeout: the timeout passed.
@@ -223,13 +226,16 @@ class EventLoop:
         """
         if done():
             return
-        began = time.monotonic()
+        began = looked = time.monotonic()
         remind = began + REMIND
         while True:
             self.once()
             if done():
                 return
             now = time.monotonic()
+            if held():
+                began += now - looked
+            looked = now
             if now - began > timeout:
                 raise StationTimeout(f"waited {timeout:.0f} s for {what}")
             if now > remind:

@@ -1,6 +1,7 @@
 """Episodes of the graph are those of this process, bit for bit."""
 
 import pytest
+from std_srvs.srv import SetBool
 
 from handlab_core.environment.episode import EpisodePlan
 from handlab_core.environment.rollout import rollout
@@ -8,7 +9,9 @@ from handlab_core.tasks import TASKS, make_task
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.sampler import LocalSampler
 from handlab_learning.runs.trainer import Trainer
+from handlab_nodes.clients import graph_sampler
 from handlab_nodes.clients.graph_sampler import GraphSampler
+from handlab_nodes.messages import topics
 
 TASK = make_task("valve")
 RING = ("driver", "estimator", "reward", "reset")
@@ -121,3 +124,25 @@ def test_a_runner_that_dies_while_the_learner_learns_costs_its_episode_only(grap
         rows = [trainer.iterate() for _ in range(3)]
     assert len(looks) > 2 and [row["iteration"] for row in rows] == [1, 2, 3]
     assert trainer.algorithm.replay.episodes == 3
+
+
+def test_a_hand_that_a_person_has_stopped_takes_no_patience(graph, policy, monkeypatch):
+    """A person may leave the hand stopped, or it may cool, for longer than an episode may take."""
+    patience = 4.0
+    with graph(*RING, "runner") as (_, node, loop):
+        sampler = GraphSampler(node, loop, TASK)
+        list(sampler.sample(policy(TASK), EpisodePlan(7, [0])))
+        monkeypatch.setattr(graph_sampler, "EPISODE_PATIENCE", patience)
+        service = topics.of_driver("driver", topics.EMERGENCY_STOP)
+        client = node.create_client(SetBool, service)
+        loop.wait(client.service_is_ready, service)
+        episodes = sampler.sample(policy(TASK), EpisodePlan(7, range(1, 30)))
+        assert loop.result(client.call_async(SetBool.Request(data=True)), service).success
+        engaging = []
+        timer = node.create_timer(
+            2 * patience,
+            lambda: engaging or engaging.append(client.call_async(SetBool.Request(data=False))),
+        )
+        assert [episode.number for episode in episodes] == list(range(1, 30))
+        assert engaging and engaging[0].result().success
+        timer.cancel()

@@ -7,6 +7,10 @@ Two parts, for each node and for the verb that started them (the supervisor), an
 - run: training in MuJoCo. It is resumed where it was broken off, and its metrics have every
   iteration once.
 
+A third part kills LEARNERS of a run that learns from all its episodes, KILLS times each at random
+moments of one run. After each kill the run is resumed. At the end metrics and replay have every
+iteration and every episode once, and the policy is that of a run without kills, bit for bit.
+
 A stopped process (SIGSTOP) goes on after STOPPED_FOR. The hand is let go while a process stands
 still that each of its steps needs; the others only make the graph wait.
 """
@@ -20,16 +24,19 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 from handlab.benches.result import Bench, Result
 from handlab.emulation.emulated_hands import emulate_dynamixel
+from handlab.experiments.training import new_run, train
 from handlab_core.errors import StationTimeout
 from handlab_hardware.dynamixel.emulator import EmulatedPort
 from handlab_hardware.station_file import station_path
+from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
 
 SUPERVISOR = "supervisor"
@@ -51,6 +58,20 @@ SMALL = {"hidden": [8], "episodes_per_iteration": 2, "baseline.hidden": [8]}
 HOURS = "0.012"
 """Robot-hours of a run in MuJoCo; some ten iterations."""
 
+LEARNERS, KILLS = ("learner", "runner", SUPERVISOR), 10
+"""Processes that are killed at random moments; number of kills of each."""
+
+OFF_POLICY = {
+    "hidden": [16], "batch": 32, "update_ratio": 0.5, "first_episodes": 1, "own_demonstrations": 0,
+}  # fmt: skip
+
+EPISODE_HOURS = 8.0 / 3600
+"""Robot-hours of an episode of the valve with its reset, about."""
+
+LONGEST_MOMENT = 1.0
+"""Seconds; a kill comes at a uniformly drawn time after the second new iteration, which is longer
+than an iteration takes."""
+
 
 @dataclass
 class Case:
@@ -66,17 +87,25 @@ class Case:
 
 def measure(seed: int) -> Result:
     """Strike every process with every signal, and count the violations."""
-    return strike_all(VICTIMS, SIGNALS)
+    return strike_all(VICTIMS, SIGNALS, KILLS, seed)
 
 
-def strike_all(victims: Sequence[str], signals: Sequence[str]) -> Result:
-    """Strike some processes with some signals, and count the violations."""
+def strike_all(victims: Sequence[str], signals: Sequence[str], kills: int, seed: int) -> Result:
+    """Strike some processes with some signals, and count the violations.
+
+    Args:
+        victims: processes that are struck once by each signal.
+        signals: names of the signals.
+        kills: number of kills of each process of a run that learns from all its episodes.
+        seed: seed of the moments of these kills.
+    """
     cases = [
         part(victim, name)
         for victim in victims
         for name in signals
         for part in (strike_with_hand, strike_run)
     ]
+    cases += strike_learning(kills, seed)
     wrong = [f"{c.part} {c.victim} {c.signal}: {text}" for c in cases for text in c.wrong]
     slowest = max((c.let_go_s for c in cases if c.let_go_s is not None), default=0.0)
     details = {"slowest_let_go_s": slowest, "wrong": wrong, "cases": [asdict(c) for c in cases]}
@@ -146,6 +175,82 @@ def _resumed(words: Sequence[str], folder: Path) -> list[str]:
     except subprocess.TimeoutExpired as late:
         return [f"is not over {FINISH:.0f} s after its resumption: {str(late.stderr)[-300:]}"]
     return [f"cannot be resumed: {done.stderr[-300:]}"] if done.returncode else []
+
+
+def strike_learning(kills: int, seed: int) -> list[Case]:
+    """Kill learner, runner and supervisor of one off-policy run at random moments.
+
+    Args:
+        kills: number of kills of each of them.
+        seed: seed of the order of the victims and of the moments.
+    """
+    rng = np.random.default_rng(seed)
+    victims = rng.permutation(np.repeat(LEARNERS, kills)).tolist()
+    cases = [Case("learning", victim, "SIGKILL") for victim in victims]
+    with tempfile.TemporaryDirectory(prefix="handlab-") as scratch:
+        root = Path(scratch)
+        config = RunConfig(
+            algorithm="rlpd", settings=OFF_POLICY, until="hours", evaluate_every=1000,
+            evaluation_episodes=1, max_hours=(10 * len(cases) + 5) * EPISODE_HOURS,
+        )  # fmt: skip
+        folder = new_run(config, root / "killed")
+        for case in cases:
+            _kill_once(folder, root, case, float(rng.uniform(0.0, LONGEST_MOMENT)))
+        last = cases[-1]
+        last.wrong += _resumed(_resuming(folder), root)
+        whole = new_run(replace(config, backend="sim"), root / "whole")
+        train(whole, resume=False, num_envs=1, threads=1)
+        last.wrong += _differences(folder, whole)
+    return cases
+
+
+def _kill_once(folder: RunFolder, root: Path, case: Case, moment: float) -> None:
+    """Go on with a run until it has two more iterations, and kill a process some time later [s]."""
+    before = len(folder.metrics()) if folder.metrics_path.exists() else 0
+    words = _resuming(folder)
+    with (root / "said").open("a") as said:
+        verb = subprocess.Popen(
+            words, cwd=root, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            _wait(lambda: _rows(folder) > before + 1 or verb.poll() is not None, "two iterations")
+            time.sleep(moment)
+            if verb.poll() is not None:
+                case.wrong.append(f"the run ended too early: code {verb.returncode}")
+                return
+            processes = _processes(verb)
+            began = time.monotonic()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                _find(case.victim, verb, processes).send_signal(signal.SIGKILL)
+            case.gone_s = _until_gone(processes, began, case)
+        finally:
+            verb.kill()
+            verb.wait()
+
+
+def _resuming(folder: RunFolder) -> list[str]:
+    """Return the command that resumes a run."""
+    return [sys.executable, "-m", "handlab.cli", "train", "--resume", str(folder.path)]
+
+
+def _rows(folder: RunFolder) -> int:
+    """Return the number of iterations in the metrics, without an unfinished line."""
+    return folder.metrics_path.read_text().count("\n") if folder.metrics_path.exists() else 0
+
+
+def _differences(killed: RunFolder, whole: RunFolder) -> list[str]:
+    """Return what a run with kills has lost, twice, or otherwise than a run without kills."""
+    wrong = []
+    numbers = [row["iteration"] for row in killed.metrics()]
+    if numbers != [row["iteration"] for row in whole.metrics()]:
+        wrong.append(f"iterations in metrics.jsonl: {numbers}")
+    episodes = [episode.number for episode in killed.replay.read()]
+    if episodes != [episode.number for episode in whole.replay.read()]:
+        wrong.append(f"episodes in the replay: {episodes}")
+    ours, theirs = (folder.newest_checkpoint().state() for folder in (killed, whole))
+    wrong += [f"{name} differs" for name in theirs if not ours[name].equal(theirs[name])]
+    return wrong
 
 
 @contextmanager

@@ -33,6 +33,7 @@ def test_every_process_and_every_signal_is_struck_and_what_is_wrong_is_counted(m
 
         return one
 
+    monkeypatch.setattr(kill, "strike_learning", lambda kills, seed: [])
     monkeypatch.setattr(kill, "strike_with_hand", strike("hand"))
     monkeypatch.setattr(kill, "strike_run", strike("run"))
     result = kill.measure(0)
@@ -66,3 +67,10 @@ def test_a_driver_that_wakes_reports_it_and_engages_each_joint_from_where_it_is(
             assert apart[engaged].max() < 0.5  # rad; goals lead moving joints by less
             said = tmp_path / "said"
             kill._wait(lambda: "stood still" in said.read_text(), "the report")
+
+
+@pytest.mark.timeout(600)
+def test_a_run_loses_nothing_to_kills_of_learner_runner_and_supervisor():
+    cases = kill.strike_learning(1, 0)
+    assert {case.victim for case in cases} == set(kill.LEARNERS)
+    assert [text for case in cases for text in case.wrong] == []
