@@ -1,8 +1,8 @@
 """Robot-minutes until a policy that fails on a faulty hand succeeds again, by `residual`.
 
-The base policy is a clone of demonstrations on a healthy hand. A fault then makes it fail. The row
-has the base policy's success before and after the fault, and the robot time of the correction.
-Beside it: learning from nothing on the faulty hand, by `rlpd`.
+The base policy is the task's gait, which a search in simulation found on a healthy hand. A fault
+makes it fail. The row has the base policy's success before and after the fault, and the robot time
+of the correction. Beside it: learning from nothing on the faulty hand, by `rlpd`.
 """
 
 import json
@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from handlab.benches.formatting import NOT_YET, with_command
 from handlab.benches.kept import chosen, kept
-from handlab.benches.learning.demos import TEACHER, shown
 from handlab.benches.learning.every_seed import learn_all
 from handlab.benches.learning.minutes import minutes_text
 from handlab.benches.options import TasksOptions
@@ -28,10 +28,11 @@ from handlab.reporting.learning_curves import Curve
 from handlab_core.environment.env import Env
 from handlab_core.environment.policy import Policy
 from handlab_core.environment.station import LocalStation
+from handlab_core.system.validation import Count, checked
 from handlab_core.tasks import Task, make_task
 from handlab_core.tasks.variation import ObjectVariation
 from handlab_core.types import Array, Command, IntArray, JointState, Reading
-from handlab_learning.runs import checkpoint
+from handlab_learning.runs.base_policy import GAIT, read_base
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
 from handlab_learning.runs.evaluation import AFTER_TRAINING, Evaluator, summarize
@@ -39,9 +40,7 @@ from handlab_learning.runs.sampler import LocalSampler
 from handlab_learning.runs.trainer import Trainer
 from handlab_sim.backend import MujocoBackend
 
-NAME, SEEDS, TASK = "repair", 5, "valve"
-
-DEMONSTRATIONS, CLONED = 20, "bc"
+NAME, TASK = "repair", "valve"
 
 LIMIT = 30.0
 """min; median of the seeds. HandelBot (arXiv:2603.12243) corrects a policy of a real hand in 30."""
@@ -58,16 +57,13 @@ class Fault:
     """Description in the table."""
     shift: float = 0.0
     """rad; difference between the encoder and the joint, as of a servo horn that has slipped."""
-    strength: float = 1.0
-    """Fraction of the torque that the joint still has."""
     friction: float = 1.0
     """Friction of the object's surface, times its own."""
 
 
 FAULTS = {
-    "slipped": Fault("the horn of one joint has slipped by two teeth", shift=0.5),
-    "weak": Fault("one joint has 5 % of its torque", strength=0.05),
-    "slippery": Fault("the valve has 0.2 of its friction", friction=0.2),
+    "slipped": Fault("the horn of one servo has slipped by 0.3 rad", shift=0.3),
+    "slippery": Fault("the valve's surface has a tenth of its friction", friction=0.1),
 }
 """Faults by name, as the option `tasks` chooses them."""
 
@@ -89,9 +85,7 @@ class FaultyHand:
         self._hands = MujocoBackend(task.hand, task.fixture, num_envs, objects=varied)
         self.num_envs = num_envs
         self._shift: Array = np.zeros(task.hand.n)
-        self._limit: Array = np.full(task.hand.n, np.inf)
         self._shift[JOINT] = fault.shift
-        self._limit[JOINT] = fault.strength * task.hand.max_effort[JOINT]
 
     def reset(self, robots: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
         """See `Backend.reset`."""
@@ -105,7 +99,7 @@ class FaultyHand:
         robots: IntArray | None = None,
     ) -> Reading:
         """See `Backend.step`."""
-        turned = Command(hand.q + self._shift, np.minimum(hand.effort, self._limit))
+        turned = Command(hand.q + self._shift, hand.effort)
         return self._measured(self._hands.step(turned, fixture, period, robots))
 
     def read(self) -> Reading:
@@ -121,10 +115,17 @@ class FaultyHand:
         return replace(reading, hand=hand)
 
 
-def measure(seed: int, options: TasksOptions) -> Result:
-    """Correct the clone on every faulty hand; return the worst median in units of the limit."""
+@checked
+class RepairOptions(TasksOptions):
+    """Options of the bench."""
+
+    seeds: Annotated[Count, Field(le=20, description="Number of seeds of each fault")] = 5
+
+
+def measure(seed: int, options: RepairOptions) -> Result:
+    """Correct the gait on every faulty hand; return the worst median in units of the limit."""
     names = chosen("tasks", options.tasks, FAULTS)
-    seeds = range(seed, seed + SEEDS)
+    seeds = range(seed, seed + options.seeds)
     runs = learn_all(_repair, names, seeds)
     measured = kept(NAME, "rows") | {name: _row(name, runs[name]) for name in names}
     rows = {name: measured[name] for name in FAULTS if name in measured}
@@ -148,8 +149,8 @@ def _row(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _repair(root: str, name: str, seed: int) -> dict[str, Any]:
     fault, task, place = FAULTS[name], make_task(TASK), Path(root, f"{name}-{seed}")
-    clone = _clone(task, seed, place)
-    base = checkpoint.load(clone).policy(task)
+    base = read_base(RunConfig(TASK, algorithm="residual", base=GAIT))
+    assert base is not None
 
     def sampler() -> LocalSampler:
         def env(count: int) -> Env:
@@ -163,7 +164,7 @@ def _repair(root: str, name: str, seed: int) -> dict[str, Any]:
     for algorithm, given in (("residual", base), ("rlpd", None)):
         config = RunConfig(
             TASK, algorithm=algorithm, backend="sim", seed=seed, max_hours=GIVE_UP / 60,
-            base=str(clone) if given else "", until="strict",
+            base=GAIT if given else "", until="strict",
         )  # fmt: skip
         folder = RunFolder.create(place, config, datetime.now())
         trainer = Trainer(config, sampler(), base=given, first_sampler=sampler())
@@ -185,18 +186,6 @@ def _repair(root: str, name: str, seed: int) -> dict[str, Any]:
     shown_keys = {key: value for key, value in run.items() if key != "curve"}
     print(json.dumps({"fault": name} | shown_keys), file=sys.stderr, flush=True)
     return run
-
-
-def _clone(task: Task, seed: int, place: Path) -> Path:
-    """Clone demonstrations on a healthy hand; return the folder of the run."""
-    episodes = shown(TASK, DEMONSTRATIONS, TEACHER, seed)
-    config = RunConfig(
-        TASK, algorithm=CLONED, backend="sim", seed=seed, demos="shown by the scripted teacher",
-        evaluation_episodes=10, evaluate_every=50,
-    )  # fmt: skip
-    folder = RunFolder.create(place, config, datetime.now())
-    Trainer(config, local_sampler(task, 5, 1), demonstrations=episodes).run(folder)
-    return folder.path
 
 
 def _strict(sampler: Any, policy: Policy, seed: int) -> float:
@@ -238,9 +227,9 @@ def _median(row: Mapping[str, Any]) -> str:
 
 BENCH = Bench(
     measure,
-    options=TasksOptions,
+    options=RepairOptions,
     figure=Figure(
-        "robot-minutes until a clone that fails on a faulty hand succeeds strictly again",
+        "robot-minutes until a gait that fails on a faulty hand succeeds strictly again",
         "30 each",
         _cell,
     ),
