@@ -76,6 +76,8 @@ MEANINGS = {
     "episode_goal": "goal of the present episode",
     "reward": "reward of each step, and its terms",
     "episode": "each finished episode",
+    "intervention": "commands of a person who acts in place of the policy",
+    "joy": "state of a joystick, by which a person acts in place of the policy",
     "policy": "the newest policy",
     "demonstration/session": "facts of the recording: task, hand, joints, calibration",
     "demonstration/mark": "begin, end and verdict of each demonstration",

@@ -9,6 +9,8 @@ from handlab.benches.learning import (
     inference,
     local_models,
     minutes,
+    minutes_beside,
+    repair,
     resets,
     tasks,
     updates,
@@ -19,6 +21,8 @@ from handlab.benches.wire import bus, emulated
 
 BENCHES = {
     "minutes": minutes.BENCH,
+    "minutes_beside": minutes_beside.BENCH,
+    "repair": repair.BENCH,
     "valve": valve.BENCH,
     "valve_strict": valve.STRICT,
     "demo": demo.BENCH,

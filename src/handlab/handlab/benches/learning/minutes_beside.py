@@ -21,9 +21,7 @@ import gymnasium
 import numpy as np
 import torch
 from pydantic import Field
-from stable_baselines3.common.callbacks import BaseCallback
 
-import handlab.gym  # noqa: F401  (registers the environments)
 from handlab.benches.formatting import NOT_YET, with_command
 from handlab.benches.kept import chosen, kept
 from handlab.benches.learning.every_seed import learn_all
@@ -31,7 +29,6 @@ from handlab.benches.learning.minutes import minutes_text
 from handlab.benches.options import TasksOptions
 from handlab.benches.result import Bench, Figure, Kept, Result, Table, origin
 from handlab.experiments.task_kinds import local_sampler
-from handlab.gym.registration import gym_id
 from handlab.reporting.compare import median_or_never
 from handlab_core.environment.policy import Policy
 from handlab_core.system.validation import Count, Text, checked
@@ -185,8 +182,8 @@ class PredictedPolicy:
         return {}
 
 
-class Judge(BaseCallback):
-    """Counts robot time, evaluates, and ends the learning at strict success or at the limit.
+class Judge:
+    """Callback of stable-baselines3: counts robot time, evaluates, and ends the learning.
 
     Args:
         task_name: task of the run.
@@ -195,7 +192,6 @@ class Judge(BaseCallback):
     """
 
     def __init__(self, task_name: str, seed: int, give_up: float) -> None:
-        super().__init__()
         task, config = make_task(task_name), RunConfig(task_name)
         self._period, self._config, self._give_up = task.period, config, give_up
         sampler = local_sampler(task, config.evaluation_episodes, 1)
@@ -204,29 +200,28 @@ class Judge(BaseCallback):
         self._episodes, self._robot_s, self.strict = 0, 0.0, Streak()
         self.success_rate = 0.0
 
-    def _on_training_start(self) -> None:
-        self._count_reset()
-
-    def _count_reset(self) -> None:
-        """Add the robot time of the reset that the environment has just made."""
-        [info] = self.training_env.reset_infos
-        self._robot_s += float(np.asarray(info["reset_s"]).sum())
-
-    def _on_step(self) -> bool:
-        """Return False to end the learning."""
+    def __call__(self, values: Mapping[str, Any], _: Mapping[str, Any]) -> bool:
+        """Return False to end the learning; takes the local and global variables of the library."""
+        if not self._robot_s:
+            self._count_reset(values["env"])
         self._robot_s += self._period
-        if not self.locals["dones"][0]:
+        if not values["dones"][0]:
             return True
         self._episodes += 1
         minutes = self._robot_s / 60
         if self._episodes % EVERY == 0:
-            self._evaluate(minutes / 60)
-        self._count_reset()
+            self._evaluate(values["self"], minutes / 60)
+        self._count_reset(values["env"])
         return self.strict.reached is None and minutes < self._give_up
 
-    def _evaluate(self, robot_hours: float) -> None:
+    def _count_reset(self, env: Any) -> None:
+        """Add the robot time of the newest reset."""
+        [info] = env.reset_infos
+        self._robot_s += float(np.asarray(info["reset_s"]).sum())
+
+    def _evaluate(self, model: Any, robot_hours: float) -> None:
         first = DURING_TRAINING + self._episodes * self._evaluator.count
-        policy = PredictedPolicy(self.model)
+        policy = PredictedPolicy(model)
         verdict = summarize(self._evaluator.run(policy, first, self._spare))
         whole = verdict["episodes"] == self._evaluator.count
         good = whole and verdict["strict_success_rate"] >= self._config.success_rate
@@ -235,6 +230,9 @@ class Judge(BaseCallback):
 
 
 def _learn(task: str, learner: str, root: str, name: str, seed: int) -> dict[str, Any]:
+    import handlab.gym  # noqa: F401  (registers the environments)
+    from handlab.gym.registration import gym_id
+
     torch.set_num_threads(1)
     package, kind = LEARNERS[learner]
     setting, began = SETTINGS[name], time.monotonic()

@@ -8,7 +8,7 @@ from handlab.benches.learning.minutes_beside import SETTINGS, _learn, _row, besi
 
 @pytest.mark.timeout(120)
 def test_another_learner_ends_at_the_limit_of_robot_time(monkeypatch):
-    """Three episodes of six seconds with their resets of a second or two are half a minute."""
+    """Three episodes of six seconds, a placement of ten, and resets of a second or two."""
     judges = []
 
     class Watched(minutes_beside.Judge):
@@ -18,11 +18,11 @@ def test_another_learner_ends_at_the_limit_of_robot_time(monkeypatch):
 
     monkeypatch.setattr(minutes_beside, "Judge", Watched)
     monkeypatch.setattr(minutes_beside, "EVERY", 2)
-    monkeypatch.setitem(minutes_beside.TASKS, "valve", 0.35)
+    monkeypatch.setitem(minutes_beside.TASKS, "valve", 0.45)
     run = _learn("valve", "sac", "", "scaled", 0)
     assert run["robot_minutes"] is None and run["success_rate"] == 0.0
     [judge] = judges
-    assert judge._episodes == 3 and 21.0 < judge._robot_s < 40.0
+    assert judge._episodes == 3 and 27.0 < judge._robot_s < 40.0
     assert judge.strict.length == 0
 
 
