@@ -9,6 +9,7 @@
 All actions are in the joint frame, in units of the commanded range, as those of the policy.
 """
 
+import re
 from enum import Enum
 from itertools import groupby
 
@@ -108,6 +109,6 @@ class InterveningPerson:
 
 
 def fingers(hand: Hand) -> list[list[int]]:
-    """Return the indices of each finger's joints; names of its joints differ in digits only."""
-    named = groupby(range(hand.n), key=lambda i: hand.joints[i].rstrip("0123456789"))
+    """Return the indices of each finger's joints; their names begin with the same letters."""
+    named = groupby(range(hand.n), key=lambda i: re.split("[^A-Za-z]", hand.joints[i])[0])
     return [list(joints) for _, joints in named]

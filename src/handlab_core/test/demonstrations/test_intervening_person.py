@@ -98,7 +98,9 @@ def test_jogs_that_do_not_fit_are_refused_and_change_nothing(person, wrong):
     assert person.mode is Mode.POLICY
 
 
-@pytest.mark.parametrize(("hand", "sizes"), [("claw", [3, 3, 3]), ("allegro", [4, 4, 4, 4])])
+@pytest.mark.parametrize(
+    ("hand", "sizes"), [("claw", [3, 3, 3]), ("allegro", [4] * 4), ("leap", [4] * 4)]
+)
 def test_fingers_are_found_by_the_names_of_their_joints(hand, sizes):
     found = fingers(make_hand(hand))
     assert [len(joints) for joints in found] == sizes

@@ -102,7 +102,7 @@ SENDERS = {
     REWARD: ("reward",),
     EPISODE: ("runner", "demonstrator"),
     POLICY: ("learner",),
-    INTERVENTION: ("_handlab",),
+    INTERVENTION: ("_handlab", "operator"),
     JOY: ("joy_node", "game_controller_node"),
     SESSION: ("demonstrator",),
     MARK: ("demonstrator",),

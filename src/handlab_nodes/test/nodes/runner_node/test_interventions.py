@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import rclpy
 from sensor_msgs.msg import Joy
 
 from handlab_core.demonstrations.action_inference import DEFAULT_INFERENCE, INFERENCES, Travel
@@ -19,6 +20,12 @@ from handlab_nodes.messages import qos, topics
 TASK = make_task("valve")
 N = TASK.hand.n
 RING = ("driver", "estimator", "reward", "reset", "runner")
+
+
+def publisher_of(name, node, kind, topic):
+    """A publisher of another node in the context of this one."""
+    other = rclpy.create_node(name, context=node.context)
+    return other.create_publisher(kind, topic, qos.COMMAND)
 
 
 def sampled(sampler, policy, numbers, **plan):
@@ -52,7 +59,7 @@ def test_limp_fingers_record_what_would_have_moved_them(graph, policy):
     with graph(*RING) as (_, node, loop):
         sampler = GraphSampler(node, loop, TASK)
         sampler.interventions = "person"
-        commands = node.create_publisher(Intervention, topics.INTERVENTION, qos.COMMAND)
+        commands = publisher_of("operator", node, Intervention, topics.INTERVENTION)
         take = intervention_msg(Mode.LIMP, np.zeros(N))
         node.create_timer(0.005, lambda: commands.publish(take))
         [episode] = sampled(sampler, policy, [0])
@@ -86,7 +93,8 @@ def test_a_person_jogs_a_joint_through_the_graph(by, graph, policy):
         else:
             buttons = [int(number == JOG) for number in range(JOG + 1)]
             kind, topic, message = Joy, topics.JOY, Joy(axes=[0.1], buttons=buttons)
-        publisher = node.create_publisher(kind, topic, qos.COMMAND)
+        sender = "operator" if by == "keys" else "joy_node"
+        publisher = publisher_of(sender, node, kind, topic)
         node.create_timer(0.005, lambda: publisher.publish(message))
         [episode] = sampled(sampler, policy, [0])
         [alone] = sampled(sampler, policy, [1], deterministic=True)
@@ -105,7 +113,7 @@ def test_commands_that_are_none_are_dropped_and_named(graph, policy):
     with graph(*RING) as (_, node, loop):
         sampler = GraphSampler(node, loop, TASK)
         sampler.interventions = "person"
-        commands = node.create_publisher(Intervention, topics.INTERVENTION, qos.COMMAND)
+        commands = publisher_of("operator", node, Intervention, topics.INTERVENTION)
         wrong = [
             Intervention(kind=7),
             Intervention(kind=Intervention.JOG, step=[1.0]),
