@@ -91,8 +91,8 @@ class RunConfig(RunOptions, LearnedTask):
             )
         if self.vary or self.randomise != NONE or not task.has_graph:
             raise BadConfig(
-                "interventions need a hand of this project and the task's own object: leave --vary, "
-                "--randomise and --interventions"
+                "interventions need a hand of this project and the task's own object: leave "
+                "--vary, --randomise and --interventions"
             )
         if self.interventions == PERSON and self.backend != "graph":
             raise BadConfig("a person intervenes through the graph: add --backend graph")

@@ -90,7 +90,7 @@ class Summary(TypedDict):
     initial: NotRequired[Evaluation | None]
 
 
-LATER = {"interventions", "base"}
+LATER = {"interventions", "base", "randomise", "fitted"}
 """Options that runs of earlier versions do not have; their defaults are the behaviour of then."""
 
 COPY = "metrics.before-resume.jsonl"

@@ -22,23 +22,21 @@ from handlab.benches.learning.every_seed import learn_all
 from handlab.benches.learning.minutes import minutes_text
 from handlab.benches.options import TasksOptions
 from handlab.benches.result import Bench, Figure, Kept, Result, Table, origin
-from handlab.experiments.task_kinds import local_sampler
+from handlab.experiments.samplers import fixed_sampler
 from handlab.reporting.compare import median_or_never
 from handlab.reporting.learning_curves import Curve
-from handlab_core.environment.env import Env
 from handlab_core.environment.policy import Policy
-from handlab_core.environment.station import LocalStation
 from handlab_core.system.validation import Count, checked
 from handlab_core.tasks import Task, make_task
 from handlab_core.tasks.variation import ObjectVariation
-from handlab_core.types import Array, Command, IntArray, JointState, Reading
+from handlab_core.types import Array
+from handlab_core.worlds.world import World
 from handlab_learning.runs.base_policy import GAIT, read_base
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
 from handlab_learning.runs.evaluation import AFTER_TRAINING, Evaluator, summarize
 from handlab_learning.runs.sampler import LocalSampler
 from handlab_learning.runs.trainer import Trainer
-from handlab_sim.backend import MujocoBackend
 
 NAME, TASK = "repair", "valve"
 
@@ -55,14 +53,14 @@ class Fault:
 
     what: str
     """Description in the table."""
-    shift: float = 0.0
-    """rad; difference between the encoder and the joint, as of a servo horn that has slipped."""
+    zero: float = 0.0
+    """rad; measured minus true angle of the joint, as after a servo horn has slipped."""
     friction: float = 1.0
     """Friction of the object's surface, times its own."""
 
 
 FAULTS = {
-    "slipped": Fault("the horn of one servo has slipped by 0.3 rad", shift=0.3),
+    "slipped": Fault("the horn of one servo has slipped by 0.3 rad", zero=-0.3),
     "slippery": Fault("the valve's surface has a tenth of its friction", friction=0.1),
 }
 """Faults by name, as the option `tasks` chooses them."""
@@ -71,48 +69,11 @@ JOINT = 1
 """Number of the faulty joint: the middle joint of the first finger, which pushes the lobes."""
 
 
-class FaultyHand:
-    """Implements `Backend`: a simulated hand with a fault.
-
-    Args:
-        task: defines hand and object.
-        fault: the fault.
-        num_envs: number of robots.
-    """
-
-    def __init__(self, task: Task, fault: Fault, num_envs: int) -> None:
-        varied = [ObjectVariation(friction=fault.friction)] * num_envs
-        self._hands = MujocoBackend(task.hand, task.fixture, num_envs, objects=varied)
-        self.num_envs = num_envs
-        self._shift: Array = np.zeros(task.hand.n)
-        self._shift[JOINT] = fault.shift
-
-    def reset(self, robots: IntArray | None = None, object_angle: float | Array = 0.0) -> Reading:
-        """See `Backend.reset`."""
-        return self._measured(self._hands.reset(robots, object_angle))
-
-    def step(
-        self,
-        hand: Command,
-        fixture: Command | None,
-        period: float,
-        robots: IntArray | None = None,
-    ) -> Reading:
-        """See `Backend.step`."""
-        turned = Command(hand.q + self._shift, hand.effort)
-        return self._measured(self._hands.step(turned, fixture, period, robots))
-
-    def read(self) -> Reading:
-        """See `Backend.read`."""
-        return self._measured(self._hands.read())
-
-    def close(self) -> None:
-        """See `Backend.close`."""
-        self._hands.close()
-
-    def _measured(self, reading: Reading) -> Reading:
-        hand: JointState = replace(reading.hand, q=reading.hand.q - self._shift)
-        return replace(reading, hand=hand)
+def faulty_world(task: Task, fault: Fault) -> World:
+    """Return the world of a faulty hand."""
+    zero: Array = np.zeros(task.hand.n)
+    zero[JOINT] = fault.zero
+    return World(replace(task.hand.servos, zero=zero), ObjectVariation(friction=fault.friction))
 
 
 @checked
@@ -153,12 +114,9 @@ def _repair(root: str, name: str, seed: int) -> dict[str, Any]:
     assert base is not None
 
     def sampler() -> LocalSampler:
-        def env(count: int) -> Env:
-            return Env(task, LocalStation(task, FaultyHand(task, fault, count)))
+        return fixed_sampler(task, 1, 1, world=faulty_world(task, fault))
 
-        return LocalSampler(env, 1)
-
-    healthy = _strict(local_sampler(task, 1, 1), base, seed)
+    healthy = _strict(fixed_sampler(task, 1, 1), base, seed)
     faulty = _strict(sampler(), base, seed)
     found = {}
     for algorithm, given in (("residual", base), ("rlpd", None)):

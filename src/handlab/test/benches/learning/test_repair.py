@@ -4,23 +4,20 @@ import numpy as np
 
 from handlab.benches.learning import repair
 from handlab_core.tasks import make_task
-from handlab_core.types import Command
+from handlab_core.tasks.variation import ObjectVariation
 
 TASK = make_task("valve")
 
 
-def test_a_slipped_horn_shifts_what_is_measured_and_what_is_commanded():
-    """The encoder says less than the joint's angle; to the motor's controller all is as ever."""
-    faulty = repair.FaultyHand(TASK, repair.Fault("", shift=0.3), 1)
-    healthy = repair.FaultyHand(TASK, repair.Fault(""), 1)
-    away = healthy.read().hand.q - faulty.read().hand.q
-    np.testing.assert_allclose(away, 0.3 * np.eye(TASK.hand.n)[[repair.JOINT]], atol=1e-12)
-    target = faulty.read().hand.q
-    for _ in range(10):
-        reading = faulty.step(Command(target, np.full_like(target, np.inf)), None, TASK.period)
-    np.testing.assert_allclose(reading.hand.q, target, atol=0.05)
-    faulty.close()
-    healthy.close()
+def test_a_fault_changes_one_joint_or_the_object_and_nothing_else():
+    healthy, slipped, slippery = (
+        repair.faulty_world(TASK, fault)
+        for fault in (repair.Fault(""), repair.FAULTS["slipped"], repair.FAULTS["slippery"])
+    )
+    assert healthy.ideal_wire and healthy.object == ObjectVariation()
+    assert np.flatnonzero(slipped.servos.zero).tolist() == [repair.JOINT]
+    assert slipped.object == healthy.object and not slippery.servos.zero.any()
+    assert slippery.object.friction == 0.1
 
 
 def test_the_table_has_the_base_before_and_after_and_both_ways_to_learn():
