@@ -9,7 +9,8 @@ Two parts, for each node and for the verb that started them (the supervisor), an
 
 A third part kills LEARNERS of a run that learns from all its episodes, KILLS times each at random
 moments of one run. After each kill the run is resumed. At the end metrics and replay have every
-iteration and every episode once, and the policy is that of a run without kills, bit for bit.
+iteration and every episode once, and the learner's state is the one that a learner without kills
+has after the logged episodes, bit for bit.
 
 A stopped process (SIGSTOP) goes on after STOPPED_FOR. The hand is let go while a process stands
 still that each of its steps needs; the others only make the graph wait.
@@ -24,7 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +33,15 @@ import psutil
 
 from handlab.benches.result import Bench, Result
 from handlab.emulation.emulated_hands import emulate_dynamixel
-from handlab.experiments.training import new_run, train
+from handlab.experiments.training import new_run
+from handlab_core.environment.episode import Episode, EpisodePlan
+from handlab_core.environment.policy import Policy
 from handlab_core.errors import StationTimeout
 from handlab_hardware.dynamixel.emulator import EmulatedPort
 from handlab_hardware.station_file import station_path
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
+from handlab_learning.runs.trainer import Trainer
 
 SUPERVISOR = "supervisor"
 IN_EACH_STEP = ("driver", "estimator", "reward", "runner")
@@ -65,12 +69,9 @@ OFF_POLICY = {
     "hidden": [16], "batch": 32, "update_ratio": 0.5, "first_episodes": 1, "own_demonstrations": 0,
 }  # fmt: skip
 
-EPISODE_HOURS = 8.0 / 3600
-"""Robot-hours of an episode of the valve with its reset, about."""
-
-LONGEST_MOMENT = 1.0
-"""Seconds; a kill comes at a uniformly drawn time after the second new iteration, which is longer
-than an iteration takes."""
+LONGEST_MOMENT = 0.3
+"""Seconds; a kill comes at a uniformly drawn time after the second new iteration. An iteration
+takes about as long."""
 
 
 @dataclass
@@ -191,38 +192,34 @@ def strike_learning(kills: int, seed: int) -> list[Case]:
         root = Path(scratch)
         config = RunConfig(
             algorithm="rlpd", settings=OFF_POLICY, until="hours", evaluate_every=1000,
-            evaluation_episodes=1, max_hours=(10 * len(cases) + 5) * EPISODE_HOURS,
+            evaluation_episodes=1,
         )  # fmt: skip
         folder = new_run(config, root / "killed")
         for case in cases:
-            _kill_once(folder, root, case, float(rng.uniform(0.0, LONGEST_MOMENT)))
-        last = cases[-1]
-        last.wrong += _resumed(_resuming(folder), root)
-        whole = new_run(replace(config, backend="sim"), root / "whole")
-        train(whole, resume=False, num_envs=1, threads=1)
-        last.wrong += _differences(folder, whole)
+            _continue(folder, root, case, float(rng.uniform(0.0, LONGEST_MOMENT)))
+        _continue(folder, root, Case("learning", SUPERVISOR, "SIGTERM"), 0.0)
+        cases[-1].wrong += _differences(folder)
     return cases
 
 
-def _kill_once(folder: RunFolder, root: Path, case: Case, moment: float) -> None:
-    """Go on with a run until it has two more iterations, and kill a process some time later [s]."""
-    before = len(folder.metrics()) if folder.metrics_path.exists() else 0
-    words = _resuming(folder)
+def _continue(folder: RunFolder, root: Path, case: Case, moment: float) -> None:
+    """Resume a run until it has two more iterations, and strike a process some time later [s]."""
+    before = _rows(folder)
     with (root / "said").open("a") as said:
         verb = subprocess.Popen(
-            words, cwd=root, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+            _resuming(folder), cwd=root, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
             start_new_session=True,
         )  # fmt: skip
         try:
             _wait(lambda: _rows(folder) > before + 1 or verb.poll() is not None, "two iterations")
             time.sleep(moment)
             if verb.poll() is not None:
-                case.wrong.append(f"the run ended too early: code {verb.returncode}")
+                case.wrong.append(f"the run ended by itself: code {verb.returncode}")
                 return
             processes = _processes(verb)
             began = time.monotonic()
             with contextlib.suppress(psutil.NoSuchProcess):
-                _find(case.victim, verb, processes).send_signal(signal.SIGKILL)
+                _find(case.victim, verb, processes).send_signal(getattr(signal, case.signal))
             case.gone_s = _until_gone(processes, began, case)
         finally:
             verb.kill()
@@ -239,18 +236,35 @@ def _rows(folder: RunFolder) -> int:
     return folder.metrics_path.read_text().count("\n") if folder.metrics_path.exists() else 0
 
 
-def _differences(killed: RunFolder, whole: RunFolder) -> list[str]:
-    """Return what a run with kills has lost, twice, or otherwise than a run without kills."""
-    wrong = []
-    numbers = [row["iteration"] for row in killed.metrics()]
-    if numbers != [row["iteration"] for row in whole.metrics()]:
+class Logged:
+    """Implements `Sampler` with the episodes of a log."""
+
+    def __init__(self, episodes: Sequence[Episode]) -> None:
+        self._episodes = {episode.key: episode for episode in episodes}
+
+    def sample(self, policy: Policy, plan: EpisodePlan) -> Iterator[Episode]:
+        """See `Sampler.sample`; KeyError if the log lacks an episode of this policy."""
+        yield from (self._episodes[plan.key(n, policy.version)] for n in plan.numbers)
+
+
+def _differences(folder: RunFolder) -> list[str]:
+    """Return what a run has lost, has twice, or learned otherwise than from its episodes."""
+    wrong, episodes = [], folder.replay.read()
+    numbers = [row["iteration"] for row in folder.metrics()]
+    if numbers != list(range(len(numbers))):
         wrong.append(f"iterations in metrics.jsonl: {numbers}")
-    episodes = [episode.number for episode in killed.replay.read()]
-    if episodes != [episode.number for episode in whole.replay.read()]:
-        wrong.append(f"episodes in the replay: {episodes}")
-    ours, theirs = (folder.newest_checkpoint().state() for folder in (killed, whole))
-    wrong += [f"{name} differs" for name in theirs if not ours[name].equal(theirs[name])]
-    return wrong
+    logged = [episode.number for episode in episodes]
+    if logged != list(range(len(logged))) or len(logged) < len(numbers) - 1:
+        wrong.append(f"episodes in the replay: {logged}, and {len(numbers) - 1} iterations")
+    newest = folder.newest_checkpoint()
+    learner = Trainer(folder.config(), Logged(episodes))
+    try:
+        while learner.progress.iteration < newest.manifest["iteration"]:
+            learner.iterate()
+    except KeyError as missing:
+        return [*wrong, f"the replay lacks {missing}"]
+    state, again = newest.state(), learner.algorithm.state_dict()
+    return wrong + [f"{name} differs" for name in again if not state[name].equal(again[name])]
 
 
 @contextmanager
