@@ -67,7 +67,7 @@ class Row:
 ROWS = {
     "local_models": Row(100, 1),
     "rlpd": Row(200, 5),
-    "mpc": Row(350, 1),
+    "mpc": Row(130, 2),
     "npg": Row(4000, 5),
 }
 """Learners by algorithm, as the option `learners` chooses them."""
@@ -81,6 +81,9 @@ class LearnersOptions:
         Text,
         Field(description="Learners, separated by commas; empty: all; others are kept"),
     ] = ""
+    seeds: Annotated[
+        Count, Field(le=100, description="Seeds of each learner; a run that plans takes hours")
+    ] = SEEDS
     processes: Annotated[Count, Field(le=1024, description="Runs side by side")] = (
         os.cpu_count() or 1
     )
@@ -89,7 +92,7 @@ class LearnersOptions:
 def measure(seed: int, options: LearnersOptions) -> Result:
     """Learn, time the updates, and return the median rollouts of the local models."""
     names = chosen("learners", options.learners, ROWS)
-    jobs = [(name, number) for name in names for number in range(seed, seed + SEEDS)]
+    jobs = [(name, number) for name in names for number in range(seed, seed + options.seeds)]
     with (
         tempfile.TemporaryDirectory(prefix="handlab-") as scratch,
         ProcessPoolExecutor(options.processes) as pool,
