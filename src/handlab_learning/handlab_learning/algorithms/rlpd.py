@@ -175,6 +175,8 @@ class RlpdConfig:
     trial_successes: Count = 5
     """Strict successes in a row from which the tried policy is the champion, which is handed out.
     The policy that replaces a champion needs twice as many."""
+    return_after: Count = 3
+    """Trials in a row without a success after which the actor is the champion again."""
 
     def __post_init__(self) -> None:
         """Check the sizes of the ensemble and of its subset."""
@@ -319,10 +321,20 @@ class Rlpd(Algorithm):
             self._trials.after_trial(episode.outcome.solved)
             if self._trials.champions:
                 self._imitation_left = 0
+                self._return_to_champion()
         elif self._imitation_left:
             self._trials.begin(self.clone)
         elif self._updates > self._warm_up:
             self._trials.after_other(self.averaged)
+
+    def _return_to_champion(self) -> None:
+        """Begin with the champion again when learning has led nowhere since."""
+        if self._trials.hopeless < self.config.return_after:
+            return
+        champion = self._trials.champion.state_dict()
+        self.actor.load_state_dict(champion)
+        self.averaged.load_state_dict(champion)
+        self._trials.hopeless = 0
 
     def _first_success(self, episode: Episode) -> bool:
         """Whether an episode is one of the few successes from which clones are worth a try.

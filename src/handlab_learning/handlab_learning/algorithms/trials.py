@@ -36,6 +36,8 @@ class Trials:
         """Whether the next episode is one of the challenger."""
         self.champions = 0
         """Number of champions so far."""
+        self.hopeless = 0
+        """Number of trials in a row of which the first episode failed."""
         self._waited = self._in_a_row = 0
 
     def begin(self, actor: SquashedActor) -> None:
@@ -56,6 +58,7 @@ class Trials:
         needed = self._successes * (2 if self.champions else 1)
         if success and self._in_a_row < needed:
             return
+        self.hopeless = 0 if self._in_a_row else self.hopeless + 1
         self.running, self._waited = False, 0
         if success:
             self.champion.load_state_dict(self.challenger.state_dict())
@@ -63,7 +66,8 @@ class Trials:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the complete state."""
-        counts = [int(self.running), self.champions, self._waited, self._in_a_row]
+        running = int(self.running)
+        counts = [running, self.champions, self.hopeless, self._waited, self._in_a_row]
         networks = prefixed("champion", self.champion.state_dict())
         networks |= prefixed("challenger", self.challenger.state_dict())
         return networks | {"counts": torch.tensor(counts)}
@@ -72,5 +76,6 @@ class Trials:
         """Resume from a saved state."""
         self.champion.load_state_dict(part(state, "champion"))
         self.challenger.load_state_dict(part(state, "challenger"))
-        running, self.champions, self._waited, self._in_a_row = map(int, state["counts"])
+        counts = map(int, state["counts"])
+        running, self.champions, self.hopeless, self._waited, self._in_a_row = counts
         self.running = bool(running)

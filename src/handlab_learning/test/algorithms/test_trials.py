@@ -113,6 +113,17 @@ def test_what_is_handed_out_is_the_champion_while_learning_goes_on(own):
     assert not np.array_equal(learner.averaged.to_numpy(1.0, 0).act(x), before)
 
 
+def test_an_actor_that_learning_has_ruined_is_the_champion_again(own):
+    config = replace(SMALL, trial_every=2, return_after=2, actor_rate=0.1, actor_every=1)
+    learner, x = Rlpd(TASK.spaces, config, 0), own[0].trajectory.observations
+    run(learner, own[:4], [False, False, True, True])
+    champion = learner.result().act(x)
+    run(learner, own[4:6], [False, False])  # another policy and a trial
+    assert np.abs(learner.averaged.to_numpy(1.0, 0).act(x) - champion).max() > 1e-3
+    run(learner, own[6:8], [False, False])  # the second trial without a success
+    np.testing.assert_allclose(learner.policy().act(x), champion, atol=1e-6)
+
+
 def test_help_says_nothing_of_a_challenger(own):
     learner = Rlpd(TASK.spaces, SMALL, 0)
     run(learner, own[:3], [False] * 3)
