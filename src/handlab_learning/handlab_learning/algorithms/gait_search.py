@@ -24,6 +24,9 @@ episode, since resets leave the hand and the object a little different each time
 STREAM = 9
 """Number of the search's random stream."""
 
+PATIENCE = 25
+"""Episodes without a lower cost or a success after which the search begins again at random."""
+
 RANDOM_GAITS, BACKWARDS = 6, 12
 """Gaits before the first mutation; gaits of which those that turn the wrong way are repeated."""
 
@@ -78,6 +81,7 @@ class GaitSearch:
         self._tried: list[_Tried] = []
         self._repeated: tuple[Array, int] | None = None
         self._failures = 0  # of the repeated gait
+        self._begun = self._improved = 0  # number of the episode
         self.found: list[Episode] = []
         """Strictly successful episodes of the gait that had the most of them."""
         self._successes: list[Episode] = []  # of the newest gait that had any
@@ -111,7 +115,7 @@ class GaitSearch:
         """Return the best gait so far; before the first episode the one to be tried first."""
         if not self._tried:
             return self.policy(version)
-        numbers, direction = self._repeated or self._best()[:2]
+        numbers, direction = self._repeated or self._best(self._tried)[:2]
         return self._gait(numbers, direction, version)
 
     def tell(self, episode: Episode) -> None:
@@ -122,9 +126,14 @@ class GaitSearch:
         cost = float(np.abs(errors).mean() + 3 * last_fifth(errors).mean()) / (4 * start)
         away = float(np.sign(errors[0]) * (errors[-1] - errors[0]))
         helped = episode.intervention_rate > 0  # it says nothing about the gait
+        lowest = min((tried.cost for tried in self._tried[self._begun :]), default=np.inf)
         self._tried.append(_Tried(numbers, direction, 1.0 if helped else cost, away > WRONG))
         if helped:
             return
+        if cost < lowest or episode.outcome.solved:
+            self._improved = self.episodes
+        elif self.episodes - self._improved >= PATIENCE:
+            self._begun = self._improved = self.episodes
         if episode.outcome.solved:
             if self._repeated is None:
                 self._repeated, self._failures, self._successes = (numbers, direction), 0, []
@@ -139,25 +148,27 @@ class GaitSearch:
     def _next(self) -> tuple[Array, int]:
         if self._repeated is not None:
             return self._repeated
-        count, rng = len(self._tried), np.random.default_rng((self._seed, STREAM, len(self._tried)))
-        if self._tried:
-            last = self._tried[-1]
+        rng = np.random.default_rng((self._seed, STREAM, self.episodes))
+        tried = self._tried[self._begun :]
+        count = len(tried)
+        if tried:
+            last = tried[-1]
             if last.wrong and last.direction == 1 and count < BACKWARDS:
                 return last.numbers, -1
-        best = self.best_cost
+        best = min((each.cost for each in tried), default=1.0)
         random = RANDOM_ABOVE if best > FAIR else RANDOM_BELOW
         if count < RANDOM_GAITS or best > POOR or rng.uniform() < random:
             return self._draw(rng), 1
-        numbers, direction, cost = self._best()
+        numbers, direction, cost = self._best(tried)
         joints = self._joints
         spread = np.repeat([0.4, 0.4, 0.5, 0.4, 0.25], [joints, joints, joints, 1, 1])
         step = np.clip(STEP * cost, *STEPS)
         return numbers + step * spread * rng.standard_normal(len(spread)), direction
 
-    def _best(self) -> tuple[Array, int, float]:
+    def _best(self, every: Sequence[_Tried]) -> tuple[Array, int, float]:
         """Return the gait with the lowest cost, the mean of its episodes, and that cost."""
         costs: dict[tuple[bytes, int], list[float]] = {}
-        for tried in self._tried:
+        for tried in every:
             costs.setdefault((tried.numbers.tobytes(), tried.direction), []).append(tried.cost)
         mean = {gait: float(np.mean(each)) for gait, each in costs.items()}
         numbers, direction = min(mean, key=lambda gait: mean[gait])

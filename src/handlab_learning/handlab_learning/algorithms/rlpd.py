@@ -157,7 +157,7 @@ class RlpdConfig:
     own_demonstrations: Index = 0
     """Number of successful episodes of one gait that the robot searches before it learns, without
     given demonstrations; 0: none. Only for tasks with an object that has one error."""
-    search_episodes: Count = 50
+    search_episodes: Count = 120
     """Maximum number of episodes of that search; learning then begins with what was found."""
     imitation_episodes: Index = 30
     """Episodes after cloning in which the robot only imitates, unless there is a champion before:

@@ -18,7 +18,12 @@ from handlab_core.environment.gait_policy import GaitPolicy
 from handlab_core.environment.squashed_policy import SquashedPolicy
 from handlab_core.errors import BadConfig
 from handlab_core.tasks.sizes import Fingers, Spaces
-from handlab_learning.algorithms.gait_search import SUCCESSES_PER_FAILURE, GaitSearch
+from handlab_learning.algorithms.gait_search import (
+    PATIENCE,
+    RANDOM_GAITS,
+    SUCCESSES_PER_FAILURE,
+    GaitSearch,
+)
 from handlab_learning.algorithms.rlpd import Rlpd, RlpdConfig
 
 STEPS = 20
@@ -184,3 +189,38 @@ def test_given_demonstrations_replace_the_search():
 def test_a_task_without_an_error_refuses_the_search():
     with pytest.raises(BadConfig, match="own_demonstrations is 3; it must be 0"):
         Rlpd(replace(SPACES, fingers=None), SMALL, 0)
+
+
+def test_a_search_that_improves_no_more_begins_again_at_random():
+    search = GaitSearch(SPACES, 0, 9, 999)
+    episode = world(search.policy(0), 0)
+
+    def tell(error):
+        path = replace(episode.trajectory, errors=np.append(-2.0, np.full(STEPS - 1, -error)))
+        search.tell(replace(episode, trajectory=path, outcome=Outcome(False, False)))
+
+    tell(0.4)
+    near = search.policy(1)
+    for _ in range(PATIENCE - 1):
+        tell(1.0)
+    assert search.best_cost < 0.4
+    tell(1.0)  # the last one that is borne with
+    for _ in range(RANDOM_GAITS):
+        last = search.policy(2)
+        tell(0.9)
+        assert np.abs(search.policy(2).offset - last.offset).max() > 0.05
+    tell(0.3)
+    np.testing.assert_array_equal(search.best(3).offset, search.best(4).offset)
+    assert not np.array_equal(search.best(3).offset, near.offset)
+
+
+def test_a_success_keeps_a_search_at_its_place():
+    search = GaitSearch(SPACES, 0, 9, 999)
+    episode = world(search.policy(0), 0)
+    bad = replace(episode, outcome=Outcome(False, False))
+    for _ in range(3):
+        for _ in range(PATIENCE - 2):
+            search.tell(bad)
+        search.tell(replace(episode, outcome=Outcome(True, True)))
+        search.tell(bad)
+    assert search._begun == 0
