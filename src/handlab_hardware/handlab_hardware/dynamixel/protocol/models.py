@@ -3,6 +3,9 @@
 Source: the vendor's e-manual, ROBOTIS-GIT/emanual. Control tables: docs/en/dxl/x/<model>.md. Torque
 and speed at the given voltage: _data/dxl_x_info.yml and the pages' specifications. Features by
 firmware: _includes/en/dxl/control_table_drivemode.md, ..._startup_configuration.md.
+
+Editions of a page differ. For XH430-V210 older ones (commits 00fc3614 and b6bee155) have a velocity
+limit of 380, which is 87 rpm; the present one has 230, which fits the 52 rpm without load.
 """
 
 from dataclasses import dataclass

@@ -8,6 +8,10 @@ from handlab_hardware.dynamixel.protocol.registers import (
 )
 
 
+def test_the_velocity_limit_of_xh430_v210_is_that_of_the_present_manual():
+    assert MODELS["XH430-V210"].velocity_limit == 230  # older editions: 380
+
+
 @pytest.mark.parametrize("model", sorted(MODELS))
 def test_a_models_numbers_agree_with_each_other(model):
     """The velocity limit is near the speed without load, and the current limit above the stall."""
