@@ -304,12 +304,17 @@ class DynamixelBackend:
         self._settle()
 
     def _advance(self, stamp: float) -> None:
-        """Update the readings of groups whose servos have all answered."""
+        """Update the readings of groups whose servos have all answered.
+
+        A state of the object without a state of the hand at the same time has no reward. So a lost
+        answer leaves out the reading of both groups, until the servo counts as silent.
+        """
         servos = self._servos
+        complete = not servos.missed.any()
         states = {HAND: self._reading.hand, FIXTURE: self._reading.fixture}
         for group in self._layout.served:
             places = self._layout.slices[group]
-            if servos.fresh[places].all():
+            if complete and servos.fresh[places].all():
                 values = (servos.q, servos.qd, servos.torque)
                 rows = (value[None, places].copy() for value in values)
                 states[group] = JointState(np.array([stamp]), *rows)

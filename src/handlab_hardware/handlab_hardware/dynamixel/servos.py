@@ -122,6 +122,11 @@ class Servos:
 
     # Motion.
 
+    @property
+    def missed(self) -> BoolArray:
+        """Whether each servo has not answered the newest reading, and does not count as silent."""
+        return (self._missed > 0) & ~self.absent
+
     def read(self, bus: ServoBus) -> None:
         """Read position, velocity and torque of all servos that are not absent."""
         asked = [i for i in range(len(self.ids)) if not self.absent[i]]
