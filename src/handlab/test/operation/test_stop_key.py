@@ -1,9 +1,12 @@
 """The space bar lets the hand go in the verbs that move one, and another key engages it again."""
 
+import os
+import signal
 import sys
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -124,15 +127,39 @@ def test_a_graph_without_a_client_stops_at_a_key_and_ctrl_c_ends_it(terminal, mo
     assert program.modes() == program.before and motors.torques() == {0}
 
 
+def driver_of(program):
+    """Return the process of the driver that a program has started."""
+    threads = Path(f"/proc/{program.pid}/task").iterdir()
+    children = [child for thread in threads for child in (thread / "children").read_text().split()]
+    words = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in children}
+    return next(child for child, line in words.items() if b"driver_node" in line)
+
+
 def test_a_driver_that_does_not_answer_is_ended_with_the_graph(terminal, motors, tmp_path):
     program = terminal(*PROGRAM, "up", "valve", *motors.words, cwd=tmp_path)
-    program.until(motors.hand_is_engaged, "the driver", 120.0)  # no client knows the driver yet
+    program.until(motors.hand_is_engaged, "the driver", 120.0)
+    os.kill(driver_of(program), signal.SIGSTOP)
     with motors.times_of_release() as times:
         pressed = program.press(" ")
         program.until(lambda: times, "the release", 10.0)
     assert times[0] - pressed < 2.0
+    program.until("ending the graph", "a word of the end", 10.0)
     assert program.code(20.0) in (0, 1)
     assert program.modes() == program.before
+
+
+def test_a_key_lets_the_hand_go_while_the_graph_still_starts(terminal, motors, tmp_path):
+    """A driver that no client knows yet is ended; a known one answers."""
+    program = terminal(*PROGRAM, "up", "valve", *motors.words, cwd=tmp_path)
+    program.until(motors.hand_is_engaged, "the driver", 120.0)
+    with motors.times_of_release() as times:
+        pressed = program.press(" ")
+        program.until(lambda: times, "the release", 10.0)
+    assert times[0] - pressed < 2.0
+    program.until(lambda: "ending the graph" in program.said or "confirmed" in program.said, "why")
+    program.press("\x03")
+    assert program.code(20.0) in (0, 1)
+    assert program.modes() == program.before and motors.torques() == {0}
 
 
 def test_a_simulation_in_this_process_stands_still_at_a_key(terminal, tmp_path):
