@@ -105,6 +105,7 @@ SERVICES = {
     "<driver>/joint_torque": "release single joints, or engage them again",
     "<driver>/reboot": "restart one joint's motor, which clears its hardware error",
     "<driver>/calibrate": "take the present pose as the zero pose",
+    "<driver>/jog": "move one joint a small step, while no node commands the hand",
     "<driver>/emergency_stop": "release all motors until they are engaged again; goals wait",
 }
 """Service to its meaning."""

@@ -78,8 +78,8 @@ class BackendOptions:
 
 
 @checked
-class HardwareOptions(BackendOptions):
-    """The backend, and what real hardware needs."""
+class MachineOptions:
+    """The facts of one machine with real hardware."""
 
     station: Annotated[
         Text, PATH, Field(description="Station file; empty: config/hands/<hand>.yaml")
@@ -91,6 +91,11 @@ class HardwareOptions(BackendOptions):
             description="Port of the motors; empty: the station file's; emulated: no hand needed"
         ),
     ] = ""
+
+
+@checked
+class HardwareOptions(MachineOptions, BackendOptions):
+    """The backend, and what real hardware needs."""
 
 
 @checked

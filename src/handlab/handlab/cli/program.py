@@ -27,6 +27,13 @@ VERBS = {
     "record": "teaching",
     "replay": "teaching",
     "gait": "teaching",
+    "setup": "hardware",
+    "check": "hardware",
+    "calibrate": "hardware",
+    "status": "hardware",
+    "torque": "hardware",
+    "jog": "hardware",
+    "reboot": "hardware",
     "bench": "machine",
     "report": "learning",
     "compare": "learning",
@@ -82,8 +89,10 @@ def make_app(verbs: Iterable[str] = VERBS) -> typer.Typer:
     return made
 
 
-WITHOUT_ROS = {"doctor", "tasks", "hands", "report", "compare", "--help"}
-"""Verbs that work whatever the shell says of ROS."""
+AT_THE_BENCH = {verb for verb, group in VERBS.items() if group == "hardware"}
+
+WITHOUT_ROS = {"doctor", "tasks", "hands", "report", "compare", "--help", *AT_THE_BENCH}
+"""Verbs that work whatever the shell says of ROS; those at the bench ask ROS if a graph runs."""
 
 
 def _end_in_order() -> None:

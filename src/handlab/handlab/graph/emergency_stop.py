@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from rclpy.client import Client
 from rclpy.node import Node
@@ -20,46 +20,44 @@ SUSPENSION = 0.1
 """Seconds that a request gets to leave this process before it is suspended."""
 
 
-class GraphSwitch:
-    """Implements `handlab.operation.stop_key.Switch` for a graph.
+class DriverSwitch:
+    """Implements `handlab.operation.stop_key.Switch` by the services of drivers.
 
     Requests leave at once, from the thread of the caller; the thread that spins the node receives
     the answers.
 
     Args:
-        graph: ended if a driver does not answer.
         node: of this process in the graph's domain; spun by another thread.
+        drivers: names of the drivers.
     """
 
-    def __init__(self, graph: Graph, node: Node) -> None:
-        self._graph = graph
+    def __init__(self, node: Node, drivers: Iterable[str]) -> None:
         self._clients = {
             driver: node.create_client(SetBool, topics.of_driver(driver, topics.EMERGENCY_STOP))
-            for driver in topics.DRIVERS
-            if driver in graph.names
+            for driver in drivers
         }
 
     @property
     def has_drivers(self) -> bool:
-        """Whether the graph has anything that moves."""
+        """Whether there is anything that moves."""
         return bool(self._clients)
 
     def stop(self) -> str:
-        """Ask every driver to release its motors; end the graph if one does not do it in time."""
+        """Ask every driver to release its motors; return how that was confirmed."""
         if not all(client.service_is_ready() for client in self._clients.values()):
-            return self._break_off("a driver was not there yet")
+            return self.break_off("a driver was not there yet")
         answers = [(driver, _ask(client, True)) for driver, client in self._clients.items()]
         end = time.monotonic() + ANSWER_PATIENCE
         for driver, (done, future) in answers:
             if not done.wait(max(0.0, end - time.monotonic())):
-                return self._break_off(f"the {driver} did not answer")
+                return self.break_off(f"the {driver} did not answer")
             if not future.result().success:
-                return self._break_off(f"the {driver} could not: {future.result().message}")
+                return self.break_off(f"the {driver} could not: {future.result().message}")
         return "confirmed"
 
-    def _break_off(self, reason: str) -> str:
-        self._graph.break_off(f"stopped by the space bar; {reason}, therefore the graph was ended")
-        return f"{reason}: ending the graph"
+    def break_off(self, reason: str) -> str:
+        """Do what is left if a driver did not confirm; return it in words."""
+        return f"{reason}: NOT CONFIRMED, switch the power off"
 
     def engage(self, engaged: Callable[[str], None]) -> None:
         """See `Switch.engage`."""
@@ -78,13 +76,33 @@ class GraphSwitch:
             future.add_done_callback(lambda future, driver=driver: on_answer(driver, future))
 
     def suspend(self) -> bool:
-        """See `Switch.suspend`; motors are stopped, a simulation goes on."""
-        if self._graph.simulated:
-            return False
+        """See `Switch.suspend`."""
         for client in self._clients.values():
             client.call_async(SetBool.Request(data=True))
         time.sleep(SUSPENSION)
         return True
+
+
+class GraphSwitch(DriverSwitch):
+    """Switch of a graph of this process, which is ended if a driver does not answer.
+
+    Args:
+        graph: to be ended.
+        node: see `DriverSwitch`.
+    """
+
+    def __init__(self, graph: Graph, node: Node) -> None:
+        super().__init__(node, (driver for driver in topics.DRIVERS if driver in graph.names))
+        self._graph = graph
+
+    def break_off(self, reason: str) -> str:
+        """See `DriverSwitch.break_off`."""
+        self._graph.break_off(f"stopped by the space bar; {reason}, therefore the graph was ended")
+        return f"{reason}: ending the graph"
+
+    def suspend(self) -> bool:
+        """See `Switch.suspend`; motors are stopped, a simulation goes on."""
+        return not self._graph.simulated and super().suspend()
 
 
 def _ask(client: Client, stop: bool) -> tuple[threading.Event, Future]:

@@ -105,7 +105,9 @@ class DiagnosticsMonitor:
                 raise StationFault(f"{name}: {report.message}")
         if now >= self._next_reminder:
             self._next_reminder = now + REMIND_EVERY
-            self._say(f"waiting for {', '.join([*sorted(self._missing), *self._waiting()])}")
+            silent = [f"{name} (no report yet)" for name in sorted(self._missing)]
+            said = [f"{name} ({self._reports[name].message})" for name in self._waiting()]
+            self._say(f"waiting for {', '.join([*silent, *said])}")
 
     @property
     def start_s(self) -> float:
@@ -135,8 +137,14 @@ class DiagnosticsMonitor:
         self._say(f"{name}: {kind}{text}")
 
 
-def follow(graph: Graph, say: Callable[[str], None]) -> None:
-    """Show the reports of a graph until it ends; raise StationFault with the reason."""
+def follow(graph: Graph, say: Callable[[str], None], hints: Iterable[str] = ()) -> None:
+    """Show the reports of a graph until it ends; raise StationFault with the reason.
+
+    Args:
+        graph: graph that has just been started.
+        say: shows the user a line.
+        hints: lines that are shown when the graph is ready.
+    """
     with guest("_handlab", graph.domain) as (node, loop):
         watch = DiagnosticsMonitor(graph.names, say).listen(node)
         switch = GraphSwitch(graph, node)
@@ -148,4 +156,6 @@ def follow(graph: Graph, say: Callable[[str], None]) -> None:
                 if watch.ready and not announced:
                     announced = True
                     say(f"ready after {watch.start_s:.1f} s; {stop_key.line or 'Ctrl-C ends it'}")
+                    for hint in hints:
+                        say(hint)
     raise StationFault(reason)

@@ -22,6 +22,7 @@ from typing import Self, TextIO
 
 from handlab.graph.config import GraphConfig, NodeSpec, build_graph
 from handlab.graph.ros_domain import Domain
+from handlab.graph.running_graphs import announced
 from handlab_core.system import lifeline
 from handlab_core.system.files import writing
 from handlab_core.system.lifeline import REFUSED, supervised
@@ -31,6 +32,9 @@ KILL_AFTER = 1.0
 
 LOOK_EVERY = 0.1
 """Seconds between looks at what nodes say and whether they live."""
+
+DRIVER = "driver"
+"""Name of the node whose parameters describe the station."""
 
 LAST_LINES = 12
 """Lines shown of a node that died."""
@@ -155,6 +159,9 @@ class Graph:
         self._broken_off = ""  # reason of `break_off`
         self._ending, self._processes = threading.Event(), list[NodeProcess]()
         self._thread = threading.Thread(target=self._look_after, name="graph", daemon=True)
+        drivers = (part for node in nodes for part in (node, *node.parts) if part.name == DRIVER)
+        facts = next((driver.parameters for driver in drivers), {})
+        self._announcement = announced(domain.id, self.names, facts)
         environment = supervised(os.environ) | ONE_THREAD | {"ROS_DOMAIN_ID": str(domain.id)}
         try:
             for node in nodes:
@@ -230,6 +237,7 @@ class Graph:
         for process in self._processes:
             process.close()
         self._processes.clear()
+        self._announcement.unlink(missing_ok=True)
         self._domain.release()
 
 

@@ -68,7 +68,7 @@ def test_a_report_that_flaps_is_shown_at_most_once_a_second_and_its_end_is_never
 def test_the_start_says_what_it_waits_for_and_is_ready_when_all_nodes_are(scene):
     watch, after = scene
     assert after(4, ("driver", WARN, NOT_ACTIVE)) == []
-    assert after(2) == ["waiting for reward, driver"]
+    assert after(2) == ["waiting for reward (no report yet), driver (not active)"]
     assert after(1, ("reward", OK, "ready")) == [] and not watch.ready
     assert after(1, ("driver", WARN, "the adapter holds bytes back")) != [] and watch.ready
 

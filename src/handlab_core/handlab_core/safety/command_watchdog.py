@@ -55,6 +55,13 @@ class Watchdog:
         self._held.pop(group, None)
         self._claimed.pop(group, None)
 
+    def newest(self, group: str, now: float) -> Command | None:
+        """Return the command of a group that is still followed or held at the time `now` [s]."""
+        if not self._engaged[group] or group not in self._newest:
+            return None
+        command, came = self._newest[group]
+        return command if now - came <= limits.RELEASE_TIMEOUT else None
+
     def silence(self, now: float) -> float:
         """Return the time since controllers stopped commanding the hand; s, 0 while they command.
 

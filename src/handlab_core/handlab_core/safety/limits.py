@@ -19,6 +19,10 @@ RELEASE_TIMEOUT = 1.5
 """s; age of a command after which the joints are released. With the period of the last command and
 a cycle of the driver the hand is limp two seconds after its commander stopped."""
 
+JOG_STEP = 0.05
+"""rad; largest change of a target by one step of a jog, 3 degrees; chosen: a wrong angle that a
+person types moves the hand no further than a touch."""
+
 WARM_MARGIN = 15.0
 """K below the motor's temperature limit; threshold for a pause. An XM430, whose limit is 80 degrees
 Celsius (e-manual), is warm at 65. At stall a motor heats by a degree in seconds, and it cools in

@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from handlab_core.errors import StationTimeout
+from handlab_core.errors import StationFault, StationTimeout
 from handlab_core.hands import Hand
 from handlab_core.hardware.lockstep import GUIDE, HAND, Lockstep
 from handlab_core.objects.fixture import Fixture
@@ -149,6 +149,8 @@ class RealPace:
         self._errors: deque[float] = deque(maxlen=REMEMBERED)
         self._failure: Exception | None = None
         self._guided = False
+        self._hand, self._own = hand, limits.release(hand.nominal[None])
+        """The newest command of the hand that this loop made itself."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="driver loop", daemon=True)
 
@@ -157,7 +159,8 @@ class RealPace:
         reading = self._backend.read()
         self._publish(reading)
         if np.isfinite(reading.hand.q).all():  # else the hand is another driver's
-            self.command(HAND, limits.hold(reading.hand.q, self._limits), 0.0)
+            self._own = limits.hold(reading.hand.q, self._limits)
+            self.command(HAND, self._own, 0.0)
         self._thread.start()
 
     def stop(self) -> None:
@@ -186,6 +189,44 @@ class RealPace:
         with self._lock:
             self._watchdog.engage(group, engaged)
         self._wake.set()
+
+    def jog(self, joint: str, position: float, alone: bool = False) -> float:
+        """Move one joint of the hand a step toward a position, while no node commands the hand.
+
+        The hand is held and released as after any other command: a jog needs several steps a
+        second.
+
+        Args:
+            joint: name.
+            position: rad.
+            alone: release the other joints; else they hold their positions.
+
+        Returns:
+            Target of the joint after the step, rad; it moves by `limits.JOG_STEP` at most.
+
+        Raises:
+            UnknownName: the hand has no such joint.
+            StationFault: another node commands the hand.
+        """
+        index, q = self._hand.index(joint), self._backend.read().hand.q
+        with self._lock:
+            newest = self._watchdog.newest(HAND, time.monotonic())
+            if newest is not None and newest is not self._own:
+                raise StationFault("another node commands the hand: jog when it rests")
+            held = np.zeros(q.shape, dtype=bool)
+            if newest is not None:
+                held = newest.effort > 0.0
+            target = np.where(held, self._own.q, q)
+            origin = float(target[0, index])
+            step = min(max(position - origin, -limits.JOG_STEP), limits.JOG_STEP)
+            lower, upper = self._limits.lower[index], self._limits.upper[index]
+            target[0, index] = min(max(origin + step, min(lower, origin)), max(upper, origin))
+            effort = np.zeros(q.shape) if alone else limits.hold(q, self._limits).effort.copy()
+            effort[0, index] = self._limits.max_effort[index]
+            self._own = Command(target, effort)
+            self._watchdog.feed(HAND, self._own, time.monotonic())
+        self._wake.set()
+        return float(target[0, index])
 
     def _guide(self, guide: Command) -> None:
         if self._guided or not guide.effort.any():

@@ -53,6 +53,7 @@ STREAMS = (HAND_STATES, FIXTURE_STATES, OBJECT_STATE, REWARD, DETECTIONS)
 JOINT_TORQUE = "~/joint_torque"
 REBOOT = "~/reboot"
 CALIBRATE = "~/calibrate"
+JOG = "~/jog"
 EMERGENCY_STOP = "~/emergency_stop"
 """Services of each driver, below its own name: a station may have two."""
 

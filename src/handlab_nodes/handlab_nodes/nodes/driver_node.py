@@ -8,6 +8,7 @@
 | cleanup    | is let go and closed; so it is on shutdown and after an error    |
 """
 
+import math
 import time
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -29,7 +30,7 @@ from handlab_core.safety.clamped_backend import ClampedBackend
 from handlab_core.system.scheduling import use_realtime_priority
 from handlab_core.system.validation import Flag, NotNegative, OneOf, Positive, Text, checked
 from handlab_core.types import Command, Reading
-from handlab_interfaces.srv import Calibrate, JointTorque, Reboot, Teleport
+from handlab_interfaces.srv import Calibrate, Jog, JointTorque, Reboot, Teleport
 from handlab_nodes.driver.driver_diagnostics import DriverDiagnostics
 from handlab_nodes.driver.publishers import CLOCK_RATE, DriverPublishers
 from handlab_nodes.driver.step_loop import LockstepPace, Pace, RealPace
@@ -114,6 +115,8 @@ class DriverNode(LifecycleNode):
         self._serve(JointTorque, topics.JOINT_TORQUE, self._on_joint_torque)
         self._serve(Reboot, topics.REBOOT, self._on_reboot)
         self._serve(Calibrate, topics.CALIBRATE, self._on_calibrate)
+        if HAND in params.groups:
+            self.create_service(Jog, topics.JOG, self._on_jog)
         self._stopped = self.create_publisher(Bool, topics.STOPPED, qos.LATCHED)
         self._stopped.publish(Bool(data=False))
         self.create_service(SetBool, topics.EMERGENCY_STOP, self._on_emergency_stop)
@@ -332,6 +335,20 @@ class DriverNode(LifecycleNode):
         for joint in joints:
             self._backend.loosen(joint, not request.torque)
         return ""
+
+    def _on_jog(self, request: Jog.Request, response: Jog.Response) -> Jog.Response:
+        try:
+            if self._pace is None:
+                raise StationFault("the driver is not active: engage the hand first")
+            if not isinstance(self._pace, RealPace):
+                raise StationFault("a simulation in lockstep moves by its commands alone")
+            if not math.isfinite(request.position):
+                raise StationFault(f"the position {request.position} rad is not finite")
+            response.target = self._pace.jog(request.joint, request.position, request.alone)
+            response.success = True
+        except HandlabError as error:
+            response.message = str(error)
+        return response
 
     def _on_reboot(self, request: Reboot.Request) -> str:
         self._need_hardware("reboot").reboot(request.joint)

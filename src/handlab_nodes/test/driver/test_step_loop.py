@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handlab_core.errors import StationFault, UnknownName
 from handlab_core.hardware.lockstep import HAND
 from handlab_core.safety import limits
 from handlab_core.safety.clamped_backend import ClampedBackend
@@ -85,3 +86,46 @@ def test_a_driver_that_is_commanded_keeps_its_rate(pace):
         pace.command(HAND, pace.hold, 0.0)
         time.sleep(0.02)
     assert rate(pace.times, began + 0.1) > 0.7 * RATE
+
+
+def test_a_jog_moves_one_joint_a_small_step_and_the_others_hold(pace):
+    joint, index = "FFJ11", 1
+    start = pace._backend.read().hand.q[0].copy()
+    assert pace.jog(joint, 10.0) == pytest.approx(start[index] + limits.JOG_STEP, abs=0.01)
+    for _ in range(30):
+        target = pace.jog(joint, start[index] + 0.3)
+        time.sleep(0.02)
+    assert target == pytest.approx(start[index] + 0.3)
+    q = pace._backend.read().hand.q[0]
+    assert q[index] == pytest.approx(target, abs=0.1)
+    assert np.delete(q, index) == pytest.approx(np.delete(start, index), abs=0.1)
+
+
+def test_a_jog_stays_within_the_range_of_the_joint(pace):
+    for _ in range(60):
+        target = pace.jog("FFJ10", 10.0)
+        time.sleep(0.01)
+    assert target == pytest.approx(pace._limits.upper[0])
+
+
+def test_a_jog_alone_releases_the_other_joints(pace):
+    pace.jog("FFJ10", 0.0, alone=True)
+    time.sleep(0.03)
+    effort = pace._backend.sent[0].effort[0]
+    assert effort[0] > 0.0 and not effort[1:].any()
+
+
+def test_a_jog_is_refused_while_a_node_commands_the_hand_and_for_an_unknown_joint(pace):
+    pace.command(HAND, limits.hold(pace._backend.read().hand.q, pace._limits), 0.0)
+    with pytest.raises(StationFault, match="another node commands the hand"):
+        pace.jog("FFJ10", 0.0)
+    time.sleep(0.15)
+    pace.jog("FFJ10", 0.0)
+    with pytest.raises(UnknownName, match="thumb"):
+        pace.jog("thumb", 0.0)
+
+
+def test_a_jog_that_ends_lets_the_hand_go(pace):
+    pace.jog("FFJ10", 0.0)
+    time.sleep(0.3)
+    assert not pace._backend.sent[0].effort.any()

@@ -3,13 +3,16 @@
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from handlab.cli.fields import Default
 from handlab.cli.parameters import Network, TaskName
 from handlab.graph.options import ComposeOptions, SceneOptions, ViewerOptions
-from handlab.reporting.terminal import console, show
+from handlab.reporting.terminal import command, console, show
 from handlab_core.options import BagOptions, PaceOptions, RateOptions, RewardOptions, StationOptions
+
+if TYPE_CHECKING:
+    from handlab.graph.config import GraphConfig
 
 
 def up(
@@ -40,4 +43,19 @@ def up(
         console.print(f"ROS_DOMAIN_ID={graph.domain}: {', '.join(graph.names)}")
         from handlab.graph.live_diagnostics import follow  # while the nodes start
 
-        follow(graph, show)
+        follow(graph, show, _hints(config))
+
+
+def _hints(config: "GraphConfig") -> list[str]:
+    """Return the next steps of a person in front of a graph that is ready."""
+    from handlab_core.tasks import make_task
+
+    hand = make_task(config.task).hand_name
+    verbs = {
+        "status": f"status --hand {hand}",
+        "browser": "" if config.viewer else f"view {config.task}",
+        "move a joint": f"jog --hand {hand}" if config.pace == "real" else "",
+        "release the hand": f"torque off --hand {hand}",
+    }
+    words = [f"{what}: {command(*verb.split())}" for what, verb in verbs.items() if verb]
+    return [f"next, in another terminal: {'; '.join(words)}"]

@@ -16,6 +16,7 @@ from handlab_hardware.dynamixel.failures import (
     ServoRefused,
 )
 from handlab_hardware.dynamixel.protocol import units
+from handlab_hardware.dynamixel.protocol.crc import crc16
 from handlab_hardware.dynamixel.protocol.registers import REGISTERS
 from handlab_hardware.dynamixel.protocol.serial_port import (
     SYSFS,
@@ -31,7 +32,15 @@ ERROR, DATA = 8, 9  # indices of error byte and data in a status packet
 FAST_OVERHEAD = 4  # bytes of each servo in a fast reply: error, id, checksum
 STATUS = 11  # bytes of a status packet without data
 IDENTITY = 3  # bytes of data in the answer to a ping
+STATUS_HEADER = b"\xff\xff\xfd\x00"
 MS_PER_S = 1000.0
+
+MOST_SERVOS = 253
+"""Number of ids; Protocol 2.0."""
+
+SLOT_MS = 3.0
+"""ms; time that a servo waits for each smaller id before it answers a ping of all servos; the
+vendor's SDK, protocol2_packet_handler, broadcastPing."""
 
 WARY = 1.0
 """s; time after a lost packet in which its late answer may still arrive."""
@@ -128,6 +137,30 @@ class ServoBus:
         self._ask(servo, [8], 0)
 
     # Many servos.
+
+    def scan(self) -> dict[int, Identity]:
+        """Return the identity of every servo on the bus, by id, at the speed of the bus.
+
+        The answers to a ping of all servos come one after another, in the order of ids; those of
+        two servos with one id destroy each other.
+        """
+        self._packets.txPacket(self._port, [0, 0, 0, 0, BROADCAST, 3, 0, 1, 0, 0])
+        self._port.setPacketTimeoutMillis(
+            MOST_SERVOS * (SLOT_MS + self._port.duration_ms(STATUS + IDENTITY))
+        )
+        data = b""
+        while not self._port.isPacketTimeout():
+            data += self._port.readPort(STATUS + IDENTITY)
+        self._port.is_using = False  # the SDK's lock, which its own reception would release
+        found = {}
+        for packet in data.split(STATUS_HEADER)[1:]:
+            packet = STATUS_HEADER + packet[: STATUS + IDENTITY - len(STATUS_HEADER)]
+            if len(packet) == STATUS + IDENTITY and crc16(packet[:-2]) == int.from_bytes(
+                packet[-2:], "little"
+            ):
+                number = int.from_bytes(packet[DATA : DATA + 2], "little")
+                found[packet[4]] = Identity(number, packet[DATA + 2])
+        return found
 
     def sync_write(self, register: str, values: Mapping[int, int]) -> None:
         """Write one register of many servos, id to value, without confirmation."""

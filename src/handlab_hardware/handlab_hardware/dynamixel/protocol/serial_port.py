@@ -21,6 +21,7 @@ import serial
 from dynamixel_sdk import PortHandler, Protocol2PacketHandler
 
 from handlab_core.errors import BadConfig, StationFault
+from handlab_core.system.holders import lock_holder
 from handlab_hardware.dynamixel.failures import PortGone
 from handlab_hardware.dynamixel.protocol.crc import crc16
 
@@ -38,12 +39,26 @@ WRITE_TIMEOUT = 0.1
 FAST_LATENCY_MS = 1
 """ms; recommended latency timer of the adapter, the smallest possible."""
 
+UDEV_RULE_FILE = Path("/etc/udev/rules.d/99-dynamixel.rules")
+UDEV_RULE = (
+    'ACTION=="add", SUBSYSTEM=="usb-serial", DRIVER=="ftdi_sio", '
+    f'ATTR{{latency_timer}}="{FAST_LATENCY_MS}"'
+)
+"""Rule that sets the latency timer of every FTDI adapter when it is plugged in."""
+
 READ_SIZE = 4096  # bytes
+
+DEVICES = Path("/dev")
 
 ADAPTERS = ("serial/by-id/*", "ttyUSB*", "ttyACM*")
 """Patterns of serial adapters below /dev."""
 
 HEADER = 7  # bytes before the instruction: FF FF FD 00, id, length
+
+
+def adapters(devices: Path = DEVICES) -> list[str]:
+    """Return the serial adapters of this machine, those with a name that stays first."""
+    return [str(path) for pattern in ADAPTERS for path in sorted(devices.glob(pattern))]
 
 
 def latency_ms(port: str, sysfs: Path = SYSFS) -> int | None:
@@ -60,9 +75,7 @@ def latency_warning(port: str, latency: int | None) -> str | None:
         return None
     return (
         f"the adapter on {port} holds bytes back for {latency} ms; write this line to "
-        "/etc/udev/rules.d/99-dynamixel.rules, then unplug it and plug it in again: "
-        'ACTION=="add", SUBSYSTEM=="usb-serial", DRIVER=="ftdi_sio", '
-        f'ATTR{{latency_timer}}="{FAST_LATENCY_MS}"'
+        f"{UDEV_RULE_FILE}, then unplug it and plug it in again: {UDEV_RULE}"
     )
 
 
@@ -156,6 +169,10 @@ class Port(PortHandler):  # type: ignore[misc]
         data, self._come = self._come[:length], self._come[length:]
         return data
 
+    def duration_ms(self, length: int) -> float:
+        """Return the time that bytes take on the wire, ms."""
+        return 1000 * length * self._per_byte
+
     def setPacketTimeout(self, packet_length: int) -> None:  # noqa: N802
         """Start the timeout of an answer of this length, after the bytes still being sent."""
         begin = max(time.monotonic(), self._quiet)
@@ -208,11 +225,13 @@ def _remedy(port: str, error: Exception) -> str:
             "$USER`), then log in again"
         )
     if code in (errno.EAGAIN, errno.EBUSY):
-        return f"{port} is in use: end the other program that has it open (`fuser -v {port}`)"
+        holder = lock_holder(port)
+        if not holder:
+            return f"{port} is in use: end the other program that has it open (`fuser -v {port}`)"
+        return f"{port} is in use by {holder}: end it, or use the hand through it"
     if code in (errno.ENOENT, errno.ENXIO, errno.ENODEV) or not os.path.exists(port):
-        there = [str(path) for pattern in ADAPTERS for path in sorted(Path("/dev").glob(pattern))]
         return (
             f"there is no {port}: plug the adapter in, or name its port in the station file; "
-            f"serial adapters there are: {', '.join(there) or 'none'}"
+            f"serial adapters there are: {', '.join(adapters()) or 'none'}"
         )
     return f"cannot open {port}: {error}"

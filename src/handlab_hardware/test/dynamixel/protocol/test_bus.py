@@ -229,3 +229,20 @@ def test_traffic_counts_every_byte(pair):
     before = bus.traffic
     bus.ping(10)
     assert bus.traffic - before == 10 + 14
+
+
+def test_a_scan_finds_every_servo_with_its_model_and_firmware(make):
+    port, bus = make(models=("XM430-W210", "XL430-W250", "XL330-M288"))
+    found = bus.scan()
+    assert {id: who.model_number for id, who in found.items()} == {10: 1030, 11: 1060, 12: 1200}
+    assert bus.read(10, "id") == 10, "the bus can be used after a scan"
+    port.inject(Fault("dead", id=11))
+    bus.ping(12)
+    assert set(bus.scan()) == {10, 12}
+
+
+def test_a_broken_answer_to_a_scan_is_left_out(make):
+    port, bus = make()
+    port.inject(Fault("corrupt", id=11, count=1))
+    bus.ping(12)
+    assert [set(bus.scan()), set(bus.scan())] == [{10, 12}, {10, 11, 12}]

@@ -1,0 +1,245 @@
+"""A hand that a running graph drives, through the services of its drivers."""
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import JointState
+from std_srvs.srv import SetBool
+
+from handlab.graph import ros_environment
+from handlab.graph.emergency_stop import DriverSwitch
+from handlab.graph.running_graphs import RunningGraph
+from handlab.operation.report import FAULT, OK, WARNING, HandReport, JointReport, NodeReport
+from handlab_core.errors import BadConfig, StationFault, StationTimeout, UnknownName
+from handlab_core.hands import HANDS, Hand, make_hand
+from handlab_interfaces.msg import HandStatus
+from handlab_interfaces.srv import Calibrate, Jog, JointTorque, Reboot
+from handlab_nodes.messages import topics
+from handlab_nodes.runtime import diagnostics
+from handlab_nodes.runtime.event_loop import EventLoop, guest
+
+DISCOVERY = 5.0
+"""s; time for the nodes of a domain to be found; on a busy machine DDS needs seconds."""
+
+ANSWER = 15.0
+"""s; time for a driver to answer; a calibration asks every servo."""
+
+ROUND = 1.2
+"""s; time in which every node reports once; they do so each second (REP 107)."""
+
+LEVELS = {diagnostics.OK: OK, diagnostics.WARN: WARNING, diagnostics.ERROR: FAULT}
+
+NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+class GraphHand:
+    """Implements `handlab.operation.operated_hand.OperatedHand` by the services of drivers.
+
+    Args:
+        node: node of this process in the graph's domain.
+        loop: its event loop.
+        place: the graph, for people.
+
+    Raises:
+        StationFault: no driver answers in the domain.
+    """
+
+    def __init__(self, node: Node, loop: EventLoop, place: str) -> None:
+        self._node, self._loop, self.place = node, loop, place
+        self._clients: dict[str, Any] = {}
+        self._states: dict[str, tuple[float, float]] = {}  # rad and N m, by joint
+        self._targets: dict[str, float] = {}
+        self._status: dict[str, tuple[float, float, int, bool]] = {}
+        self._nodes: dict[str, NodeReport] = {}
+        node.create_subscription(JointState, topics.JOINT_STATES, self._on_states, NEWEST)
+        node.create_subscription(JointState, topics.HAND_SENT, self._on_sent, NEWEST)
+        for topic in (topics.HAND_STATUS, topics.FIXTURE_STATUS):
+            node.create_subscription(HandStatus, topic, self._on_status, 10)
+        node.create_subscription(DiagnosticArray, topics.DIAGNOSTICS, self._on_diagnostics, 100)
+        self._drivers: list[str] = []
+        self._until(self._find_drivers, DISCOVERY, f"no driver answers in {place}")
+        self._until(
+            lambda: self._states and self._status,
+            DISCOVERY,
+            f"the driver in {place} publishes no joint states: see `./handlab doctor`",
+        )
+        self.hand = self._find_hand()
+
+    def _find_drivers(self) -> bool:
+        services = {name.strip("/") for name, _ in self._node.get_service_names_and_types()}
+        self._drivers = [
+            driver
+            for driver in topics.DRIVERS
+            if topics.of_driver(driver, topics.EMERGENCY_STOP) in services
+        ]
+        return bool(self._drivers)
+
+    def _find_hand(self) -> Hand:
+        for name in HANDS:
+            if set((hand := make_hand(name)).joints) <= set(self._states):
+                return hand
+        raise StationFault(f"the joints of {self.place} are those of no hand of handlab")
+
+    # Topics.
+
+    def _on_states(self, message: JointState) -> None:
+        rows = zip(message.name, message.position, message.effort, strict=False)
+        self._states.update({name: (position, effort) for name, position, effort in rows})
+
+    def _on_sent(self, message: JointState) -> None:
+        for name, position, effort in zip(
+            message.name, message.position, message.effort, strict=False
+        ):
+            self._targets[name] = position if effort > 0.0 else math.nan
+
+    def _on_status(self, message: HandStatus) -> None:
+        rows = zip(
+            message.name, message.temperature, message.voltage, message.hardware_error, strict=True
+        )
+        for name, temperature, voltage, error in rows:
+            self._status[name] = temperature, voltage, error, message.torque
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            level = LEVELS.get(status.level, FAULT)
+            self._nodes[status.name] = NodeReport(status.name, level, status.message)
+
+    # Verbs.
+
+    def report(self) -> HandReport:
+        """See `OperatedHand.report`."""
+        end = time.monotonic() + ROUND
+        self._until(lambda: time.monotonic() > end, ROUND + 1.0)
+        joints = []
+        for name, (position, effort) in self._states.items():
+            celsius, volts, error, torque = self._status.get(name, (math.nan, math.nan, 0, False))
+            problem = f"reports hardware error {error}: see the driver's words" if error else ""
+            joints.append(
+                JointReport(
+                    name, "", position, self._targets.get(name, math.nan), effort, celsius, volts,
+                    torque, problem,
+                )
+            )  # fmt: skip
+        order = [*self.hand.joints]
+        joints.sort(key=lambda row: (row.joint not in order, order.index(row.joint)
+                                     if row.joint in order else 0))  # fmt: skip
+        nodes = tuple(self._nodes[name] for name in sorted(self._nodes))
+        return HandReport(self.place, tuple(joints), nodes)
+
+    def torque_on(self, joints: tuple[str, ...]) -> Callable[[], None] | None:
+        """See `OperatedHand.torque_on`."""
+        self._set_torque(joints, True)
+        return None
+
+    def torque_off(self, joints: tuple[str, ...]) -> None:
+        """See `OperatedHand.torque_off`."""
+        self._set_torque(joints, False)
+
+    def _set_torque(self, joints: tuple[str, ...], on: bool) -> None:
+        if joints:
+            for driver, names in self._by_driver(joints).items():
+                request = JointTorque.Request(joints=names, torque=on)
+                self._ask(JointTorque, topics.of_driver(driver, topics.JOINT_TORQUE), request)
+            return
+        request = SetBool.Request(data=on)
+        self._ask(SetBool, topics.HAND_TORQUE, request)
+        if not on:
+            self._ask(SetBool, topics.FIXTURE_TORQUE, request)
+
+    def calibrate(self, overwrite: bool, force: bool) -> str:
+        """See `OperatedHand.calibrate`."""
+        request = Calibrate.Request(overwrite=overwrite, force=force)
+        name = topics.of_driver(self._drivers[0], topics.CALIBRATE)
+        return str(self._ask(Calibrate, name, request).message)
+
+    def reboot(self, joint: str) -> str:
+        """See `OperatedHand.reboot`."""
+        [driver] = self._by_driver((joint,))
+        name = topics.of_driver(driver, topics.REBOOT)
+        self._ask(Reboot, name, Reboot.Request(joint=joint))
+        return f"{joint} restarts; its group holds until it is back"
+
+    def position(self, joint: str) -> float:
+        """See `OperatedHand.position`."""
+        self.hand.index(joint)
+        self._loop.once(0.0)
+        return self._states[joint][0]
+
+    def step(self, joint: str, position: float, alone: bool) -> float:
+        """See `OperatedHand.step`."""
+        request = Jog.Request(joint=joint, position=position, alone=alone)
+        name = topics.of_driver(self._drivers[0], topics.JOG)
+        return float(self._ask(Jog, name, request).target)
+
+    def check(self) -> None:
+        """See `OperatedHand.check`."""
+        self._loop.once(0.0)
+        driver = self._nodes.get(self._drivers[0])
+        if driver is not None and driver.level == FAULT:
+            raise StationFault(f"{driver.name}: {driver.message}")
+
+    @property
+    def switch(self) -> DriverSwitch:
+        """See `OperatedHand.switch`."""
+        return DriverSwitch(self._node, self._drivers)
+
+    def _by_driver(self, joints: tuple[str, ...]) -> dict[str, list[str]]:
+        """Return the joints that each driver serves."""
+        found: dict[str, list[str]] = {}
+        for joint in joints:
+            if joint not in self._states:
+                raise UnknownName("joint", joint, self._states)
+            first, last = self._drivers[0], self._drivers[-1]
+            found.setdefault(first if joint in self.hand.joints else last, []).append(joint)
+        return found
+
+    def _ask(self, kind: Any, name: str, request: Any) -> Any:
+        """Call a service; raise StationFault with the reason of a failure."""
+        client = self._clients.get(name)
+        if client is None:
+            client = self._clients[name] = self._node.create_client(kind, name)
+        missing = f"the service {name} does not answer in {self.place}"
+        self._until(client.service_is_ready, DISCOVERY, missing)
+        future = client.call_async(request)
+        self._until(future.done, ANSWER, missing)
+        answer = future.result()
+        if not answer.success:
+            raise StationFault(answer.message or f"the service {name} refused")
+        return answer
+
+    def _until(self, done: Callable[[], Any], patience: float, reason: str = "") -> None:
+        """Handle events until `done()`; raise StationTimeout with a reason after the patience."""
+        end = time.monotonic() + patience
+        while not done():
+            if time.monotonic() > end:
+                raise StationTimeout(reason)
+            self._loop.once(0.05)
+
+
+@contextmanager
+def graph_hand(graph: RunningGraph | None, domain: int | None) -> Iterator[GraphHand]:
+    """Join a graph.
+
+    Args:
+        graph: graph of this machine; None: that of the domain, as `ros2 launch` starts one.
+        domain: ROS domain id; None: the graph's.
+
+    Raises:
+        BadConfig: the shell's variables stand in the way.
+        StationTimeout: no driver answers.
+    """
+    number = graph.domain if graph is not None else domain
+    if number is None:
+        raise BadConfig("no graph runs: start one by `./handlab up`")
+    os.environ["ROS_DOMAIN_ID"] = str(number)
+    ros_environment.prepare()
+    place = f"{graph.words}, ROS_DOMAIN_ID={number}" if graph else f"ROS_DOMAIN_ID={number}"
+    with guest("_handlab_bench", number) as (node, loop):
+        yield GraphHand(node, loop, place)

@@ -1,0 +1,60 @@
+"""Slow motion of single joints, in small steps that a person can interrupt."""
+
+import math
+import time
+from collections.abc import Callable
+
+from handlab.operation.operated_hand import OperatedHand
+from handlab_core.errors import HandStopped
+
+SPEED = 0.3
+"""rad/s; speed of a jog, 17 degrees a second; chosen: slow enough to be followed by a finger."""
+
+PERIOD = 0.05
+"""s; time between two steps; a hand without a step is held after 0.3 s, and then released."""
+
+SETTLE = 0.4
+"""s; time that a joint gets at the end of a motion, before its position is read."""
+
+
+def move(
+    hand: OperatedHand,
+    joint: str,
+    target: float,
+    alone: bool,
+    stopped: Callable[[], bool] = lambda: False,
+) -> float:
+    """Move a joint to a position and return the position that it reached, rad.
+
+    Args:
+        hand: the hand.
+        joint: name of the joint.
+        target: rad.
+        alone: release the other joints.
+        stopped: whether the operator has stopped the hand.
+
+    Raises:
+        HandStopped: the operator has stopped the hand.
+        StationFault: the hand cannot be moved.
+    """
+    goal = hand.position(joint)
+    count = max(1, math.ceil(abs(target - goal) / (SPEED * PERIOD)))
+    settling = math.ceil(SETTLE / PERIOD)
+    for step in range(1, count + settling + 1):
+        if stopped():
+            raise HandStopped
+        hand.check()
+        part = min(step / count, 1.0)
+        hand.step(joint, goal + part * (target - goal), alone)
+        time.sleep(PERIOD)
+    return hand.position(joint)
+
+
+def hold(
+    hand: OperatedHand, joint: str, target: float, alone: bool, done: Callable[[], bool]
+) -> None:
+    """Hold a joint at a position until `done()`; see `move`."""
+    while not done():
+        hand.check()
+        hand.step(joint, target, alone)
+        time.sleep(PERIOD)
