@@ -4,7 +4,6 @@ import json
 import os
 import platform
 import re
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from handlab_core.system.paths import share
+from handlab_core.system.provenance import commit
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,7 @@ def results() -> Path:
 
 def origin(name: str) -> dict[str, Any]:
     """Return the machine, commit, date and command that a result was made with."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=share(), capture_output=True, text=True
-    ).stdout.strip()
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     now = datetime.now(UTC).isoformat(timespec="seconds")
     command = f"./handlab bench {name} --write"
-    return {"machine": machine, "commit": commit, "date": now, "command": command}
+    return {"machine": machine, "commit": commit(), "date": now, "command": command}

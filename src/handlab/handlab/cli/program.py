@@ -37,6 +37,7 @@ VERBS = {
     "bench": "machine",
     "report": "learning",
     "compare": "learning",
+    "export": "learning",
     "view": "graph",
     "tasks": "machine",
     "hands": "machine",
@@ -91,7 +92,7 @@ def make_app(verbs: Iterable[str] = VERBS) -> typer.Typer:
 
 AT_THE_BENCH = {verb for verb, group in VERBS.items() if group == "hardware"}
 
-WITHOUT_ROS = {"doctor", "tasks", "hands", "report", "compare", "--help", *AT_THE_BENCH}
+WITHOUT_ROS = {"doctor", "tasks", "hands", "report", "compare", "export", "--help", *AT_THE_BENCH}
 """Verbs that work whatever the shell says of ROS; those at the bench ask ROS if a graph runs."""
 
 

@@ -17,7 +17,7 @@ from handlab_core.environment.episode import EpisodePlan
 from handlab_core.errors import BadConfig
 from handlab_core.estimation.follower import ENCODER
 from handlab_core.hardware.backend_table import DEFAULT
-from handlab_learning.runs import checkpoint as checkpoints
+from handlab_learning.runs import saved_policy
 from handlab_learning.runs.evaluation import ON_REQUEST, summarize
 
 
@@ -54,7 +54,7 @@ def evaluate(
     """
     if episodes < 1:
         raise BadConfig(f"an evaluation needs at least 1 episode, not {episodes}: --episodes 30")
-    saved = checkpoints.load(path, policy)
+    saved = saved_policy.load(path, policy)
     task = saved.task()
     acting = saved.policy(task)
     if graph is not None and not task.has_graph:

@@ -17,6 +17,7 @@ from handlab_core.estimation.follower import ENCODER
 from handlab_core.hardware.backend_table import DEFAULT
 from handlab_core.tasks.variation import QUANTITIES, Variation
 from handlab_learning.runs import checkpoint as checkpoints
+from handlab_learning.runs import saved_policy
 from handlab_learning.runs.evaluation import ON_REQUEST, rate_text, summarize
 
 GREEN, BLUE, GREY = "#2f9e58", "#2b6cb0", "#9aa5b1"
@@ -57,7 +58,7 @@ def evaluate_varied(
     """
     if episodes < 1:
         raise BadConfig(f"an evaluation needs at least 1 episode, not {episodes}: --episodes 30")
-    saved = checkpoints.load(path, policy)
+    saved = saved_policy.load(path, policy)
     task = saved.task()
     acting, kind = saved.policy(task), kind_of(task)
     plan = EpisodePlan(seed, range(ON_REQUEST, ON_REQUEST + episodes), deterministic=True)

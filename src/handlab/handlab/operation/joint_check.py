@@ -76,9 +76,10 @@ def check_joint(
     travel = TRAVEL if start + TRAVEL <= upper else -TRAVEL
     while True:
         say(f"{joint}: {direction(hand.hand, joint, start, travel)}")
-        moved = move(hand, joint, start + travel, True, stopped) - start
+        sagged = move(hand, joint, start, True, stopped)  # gravity pulls a held joint a little down
+        moved = move(hand, joint, start + travel, True, stopped, start) - sagged
         key = _answer(hand, joint, start + travel, answer, stopped)
-        move(hand, joint, start, True, stopped)
+        move(hand, joint, start, True, stopped, start + travel)
         if key != AGAIN:
             break
     problem = ""

@@ -23,6 +23,7 @@ def move(
     target: float,
     alone: bool,
     stopped: Callable[[], bool] = lambda: False,
+    origin: float | None = None,
 ) -> float:
     """Move a joint to a position and return the position that it reached, rad.
 
@@ -32,12 +33,14 @@ def move(
         target: rad.
         alone: release the other joints.
         stopped: whether the operator has stopped the hand.
+        origin: rad; target from which the motion begins; None: the measured position. A joint that
+            is held against a load stands a little beside its target.
 
     Raises:
         HandStopped: the operator has stopped the hand.
         StationFault: the hand cannot be moved.
     """
-    goal = hand.position(joint)
+    goal = hand.position(joint) if origin is None else origin
     count = max(1, math.ceil(abs(target - goal) / (SPEED * PERIOD)))
     settling = math.ceil(SETTLE / PERIOD)
     for step in range(1, count + settling + 1):

@@ -35,13 +35,13 @@ def test_every_verb_works_through_a_graph_that_runs(tmp_path):
         running = chosen_graph(graph.domain)
         with graph_hand(running, None) as hand:
             # Nothing else commands the hand, so that its watchdog has let it go.
-            start = hand.position("FFJ11")
-            reached = move(hand, "FFJ11", start + 0.2, False)
+            start = hand.position("FFJ10")
+            reached = move(hand, "FFJ10", start + 0.2, False)
             assert reached == pytest.approx(start + 0.2, abs=0.1)
-            assert torque(IDS["FFJ11"]) and torque(IDS["MFJ20"])
+            assert torque(IDS["FFJ10"]) and torque(IDS["MFJ20"])
             with pytest.raises(UnknownName, match="thumb"):
                 hand.step("thumb", 0.0, False)
-            hand.torque_off(("FFJ11",))
+            hand.torque_off(("FFJ10",))
             with pytest.raises(StationFault):
                 hand.calibrate(False, False)  # far from the zero pose
             assert hand.switch.has_drivers

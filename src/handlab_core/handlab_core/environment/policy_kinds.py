@@ -1,6 +1,7 @@
 """Kinds of policies, as checkpoints and messages hold them."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from handlab_core.environment.gait_policy import OFFSET, GaitPolicy
 from handlab_core.environment.linear_policy import GAIN, LinearPolicy
@@ -11,11 +12,18 @@ from handlab_core.environment.random_motion import JOINT, RandomMotion
 from handlab_core.environment.residual_policy import BASE_PREFIX, BOUND, ResidualPolicy
 from handlab_core.environment.squashed_policy import EXPONENT, SquashedPolicy
 from handlab_core.errors import BadRun
+from handlab_core.hardware.backend_table import load
 from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array
 
 MOST_NESTED = 4
 """Largest number of residual policies inside each other; a run on a corrected policy adds one."""
+
+ONNX_FILE = "onnx_file"
+"""Name of the tensor that only a policy from an ONNX file has: the bytes of the file."""
+
+ONNX_POLICY = "handlab_learning.models.onnx_policy:OnnxPolicy"
+"""Class of such policies, which is imported when there is one."""
 
 
 def policy_from_tensors(
@@ -33,6 +41,10 @@ def policy_from_tensors(
         BadRun: an array is missing or unknown, or of another type or shape than the task needs, or
             a value is not finite or out of bounds; names the array.
     """
+    if ONNX_FILE in named:
+        onnx: Any = load(ONNX_POLICY)
+        policy: Policy = onnx.from_tensors(named, version, spaces, where)
+        return policy
     nested = BASE_PREFIX * MOST_NESTED + BOUND
     if nested in named:
         raise BadRun(f"{where} corrects a policy that corrects others; {MOST_NESTED} can be nested")

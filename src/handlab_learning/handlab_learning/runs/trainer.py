@@ -14,6 +14,7 @@ import numpy as np
 
 from handlab_core.environment.episode import Episode, EpisodeKey, EpisodePlan
 from handlab_core.environment.policy import Policy
+from handlab_core.system.provenance import commit
 from handlab_learning.algorithms import make_algorithm
 from handlab_learning.runs.checkpoint import BEST, LAST
 from handlab_learning.runs.config import RunConfig
@@ -245,6 +246,7 @@ class Trainer:
             "evaluation_s": reached.evaluation_s + evaluation_s,
             "wall_s": reached.wall_s + time.monotonic() - began,
             "run_dir": str(writer.folder.path),
+            "commit": commit(),
         }
         writer.folder.write_summary(summary)
         return summary

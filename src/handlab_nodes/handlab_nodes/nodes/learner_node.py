@@ -13,7 +13,7 @@ from handlab_core.options import PaceOptions
 from handlab_core.system.validation import Flag, checked
 from handlab_interfaces.action import Evaluate, Train
 from handlab_learning.models import optimizer_state
-from handlab_learning.runs import checkpoint
+from handlab_learning.runs import saved_policy
 from handlab_learning.runs.base_policy import base_of
 from handlab_learning.runs.config import config_of
 from handlab_learning.runs.directory import RunFolder
@@ -123,7 +123,7 @@ class LearnerNode(Node):
     def _evaluate(self, handle: ServerGoalHandle, loop: EventLoop) -> dict[str, Any]:
         goal = handle.request
         task = self._params.make_task()
-        policy = checkpoint.load(Path(goal.checkpoint)).policy(task)
+        policy = saved_policy.load(Path(goal.checkpoint)).policy(task)
         assert self._sampler is not None
         numbers = range(goal.first_episode, goal.first_episode + goal.episodes)
         plan = EpisodePlan(goal.seed, numbers, deterministic=True)

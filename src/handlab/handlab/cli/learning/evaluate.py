@@ -13,7 +13,7 @@ from handlab_learning.runs.options import RunOptions
 
 
 def evaluate(
-    checkpoint: Annotated[Path, path_argument("A run folder, or a checkpoint in one")],
+    checkpoint: Annotated[Path, path_argument("A run, a checkpoint in one, or a skill (*.onnx)")],
     station: StationOptions,
     episodes: Annotated[int, option(Episodes)] = 30,
     backend: Annotated[str, option_of(RunOptions, "backend")] = "sim",
