@@ -15,11 +15,14 @@ from pydantic import Field
 from handlab_core.estimation.follower import ENCODER, ESTIMATORS
 from handlab_core.hardware.backend_table import BACKENDS, DEFAULT
 from handlab_core.hardware.lockstep import PACES
-from handlab_core.system.validation import OneOf, Positive, Text, checked
+from handlab_core.system.validation import NotNegative, OneOf, Positive, Text, checked
 from handlab_core.tasks import TASKS
 
 EMULATED = "emulated"
 """Name of the port that stands for emulated motors."""
+
+LONGEST_KEPT = 600.0
+"""s; at 100 Hz a second of a station is 150 kB."""
 
 FASTEST = 1000.0
 """Hz; highest rate of a driver. No bus of nine servos and no loop in Python is much faster."""
@@ -154,6 +157,14 @@ class BagOptions:
         PATH,
         Field(description="Folder of the recording, which replaces a bag; empty: no recording"),
     ] = ""
+    keep_last: Annotated[
+        NotNegative,
+        Field(
+            le=LONGEST_KEPT,
+            description="s; newest part that the recorder has in memory for `./handlab keep`; "
+            "0: nothing",
+        ),
+    ] = 0.0
 
 
 def part(options: object, kind: type) -> dict[str, Any]:

@@ -26,6 +26,7 @@ VERBS = {
     "emulate": "graph",
     "record": "teaching",
     "replay": "teaching",
+    "keep": "teaching",
     "gait": "teaching",
     "setup": "hardware",
     "check": "hardware",

@@ -25,6 +25,7 @@ from handlab_core.hardware.backend_table import BackendSpec, PortKind, backend_s
 from handlab_core.hardware.lockstep import FIXTURE, HAND
 from handlab_core.options import (
     EMULATED,
+    BagOptions,
     DescriptionOptions,
     DriverOptions,
     EstimatorOptions,
@@ -273,8 +274,8 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
         nodes.append(NodeSpec("runner", task | pace | output))
     if config.learner:
         nodes.append(NodeSpec("learner", task | pace | {"record": bool(config.bag)}))
-    if config.bag:
-        nodes.append(NodeSpec("recorder", {"bag": config.bag}))
+    if config.bag or config.keep_last:
+        nodes.append(NodeSpec("recorder", part(config, BagOptions)))
     nodes += _showing(config, description)
     if config.simulated:
         nodes = [_in_simulated_time(node) for node in nodes]

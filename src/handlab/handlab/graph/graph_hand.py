@@ -11,11 +11,11 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
-from std_srvs.srv import SetBool
+from std_srvs.srv import SetBool, Trigger
 
 from handlab.graph import ros_environment
 from handlab.graph.emergency_stop import DriverSwitch
-from handlab.graph.running_graphs import RunningGraph
+from handlab.graph.running_graphs import RunningGraph, chosen_graph
 from handlab.operation.report import FAULT, OK, WARNING, HandReport, JointReport, NodeReport
 from handlab_core.errors import BadConfig, StationFault, StationTimeout, UnknownName
 from handlab_core.hands import HANDS, Hand, make_hand
@@ -35,6 +35,9 @@ ROUND = 1.2
 """s; time in which every node reports once; they do so each second (REP 107)."""
 
 LEVELS = {diagnostics.OK: OK, diagnostics.WARN: WARNING, diagnostics.ERROR: FAULT}
+
+ONCE = (Calibrate, Reboot)
+"""Services that must not be called twice, although an answer may be lost."""
 
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -201,15 +204,20 @@ class GraphHand:
         return found
 
     def _ask(self, kind: Any, name: str, request: Any) -> Any:
-        """Call a service; raise StationFault with the reason of a failure."""
+        """Call a service.
+
+        Raises:
+            StationFault: it refuses; the message gives the reason.
+            StationTimeout: it does not answer.
+        """
         client = self._clients.get(name)
         if client is None:
             client = self._clients[name] = self._node.create_client(kind, name)
-        missing = f"the service {name} does not answer in {self.place}"
-        self._until(client.service_is_ready, DISCOVERY, missing)
-        future = client.call_async(request)
-        self._until(future.done, ANSWER, missing)
-        answer = future.result()
+        if kind in ONCE:
+            self._loop.wait(client.service_is_ready, name, DISCOVERY)
+            answer = self._loop.result(client.call_async(request), name, ANSWER)
+        else:
+            answer = self._loop.ask(client, request, name, ANSWER)
         if not answer.success:
             raise StationFault(answer.message or f"the service {name} refused")
         return answer
@@ -223,9 +231,31 @@ class GraphHand:
             self._loop.once(0.05)
 
 
+def keep_last(domain: int | None) -> str:
+    """Have the recorder of a graph write its newest seconds; return the path of the bag.
+
+    Args:
+        domain: ROS domain id; None: the only graph of this machine.
+
+    Raises:
+        BadConfig: no graph runs, or several.
+        StationFault: the graph has no such recorder, or it cannot write.
+    """
+    graph = chosen_graph(domain)
+    if graph is not None and "recorder" not in graph.nodes:
+        raise StationFault(f"{graph} has no recorder: start it with --keep-last 30")
+    with _joined(graph, domain) as (node, loop, place):
+        client = node.create_client(Trigger, topics.KEEP)
+        loop.wait(client.service_is_ready, f"the recorder of {place}", DISCOVERY)
+        answer = loop.result(client.call_async(Trigger.Request()), topics.KEEP, ANSWER)
+    if not answer.success:
+        raise StationFault(f"the recorder: {answer.message}")
+    return str(answer.message)
+
+
 @contextmanager
 def graph_hand(graph: RunningGraph | None, domain: int | None) -> Iterator[GraphHand]:
-    """Join a graph.
+    """Join a graph as a client of its drivers.
 
     Args:
         graph: graph of this machine; None: that of the domain, as `ros2 launch` starts one.
@@ -235,6 +265,15 @@ def graph_hand(graph: RunningGraph | None, domain: int | None) -> Iterator[Graph
         BadConfig: the shell's variables stand in the way.
         StationTimeout: no driver answers.
     """
+    with _joined(graph, domain) as (node, loop, place):
+        yield GraphHand(node, loop, place)
+
+
+@contextmanager
+def _joined(
+    graph: RunningGraph | None, domain: int | None
+) -> Iterator[tuple[Node, EventLoop, str]]:
+    """Join a domain; yield a node, its event loop, and the graph for people."""
     number = graph.domain if graph is not None else domain
     if number is None:
         raise BadConfig("no graph runs: start one by `./handlab up`")
@@ -242,4 +281,4 @@ def graph_hand(graph: RunningGraph | None, domain: int | None) -> Iterator[Graph
     ros_environment.prepare()
     place = f"{graph.words}, ROS_DOMAIN_ID={number}" if graph else f"ROS_DOMAIN_ID={number}"
     with guest("_handlab_bench", number) as (node, loop):
-        yield GraphHand(node, loop, place)
+        yield node, loop, place

@@ -1,6 +1,7 @@
 """Viewer: the station in a browser, live from the topics. A node like the others."""
 
 import io
+import secrets
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
@@ -15,8 +16,10 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from viser.extras import ViserUrdf
 
+from handlab.graph.console import Console
+from handlab.graph.web_guard import WebGuard, is_loopback
 from handlab_core.objects.fixture import MARK_RADIUS
-from handlab_core.system.validation import Index, Name, checked
+from handlab_core.system.validation import Index, Name, Text, checked
 from handlab_core.types import Array, Goal
 from handlab_core.types import JointState as JointReading
 from handlab_interfaces import msg as wire
@@ -38,6 +41,13 @@ class ViewerParams(TaskParams):
     host: Annotated[
         Name, Field(description="address to serve; 0.0.0.0 serves the whole network")
     ] = "127.0.0.1"
+    token: Annotated[
+        Text,
+        Field(
+            description="secret of the people who may use the page; empty: on another address than "
+            "loopback a new one, which the log shows"
+        ),
+    ] = ""
     port: Annotated[
         Index, Field(le=65535, description="TCP port; the next free one if it is taken")
     ] = 8080
@@ -50,7 +60,12 @@ class ViewerNode(Node):
         super().__init__("viewer")
         params = read_params(self, ViewerParams())
         task = params.make_task()
-        self._server = viser.ViserServer(params.host, params.port, verbose=False)
+        token = params.token
+        if not (token or is_loopback(params.host)):
+            token = secrets.token_urlsafe()
+        with WebGuard(params.host, token).guarding():
+            self._server = viser.ViserServer(params.host, params.port, verbose=False)
+        self._console = Console(self, self._server, task)
         text = ElementTree.tostring(station_urdf(task.hand, task.fixture))
         self._robot = ViserUrdf(self._server, yourdfpy.URDF.load(io.BytesIO(text)))
         self._names = list(self._robot.get_actuated_joint_names())
@@ -67,11 +82,12 @@ class ViewerNode(Node):
         hear(wire.EpisodeGoal, topics.GOAL, convert.goal_decoder(task), self._on_goal, qos.LATCHED)
         rewards = convert.decoder(wire.Reward, convert.shown_reward)
         hear(wire.Reward, topics.REWARD, rewards, self._on_reward, qos.STREAM)
-        self._newest: tuple[float, float, float] | None = None
+        self._newest: convert.ShownReward | None = None
         self._wanted: Goal | None = None
         self._marked = task.aim.of_object
         self._due = time.monotonic()
-        self.get_logger().info(f"open http://{params.host}:{self._server.get_port()}")
+        secret = f"/?token={token}" if token else ""
+        self.get_logger().info(f"open http://{params.host}:{self._server.get_port()}{secret}")
 
     def _set_scene(self) -> None:
         scene = self._server.scene
@@ -85,18 +101,14 @@ class ViewerNode(Node):
         def _(client: viser.ClientHandle) -> None:
             client.camera.position, client.camera.look_at = decor.EYE, decor.TARGET
 
-        with self._server.gui.add_folder("Episode"):
-            self._episode = self._server.gui.add_text("number", "-", disabled=True)
-            self._error = self._server.gui.add_text("error", "-", disabled=True)
-            self._reward = self._server.gui.add_text("reward", "-", disabled=True)
-
     def _on_joints(self, names: Sequence[str], state: JointReading) -> None:
         self._positions.update(zip(names, state.q[0].tolist(), strict=True))
+        self._console.on_joints(tuple(names), state.q[0], state.effort[0])
 
     def _on_goal(self, goal: Goal) -> None:
         self._wanted = goal
         self._show_goal(goal.stamp)
-        self._episode.value = str(int(goal.episode[0]))
+        self._console.on_goal(int(goal.episode[0]))
 
     def _show_goal(self, stamp: Array) -> None:
         """Mark the object's goal at a time [s]; a pose of the hand has no mark."""
@@ -105,8 +117,9 @@ class ViewerNode(Node):
             self._goal.position = self._fixture.mark_position(angle)
             self._goal.visible = True
 
-    def _on_reward(self, reward: tuple[float, float, float]) -> None:
+    def _on_reward(self, reward: convert.ShownReward) -> None:
         self._newest = reward
+        self._console.on_reward(reward.total, reward.terms, reward.success)
 
     def release(self) -> None:
         """Join the web server's threads."""
@@ -115,15 +128,13 @@ class ViewerNode(Node):
     def work(self, loop: object) -> None:
         """Draw, as often as eyes can follow."""
         now = time.monotonic()
+        self._console.work()
         if now < self._due:
             return
         self._due = now + FRAME_TIME
         self._robot.update_cfg(np.array([self._positions[name] for name in self._names]))
         if self._newest is not None:
-            stamp, error, total = self._newest
-            self._show_goal(np.array([stamp]))
-            self._error.value = f"{np.rad2deg(error):.1f}°"
-            self._reward.value = f"{total:.1f}"
+            self._show_goal(np.array([self._newest.stamp]))
 
 
 def main(args: list[str] | None = None) -> None:

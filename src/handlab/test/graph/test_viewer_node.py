@@ -7,6 +7,7 @@ import rclpy
 from handlab.graph.viewer_node import ViewerNode
 from handlab_core.tasks import make_task
 from handlab_core.types import Goal
+from handlab_nodes.messages.convert import ShownReward
 
 
 @pytest.fixture
@@ -38,11 +39,14 @@ def test_the_goals_mark_moves_with_the_goal(shown):
     viewer._on_goal(goal_of(task, [1.0], [0.5]))
     assert viewer._goal.visible
     np.testing.assert_allclose(viewer._goal.position, task.fixture.mark_position(1.0), atol=1e-6)
-    viewer._on_reward((4.0, np.deg2rad(10.0), 4.2))  # stamp, error, total
+    terms = (1.0,) * len(task.reward_terms)
+    viewer._on_reward(ShownReward(4.0, np.deg2rad(10.0), 4.2, terms, True))
     viewer._due = 0.0
     viewer.work(None)
     np.testing.assert_allclose(viewer._goal.position, task.fixture.mark_position(2.0), atol=1e-6)
-    assert (viewer._episode.value, viewer._error.value) == ("3", "10.0°")
+    text = viewer._console._episode_text()
+    assert "episode 3, step 1: return **4.2**, at the goal in 1 steps" in text
+    assert all(f"| {name} | 1.00 |" in text for name in task.reward_terms)
 
 
 def test_a_pose_of_the_hand_has_no_mark(shown):

@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -339,11 +339,22 @@ def policy(message: wire.Policy, task: Task) -> Policy:
     return policy_from_tensors(tensors, message.version, task.spaces, where)
 
 
-def shown_reward(message: wire.Reward) -> tuple[float, float, float]:
-    """Read a reward's stamp [s], error [rad] and total, for people; ValueError if not finite."""
+class ShownReward(NamedTuple):
+    """Reward of a step, for people."""
+
+    stamp: float  # s
+    error: float  # rad
+    total: float
+    terms: tuple[float, ...]
+    success: bool
+
+
+def shown_reward(message: wire.Reward) -> ShownReward:
+    """Read a reward for people; ValueError if a number is not finite."""
     stamp = checked_stamp(message.header.stamp)
-    _check_finite(np.array([message.error, message.total]))
-    return stamp, message.error, message.total
+    terms = tuple(message.terms)
+    _check_finite(np.array([message.error, message.total, *terms]))
+    return ShownReward(stamp, message.error, message.total, terms, message.success)
 
 
 def decoder(kind: Any, read: Callable[[Any], T]) -> Callable[[bytes], T]:

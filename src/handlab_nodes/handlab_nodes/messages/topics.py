@@ -41,6 +41,9 @@ ROLLOUT = "rollout"
 TRAIN = "train"
 EVALUATE = "evaluate"
 RECORD = "recorder/record"
+KEEP = "recorder/keep"
+LABEL = "label"
+PAUSE = "runner/pause"
 RECORD_DEMONSTRATION = "record_demonstration"
 REPLAY_DEMONSTRATION = "replay_demonstration"
 SESSION = "demonstration/session"
@@ -107,6 +110,7 @@ SENDERS = {
     JOY: ("joy_node", "game_controller_node"),
     SESSION: ("demonstrator",),
     MARK: ("demonstrator",),
+    LABEL: ("viewer",),
     **{started(action): nodes for action, nodes in SERVERS.items()},
 }
 """Names of the nodes that may send on each topic; see `handlab_nodes.runtime.inbox`.

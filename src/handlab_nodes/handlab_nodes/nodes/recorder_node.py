@@ -5,8 +5,10 @@ FLUSH_PERIOD later, even if this process is killed. Log times never go back; see
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from rosbags.interfaces import Connection
 from rosgraph_msgs.msg import Clock as ClockMsg
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
-from std_srvs.srv import SetBool
+from std_srvs.srv import SetBool, Trigger
 
 from handlab_core.errors import BadConfig, CannotWrite, HandlabError
 from handlab_core.options import BagOptions
@@ -40,6 +42,13 @@ from handlab_nodes.runtime.simulated_clock import clock_of
 QUEUE = qos.EVERY
 """Deep enough for a disk that is slow for a while. It is not latched: earlier messages are not
 recorded. Repeated messages of a stream are left out by their stamps."""
+
+KEPT = "recordings"
+"""Folder of the bags that are kept, in the present folder."""
+
+MOST_KEPT = 256 << 20
+"""bytes; limit of the messages in memory; in lockstep a world can make a thousand steps a second,
+and still one second of its time."""
 
 FLUSH_PERIOD = 0.4
 """Seconds; longest part of a recording that a crash loses."""
@@ -62,6 +71,7 @@ RECORDED: dict[str, tuple[type, QoSProfile]] = {
     topics.FIXTURE_STATUS: (wire.HandStatus, qos.REPORT),
     topics.DIAGNOSTICS: (DiagnosticArray, qos.REPORT),
     topics.DESCRIPTION: (String, qos.LATCHED),
+    topics.LABEL: (String, qos.EPISODES),
 }
 """Type and offered quality of service of each topic."""
 
@@ -170,16 +180,84 @@ class Tape:
         self._early.clear()
 
 
+class Ring:
+    """The newest messages of every topic, in memory.
+
+    Args:
+        seconds: length of the kept part, by the time at which messages are logged.
+        log_time: time of messages.
+    """
+
+    def __init__(self, seconds: float, log_time: LogTime) -> None:
+        self._span, self._log_time = round(seconds * NS_PER_S), log_time
+        self._messages: deque[tuple[int, str, bytes]] = deque()
+        self._bytes = 0
+        self._holding: dict[str, bytes] = {}
+        """Last message of each latched topic that has left the ring: it still holds."""
+
+    def add(self, topic: str, data: bytes) -> None:
+        """Add a message as it came, and drop those that are too old or too many."""
+        now = self._log_time.see(topic, data) or 0
+        self._messages.append((now, topic, data))
+        self._bytes += len(data)
+        while self._messages[0][0] < now - self._span or self._bytes > MOST_KEPT:
+            _, old_topic, old = self._messages.popleft()
+            self._bytes -= len(old)
+            if _latched(old_topic):
+                self._holding[old_topic] = old
+
+    def save(self, path: Path, name_of: Callable[[str], str]) -> int:
+        """Write a bag; return the number of messages.
+
+        Args:
+            path: folder of the bag, which must not exist.
+            name_of: returns the full name of a topic.
+
+        Raises:
+            BadConfig: there is no message yet.
+            CannotWrite: the folder cannot be written.
+        """
+        if not self._messages:
+            raise BadConfig("nothing has come yet: start something that moves, then keep it")
+        first = self._messages[0][0]
+        held = [(first, topic, data) for topic, data in self._holding.items()]
+        messages = [*held, *self._messages]
+        with writing(path):
+            bag = BagWriter(path)
+            try:
+                present = {topic for _, topic, _ in messages}
+                connections = {
+                    topic: bag.connect(name_of(topic), kind, _latched(topic), offered.depth)
+                    for topic, (kind, offered) in RECORDED.items()
+                    if topic in present
+                }
+                for time_ns, topic, data in messages:
+                    bag.write(connections[topic], time_ns, data)
+            finally:
+                bag.close()
+        return len(messages)
+
+
+def _latched(topic: str) -> bool:
+    return RECORDED[topic][1].durability is DurabilityPolicy.TRANSIENT_LOCAL
+
+
 class RecorderNode(Node):
-    """Records between a service call with True and one with False."""
+    """Records between a service call with True and one with False, and keeps the newest part."""
 
     def __init__(self) -> None:
         super().__init__("recorder")
-        bag = read_params(self, RecorderParams()).bag
-        if not bag:
-            raise BadConfig("the recorder needs the parameter `bag`, a folder to write to")
-        self._path = Path(bag)
-        check_bag_folder(self._path)
+        params = read_params(self, RecorderParams())
+        if not (params.bag or params.keep_last):
+            raise BadConfig(
+                "the recorder needs the parameter `bag`, a folder to write to, or `keep_last`, s"
+            )
+        self._path: Path | None = Path(params.bag) if params.bag else None
+        if self._path is not None:
+            check_bag_folder(self._path)
+        self._ring: Ring | None = None
+        if params.keep_last:
+            self._listen_for_keeping(params.keep_last)
         self._tape: Tape | None = None
         self._heard: list[Channel[bytes]] = []
         self._failure = ""  # why the recording ended early
@@ -187,8 +265,34 @@ class RecorderNode(Node):
         self.create_service(SetBool, topics.RECORD, self._on_record)
         self._diagnostics = Diagnostics(self)
 
+    def _listen_for_keeping(self, seconds: float) -> None:
+        """Have the newest messages in memory, for as long as this node lives."""
+        ring = self._ring = Ring(seconds, self._log_time())
+        for topic, (kind, _) in RECORDED.items():
+            read = _bytes if kind in STREAMS else partial(_checked, kind)
+            queue = qos.LATCHED if _latched(topic) else QUEUE
+            use = partial(ring.add, topic)
+            Inbox.of(self).subscribe(kind, topic, read, use, queue, ordered=True)
+        self.create_service(Trigger, topics.KEEP, self._on_keep)
+
+    def _log_time(self) -> LogTime:
+        simulated = bool(self.get_parameter("use_sim_time").value)
+        return LogTime(clock_of(self), simulated, self._is_ours)
+
+    def _on_keep(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        assert self._ring is not None
+        path = Path(KEPT, f"{datetime.now():%Y%m%d-%H%M%S-%f}-kept").resolve()
+        try:
+            self._ring.save(path, self.resolve_topic_name)
+            response.success, response.message = True, str(path)
+        except HandlabError as error:
+            response.message = str(error)
+        return response
+
     def _on_record(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         try:
+            if self._path is None:
+                raise BadConfig("the recorder has no folder to write to: add --bag FOLDER")
             with writing(self._path):
                 self._stop()
                 if request.data:
@@ -200,14 +304,12 @@ class RecorderNode(Node):
         return response
 
     def _start(self) -> None:
+        assert self._path is not None
         clear_bag_folder(self._path)
-        simulated = bool(self.get_parameter("use_sim_time").value)
-        log_time = LogTime(clock_of(self), simulated, self._is_ours)
-        tape = self._tape = Tape(self._path, log_time)
+        tape = self._tape = Tape(self._path, self._log_time())
         for topic, (kind, offered) in RECORDED.items():
-            latched = offered.durability is DurabilityPolicy.TRANSIENT_LOCAL
             name = self.resolve_topic_name(topic)
-            connection = tape.bag.connect(name, kind, latched, offered.depth)
+            connection = tape.bag.connect(name, kind, _latched(topic), offered.depth)
 
             def on_message(
                 data: bytes, connection: Connection = connection, topic: str = topic
@@ -247,7 +349,7 @@ class RecorderNode(Node):
     def _reporting(self) -> Iterator[None]:
         """Survive a disk that refuses; the next call of the service returns the reason."""
         try:
-            with writing(self._path):
+            with writing(self._path or Path()):
                 yield
         except CannotWrite as error:
             self._failure = str(error)

@@ -4,6 +4,7 @@ import time
 
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
+from std_srvs.srv import SetBool
 
 from handlab_core.demonstrations.intervening_teacher import InterveningTeacher
 from handlab_core.environment.env import Env
@@ -64,6 +65,8 @@ class RunnerNode(Node):
             watch=self._watch,
         )
         announce(self, topics.ROLLOUT)
+        self._paused = False
+        self.create_service(SetBool, topics.PAUSE, self._on_pause)
         self._diagnostics = Diagnostics(self)
 
     def _read_policy(self, message: wire.Policy) -> Policy:
@@ -75,6 +78,10 @@ class RunnerNode(Node):
 
     def _on_policy(self, policy: Policy) -> None:
         self._policy, self._refused = policy, None
+
+    def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self._paused, response.success = request.data, True
+        return response
 
     def work(self, loop: EventLoop) -> None:
         """Carry out the goal, if there is one."""
@@ -90,6 +97,8 @@ class RunnerNode(Node):
 
         def run(handle: ServerGoalHandle) -> None:
             for number in handle.request.episodes:
+                while self._paused:
+                    loop.once()
                 self._run_episode(env, handle, int(number), loop)
                 result.completed += 1
 
@@ -135,7 +144,8 @@ class RunnerNode(Node):
     def report(self) -> None:
         """Report the number of episodes."""
         values = {"episodes": self._episodes_run, "episodes_broken_off": self._breaks}
-        self._diagnostics.publish(OK, "ready to act", values)
+        said = "paused between two episodes by a person" if self._paused else "ready to act"
+        self._diagnostics.publish(OK, said, values)
 
 
 def main(args: list[str] | None = None) -> None:

@@ -14,6 +14,9 @@ from handlab_core.options import BagOptions, PaceOptions, RateOptions, RewardOpt
 if TYPE_CHECKING:
     from handlab.graph.config import GraphConfig
 
+KEEP_LAST = 30.0
+"""s; time in which a person notices that something was worth keeping."""
+
 
 def up(
     task: TaskName,
@@ -24,7 +27,7 @@ def up(
     graph_viewer: ViewerOptions,
     graph_scene: SceneOptions,
     processes: ComposeOptions,
-    recording: BagOptions,
+    recording: Annotated[BagOptions, Default(keep_last=KEEP_LAST)],
     network: Network = False,
 ) -> None:
     """Start a task's graph of nodes and show what they say; Ctrl-C ends it."""
@@ -53,6 +56,7 @@ def _hints(config: "GraphConfig") -> list[str]:
     hand = make_task(config.task).hand_name
     verbs = {
         "status": f"status --hand {hand}",
+        "save the last seconds": "keep" if config.keep_last else "",
         "browser": "" if config.viewer else f"view {config.task}",
         "move a joint": f"jog --hand {hand}" if config.pace == "real" else "",
         "release the hand": f"torque off --hand {hand}",
