@@ -2,15 +2,18 @@
 
 import struct
 
+import pytest
 from rclpy.serialization import serialize_message
 from rosbags.highlevel import AnyReader
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
+from handlab_core.errors import BadConfig, CannotWrite
 from handlab_core.types import NS_PER_S
 from handlab_nodes.messages import convert, topics
-from handlab_nodes.nodes.recorder_node import LogTime, Tape
+from handlab_nodes.nodes import recorder_node
+from handlab_nodes.nodes.recorder_node import LogTime, Ring, Tape
 
 
 class Tick:
@@ -73,3 +76,49 @@ def test_latched_states_from_before_the_recording_are_left_out(tmp_path):
     tape.close()
     with AnyReader([tmp_path / "bag"], default_typestore=None) as reader:
         assert [time / NS_PER_S for _, time, _ in reader.messages()] == [20.0, 20.1]
+
+
+def state(seconds):
+    message = JointState()
+    message.header.stamp = convert.to_stamp(seconds)
+    return serialize_message(message)
+
+
+def read(bag):
+    with AnyReader([bag], default_typestore=None) as reader:
+        return [(c.topic, time / NS_PER_S) for c, time, _ in reader.messages()]
+
+
+def test_the_ring_keeps_the_newest_seconds_and_the_latched_messages_before_them(tmp_path):
+    ring = Ring(3.0, LogTime(Tick(0), simulated=True))
+    with pytest.raises(BadConfig, match="nothing has come yet"):
+        ring.save(tmp_path / "none", str)
+    ring.add(topics.DESCRIPTION, serialize_message(String(data="<old/>")))
+    ring.add(topics.DESCRIPTION, serialize_message(String(data="<robot/>")))
+    for tenth in range(101):
+        ring.add(topics.HAND_STATES, state(tenth / 10))
+    assert ring.save(tmp_path / "bag", lambda topic: f"/{topic}") == 32
+    said = read(tmp_path / "bag")
+    assert said[0] == ("/robot_description", 7.0)
+    assert [time for topic, time in said if topic == "/hand/joint_states"] == pytest.approx(
+        [7.0 + tenth / 10 for tenth in range(31)]
+    )
+    ring.add(topics.HAND_STATES, state(10.5))  # it goes on, and can be saved again
+    ring.save(tmp_path / "again", lambda topic: f"/{topic}")
+    assert read(tmp_path / "again")[-1] == ("/hand/joint_states", 10.5)
+
+
+def test_the_ring_has_an_upper_limit_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(recorder_node, "MOST_KEPT", 10 * len(state(0.0)))
+    ring = Ring(1000.0, LogTime(Tick(0), simulated=True))
+    for second in range(50):
+        ring.add(topics.HAND_STATES, state(float(second)))
+    assert ring.save(tmp_path / "bag", str) == 10
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    ring = Ring(3.0, LogTime(Tick(0), simulated=True))
+    ring.add(topics.HAND_STATES, state(1.0))
+    with pytest.raises(CannotWrite, match="file"):
+        ring.save(tmp_path / "file" / "bag", str)
