@@ -23,6 +23,10 @@ A placement costs robot time, and an estimator notices that the object was out o
 
 EVERYONE = slice(None)
 
+STATE = ("time", "qpos", "qvel", "qacc_warmstart")
+"""Arrays that determine the next step; MuJoCo, mjSTATE_INTEGRATION, of models without actuator
+states, equality constraints that change, and mocap bodies."""
+
 UNSTABLE = [
     int(warning)
     for warning in (
@@ -100,6 +104,7 @@ class MujocoBackend:
         self.model = model
         self.batch = Batch(model, self.num_envs, self._threads)
         self._qpos, self._qvel = self.batch.bind("qpos"), self.batch.bind("qvel")
+        self._state = tuple(self.batch.bind(name) for name in STATE)
         self._ctrl, self._force = self.batch.bind("ctrl"), self.batch.bind("actuator_force")
         self._force_range = self.batch.expand("actuator_forcerange")
         self._delays = self.batch.expand("actuator_delay") if model.nhistory else None
@@ -196,6 +201,26 @@ class MujocoBackend:
     def read(self) -> Reading:
         """Return the newest reading of all robots."""
         return self._reading(EVERYONE) if self._path is None else self._measured
+
+    @property
+    def state(self) -> Array:
+        """See `handlab_core.hardware.backend.Restorable`.
+
+        The models have no actuator states; the solver starts from the last accelerations.
+        """
+        return np.concatenate([array.reshape(self.num_envs, -1) for array in self._state], axis=1)
+
+    def restore(self, state: Array, stamp: float) -> None:
+        """See `Restorable.restore`."""
+        sizes = [array[0].size for array in self._state]
+        if state.shape != (self.num_envs, sum(sizes)):
+            raise ValueError(
+                f"the state has shape {state.shape}, not {(self.num_envs, sum(sizes))}"
+            )
+        parts = np.split(state, np.cumsum(sizes)[:-1], axis=1)
+        for array, part in zip(self._state, parts, strict=True):
+            array[:] = part.reshape(array.shape)
+        self._time_ns[:] = round(stamp * NS_PER_S)
 
     @property
     def sprung(self) -> Array:

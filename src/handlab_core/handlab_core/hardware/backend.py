@@ -89,6 +89,24 @@ class VariableWorlds(Backend, Protocol):
         ...
 
 
+@runtime_checkable
+class Restorable(Backend, Protocol):
+    """A simulated backend that goes on exactly from a state of another one."""
+
+    @property
+    def state(self) -> Array:
+        """Everything that the next step depends on besides its commands, (N, s)."""
+        ...
+
+    def restore(self, state: Array, stamp: float) -> None:
+        """Continue from a state of the same model at a time [s].
+
+        Raises:
+            ValueError: the state has another size.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class GoalsInForce:
     """Goals that the motors of one group follow before the next command."""

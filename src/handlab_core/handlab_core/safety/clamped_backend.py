@@ -9,7 +9,7 @@ import numpy as np
 from handlab_core import batch
 from handlab_core.errors import StationFault
 from handlab_core.hands import Hand
-from handlab_core.hardware.backend import Backend, GoalsInForce, Guidable, Hardware
+from handlab_core.hardware.backend import Backend, GoalsInForce, Guidable, Hardware, Restorable
 from handlab_core.objects.fixture import Fixture
 from handlab_core.safety import limits as safety
 from handlab_core.types import Array, Command, IntArray, Reading
@@ -105,6 +105,11 @@ class ClampedBackend:
         rest = np.zeros((self.num_envs, count))
         sprung: Array = getattr(self._backend, "sprung", rest)
         return sprung.copy() if sprung.shape[1] == count else rest
+
+    @property
+    def state(self) -> Array | None:
+        """State of a simulation, (N, s); see `Restorable`. None: hardware has none."""
+        return self._backend.state if isinstance(self._backend, Restorable) else None
 
     def loosen(self, joint: str, loose: bool) -> None:
         """Release a joint whatever its command, or end that; raise UnknownName if there is none."""

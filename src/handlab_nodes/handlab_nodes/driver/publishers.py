@@ -7,6 +7,7 @@ import numpy as np
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
 
 from handlab_core.hardware.lockstep import FIXTURE, HAND
 from handlab_core.hardware.motor_status import GroupStatus, StationStatus
@@ -127,6 +128,11 @@ class DriverPublishers:
         self._sent = None
         if HAND in groups:
             self._sent = node.create_publisher(JointState, topics.HAND_SENT, qos.STREAM)
+        self._simulation = None
+        if clock_rate is not None and HAND in groups:
+            self._simulation = node.create_publisher(
+                Float64MultiArray, topics.SIMULATION_STATE, qos.STREAM
+            )
         self._passive = list(passive) if FIXTURE in groups else []
         self.display = DisplayPublishers(node, clock_rate)
         self.forget()
@@ -151,6 +157,10 @@ class DriverPublishers:
             self.display.offer_joints(partial(self._joints_msg, reading, passive))
         if self._sent is not None and self._sent.get_subscription_count():
             self._sent.publish(self._sent_codec.pack(backend.sent[0], stamp))
+        if self._simulation is not None and self._simulation.get_subscription_count():
+            simulation = backend.state
+            if simulation is not None:
+                self._simulation.publish(Float64MultiArray(data=[stamp, *simulation[0].tolist()]))
 
     def _joints_msg(self, reading: Reading, passive: Array) -> JointState:
         parts = [(self._names[group], getattr(reading, group)) for group in self._states]

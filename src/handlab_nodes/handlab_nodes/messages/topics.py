@@ -44,6 +44,7 @@ RECORD = "recorder/record"
 KEEP = "recorder/keep"
 LABEL = "label"
 PAUSE = "runner/pause"
+SIMULATION_STATE = "simulation/state"
 RECORD_DEMONSTRATION = "record_demonstration"
 REPLAY_DEMONSTRATION = "replay_demonstration"
 SESSION = "demonstration/session"
@@ -111,6 +112,7 @@ SENDERS = {
     SESSION: ("demonstrator",),
     MARK: ("demonstrator",),
     LABEL: ("viewer",),
+    SIMULATION_STATE: ("driver",),
     **{started(action): nodes for action, nodes in SERVERS.items()},
 }
 """Names of the nodes that may send on each topic; see `handlab_nodes.runtime.inbox`.

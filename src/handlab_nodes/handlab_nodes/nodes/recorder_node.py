@@ -20,7 +20,7 @@ from rclpy.serialization import deserialize_message
 from rosbags.interfaces import Connection
 from rosgraph_msgs.msg import Clock as ClockMsg
 from sensor_msgs.msg import JointState
-from std_msgs.msg import String
+from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
 
 from handlab_core.errors import BadConfig, CannotWrite, HandlabError
@@ -72,6 +72,7 @@ RECORDED: dict[str, tuple[type, QoSProfile]] = {
     topics.DIAGNOSTICS: (DiagnosticArray, qos.REPORT),
     topics.DESCRIPTION: (String, qos.LATCHED),
     topics.LABEL: (String, qos.EPISODES),
+    topics.SIMULATION_STATE: (Float64MultiArray, qos.STREAM),
 }
 """Type and offered quality of service of each topic."""
 
@@ -100,7 +101,7 @@ LEAP = NS_PER_S
 EARLY = 10_000
 """Messages that wait for the first simulated time at most; more are logged at 0."""
 
-STREAMS = (JointState, wire.ObjectState, wire.Reward, ClockMsg)
+STREAMS = (JointState, wire.ObjectState, wire.Reward, ClockMsg, Float64MultiArray)
 """Types of messages that come in every step."""
 
 
@@ -160,7 +161,9 @@ class Tape:
 
     def write(self, connection: Connection, topic: str, data: bytes) -> None:
         """Add one message as it came from the wire, unless it is older than the recording."""
-        repeated = RECORDED[topic][1] is qos.STREAM or topic == topics.JOINT_STATES
+        repeated = topic != topics.SIMULATION_STATE and (
+            RECORDED[topic][1] is qos.STREAM or topic == topics.JOINT_STATES
+        )
         stamp = _stamp(data) if repeated else None
         if stamp is not None and stamp < self._since:
             return
@@ -255,11 +258,13 @@ class RecorderNode(Node):
         self._path: Path | None = Path(params.bag) if params.bag else None
         if self._path is not None:
             check_bag_folder(self._path)
+        self._heard: list[Channel[bytes]] = []
+        self._kept: list[Channel[bytes]] = []
+        """Subscriptions of the recording, and of the ring."""
         self._ring: Ring | None = None
         if params.keep_last:
             self._listen_for_keeping(params.keep_last)
         self._tape: Tape | None = None
-        self._heard: list[Channel[bytes]] = []
         self._failure = ""  # why the recording ended early
         self._count, self._flushed = 0, 0.0
         self.create_service(SetBool, topics.RECORD, self._on_record)
@@ -272,7 +277,9 @@ class RecorderNode(Node):
             read = _bytes if kind in STREAMS else partial(_checked, kind)
             queue = qos.LATCHED if _latched(topic) else QUEUE
             use = partial(ring.add, topic)
-            Inbox.of(self).subscribe(kind, topic, read, use, queue, ordered=True)
+            self._kept.append(
+                Inbox.of(self).subscribe(kind, topic, read, use, queue, ordered=True)
+            )
         self.create_service(Trigger, topics.KEEP, self._on_keep)
 
     def _log_time(self) -> LogTime:
@@ -329,7 +336,8 @@ class RecorderNode(Node):
         self._await_publishers()
 
     def _is_ours(self, topic: str) -> bool:
-        channels = (channel for channel in self._heard if channel.topic == topic)
+        heard = (*self._heard, *self._kept)
+        channels = (channel for channel in heard if channel.topic == topic)
         return not any(channel.has_strangers() for channel in channels)
 
     def _await_publishers(self) -> None:

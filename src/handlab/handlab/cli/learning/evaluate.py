@@ -1,5 +1,6 @@
 """`./handlab evaluate`: run a policy."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,7 @@ from handlab.cli.fields import option_of
 from handlab.cli.parameters import AsJson, Network, Seed, Vary, finish
 from handlab.cli.values import Episodes, Points, option, path_argument
 from handlab_core.errors import BadConfig
-from handlab_core.options import StationOptions
+from handlab_core.options import BagOptions, StationOptions
 from handlab_core.system.validation import Text
 from handlab_learning.runs.options import RunOptions
 
@@ -22,6 +23,9 @@ def evaluate(
     policy: Annotated[
         str, option(Text, "best or last, of a run; default: the best, if the run keeps one")
     ] = "",
+    bag: Annotated[
+        str, option_of(BagOptions, "bag", "Folder of a recording; with --backend graph")
+    ] = "",
     seed: Seed = 0,
     as_json: AsJson = False,
     network: Network = False,
@@ -32,10 +36,16 @@ def evaluate(
     from handlab.operation.stop_key import SimulatedHands, StopKey
     from handlab_core.hardware.backend_table import backend_spec
     from handlab_core.tasks.variation import parse_variations
+    from handlab_data.bag_folder import check_bag_folder
     from handlab_learning.runs.evaluation import rate_text
 
     graph = on_station(GraphConfig(pace=backend_spec(station.hardware).learning_pace), station)
     here = backend == "sim" and graph.simulated
+    if bag and here:
+        raise BadConfig("the recorder is a node of the graph: add --backend graph")
+    if bag:
+        check_bag_folder(Path(bag))
+        graph = replace(graph, bag=str(Path(bag).resolve()))
     if vary and not here:
         raise BadConfig("what varies is simulated in this process: leave --backend and --hardware")
     if vary:

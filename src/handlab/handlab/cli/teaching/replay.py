@@ -25,6 +25,10 @@ def replay(
     graph_scene: SceneOptions,
     way: Annotated[str, option(Text, "hand, look: only show; data: only compute", "--on")] = LOOK,
     episode: Annotated[list[int] | None, option(Index, "Numbers; default: all")] = None,
+    exact: Annotated[
+        bool,
+        typer.Option("--exact", help="Repeat simulated episodes, and compare every bit"),
+    ] = False,
     reset: Annotated[bool, typer.Option(help="Bring the hand to the start first")] = True,
     as_json: AsJson = False,
     network: Network = False,
@@ -34,6 +38,9 @@ def replay(
     from handlab.teaching import record_and_replay
     from handlab_data.demonstration_reader import read_recording
 
+    if exact:
+        _replay_exactly(bag, episode or [], as_json)
+        return
     if way not in (*REPLAYS, DATA):
         raise UnknownName("way to replay", way, (*REPLAYS, DATA))
     recorded = read_recording(bag)
@@ -58,3 +65,17 @@ def replay(
         + ("" if shown else f"; the object ended {ends} rad from where it had")
     )
     finish(figures, as_json)
+
+
+def _replay_exactly(bag: Path, episodes: list[int], as_json: bool) -> None:
+    from handlab.teaching.exact_replay import replay_exactly
+
+    replays = replay_exactly(bag, episodes)
+    for one in replays:
+        ending = "succeeded" if one.success else "failed"
+        same = "exact" if one.first is None else f"differs from step {one.first}"
+        print(f"{one.episode}  {ending}  {one.steps} steps  {one.numbers} numbers  {same}")
+    good = sum(one.first is None for one in replays)
+    print(f"{good} of {len(replays)} episodes went the same way to the last bit")
+    finish({"exact": good, "episodes": [vars(one) for one in replays]}, as_json)
+    raise SystemExit(good < len(replays))
