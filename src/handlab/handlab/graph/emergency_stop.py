@@ -56,7 +56,7 @@ class DriverSwitch:
         return "confirmed"
 
     def break_off(self, reason: str) -> str:
-        """Do what is left if a driver did not confirm; return it in words."""
+        """Act on a driver that did not confirm; return the result in words."""
         return f"{reason}: NOT CONFIRMED, switch the power off"
 
     def engage(self, engaged: Callable[[str], None]) -> None:

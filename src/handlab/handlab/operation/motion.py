@@ -13,8 +13,14 @@ SPEED = 0.3
 PERIOD = 0.05
 """s; time between two steps; a hand without a step is held after 0.3 s, and then released."""
 
-SETTLE = 0.4
-"""s; time that a joint gets at the end of a motion, before its position is read."""
+CLOSE = math.radians(1.5)
+"""rad; distance from the target at which a joint has arrived; chosen."""
+
+SETTLE, STILL = 1.0, math.radians(0.1)
+"""s and rad; a joint that moved less in this time does not come closer: gravity, or a block."""
+
+PATIENCE = 6.0
+"""s; longest time from the end of a motion to the reading of the position."""
 
 
 def move(
@@ -42,15 +48,21 @@ def move(
     """
     goal = hand.position(joint) if origin is None else origin
     count = max(1, math.ceil(abs(target - goal) / (SPEED * PERIOD)))
-    settling = math.ceil(SETTLE / PERIOD)
-    for step in range(1, count + settling + 1):
+    seen: list[float] = []
+    recent = math.ceil(SETTLE / PERIOD)
+    for step in range(1, count + math.ceil(PATIENCE / PERIOD) + 1):
         if stopped():
             raise HandStopped
         hand.check()
         part = min(step / count, 1.0)
         hand.step(joint, goal + part * (target - goal), alone)
         time.sleep(PERIOD)
-    return hand.position(joint)
+        seen.append(hand.position(joint))
+        here = seen[-1]
+        still = step > count + recent and max(seen[-recent:]) - min(seen[-recent:]) < STILL
+        if step > count and (abs(here - target) < CLOSE or still):
+            break
+    return seen[-1]
 
 
 def hold(

@@ -8,7 +8,7 @@ from handlab.graph import ros_environment
 
 def view(task: TaskName = "valve", network: Network = False) -> None:
     """Serve the browser viewer for a graph that is already up."""
-    from handlab.graph import viewer_node
+    from handlab.browser import viewer_node
     from handlab.graph.running_graphs import chosen_graph
     from handlab_core.tasks import make_task
 

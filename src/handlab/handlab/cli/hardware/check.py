@@ -19,7 +19,7 @@ def check(
         list[str] | None, option(Text, "Joint, may be given several times; default: all", "--joint")
     ] = None,
     unattended: Annotated[
-        bool, typer.Option("--unattended", help="Measure only; ask nobody whether it moved right")
+        bool, typer.Option("--unattended", help="Measure only, without questions")
     ] = False,
     domain: DomainId = None,
     as_json: AsJson = False,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import rclpy
 
-from handlab.graph.viewer_node import ViewerNode
+from handlab.browser.viewer_node import ViewerNode
 from handlab_core.tasks import make_task
 from handlab_core.types import Goal
 from handlab_nodes.messages.convert import ShownReward

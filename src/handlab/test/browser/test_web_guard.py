@@ -11,7 +11,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from handlab.graph.web_guard import WebGuard
+from handlab.browser.web_guard import WebGuard
 
 PROTOCOL = [Subprotocol(f"viser-v{viser.__version__}")]
 

@@ -16,8 +16,8 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from viser.extras import ViserUrdf
 
-from handlab.graph.console import Console
-from handlab.graph.web_guard import WebGuard, is_loopback
+from handlab.browser.console import Console
+from handlab.browser.web_guard import WebGuard, is_loopback
 from handlab_core.objects.fixture import MARK_RADIUS
 from handlab_core.system.validation import Index, Name, Text, checked
 from handlab_core.types import Array, Goal

@@ -1,0 +1,1 @@
+"""The console in the browser: a node that shows the station, and buttons for people."""
