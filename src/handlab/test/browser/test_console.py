@@ -32,6 +32,10 @@ class Page:
             origin=f"http://127.0.0.1:{port}",
         )  # fmt: skip
         self.parts, self.hotkeys = {}, {}
+        self.send(  # a page counts as connected when it has sent its view
+            "ViewerCameraMessage", wxyz=[1, 0, 0, 0], position=[1, 0, 0], fov=1.0, near=0.1,
+            far=10.0, image_height=100, image_width=100, look_at=[0, 0, 0], up_direction=[0, 0, 1],
+        )  # fmt: skip
 
     def listen(self, seconds=0.3):
         end = time.monotonic() + seconds
