@@ -277,9 +277,7 @@ class RecorderNode(Node):
             read = _bytes if kind in STREAMS else partial(_checked, kind)
             queue = qos.LATCHED if _latched(topic) else QUEUE
             use = partial(ring.add, topic)
-            self._kept.append(
-                Inbox.of(self).subscribe(kind, topic, read, use, queue, ordered=True)
-            )
+            self._kept.append(Inbox.of(self).subscribe(kind, topic, read, use, queue, ordered=True))
         self.create_service(Trigger, topics.KEEP, self._on_keep)
 
     def _log_time(self) -> LogTime:
