@@ -33,7 +33,7 @@ from handlab_nodes.runtime.event_loop import EventLoop
 PAGE = Path("docs", "topics.md")
 
 GRAPHS = (
-    GraphConfig(viewer=True, scene=True, bag="bag", estimator="camera"),
+    GraphConfig(viewer=True, scene=True, bag="bag", keep_last=30.0, estimator="camera"),
     GraphConfig(hardware="dynamixel", pace="real", port="/dev/null", emulate=True),
     GraphConfig(task="allegro_valve", hardware="allegro", pace="real"),
     GraphConfig(teacher="script", runner=False),
