@@ -19,11 +19,15 @@ from handlab_hardware.calibrate import calibrate
 from handlab_hardware.dynamixel.failures import PacketLost
 from handlab_hardware.dynamixel.inspection import ServoState, read_servos
 from handlab_hardware.dynamixel.protocol.bus import ServoBus
+from handlab_hardware.guardian import STANDSTILL
 from handlab_hardware.station_file import DynamixelSection, load_station
 from handlab_nodes.driver.step_loop import RealPace
 
 REBOOT_PATIENCE = 3.0
 """s; time for a servo to start again; an emulated one takes 0.25 s."""
+
+GRACE = 1.5
+"""s; a port that is lost is opened again after one second, and a hand that was let go engages."""
 
 FIRST_READING = 1.0
 """s; time for the first reading after the hand is engaged."""
@@ -45,6 +49,7 @@ class DirectHand:
         self._hardware: Hardware | None = None
         self._clamped: ClampedBackend | None = None
         self._pace: RealPace | None = None
+        self._well_at = 0.0  # s; monotonic time of the newest check without a problem
 
     def __enter__(self) -> Self:
         """Return the hand; nothing is opened yet."""
@@ -183,7 +188,13 @@ class DirectHand:
         """See `OperatedHand.check`."""
         if self._pace is not None:
             self._pace.check()
-        if self._hardware is not None and (problems := self._hardware.motor_status.problems):
+        if self._hardware is None:
+            return
+        now, said = time.monotonic(), self._hardware.motor_status.problems
+        problems = [problem for problem in said if problem != STANDSTILL]  # which has ended
+        if not problems:
+            self._well_at = now
+        elif now - self._well_at > GRACE:
             raise StationFault("; ".join(problems))
 
     @property
@@ -217,7 +228,7 @@ class DirectHand:
         if not self._running:
             assert self._hardware is not None
             self._hardware.activate()
-            self._running = True
+            self._running, self._well_at = True, time.monotonic()
             pace.start()
             end = time.monotonic() + FIRST_READING
             while not np.isfinite(clamped.read().hand.q).all() and time.monotonic() < end:
