@@ -25,7 +25,7 @@ from handlab_nodes.messages import topics
 from handlab_nodes.runtime import diagnostics
 from handlab_nodes.runtime.event_loop import EventLoop, guest
 
-DISCOVERY = 5.0
+DISCOVERY = 10.0
 """s; time for the nodes of a domain to be found; on a busy machine DDS needs seconds."""
 
 ANSWER = 15.0

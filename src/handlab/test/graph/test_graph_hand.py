@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -33,6 +34,10 @@ def test_every_verb_works_through_a_graph_that_runs(tmp_path):
         servos = port.bus.loop.servos
         torque = lambda id: next(s for s in servos if s.id == id).table.get("torque_enable")  # noqa: E731
         running = chosen_graph(graph.domain)
+        end = time.monotonic() + 100.0
+        while not torque(IDS["FFJ10"]):  # until the driver holds the hand for the first time
+            assert time.monotonic() < end, "the driver does not start"
+            time.sleep(0.1)
         with graph_hand(running, None) as hand:
             # Nothing else commands the hand, so that its watchdog has let it go.
             start = hand.position("FFJ10")
