@@ -45,8 +45,8 @@ ROS = {
 
 FROM_LOCK = {
     "av", "cma", "dxl2", "gymnasium", "gymnasium_robotics", "lz4", "mcap", "mcap_ros2", "minari",
-    "mujoco", "pydantic", "pydantic_core", "rosbags", "rustypot", "safetensors",
-    "stable_baselines3", "torch", "viser", "yourdfpy", "zstandard",
+    "msgspec", "mujoco", "onnx", "onnxruntime", "pydantic", "pydantic_core", "rosbags", "rustypot",
+    "safetensors", "stable_baselines3", "torch", "viser", "websockets", "yourdfpy", "zstandard",
 }  # fmt: skip
 """No key, or the distribution's is older than the code needs: requirements.lock has them."""
 
