@@ -177,6 +177,7 @@ class GraphHand:
 
     def step(self, joint: str, position: float, alone: bool) -> float:
         """See `OperatedHand.step`."""
+        self.hand.index(joint)
         request = Jog.Request(joint=joint, position=position, alone=alone)
         name = topics.of_driver(self._drivers[0], topics.JOG)
         return float(self._ask(Jog, name, request).target)
