@@ -40,7 +40,7 @@ DEFAULT_BAUD = 1_000_000
 """bit/s; speed of the claw's servos, as ROBEL sets them."""
 MAX_ID = 252
 """Largest id of a servo; Protocol 2.0."""
-OWN_CALIBRATION = ".calibration.yaml"
+OWN_CALIBRATION = ".emulated.calibration.yaml"
 """Suffix that turns the port of an emulated hand into the name of its calibration file."""
 MAX_BAUD = 4_500_000
 """bit/s; fastest speed of a servo; XM430 e-manual, control table, Baud Rate."""

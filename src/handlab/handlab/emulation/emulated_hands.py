@@ -227,8 +227,6 @@ def _emulate_servos(
     seed: int,
     loop: LoopConfig | None = None,
 ) -> EmulatedPort:
-    # A new hand has not been calibrated.
-    port.with_name(port.name + OWN_CALIBRATION).unlink(missing_ok=True)
     config = EmulatorConfig(
         ids=tuple(servo.id for servo in section.servos),
         models=tuple(servo.model.name for servo in section.servos),
@@ -237,7 +235,10 @@ def _emulate_servos(
         seed=seed,
         loop=loop or LoopConfig(),
     )
-    return emulate(config, physics)
+    servos = emulate(config, physics)
+    # A new hand has not been calibrated. The link at `port` is made by now, so the name is one.
+    port.with_name(port.name + OWN_CALIBRATION).unlink(missing_ok=True)
+    return servos
 
 
 @contextmanager

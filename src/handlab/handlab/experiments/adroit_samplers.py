@@ -1,12 +1,12 @@
 """Episodes of the Adroit suite, on all cores."""
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 from handlab.experiments.parallelism import processes
 from handlab_core.environment.episode import Episode, EpisodePlan
 from handlab_core.environment.policy import Policy
+from handlab_core.system.workers import worker_pool
 from handlab_core.tasks.adroit import SuiteTask
 from handlab_core.tasks.variation import Variation
 from handlab_sim.adroit.environment import AdroitWorld
@@ -46,8 +46,7 @@ class SuiteSampler:
             return
         if self._pool is None:
             # Not forked: this process has threads of torch.
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._count, context, _begin, self._make)
+            self._pool = worker_pool(self._count, "spawn", _begin, *self._make)
         jobs = [self._pool.submit(_in_process, policy, batch) for batch in plan.batches(CHUNK)]
         try:
             for job in jobs:

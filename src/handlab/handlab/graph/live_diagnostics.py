@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -61,7 +61,8 @@ class DiagnosticsMonitor:
     ) -> None:
         self.ready = False
         """Whether every node has reported and none of them waits."""
-        self._missing = {name for name in nodes if name != VIEWER}
+        self._nodes = frozenset(nodes)
+        self._missing = set(self._nodes - {VIEWER})
         self._say, self._clock = say, clock
         self._reports: dict[str, Report] = {}
         self._began = clock()
@@ -77,7 +78,7 @@ class DiagnosticsMonitor:
             self.take(status.name, status.level, status.message)
 
     def take(self, name: str, level: bytes, message: str) -> None:
-        """Take a report of a node."""
+        """Take a report of a node; programs outside of the graph may report, too."""
         report = self._reports.get(name)
         if report is None:
             report = self._reports[name] = Report(level, message, self._clock())
@@ -100,7 +101,7 @@ class DiagnosticsMonitor:
         self.ready = not self._missing and not self._waiting()
         if self.ready:
             return
-        for name, report in self._reports.items():
+        for name, report in self._own():
             if report.level == ERROR and now - report.since > START_PATIENCE:
                 raise StationFault(f"{name}: {report.message}")
         if now >= self._next_reminder:
@@ -118,9 +119,13 @@ class DiagnosticsMonitor:
         """Return the nodes that have reported and cannot work yet."""
         return [
             name
-            for name, report in self._reports.items()
+            for name, report in self._own()
             if report.level == ERROR or report.message == NOT_ACTIVE
         ]
+
+    def _own(self) -> Iterator[tuple[str, Report]]:
+        """Yield the reports of the graph's nodes; others are shown, and hold nothing up."""
+        yield from ((name, report) for name, report in self._reports.items() if name in self._nodes)
 
     def _show(self, name: str, report: Report, now: float) -> None:
         if report.message == NOT_ACTIVE and not self.ready:

@@ -15,6 +15,8 @@ from matplotlib.axes import Axes
 from handlab_core.system.files import produce_atomically
 from handlab_core.types import Array
 
+plt.rcParams["text.parse_math"] = False  # a name may have dollar signs
+
 POINTS = 300
 """Number of points of a drawn curve."""
 

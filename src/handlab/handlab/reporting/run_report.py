@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def plot(rows: list[dict[str, Any]], summary: dict[str, Any], path: Path) -> Non
              label=str(task.success))  # fmt: skip
     top.plot(hours, [100 * e["strict_success_rate"] for _, e in judged], color=BLUE, lw=1,
              label=f"strict: {task.strict}")  # fmt: skip
-    known = [(h, e) for h, e in judged if "success_rate_low" in e]
+    known = [(h, e) for h, e in judged if {"success_rate_low", "success_rate_high"} <= e.keys()]
     ends = ([100 * e[f"success_rate_{end}"] for _, e in known] for end in ("low", "high"))
     top.fill_between([h for h, _ in known], *ends, color=GREEN, alpha=0.12, lw=0, label=INTERVAL)
     if (reached := summary["robot_hours_to_success"]) is not None:
@@ -160,9 +161,9 @@ def _page(
         )
         moving = (
             f"<p class=missing>No video: {html.escape(str(no_video))}. {remedy}, then: "
-            f"<code>./handlab report {html.escape(str(summary['run_dir']))}</code></p>"
+            f"<code>./handlab report {html.escape(shlex.quote(str(summary['run_dir'])))}</code></p>"
         )
-    title = f"{summary['task']} by {summary['algorithm']}"
+    title = html.escape(f"{summary['task']} by {summary['algorithm']}")
     settings = html.escape(config)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>handlab: {title}</title>

@@ -5,6 +5,7 @@ the actions that are inferred from that motion, replayed open loop, have the eng
 same. Such a gait is slow enough for the servos, and its contacts do not depend on luck.
 """
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -223,7 +224,7 @@ def search_gait(
 
 def _source(config: SearchConfig, command: Sequence[str], begun: Task | None) -> dict[str, Any]:
     """Return command, library and settings of a search, kept with its gait."""
-    source = {"command": " ".join(command), "library": f"cma {cma.__version__}", **asdict(config)}
+    source = {"command": shlex.join(command), "library": f"cma {cma.__version__}", **asdict(config)}
     if begun is not None:
         source["begun"] = read_json(gait_file(begun))["source"]
     return source

@@ -82,6 +82,15 @@ def test_a_start_whose_node_tells_an_error_for_long_ends_with_it(scene):
         after(0.2, missing)
 
 
+def test_another_robots_trouble_is_shown_and_holds_no_start_up(scene):
+    watch, after = scene
+    trouble = ("other_robot/battery", ERROR, "empty"), ("other_robot/arm", OK, NOT_ACTIVE)
+    assert after(1, *trouble) == ["other_robot/battery: error: empty"]
+    assert not watch.ready
+    after(20, ("driver", OK, "driving"), ("reward", OK, "ready"), *trouble)
+    assert watch.ready
+
+
 def test_an_error_that_ends_in_time_and_one_after_the_start_end_nothing(scene):
     watch, after = scene
     after(1, ("driver", ERROR, "no port"), ("reward", OK, "ready"))

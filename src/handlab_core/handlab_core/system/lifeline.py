@@ -15,7 +15,7 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 VARIABLE = "HANDLAB_SUPERVISORS"
@@ -48,12 +48,32 @@ def end_with_supervisors() -> None:
     if _watching:
         return
     _watching = True
+    _end_with([int(pid) for pid in os.environ.get(VARIABLE, "").split(",") if pid])
+
+
+_watching = False
+
+
+def end_with_parent(parent: int) -> None:
+    """Do as `end_with_supervisors` with the process that started this one.
+
+    A worker of a pool waits for jobs, and does not notice that the pool's process was killed.
+
+    Args:
+        parent: process id of the parent.
+    """
+    if os.getppid() == parent:
+        _end_with([parent])
+    else:
+        _end()
+
+
+def _end_with(processes: Sequence[int]) -> None:
+    """End this process when the first of some processes ends."""
     poll = select.poll()
-    for pid in os.environ.get(VARIABLE, "").split(","):
-        if not pid:
-            continue
+    for pid in processes:
         try:
-            poll.register(os.pidfd_open(int(pid)), select.POLLIN)
+            poll.register(os.pidfd_open(pid), select.POLLIN)
         except ProcessLookupError:  # died before this process came so far
             _end()
             return
@@ -62,11 +82,8 @@ def end_with_supervisors() -> None:
         poll.poll()
         _end()
 
-    if os.environ.get(VARIABLE):
+    if processes:
         threading.Thread(target=wait, name="lifeline", daemon=True).start()
-
-
-_watching = False
 
 
 def main() -> None:

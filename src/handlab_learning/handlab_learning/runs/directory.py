@@ -62,6 +62,7 @@ class MetricsRow(TypedDict):
     robot_hours: NotNegative
     mean_return: NotRequired[Number]
     temperatures: NotRequired[list[Number]]
+    intervention_rate: NotRequired[Fraction]
     evaluation: NotRequired[Evaluation]
     best_iteration: NotRequired[Index]
 

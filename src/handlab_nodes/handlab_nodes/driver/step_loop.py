@@ -93,7 +93,8 @@ class LockstepPace:
         now = float(self._backend.read().hand.stamp[0])
         if self._lockstep.offer(group, command, stamp, now):
             hand, fixture, guide = self._lockstep.take()
-            assert hand is not None
+            if hand is None:  # its torque was turned off: only the fixture was waited for
+                hand = limits.release(self._backend.read().hand.q)
             if guide is not None:
                 self._backend.guide(guide)
             self._publish(self._backend.step(hand, fixture, self._period))

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handlab_core.errors import StationFault, UnknownName
-from handlab_core.hardware.lockstep import HAND
+from handlab_core.hardware.lockstep import FIXTURE, HAND
 from handlab_core.safety import limits
 from handlab_core.safety.clamped_backend import ClampedBackend
 from handlab_core.tasks import make_task
-from handlab_nodes.driver.step_loop import RealPace, next_due
+from handlab_core.types import Command
+from handlab_nodes.driver.step_loop import LockstepPace, RealPace, next_due
 from handlab_sim.backend import MujocoBackend
 
 PERIOD = 0.01  # s
@@ -129,3 +130,16 @@ def test_a_jog_that_ends_lets_the_hand_go(pace):
     pace.jog("FFJ10", 0.0)
     time.sleep(0.3)
     assert not pace._backend.sent[0].effort.any()
+
+
+def test_in_lockstep_a_hand_whose_torque_is_off_is_stepped_without_it():
+    """A service call during a reset; the fixture's command completes the step."""
+    task, readings = make_task("valve"), []
+    backend = ClampedBackend(task.hand, task.fixture, MujocoBackend(task.hand, task.fixture))
+    loop = LockstepPace(backend, PERIOD, readings.append)
+    loop.engage(HAND, False)
+    loop.engage(FIXTURE, True)
+    stamp = float(backend.read().hand.stamp[0])
+    turn = Command(np.full((1, 1), 0.3), np.full((1, 1), task.fixture.max_effort))
+    loop.command(FIXTURE, turn, stamp)
+    assert len(readings) == 1 and readings[0].hand.stamp[0] > stamp

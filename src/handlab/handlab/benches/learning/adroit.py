@@ -13,7 +13,6 @@ import resource
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,6 +29,7 @@ from handlab.reporting.learning_curves import Curve, kept_ways, ways
 from handlab_core.errors import BadConfig
 from handlab_core.system.paths import share
 from handlab_core.system.validation import Text, checked
+from handlab_core.system.workers import worker_pool
 from handlab_core.tasks.adroit import NPG, SUITE
 from handlab_core.tasks.variation import parse_variations
 from handlab_learning.runs.config import RunConfig
@@ -123,7 +123,7 @@ def _datasets(text: str) -> dict[str, str]:
 def _learn(task: str, method: str, dataset: str, seed: int) -> dict[str, Any]:
     """Carry out one run in a process of its own, so that its CPU time is known."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with tempfile.TemporaryDirectory(prefix="handlab-") as root, ProcessPoolExecutor(1) as pool:
+    with tempfile.TemporaryDirectory(prefix="handlab-") as root, worker_pool(1) as pool:
         row = pool.submit(_run, root, task, method, dataset, seed).result()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     row["cpu_s"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

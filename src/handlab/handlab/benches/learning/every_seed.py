@@ -2,10 +2,10 @@
 
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
 
 from handlab.experiments.parallelism import processes
+from handlab_core.system.workers import worker_pool
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ def learn_all(
     jobs = [(name, seed) for name in names for seed in seeds]
     with (
         tempfile.TemporaryDirectory(prefix="handlab-") as scratch,
-        ProcessPoolExecutor(processes()) as pool,
+        worker_pool(processes()) as pool,
     ):
         done = list(pool.map(learn, [scratch] * len(jobs), *zip(*jobs, strict=True)))
     count = len(seeds)

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +34,7 @@ from handlab_core.environment.episode import (
     Trajectory,
 )
 from handlab_core.system.validation import Count, Text, checked
+from handlab_core.system.workers import worker_pool
 from handlab_core.tasks import make_task
 from handlab_core.tasks.adroit import find_task
 from handlab_learning.algorithms.local_models import LocalModels, LocalModelsConfig
@@ -95,7 +95,7 @@ def measure(seed: int, options: LearnersOptions) -> Result:
     jobs = [(name, number) for name in names for number in range(seed, seed + options.seeds)]
     with (
         tempfile.TemporaryDirectory(prefix="handlab-") as scratch,
-        ProcessPoolExecutor(options.processes) as pool,
+        worker_pool(options.processes) as pool,
     ):
         done = list(pool.map(_learn, [scratch] * len(jobs), *zip(*jobs, strict=True)))
     fresh = {name: _row(name, [run for run in done if run["name"] == name]) for name in names}

@@ -6,11 +6,9 @@ whether they do. `measure_strict` goes on, in this process, until the strict cri
 """
 
 import json
-import os
 import statistics
 import sys
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +18,7 @@ from handlab.benches.formatting import hours_text
 from handlab.benches.result import Bench, Figure, Kept, Result
 from handlab.experiments import training
 from handlab_core.system.validation import Index, checked
+from handlab_core.system.workers import worker_pool
 from handlab_learning.runs.config import RunConfig
 
 SEEDS = 5
@@ -70,7 +69,7 @@ def measure_strict(seed: int) -> Result:
 def _learn_all(root: str, seeds: list[int], backend: str, until: str) -> list[dict[str, Any]]:
     """Carry out all runs in parallel; robot-hours do not depend on the speed of the machine."""
     jobs = [(root, seed, backend, until) for seed in seeds]
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with worker_pool() as pool:
         return list(pool.map(_learn, *zip(*jobs, strict=True)))
 
 

@@ -50,3 +50,13 @@ def test_a_bench_lists_its_options(capsys):
     said = capsys.readouterr().out
     assert "--minutes" in said and "--hardware" in said and "--write" in said
     assert "  adroit\n" in said
+
+
+def test_the_value_is_of_this_run_and_the_other_hardwares_part_is_kept(monkeypatch):
+    counts = {"states": 9, "episodes": 1, "states_without_reward": 1, "episodes_broken_off": 0,
+              "stops": []}  # fmt: skip
+    monkeypatch.setattr(pace, "run", lambda *_: counts)
+    monkeypatch.setattr(pace, "kept", lambda *_: {"dynamixel": {"violations": 7}})
+    result = pace.measure(0, pace.PaceBenchOptions(minutes=1.0))
+    assert result.value == 1
+    assert [p["violations"] for p in result.details["hardware"].values()] == [7, 1]

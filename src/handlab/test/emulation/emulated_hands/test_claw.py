@@ -372,7 +372,7 @@ def test_calibration_is_written_once_with_torque_off_and_never_to_the_real_hands
         bench.moves()
         hangs = bench.register("FFJ11", "present_position") * RAD_PER_TICK
     assert (real.read_text() if real.exists() else None) == before
-    own = tmp_path / "port.calibration.yaml"
+    own = tmp_path / "port.emulated.calibration.yaml"
     assert str(own) in answer.message
     zeros = yaml.safe_load(own.read_text())["zeros"]
     assert zeros["FFJ11"] == pytest.approx(hangs, abs=0.2)
