@@ -227,6 +227,8 @@ def _emulate_servos(
     seed: int,
     loop: LoopConfig | None = None,
 ) -> EmulatedPort:
+    if not port.name:
+        raise BadConfig(f"{port} is a folder; name a file that does not exist, as the port's link")
     config = EmulatorConfig(
         ids=tuple(servo.id for servo in section.servos),
         models=tuple(servo.model.name for servo in section.servos),

@@ -1,5 +1,6 @@
 """Evaluations: episodes of a policy without noise, and their figures."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Any
@@ -8,9 +9,10 @@ import numpy as np
 
 from handlab_core.environment.episode import Episode, EpisodePlan
 from handlab_core.environment.policy import Policy
-from handlab_core.errors import BadConfig
+from handlab_core.errors import BadConfig, StationFault
 from handlab_core.tasks.criteria import last_fifth
 from handlab_learning.runs.sampler import Sampler
+from handlab_learning.runs.soundness import defect
 
 # First episode numbers of evaluations. The ranges are disjoint, so that no evaluation repeats an
 # episode of the training, or one that decided the end of the run.
@@ -27,15 +29,19 @@ Z = 1.959964
 
 RATES = ("success_rate", "strict_success_rate")
 
+log = logging.getLogger(__name__)
+
 
 def summarize(episodes: Sequence[Episode]) -> dict[str, Any]:
     """Return success rates with their intervals, and means, over episodes.
 
     `mean_final_error` is in rad, over the last fifth of each episode. `success_rate_low` and
     `success_rate_high` are the ends of the rate's `INTERVAL`; the strict rate has the same keys.
+    Episodes with values that cannot be are named in the log, and the means leave them out.
 
     Raises:
         BadConfig: there are no episodes.
+        StationFault: all episodes have such values; names the first one.
     """
     if not episodes:
         raise BadConfig(
@@ -46,6 +52,14 @@ def summarize(episodes: Sequence[Episode]) -> dict[str, Any]:
         "success_rate": sum(e.success for e in episodes),
         "strict_success_rate": sum(e.outcome.strict_success for e in episodes),
     }
+    figures = np.array([[e.episode_return for e in episodes], tail])  # (2, episodes)
+    finite = np.isfinite(figures).all(axis=0)
+    if not finite.all():
+        reason = next(filter(None, map(defect, episodes)), "an episode has no return")
+        if not finite.any():
+            raise StationFault(f"evaluation: {reason}; check the sensors and the reward")
+        log.warning("left out of the means of an evaluation: %s", reason)
+    mean_return, mean_error = figures[:, finite].mean(axis=1)
     evaluation: dict[str, Any] = {}
     for name, count in wins.items():
         low, high = wilson_interval(count, len(episodes))
@@ -53,8 +67,8 @@ def summarize(episodes: Sequence[Episode]) -> dict[str, Any]:
     return evaluation | {
         "interval": INTERVAL,
         "episodes": len(episodes),
-        "mean_return": float(np.mean([e.episode_return for e in episodes])),
-        "mean_final_error": float(np.mean(tail)),
+        "mean_return": float(mean_return),
+        "mean_final_error": float(mean_error),
         "robot_s": float(sum(e.time.robot_s for e in episodes)),
     }
 

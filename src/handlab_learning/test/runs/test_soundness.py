@@ -11,6 +11,7 @@ from handlab_core.tasks import make_task
 from handlab_learning.algorithms.demonstrations import check_demonstrations
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
+from handlab_learning.runs.evaluation import summarize
 from handlab_learning.runs.soundness import IN_A_ROW, PARTS, Sieve, defect
 from handlab_learning.runs.trainer import Trainer
 
@@ -123,3 +124,16 @@ def test_a_demonstration_with_such_a_number_is_refused_by_its_place(episode, val
     check_demonstrations([episode], TASK.spaces)
     with pytest.raises(BadDemonstrations, match=r"demonstration 2 of 2.*leave it out"):
         check_demonstrations([episode, spoil("observations", value)(episode)], TASK.spaces)
+
+
+@pytest.mark.parametrize("part", ["rewards", "errors"])
+def test_an_evaluation_leaves_such_an_episode_out_of_its_means_by_name(episode, caplog, part):
+    """A NaN would decide which policy is handed out."""
+    other = replace(episode, key=replace(episode.key, number=3))
+    spoilt = spoil(part, np.nan, (-1, 1))(episode)
+    verdict = summarize([other, spoilt, other])
+    assert verdict["mean_return"] == summarize([other])["mean_return"]
+    assert np.isfinite(verdict["mean_final_error"]) and verdict["episodes"] == 3
+    assert f"episode {episode.number}, step {episode.steps - 1}" in caplog.text
+    with pytest.raises(StationFault, match=f"episode {episode.number}, step"):
+        summarize([spoilt])
