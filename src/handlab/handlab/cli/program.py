@@ -35,6 +35,7 @@ VERBS = {
     "torque": "hardware",
     "jog": "hardware",
     "reboot": "hardware",
+    "identify": "machine",
     "bench": "machine",
     "report": "learning",
     "compare": "learning",

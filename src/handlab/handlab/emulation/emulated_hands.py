@@ -19,12 +19,13 @@ from handlab_core.hardware.backend_table import emulator_spec, load
 from handlab_core.objects.fixture import FIXTURES
 from handlab_core.system.scheduling import use_realtime_priority
 from handlab_core.tasks import make_task
+from handlab_core.worlds.world import World
 from handlab_hardware.allegro.can_bus import CanBus
 from handlab_hardware.allegro.config import AllegroConfig
 from handlab_hardware.allegro.emulator import DEFAULT_BUS, EmulatedHand, check_free
 from handlab_hardware.allegro.emulator import serve as serve_hand
 from handlab_hardware.dynamixel.emulator import EmulatedPort, EmulatorConfig, emulate
-from handlab_hardware.dynamixel.emulator.backend_physics import BackendPhysics, ServoJoint
+from handlab_hardware.dynamixel.emulator.backend_physics import STEP, BackendPhysics, ServoJoint
 from handlab_hardware.dynamixel.emulator.firmware.loop import LoopConfig
 from handlab_hardware.dynamixel.emulator.physics import Goals, Motion, Physics
 from handlab_hardware.station_file import (
@@ -35,7 +36,7 @@ from handlab_hardware.station_file import (
     station_path,
 )
 from handlab_sim.backend import MujocoBackend
-from handlab_sim.scene import FIXTURE_SERVO
+from handlab_sim.scene import FIXTURE_SERVO, SceneConfig
 from handlab_sim.torque_world import TorqueWorld
 
 BUS_BACKEND = "dynamixel"
@@ -58,7 +59,12 @@ class Emulated(Protocol):
 
 
 def emulate_dynamixel(
-    station: Path, port: str | Path, seed: int = 0, loop: LoopConfig | None = None
+    station: Path,
+    port: str | Path,
+    seed: int = 0,
+    loop: LoopConfig | None = None,
+    world: World | None = None,
+    timestep: float = STEP,
 ) -> EmulatedPort:
     """Emulate the servos of a station file; what they turn is a simulated hand and object.
 
@@ -67,6 +73,8 @@ def emulate_dynamixel(
         port: a stable name for the pseudo-terminal; faults are taken beside it (docs/emulator.md).
         seed: of faults that are left to chance.
         loop: what the servos live in; None: its defaults.
+        world: parameters of hand, object and signals; None: those of the descriptions.
+        timestep: s; step of the physics.
 
     Raises:
         BadConfig: the file names no servos.
@@ -84,7 +92,9 @@ def emulate_dynamixel(
         for servo in section.servos
     ]
     models = [servo.model for servo in section.servos]
-    physics = BackendPhysics(MujocoBackend(hand, fixture), joints, models)
+    worlds = None if world is None else [world]
+    simulated = MujocoBackend(hand, fixture, config=SceneConfig(timestep=timestep), worlds=worlds)
+    physics = BackendPhysics(simulated, joints, models, timestep)
     return _emulate_servos(section, Path(port), physics, seed, loop)
 
 

@@ -1,0 +1,1 @@
+"""Identification of a hand's servos: a safe motion, a fit, a page."""

@@ -1,0 +1,73 @@
+"""Fits of servos whose parameters are known."""
+
+from dataclasses import replace
+
+import mujoco
+import numpy as np
+import pytest
+
+from handlab_core.errors import BadConfig
+from handlab_core.hands import make_hand
+from handlab_core.objects.fixture import FIXTURES
+from handlab_core.types import Command
+from handlab_core.worlds.excitation import Recording, approach, excite
+from handlab_core.worlds.world import World
+from handlab_sim.backend import MujocoBackend
+from handlab_sim.identification import NAMES, fit_servos, safe_motion
+from handlab_sim.scene import SceneConfig, build_spec
+
+HAND, VALVE, STEP = make_hand("claw"), FIXTURES.make("valve"), 0.005
+
+
+@pytest.fixture(scope="module")
+def room():
+    return safe_motion(HAND, VALVE, np.full(9, 0.4), 0.3)
+
+
+def recorded(servos, room, seconds):
+    """Return the motion of a hand with other servos."""
+    config = SceneConfig(timestep=STEP)
+    backend = MujocoBackend(HAND, VALVE, config=config, worlds=[World(servos)])
+    rows = []
+    for target in (*approach(HAND.nominal, room[0]), *excite(HAND, *room, 0, seconds).targets):
+        sent_at = backend.read().hand.stamp[0]
+        state = backend.step(Command(target[None], HAND.max_effort[None]), None, 0.01).hand
+        rows.append((sent_at, target, state.stamp[0], state.q[0], state.effort[0]))
+    return Recording(*map(np.array, zip(*rows[-round(seconds * 100) :], strict=True)))
+
+
+def test_a_safe_motion_touches_nothing(room):
+    model = build_spec(HAND, VALVE, SceneConfig()).compile()
+    data, rng = mujoco.MjData(model), np.random.default_rng(5)
+    at = [model.joint(name).qposadr[0] for name in HAND.joints]
+    data.qpos[model.joint("valve").qposadr[0]] = 0.3
+    for _ in range(100):
+        data.qpos[at] = room[0] + room[1] * rng.uniform(-1, 1, 9)
+        mujoco.mj_fwdPosition(model, data)
+        assert not data.ncon
+    assert room[1].min() > 0.1
+
+
+def test_known_servos_are_found(room):
+    rng, own = np.random.default_rng(3), HAND.servos
+    servos = replace(
+        own,
+        gain=own.gain * rng.uniform(0.6, 1.8, 9),
+        viscous=own.viscous * rng.uniform(0.5, 1.3, 9),
+        coulomb=rng.uniform(0.005, 0.02, 9),
+        armature=own.armature * rng.uniform(0.7, 1.6, 9),
+        delay=np.full(9, 0.015),
+    )
+    found = fit_servos(HAND, recorded(servos, room, 12.0), timestep=STEP)
+    truth = (servos.stiffness, servos.damping, servos.coulomb, servos.armature, servos.delay)
+    for name, column, wanted, within in zip(
+        NAMES, found.value.T, truth, (0.03, 0.05, 0.1, 0.1, 0.1), strict=False
+    ):
+        np.testing.assert_allclose(column, wanted, rtol=within, err_msg=name)
+    assert found.residual < 1e-3 and (found.low < found.value).all()
+
+
+def test_a_recording_of_another_hand_is_refused(room):
+    recording = recorded(HAND.servos, room, 3.0)
+    with pytest.raises(BadConfig, match="16 joints"):
+        fit_servos(make_hand("leap"), recording)
