@@ -57,9 +57,9 @@ START_TIME = 10.0  # s; part of the recording that chooses among the starts
 SETTLE = 0.5  # s; beginning of the recording that does not count
 BLOCK = 0.5  # s; errors further apart count as independent
 CONFIDENCE = 1.98  # half width of an interval of 95 % in standard deviations, Student's t of 120
-FLOOR = np.array([0.012, 0.02, 0.03, 0.03, 0.0007, 0.01])
-"""Standard deviations of errors that a fit does not see: steps of commands and dry friction; from
-simulated hands whose parameters are known. Relative ones of POSITIVE."""
+FLOOR = np.array([0.02, 0.025, 0.12, 0.05, 0.001, 0.015])
+"""Standard deviations of errors that a fit does not see: backlash, steps of commands, timing; from
+four claws emulated to the wire, of known parameters. Relative ones of POSITIVE."""
 MARGIN = 0.003  # m; distance that a safe motion keeps
 POSES = 200  # random poses by which a motion is judged
 PARTS, CENTRES = (1.0, 0.75, 0.5, 0.35, 0.25, 0.15), 60
