@@ -22,7 +22,7 @@ from handlab_core.environment.episode import (
     Trajectory,
     unknown_temperatures,
 )
-from handlab_core.environment.policy import Policy
+from handlab_core.environment.policies.policy import Policy
 from handlab_core.tasks.sizes import Spaces
 from handlab_learning.algorithms.rlpd import Rlpd, RlpdConfig
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from handlab_core.batch import stack
+from handlab_core.system.batch import stack
 from handlab_core.types import Goal
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from handlab_core import batch
 from handlab_core.demonstrations.action_inference import DEFAULT_INFERENCE
 from handlab_core.demonstrations.recording import (
     Motion,
@@ -26,6 +25,7 @@ from handlab_core.environment.episode import Episode
 from handlab_core.errors import BadDemonstrations, UnknownName
 from handlab_core.hands import Hand, make_hand
 from handlab_core.objects.fixture import FIXTURES
+from handlab_core.system import batch
 from handlab_core.tasks import Task
 from handlab_core.types import Goal, JointState, ObjectEstimate
 from handlab_data.bag_messages import (

@@ -12,7 +12,7 @@ import rclpy
 
 from handlab.graph.ros_domain import Domain
 from handlab_core.environment.env import Env
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policies.policy import GaussianPolicy
 from handlab_core.environment.station import LocalStation
 from handlab_nodes.messages import topics
 from handlab_nodes.runtime.event_loop import EventLoop

@@ -5,7 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 from handlab.experiments.parallelism import processes
 from handlab_core.environment.episode import Episode, EpisodePlan
-from handlab_core.environment.policy import Policy
+from handlab_core.environment.policies.policy import Policy
 from handlab_core.system.workers import worker_pool
 from handlab_core.tasks.adroit import SuiteTask
 from handlab_core.tasks.variation import Variation

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import Episode, EpisodePlan
-from handlab_core.environment.policy import Policy
+from handlab_core.environment.policies.policy import Policy
 from handlab_core.environment.rollout import rollout
 from handlab_core.environment.station import LocalStation
 from handlab_core.errors import BadConfig

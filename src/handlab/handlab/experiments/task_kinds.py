@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from handlab.experiments.adroit_samplers import SuiteSampler
 from handlab.experiments.samplers import VariedSampler, fixed_sampler
 from handlab_core.environment.episode import Episode
-from handlab_core.environment.policy import Policy
+from handlab_core.environment.policies.policy import Policy
 from handlab_core.estimation.follower import ENCODER
 from handlab_core.hands.servo import ServoParameters
 from handlab_core.hardware.backend_table import DEFAULT

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from handlab_core import batch
+from handlab_core.system import batch
 from handlab_core.tasks import Task
 from handlab_core.types import Array, JointState
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import EpisodeKey, EpisodePlan
-from handlab_core.environment.policy import Policy
+from handlab_core.environment.policies.policy import Policy
 from handlab_core.environment.rollout import rollout
 from handlab_core.environment.station import LocalStation
 from handlab_core.tasks import Task

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from handlab_core import batch
 from handlab_core.demonstrations.recording import Motion
 from handlab_core.demonstrations.scripted_teacher import (
     GRIP,
@@ -15,6 +14,7 @@ from handlab_core.demonstrations.scripted_teacher import (
 )
 from handlab_core.environment.station import LocalStation, ResetResult, start_request
 from handlab_core.safety.emergency_stop import simulated_hands
+from handlab_core.system import batch
 from handlab_core.tasks import Task
 from handlab_core.types import Array, Goal, JointState, ObjectEstimate
 from handlab_sim.backend import MujocoBackend

@@ -10,7 +10,7 @@ from handlab.experiments.adroit_samplers import CHUNK, SuiteSampler
 from handlab.experiments.demonstrations import demonstrations_of
 from handlab.experiments.robustness import evaluate_varied
 from handlab_core.environment.episode import EpisodePlan
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policies.policy import GaussianPolicy
 from handlab_core.errors import BadConfig, BadDemonstrations, UnknownName
 from handlab_core.tasks.adroit import SUITE, find_task
 from handlab_core.tasks.variation import parse_variations

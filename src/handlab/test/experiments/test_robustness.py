@@ -11,7 +11,7 @@ from handlab.experiments import evaluation, robustness, training
 from handlab.experiments.task_kinds import local_sampler
 from handlab.graph.config import GraphConfig, build_graph
 from handlab_core.environment.episode import EpisodePlan
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policies.policy import GaussianPolicy
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.tasks import make_task
 from handlab_core.tasks.variation import parse_variations

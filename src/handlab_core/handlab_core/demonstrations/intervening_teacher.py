@@ -6,7 +6,6 @@ the fingers. They are given in the joint frame, in units of the commanded range.
 
 import numpy as np
 
-from handlab_core import batch
 from handlab_core.demonstrations.scripted_teacher import (
     Teacher,
     TeacherConfig,
@@ -15,6 +14,7 @@ from handlab_core.demonstrations.scripted_teacher import (
 )
 from handlab_core.environment.intervention import Intervention
 from handlab_core.environment.station import ResetResult
+from handlab_core.system import batch
 from handlab_core.tasks.task import Task
 from handlab_core.types import Array, Goal, JointState, ObjectEstimate
 

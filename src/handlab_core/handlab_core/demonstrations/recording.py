@@ -5,7 +5,6 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from handlab_core import batch
 from handlab_core.demonstrations.action_inference import (
     DEFAULT_INFERENCE,
     INFERENCES,
@@ -21,6 +20,7 @@ from handlab_core.environment.episode import (
 )
 from handlab_core.errors import BadDemonstrations
 from handlab_core.hands import Hand
+from handlab_core.system import batch
 from handlab_core.tasks import Task
 from handlab_core.types import (
     NS_PER_S,

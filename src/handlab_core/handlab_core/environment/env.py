@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handlab_core import batch
 from handlab_core.demonstrations.action_inference import (
     DEFAULT_INFERENCE,
     INFERENCES,
@@ -13,6 +12,7 @@ from handlab_core.demonstrations.action_inference import (
 )
 from handlab_core.environment.station import LocalStation, ResetResult, Station, start_request
 from handlab_core.errors import BadConfig
+from handlab_core.system import batch
 from handlab_core.tasks import Task
 from handlab_core.types import (
     Array,

@@ -9,7 +9,7 @@ import numpy as np
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import Episode, EpisodePlan, Outcome, RobotTime, Trajectory
 from handlab_core.environment.intervention import Intervener
-from handlab_core.environment.policy import Policy
+from handlab_core.environment.policies.policy import Policy
 from handlab_core.environment.station import ResetResult
 from handlab_core.errors import HandStopped, HandWarm, RewardLost
 from handlab_core.safety.emergency_stop import simulated_hands

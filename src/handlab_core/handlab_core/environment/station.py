@@ -10,13 +10,13 @@ from typing import Protocol
 
 import numpy as np
 
-from handlab_core import batch
 from handlab_core.errors import ResetFailed
 from handlab_core.estimation.follower import ENCODER, ESTIMATORS
 from handlab_core.hardware.backend import Backend
 from handlab_core.reset.procedure import FAILED, ResetProcedure, ResetTick
 from handlab_core.safety.clamped_backend import ClampedBackend
 from handlab_core.safety.emergency_stop import simulated_hands
+from handlab_core.system import batch
 from handlab_core.tasks import Task
 from handlab_core.types import (
     Array,

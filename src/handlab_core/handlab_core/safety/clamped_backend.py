@@ -6,12 +6,12 @@ clamp is the last step, and the backend sends its result unchanged: `ClampedBack
 
 import numpy as np
 
-from handlab_core import batch
 from handlab_core.errors import StationFault
 from handlab_core.hands import Hand
 from handlab_core.hardware.backend import Backend, GoalsInForce, Guidable, Hardware, Restorable
 from handlab_core.objects.fixture import Fixture
 from handlab_core.safety import limits as safety
+from handlab_core.system import batch
 from handlab_core.types import Array, Command, IntArray, Reading
 
 HAND, FIXTURE = 0, 1

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from handlab_core import batch
 from handlab_core.demonstrations.start_check import ELSEWHERE, check_start
 from handlab_core.errors import BadDemonstrations
+from handlab_core.system import batch
 from handlab_core.tasks import make_task
 from handlab_core.types import ObjectEstimate
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from handlab_core.batch import take
 from handlab_core.environment.station import start_request
 from handlab_core.errors import BadConfig, UnknownName
+from handlab_core.system.batch import take
 from handlab_core.tasks import TASKS, make_task
 from handlab_core.tasks.task import PoseRange, Range
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from handlab_core.environment.episode import Episode
-from handlab_core.environment.policy import Policy
+from handlab_core.environment.policies.policy import Policy
 from handlab_core.errors import BadConfig, UnknownName
 from handlab_core.tasks.sizes import Spaces
 from handlab_learning.algorithms.demonstrations import check_demonstrations

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from handlab_core.environment.episode import Episode
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policies.policy import GaussianPolicy
 from handlab_core.system.validation import Count, Flag, NotNegative, Positive, checked
 from handlab_core.tasks.sizes import Spaces
 from handlab_learning.algorithms.algorithm import Algorithm, Demonstrations, Method, algorithm

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from handlab_core.environment.episode import Episode
-from handlab_core.environment.linear_policy import LinearPolicy
+from handlab_core.environment.policies.linear_policy import LinearPolicy
 from handlab_core.tasks.sizes import Spaces
 from handlab_learning.algorithms.bc import Cloning, CloningConfig
 from handlab_learning.models.policy_network import PolicyNet

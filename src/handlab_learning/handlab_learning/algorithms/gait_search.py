@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handlab_core.environment.episode import Episode
-from handlab_core.environment.gait_policy import GaitPolicy
+from handlab_core.environment.policies.gait_policy import GaitPolicy
 from handlab_core.tasks.criteria import last_fifth
 from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array

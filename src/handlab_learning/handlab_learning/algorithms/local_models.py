@@ -29,20 +29,20 @@ from torch import Tensor
 
 from handlab_core.environment.episode import Episode
 from handlab_core.environment.hold import Hold
-from handlab_core.environment.linear_policy import LinearPolicy
-from handlab_core.environment.policy import Policy
-from handlab_core.environment.random_motion import RandomMotion
+from handlab_core.environment.policies.linear_policy import LinearPolicy
+from handlab_core.environment.policies.policy import Policy
+from handlab_core.environment.policies.random_motion import RandomMotion
 from handlab_core.errors import BadConfig
 from handlab_core.system.validation import Count, Flag, Index, NotNegative, Positive, checked
 from handlab_core.tasks.sizes import Spaces
 from handlab_core.tasks.task import NOISE_STREAM, episode_rng
 from handlab_core.types import Array
-from handlab_learning.algorithms import linear_dynamics, lqr, quadratic_cost
 from handlab_learning.algorithms.algorithm import Algorithm, Demonstrations, Method, algorithm
 from handlab_learning.algorithms.bc import CloningConfig
 from handlab_learning.algorithms.distillation import distil
-from handlab_learning.algorithms.linear_dynamics import LinearDynamics
-from handlab_learning.algorithms.lqr import LinearController, QuadraticCost
+from handlab_learning.local_control import linear_dynamics, lqr, quadratic_cost
+from handlab_learning.local_control.linear_dynamics import LinearDynamics
+from handlab_learning.local_control.lqr import LinearController, QuadraticCost
 from handlab_learning.models.gaussian_mixture import GaussianMixture, fit_mixture
 from handlab_learning.models.policy_network import Widths, part, prefixed
 

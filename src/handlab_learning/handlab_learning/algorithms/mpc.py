@@ -2,7 +2,7 @@
 
     run random motions, then repeat:
     fit E networks to all transitions of the run     x' = x + f(x, u)
-    run episodes that plan with them in every step   `handlab_core.environment.planning_policy`
+    run episodes that plan with them in every step   `policies.planning_policy` of the core
 
 One model of the whole task, where `local_models` has one for each step of one motion. The planner
 needs the task's reward as a function of the observation.
@@ -18,9 +18,9 @@ from pydantic import Field
 from torch import Tensor
 
 from handlab_core.environment.episode import Episode
-from handlab_core.environment.planning_policy import Planner, PlanningPolicy
-from handlab_core.environment.policy import Policy
-from handlab_core.environment.random_motion import RandomMotion
+from handlab_core.environment.policies.planning_policy import Planner, PlanningPolicy
+from handlab_core.environment.policies.policy import Policy
+from handlab_core.environment.policies.random_motion import RandomMotion
 from handlab_core.errors import BadConfig
 from handlab_core.system.validation import Count, Fraction, Positive, checked
 from handlab_core.tasks.sizes import ObservedReward, Spaces

@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import Tensor
 
 from handlab_core.environment.episode import Episode
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policies.policy import GaussianPolicy
 from handlab_core.system.validation import Count, Fraction, NotNegative, Positive, checked
 from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array

@@ -22,8 +22,8 @@ import numpy as np
 from pydantic import Field
 
 from handlab_core.environment.episode import Episode
-from handlab_core.environment.policy import Policy
-from handlab_core.environment.residual_policy import base_action, with_correction
+from handlab_core.environment.policies.policy import Policy
+from handlab_core.environment.policies.residual_policy import base_action, with_correction
 from handlab_core.errors import BadConfig
 from handlab_core.system.validation import Count, Flag, Index, Positive, checked
 from handlab_core.tasks.sizes import Spaces, Symmetry

@@ -38,9 +38,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from handlab_core.environment.episode import Episode
-from handlab_core.environment.gait_policy import GaitPolicy
 from handlab_core.environment.noise import PINK
-from handlab_core.environment.policy import Policy
+from handlab_core.environment.policies.gait_policy import GaitPolicy
+from handlab_core.environment.policies.policy import Policy
 from handlab_core.errors import BadConfig
 from handlab_core.system.validation import (
     Count,

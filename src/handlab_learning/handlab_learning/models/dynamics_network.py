@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from handlab_core.environment.planning_policy import DynamicsEnsemble
+from handlab_core.environment.policies.planning_policy import DynamicsEnsemble
 from handlab_core.types import Array
 from handlab_learning.models.policy_network import spread
 

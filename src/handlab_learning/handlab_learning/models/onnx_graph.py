@@ -13,9 +13,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from handlab_core.environment.gait_policy import SLOWER, SLOWEST, STOP, GaitPolicy
-from handlab_core.environment.policy import GaussianPolicy, Policy
-from handlab_core.environment.squashed_policy import SquashedPolicy
+from handlab_core.environment.policies.gait_policy import SLOWER, SLOWEST, STOP, GaitPolicy
+from handlab_core.environment.policies.policy import GaussianPolicy, Policy
+from handlab_core.environment.policies.squashed_policy import SquashedPolicy
 from handlab_core.errors import BadRun
 from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array

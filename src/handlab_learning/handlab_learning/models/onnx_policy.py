@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from handlab_core.environment.policy_kinds import ONNX_FILE
+from handlab_core.environment.policies.policy_kinds import ONNX_FILE
 from handlab_core.errors import BadRun
 from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array
@@ -20,7 +20,7 @@ SILENT = 3
 
 
 class OnnxPolicy:
-    """Acts as an ONNX file says; implements `handlab_core.environment.policy.Policy`.
+    """Acts as an ONNX file says; implements `handlab_core.environment.policies.policy.Policy`.
 
     It does not explore: its noise is zero.
 

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policies.policy import GaussianPolicy
 from handlab_core.system.validation import Count, Number
 from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from handlab_core.environment.policy import Policy
-from handlab_core.environment.residual_policy import ResidualPolicy, with_correction
+from handlab_core.environment.policies.policy import Policy
+from handlab_core.environment.policies.residual_policy import ResidualPolicy, with_correction
 from handlab_core.tasks.sizes import Spaces
 from handlab_learning.models.squashed_actor import SquashedActor
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from handlab_core.environment.policy import Policy
-from handlab_core.environment.squashed_policy import LOG_STD, SquashedPolicy
+from handlab_core.environment.policies.policy import Policy
+from handlab_core.environment.policies.squashed_policy import LOG_STD, SquashedPolicy
 from handlab_core.tasks.sizes import Spaces
 from handlab_learning.models.policy_network import mlp
 

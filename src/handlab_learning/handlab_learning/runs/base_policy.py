@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from handlab_core.demonstrations.gait import load_gait, read_gait
-from handlab_core.environment.policy import Policy
-from handlab_core.environment.pose_cycle_policy import PoseCyclePolicy
+from handlab_core.environment.policies.policy import Policy
+from handlab_core.environment.policies.pose_cycle_policy import PoseCyclePolicy
 from handlab_core.errors import BadConfig, BadRun, HandlabError
 from handlab_core.system.files import read_json
 from handlab_core.tasks import Task

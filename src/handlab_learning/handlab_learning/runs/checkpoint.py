@@ -16,8 +16,8 @@ from safetensors import torch as safetensors_torch
 from torch import Tensor
 from typing_extensions import TypedDict
 
-from handlab_core.environment.policy import Policy, check_layout, layout_json
-from handlab_core.environment.policy_kinds import policy_from_tensors
+from handlab_core.environment.policies.policy import Policy, check_layout, layout_json
+from handlab_core.environment.policies.policy_kinds import policy_from_tensors
 from handlab_core.errors import BadConfig, BadRun, HandlabError, UnknownName
 from handlab_core.system.files import read_json, shown_path, write_atomically
 from handlab_core.system.validation import Index, Text, build
@@ -55,7 +55,7 @@ class Manifest(TypedDict):
     hand: Text
     reward: Text
     layout: Text
-    """See `handlab_core.environment.policy.layout_json`."""
+    """See `handlab_core.environment.policies.policy.layout_json`."""
     progress: dict[str, Any]
     """State of the trainer, which checks it."""
     row: NotRequired[dict[str, Any]]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from handlab_core.environment.episode import Episode, EpisodePlan
-from handlab_core.environment.policy import Policy
+from handlab_core.environment.policies.policy import Policy
 from handlab_core.errors import BadConfig, StationFault
 from handlab_core.tasks.criteria import last_fifth
 from handlab_learning.runs.sampler import Sampler

@@ -7,7 +7,7 @@ none of them was chosen. The winner is evaluated on other episodes again.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from handlab_core.environment.policy import Policy
+from handlab_core.environment.policies.policy import Policy
 from handlab_learning.runs.checkpoint import BEST
 from handlab_learning.runs.evaluation import BETWEEN_POLICIES, RATES, Evaluator, failures, summarize
 

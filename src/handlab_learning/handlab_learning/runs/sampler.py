@@ -6,7 +6,7 @@ from typing import Protocol
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import Episode, EpisodePlan
 from handlab_core.environment.intervention import Intervener
-from handlab_core.environment.policy import Policy
+from handlab_core.environment.policies.policy import Policy
 from handlab_core.environment.rollout import rollout
 
 

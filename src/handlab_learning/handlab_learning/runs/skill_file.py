@@ -15,7 +15,7 @@ from typing import Any, Literal, NotRequired
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
-from handlab_core.environment.policy import Policy, layout_json
+from handlab_core.environment.policies.policy import Policy, layout_json
 from handlab_core.errors import BadRun, HandlabError, LayoutMismatch
 from handlab_core.system.files import parse_json, read_bytes, shown_path, write_atomically
 from handlab_core.system.provenance import commit
@@ -145,7 +145,7 @@ class Skill:
 
     def policy(self, task: LearnableTask | None = None) -> Policy:
         """See `Checkpoint.policy`; the task must be the skill's in hand, rate and limits, too."""
-        from handlab_core.environment.policy_kinds import ONNX_FILE
+        from handlab_core.environment.policies.policy_kinds import ONNX_FILE
         from handlab_learning.models.onnx_policy import OnnxPolicy
 
         task = task or self.task()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from handlab_core.environment.episode import Episode, EpisodeKey, EpisodePlan
-from handlab_core.environment.policy import Policy
+from handlab_core.environment.policies.policy import Policy
 from handlab_core.system.provenance import commit
 from handlab_learning.algorithms import make_algorithm
 from handlab_learning.runs.checkpoint import BEST, LAST

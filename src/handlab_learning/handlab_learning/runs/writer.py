@@ -10,7 +10,7 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from handlab_core.environment.episode import Episode, EpisodeKey
-from handlab_core.environment.policy import Policy
+from handlab_core.environment.policies.policy import Policy
 from handlab_core.errors import BadRun
 from handlab_core.system.files import writing
 from handlab_core.system.validation import build

@@ -14,8 +14,8 @@ from handlab_core.environment.episode import (
     Trajectory,
     unknown_temperatures,
 )
-from handlab_core.environment.gait_policy import GaitPolicy
-from handlab_core.environment.squashed_policy import SquashedPolicy
+from handlab_core.environment.policies.gait_policy import GaitPolicy
+from handlab_core.environment.policies.squashed_policy import SquashedPolicy
 from handlab_core.errors import BadConfig
 from handlab_core.tasks.sizes import Fingers, Spaces
 from handlab_learning.algorithms.gait_search import (

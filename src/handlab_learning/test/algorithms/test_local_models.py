@@ -12,10 +12,9 @@ from handlab_core.environment.episode import (
     RobotTime,
     Trajectory,
 )
-from handlab_core.environment.linear_policy import LinearPolicy
+from handlab_core.environment.policies.linear_policy import LinearPolicy
 from handlab_core.tasks.sizes import Fingers, Spaces
 from handlab_core.tasks.task import NOISE_STREAM, episode_rng
-from handlab_learning.algorithms import lqr
 from handlab_learning.algorithms.bc import CloningConfig
 from handlab_learning.algorithms.distillation import distil, relabelled
 from handlab_learning.algorithms.local_models import (
@@ -23,6 +22,7 @@ from handlab_learning.algorithms.local_models import (
     LocalModelsConfig,
     spread_starts,
 )
+from handlab_learning.local_control import lqr
 
 STEPS = 20
 

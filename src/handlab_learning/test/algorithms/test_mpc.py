@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from handlab_core.environment.episode import Episode, EpisodeKey, Outcome, RobotTime, Trajectory
-from handlab_core.environment.planning_policy import PlanningPolicy
-from handlab_core.environment.random_motion import RandomMotion
+from handlab_core.environment.policies.planning_policy import PlanningPolicy
+from handlab_core.environment.policies.random_motion import RandomMotion
 from handlab_core.errors import BadConfig
 from handlab_core.tasks.sizes import Spaces
 from handlab_learning.algorithms.mpc import Mpc, MpcConfig

@@ -14,9 +14,9 @@ from handlab_core.environment.episode import (
     Trajectory,
     unknown_temperatures,
 )
-from handlab_core.environment.gait_policy import GaitPolicy
-from handlab_core.environment.policy import GaussianPolicy
-from handlab_core.environment.residual_policy import ResidualPolicy
+from handlab_core.environment.policies.gait_policy import GaitPolicy
+from handlab_core.environment.policies.policy import GaussianPolicy
+from handlab_core.environment.policies.residual_policy import ResidualPolicy
 from handlab_core.errors import BadConfig
 from handlab_core.tasks import make_task
 from handlab_core.tasks.sizes import Spaces, Symmetry

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from handlab_core.environment.gait_policy import GaitPolicy
-from handlab_core.environment.policy import GaussianPolicy
-from handlab_core.environment.policy_kinds import policy_from_tensors
-from handlab_core.environment.squashed_policy import SquashedPolicy
+from handlab_core.environment.policies.gait_policy import GaitPolicy
+from handlab_core.environment.policies.policy import GaussianPolicy
+from handlab_core.environment.policies.policy_kinds import policy_from_tensors
+from handlab_core.environment.policies.squashed_policy import SquashedPolicy
 from handlab_core.errors import BadRun
 from handlab_core.tasks import make_task
 from handlab_learning.algorithms import make_algorithm

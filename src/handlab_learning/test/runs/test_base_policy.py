@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from handlab_core.demonstrations.gait import gait_file
-from handlab_core.environment.pose_cycle_policy import PoseCyclePolicy
+from handlab_core.environment.policies.pose_cycle_policy import PoseCyclePolicy
 from handlab_core.errors import HandlabError
 from handlab_core.tasks import make_task
 from handlab_learning.models.squashed_actor import SquashedActor

@@ -8,7 +8,7 @@ from rclpy.node import Node
 
 from handlab_core.environment.episode import Episode, EpisodePlan
 from handlab_core.environment.intervention import NO_INTERVENER
-from handlab_core.environment.policy import Policy
+from handlab_core.environment.policies.policy import Policy
 from handlab_core.errors import StationFault
 from handlab_core.tasks import Task
 from handlab_interfaces import msg as wire

@@ -14,8 +14,8 @@ from safetensors import numpy as safetensors
 from sensor_msgs.msg import JointState as JointStateMsg
 
 from handlab_core.environment.episode import Episode, EpisodeKey, Outcome, RobotTime, Trajectory
-from handlab_core.environment.policy import Policy, check_layout, layout_json
-from handlab_core.environment.policy_kinds import policy_from_tensors
+from handlab_core.environment.policies.policy import Policy, check_layout, layout_json
+from handlab_core.environment.policies.policy_kinds import policy_from_tensors
 from handlab_core.estimation.detection import UNIT, Detection
 from handlab_core.tasks import Task
 from handlab_core.types import NS_PER_S, Array, Command, Goal, JointState

@@ -14,7 +14,6 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
 from std_srvs.srv import SetBool
 
-from handlab_core import batch
 from handlab_core.demonstrations.recording import Motion, to_episode
 from handlab_core.demonstrations.segmentation import (
     DemonstrationSegmenter,
@@ -26,6 +25,7 @@ from handlab_core.environment.episode import Episode
 from handlab_core.environment.station import ResetResult, start_request
 from handlab_core.errors import BadDemonstrations, HandStopped
 from handlab_core.options import BackendOptions, PaceOptions, RateOptions
+from handlab_core.system import batch
 from handlab_core.system.validation import Flag, Text, checked
 from handlab_core.types import JointState, ObjectEstimate, Sample
 from handlab_interfaces import msg as wire

@@ -18,13 +18,13 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
 from std_msgs.msg import String
 
-from handlab_core import batch
 from handlab_core.demonstrations.recording import Motion, to_episode
 from handlab_core.demonstrations.start_check import check_start
 from handlab_core.environment.station import ResetRequest
 from handlab_core.errors import HandStopped
 from handlab_core.estimation.angle import AngleEstimate
 from handlab_core.options import PaceOptions
+from handlab_core.system import batch
 from handlab_core.system.validation import Flag, checked
 from handlab_core.tasks import Task
 from handlab_core.types import JointState

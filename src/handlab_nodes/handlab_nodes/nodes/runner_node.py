@@ -10,7 +10,7 @@ from handlab_core.demonstrations.intervening_teacher import InterveningTeacher
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import EpisodePlan
 from handlab_core.environment.intervention import PERSON, TEACHER, Intervener
-from handlab_core.environment.policy import Policy
+from handlab_core.environment.policies.policy import Policy
 from handlab_core.environment.rollout import rollout
 from handlab_core.errors import HandlabError
 from handlab_core.options import PaceOptions

@@ -6,7 +6,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import JointState as JointStateMsg
 
 from handlab_core.environment.episode import Episode, EpisodeKey, Outcome, RobotTime, Trajectory
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policies.policy import GaussianPolicy
 from handlab_core.errors import LayoutMismatch
 from handlab_core.estimation.angle import AngleEstimate
 from handlab_core.estimation.detection import Detection

@@ -7,7 +7,7 @@ from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.action import ActionClient
 
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policies.policy import GaussianPolicy
 from handlab_core.tasks import make_task
 from handlab_interfaces import action
 from handlab_interfaces.msg import Policy

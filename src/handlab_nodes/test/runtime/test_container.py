@@ -7,7 +7,7 @@ from handlab.graph.config import GraphConfig, build_graph, on_machine
 from handlab.graph.processes import BackgroundGraph, command
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import EpisodePlan
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policies.policy import GaussianPolicy
 from handlab_core.environment.rollout import rollout
 from handlab_core.environment.station import LocalStation
 from handlab_core.errors import UnknownName

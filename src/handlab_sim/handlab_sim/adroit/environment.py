@@ -26,7 +26,7 @@ from handlab_core.environment.episode import (
     Trajectory,
     unknown_temperatures,
 )
-from handlab_core.environment.policy import Policy
+from handlab_core.environment.policies.policy import Policy
 from handlab_core.tasks.adroit import SuiteTask
 from handlab_core.tasks.task import NOISE_STREAM, START_STREAM, episode_rng
 from handlab_core.tasks.variation import Variation, draw_all, object_of

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from handlab_core.environment.episode import EpisodePlan
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policies.policy import GaussianPolicy
 from handlab_core.tasks.adroit import Held, find_task
 
 

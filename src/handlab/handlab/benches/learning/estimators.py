@@ -22,7 +22,7 @@ from handlab.benches.result import Bench, Kept, Result, Table
 from handlab.experiments import training
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import EpisodePlan
-from handlab_core.environment.policy import Policy
+from handlab_core.environment.policies.policy import Policy
 from handlab_core.environment.rollout import rollout
 from handlab_core.environment.station import LocalStation
 from handlab_core.estimation.angle import AngleEstimate, predict, wrapped

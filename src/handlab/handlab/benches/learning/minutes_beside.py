@@ -30,7 +30,7 @@ from handlab.benches.options import TasksOptions
 from handlab.benches.result import Bench, Figure, Kept, Result, Table, origin
 from handlab.experiments.task_kinds import local_sampler
 from handlab.reporting.compare import median_or_never
-from handlab_core.environment.policy import Policy
+from handlab_core.environment.policies.policy import Policy
 from handlab_core.system.validation import Count, Text, checked
 from handlab_core.tasks import make_task
 from handlab_core.types import Array

@@ -25,7 +25,7 @@ from handlab.benches.result import Bench, Figure, Kept, Result, Table, origin
 from handlab.experiments.samplers import fixed_sampler
 from handlab.reporting.compare import median_or_never
 from handlab.reporting.learning_curves import Curve
-from handlab_core.environment.policy import Policy
+from handlab_core.environment.policies.policy import Policy
 from handlab_core.system.validation import Count, checked
 from handlab_core.tasks import Task, make_task
 from handlab_core.tasks.variation import ObjectVariation

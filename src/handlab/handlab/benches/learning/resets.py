@@ -16,7 +16,7 @@ import numpy as np
 from handlab.benches.result import Bench, Figure, Kept, Result
 from handlab.experiments import training
 from handlab_core.environment.env import Env
-from handlab_core.environment.policy import GaussianPolicy, Policy
+from handlab_core.environment.policies.policy import GaussianPolicy, Policy
 from handlab_core.environment.station import LocalStation
 from handlab_core.reset.motor import MotorReset, Stage
 from handlab_core.reset.procedure import ResetTick

@@ -35,7 +35,7 @@ from handlab.benches.result import Bench, Result
 from handlab.emulation.emulated_hands import emulate_dynamixel
 from handlab.experiments.training import new_run
 from handlab_core.environment.episode import Episode, EpisodePlan
-from handlab_core.environment.policy import Policy
+from handlab_core.environment.policies.policy import Policy
 from handlab_core.errors import StationTimeout
 from handlab_hardware.dynamixel.emulator import EmulatedPort
 from handlab_hardware.station_file import station_path

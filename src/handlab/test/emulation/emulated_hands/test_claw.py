@@ -19,7 +19,7 @@ from std_srvs.srv import SetBool
 from handlab.emulation.emulated_hands import emulated_graph
 from handlab.graph.config import GraphConfig
 from handlab_core.environment.episode import EpisodePlan
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policies.policy import GaussianPolicy
 from handlab_core.tasks import make_task
 from handlab_hardware.dynamixel.emulator.faults import Fault
 from handlab_hardware.dynamixel.emulator.firmware.loop import LoopConfig

@@ -10,7 +10,7 @@ from handlab_core.demonstrations.intervening_teacher import (
 )
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import EpisodePlan
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policies.policy import GaussianPolicy
 from handlab_core.environment.rollout import rollout
 from handlab_core.environment.station import LocalStation
 from handlab_core.tasks import make_task

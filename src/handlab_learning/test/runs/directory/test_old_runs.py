@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policies.policy import GaussianPolicy
 from handlab_learning.runs import checkpoint
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder

@@ -11,7 +11,7 @@ from action_msgs.msg import GoalStatus
 from rclpy.action import ActionClient
 from sensor_msgs.msg import JointState
 
-from handlab_core.environment.policy import GaussianPolicy
+from handlab_core.environment.policies.policy import GaussianPolicy
 from handlab_core.system.paths import share
 from handlab_core.tasks import make_task
 from handlab_interfaces import action

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from handlab_core.environment.policy import checked_elements, checked_tensor
+from handlab_core.environment.policies.policy import checked_elements, checked_tensor
 from handlab_core.errors import BadConfig, BadRun, shown
 from handlab_core.tasks.sizes import ObservedReward, Spaces, StateForm
 from handlab_core.types import Array

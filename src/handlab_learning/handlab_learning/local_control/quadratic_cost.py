@@ -19,7 +19,7 @@ from collections.abc import Callable
 import numpy as np
 
 from handlab_core.types import Array
-from handlab_learning.algorithms.lqr import QuadraticCost
+from handlab_learning.local_control.lqr import QuadraticCost
 
 NODES = 15
 """Nodes of the quadrature: their distance is below the width of a bonus at the usual blur."""

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from handlab_core.environment.gait_policy import GaitPolicy
-from handlab_core.environment.policy import GaussianPolicy
-from handlab_core.environment.policy_kinds import MOST_NESTED, policy_from_tensors
-from handlab_core.environment.residual_policy import BOUND, ResidualPolicy
-from handlab_core.environment.squashed_policy import SquashedPolicy
+from handlab_core.environment.policies.gait_policy import GaitPolicy
+from handlab_core.environment.policies.policy import GaussianPolicy
+from handlab_core.environment.policies.policy_kinds import MOST_NESTED, policy_from_tensors
+from handlab_core.environment.policies.residual_policy import BOUND, ResidualPolicy
+from handlab_core.environment.policies.squashed_policy import SquashedPolicy
 from handlab_core.errors import BadRun
 from handlab_core.tasks.sizes import Spaces
 

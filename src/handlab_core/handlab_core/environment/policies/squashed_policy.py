@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handlab_core.environment.noise import colored_noise
-from handlab_core.environment.policy import NetworkTensors
+from handlab_core.environment.policies.policy import NetworkTensors
 from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from handlab_core.environment.policy import GaussianPolicy
-from handlab_core.environment.policy_kinds import policy_from_tensors
-from handlab_core.environment.squashed_policy import SquashedPolicy
+from handlab_core.environment.policies.policy import GaussianPolicy
+from handlab_core.environment.policies.policy_kinds import policy_from_tensors
+from handlab_core.environment.policies.squashed_policy import SquashedPolicy
 from handlab_core.errors import BadRun
 from handlab_core.tasks.sizes import Spaces
 

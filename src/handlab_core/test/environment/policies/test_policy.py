@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from handlab_core.environment.policy import GaussianPolicy, check_layout, layout_json
+from handlab_core.environment.policies.policy import GaussianPolicy, check_layout, layout_json
 from handlab_core.errors import BadRun, LayoutMismatch
 from handlab_core.tasks import make_task
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handlab_core.types import Array
-from handlab_learning.algorithms.linear_dynamics import LinearDynamics
+from handlab_learning.local_control.linear_dynamics import LinearDynamics
 
 ETA = (1e-8, 1e16)
 """Bracket of the dual variable; cbfinn/gps."""

@@ -7,12 +7,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from handlab_core.environment.planning_policy import (
+from handlab_core.environment.policies.planning_policy import (
     DynamicsEnsemble,
     Planner,
     PlanningPolicy,
 )
-from handlab_core.environment.policy_kinds import policy_from_tensors
+from handlab_core.environment.policies.policy_kinds import policy_from_tensors
 from handlab_core.errors import BadConfig, BadRun
 from handlab_core.tasks import make_task
 from handlab_core.tasks.sizes import Spaces, StateForm

@@ -7,7 +7,7 @@ import numpy as np
 
 from handlab_core.environment.hold import NOWHERE, Hold
 from handlab_core.environment.noise import colored_noise
-from handlab_core.environment.policy import checked_elements, checked_tensor
+from handlab_core.environment.policies.policy import checked_elements, checked_tensor
 from handlab_core.errors import BadRun, shown
 from handlab_core.tasks.sizes import Spaces, StateForm
 from handlab_core.types import Array, IntArray

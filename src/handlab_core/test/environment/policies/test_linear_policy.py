@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from handlab_core.environment.hold import Hold
-from handlab_core.environment.linear_policy import LinearPolicy
-from handlab_core.environment.policy_kinds import policy_from_tensors
+from handlab_core.environment.policies.linear_policy import LinearPolicy
+from handlab_core.environment.policies.policy_kinds import policy_from_tensors
 from handlab_core.errors import BadRun
 from handlab_core.tasks.sizes import Spaces, StateForm
 

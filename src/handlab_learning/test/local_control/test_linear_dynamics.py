@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from handlab_learning.algorithms import linear_dynamics
+from handlab_learning.local_control import linear_dynamics
 from handlab_learning.models.gaussian_mixture import GaussianMixture, fit_mixture
 
 STATES, ACTIONS, STEPS = 3, 2, 4

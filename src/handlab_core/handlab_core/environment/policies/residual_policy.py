@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from handlab_core.environment.policy import Policy, checked_tensor
-from handlab_core.environment.squashed_policy import SquashedPolicy
+from handlab_core.environment.policies.policy import Policy, checked_tensor
+from handlab_core.environment.policies.squashed_policy import SquashedPolicy
 from handlab_core.errors import BadRun
 from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array

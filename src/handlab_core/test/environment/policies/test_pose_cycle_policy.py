@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from handlab_core.environment.policy_kinds import policy_from_tensors
-from handlab_core.environment.pose_cycle_policy import PoseCyclePolicy
+from handlab_core.environment.policies.policy_kinds import policy_from_tensors
+from handlab_core.environment.policies.pose_cycle_policy import PoseCyclePolicy
 from handlab_core.errors import BadRun
 from handlab_core.tasks.sizes import Spaces
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from handlab_core.batch import put, stack, take
+from handlab_core.system.batch import put, stack, take
 from handlab_core.types import JointState, Reading
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from handlab_learning.algorithms import quadratic_cost
+from handlab_learning.local_control import quadratic_cost
 
 BLUR = np.full(3, 0.2)
 

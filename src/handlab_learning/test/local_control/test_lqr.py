@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.linalg import solve_discrete_are
 
-from handlab_learning.algorithms import lqr
-from handlab_learning.algorithms.linear_dynamics import LinearDynamics
-from handlab_learning.algorithms.lqr import LinearController, QuadraticCost
+from handlab_learning.local_control import lqr
+from handlab_learning.local_control.linear_dynamics import LinearDynamics
+from handlab_learning.local_control.lqr import LinearController, QuadraticCost
 
 STATES, ACTIONS = 3, 2
 SIZE = STATES + ACTIONS

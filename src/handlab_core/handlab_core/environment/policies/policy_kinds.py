@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from handlab_core.environment.gait_policy import OFFSET, GaitPolicy
-from handlab_core.environment.linear_policy import GAIN, LinearPolicy
-from handlab_core.environment.planning_policy import PLANNER, PlanningPolicy
-from handlab_core.environment.policy import GaussianPolicy, Policy
-from handlab_core.environment.pose_cycle_policy import POSES, PoseCyclePolicy
-from handlab_core.environment.random_motion import JOINT, RandomMotion
-from handlab_core.environment.residual_policy import BASE_PREFIX, BOUND, ResidualPolicy
-from handlab_core.environment.squashed_policy import EXPONENT, SquashedPolicy
+from handlab_core.environment.policies.gait_policy import OFFSET, GaitPolicy
+from handlab_core.environment.policies.linear_policy import GAIN, LinearPolicy
+from handlab_core.environment.policies.planning_policy import PLANNER, PlanningPolicy
+from handlab_core.environment.policies.policy import GaussianPolicy, Policy
+from handlab_core.environment.policies.pose_cycle_policy import POSES, PoseCyclePolicy
+from handlab_core.environment.policies.random_motion import JOINT, RandomMotion
+from handlab_core.environment.policies.residual_policy import BASE_PREFIX, BOUND, ResidualPolicy
+from handlab_core.environment.policies.squashed_policy import EXPONENT, SquashedPolicy
 from handlab_core.errors import BadRun
 from handlab_core.hardware.backend_table import load
 from handlab_core.tasks.sizes import Spaces

@@ -1,0 +1,1 @@
+"""Policies, one kind each: what acts on the robot, in numpy."""

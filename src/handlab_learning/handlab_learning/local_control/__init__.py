@@ -1,0 +1,1 @@
+"""Local control: fitted linear dynamics, quadratic costs and the regulator of both."""
