@@ -6,10 +6,10 @@ import mujoco
 import numpy as np
 from mujoco.batch import Batch
 
-from handlab_core import batch as batching
 from handlab_core.errors import BadConfig, StationFault
 from handlab_core.hands import Hand, make_hand
 from handlab_core.objects.fixture import FIXTURES, Fixture
+from handlab_core.system import batch as batching
 from handlab_core.types import NS_PER_S, Array, Command, IntArray, JointState, Reading
 from handlab_core.worlds.signal_path import SignalPath
 from handlab_core.worlds.world import World

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from handlab_core.errors import BadConfig, BadRun
+from handlab_learning.policy_files.skill_file import SUFFIX, export
 from handlab_learning.runs import checkpoint
 from handlab_learning.runs.directory import RunFolder
-from handlab_learning.runs.skill_file import SUFFIX, export
 
 
 def export_run(run: Path, to: Path | None, policy: str = "") -> tuple[Path, dict[str, Any]]:

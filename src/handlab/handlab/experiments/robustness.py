@@ -16,8 +16,8 @@ from handlab_core.errors import BadConfig
 from handlab_core.estimation.follower import ENCODER
 from handlab_core.hardware.backend_table import DEFAULT
 from handlab_core.tasks.variation import QUANTITIES, Variation
+from handlab_learning.policy_files import saved_policy
 from handlab_learning.runs import checkpoint as checkpoints
-from handlab_learning.runs import saved_policy
 from handlab_learning.runs.evaluation import ON_REQUEST, rate_text, summarize
 
 GREEN, BLUE, GREY = "#2f9e58", "#2b6cb0", "#9aa5b1"

@@ -22,7 +22,7 @@ from handlab_core.tasks import make_task
 from handlab_core.worlds.fitted import fitted_path, read_fit, servos_of_fit
 from handlab_core.worlds.levels import FITTED
 from handlab_data.bag_folder import check_bag_folder
-from handlab_learning.runs.base_policy import base_of, read_base
+from handlab_learning.policy_files.base_policy import base_of, read_base
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
 from handlab_learning.runs.sampler import LocalSampler

@@ -13,8 +13,8 @@ from handlab_core.options import PaceOptions
 from handlab_core.system.validation import Flag, checked
 from handlab_interfaces.action import Evaluate, Train
 from handlab_learning.models import optimizer_state
-from handlab_learning.runs import saved_policy
-from handlab_learning.runs.base_policy import base_of
+from handlab_learning.policy_files import saved_policy
+from handlab_learning.policy_files.base_policy import base_of
 from handlab_learning.runs.config import config_of
 from handlab_learning.runs.directory import RunFolder
 from handlab_learning.runs.evaluation import summarize

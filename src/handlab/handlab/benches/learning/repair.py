@@ -31,7 +31,7 @@ from handlab_core.tasks import Task, make_task
 from handlab_core.tasks.variation import ObjectVariation
 from handlab_core.types import Array
 from handlab_core.worlds.world import World
-from handlab_learning.runs.base_policy import GAIT, read_base
+from handlab_learning.policy_files.base_policy import GAIT, read_base
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
 from handlab_learning.runs.evaluation import AFTER_TRAINING, Evaluator, summarize

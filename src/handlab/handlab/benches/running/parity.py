@@ -19,7 +19,7 @@ from handlab_core.environment.rollout import rollout
 from handlab_core.environment.station import LocalStation
 from handlab_core.tasks import Task, make_task
 from handlab_learning.algorithms.npg import Npg, NpgConfig
-from handlab_learning.runs.base_policy import GAIT, read_base
+from handlab_learning.policy_files.base_policy import GAIT, read_base
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.sampler import LocalSampler, Sampler
 from handlab_learning.runs.trainer import Trainer

@@ -42,7 +42,7 @@ def train(
     """Learn a task, from nothing or from demonstrations."""
     from handlab.experiments import training
     from handlab.experiments.demonstrations import source
-    from handlab_learning.runs.base_policy import GAIT
+    from handlab_learning.policy_files.base_policy import GAIT
     from handlab_learning.runs.config import RunConfig, parse_settings
     from handlab_learning.runs.directory import RunFolder
 

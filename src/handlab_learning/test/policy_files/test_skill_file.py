@@ -10,8 +10,8 @@ import pytest
 
 from handlab_core.errors import BadConfig, BadRun, LayoutMismatch
 from handlab_core.tasks import make_task
-from handlab_learning.runs import checkpoint, saved_policy
-from handlab_learning.runs.skill_file import (
+from handlab_learning.policy_files import saved_policy
+from handlab_learning.policy_files.skill_file import (
     CARD,
     CHECKSUM,
     ZEROS,
@@ -21,6 +21,7 @@ from handlab_learning.runs.skill_file import (
     export,
     load_skill,
 )
+from handlab_learning.runs import checkpoint
 
 RUN = Path(__file__).parent / "data" / "runs" / "varied"
 SUMMARY = json.loads((RUN / "summary.json").read_text())

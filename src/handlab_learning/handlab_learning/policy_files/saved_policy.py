@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from handlab_core.errors import BadConfig
+from handlab_learning.policy_files.skill_file import SUFFIX, Skill, load_skill
 from handlab_learning.runs import checkpoint
 from handlab_learning.runs.checkpoint import Checkpoint
-from handlab_learning.runs.skill_file import SUFFIX, Skill, load_skill
 
 
 def load(path: Path, policy: str = "") -> Checkpoint | Skill:

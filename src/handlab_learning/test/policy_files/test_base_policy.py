@@ -12,8 +12,8 @@ from handlab_core.environment.policies.pose_cycle_policy import PoseCyclePolicy
 from handlab_core.errors import HandlabError
 from handlab_core.tasks import make_task
 from handlab_learning.models.squashed_actor import SquashedActor
+from handlab_learning.policy_files.base_policy import base_of, read_base
 from handlab_learning.runs import checkpoint
-from handlab_learning.runs.base_policy import base_of, read_base
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
 
