@@ -266,6 +266,8 @@ def tool_environment(place: Place) -> dict[str, str]:
     env = dict(os.environ)
     # ROS wheels restart a Python that lacks this; the tools need none of their libraries.
     env["_ROS_WHEELS_BOOTSTRAP_COMPLETE"] = "1"
+    # colcon's own choice adds a limit of the load, which hardly lets a busy machine build.
+    env.setdefault("MAKEFLAGS", f"-j{os.cpu_count() or 1}")
     if place.sourced:
         return env
     for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "COLCON_PREFIX_PATH"):

@@ -23,7 +23,7 @@ from handlab_learning.policy_files.skill_file import (
 )
 from handlab_learning.runs import checkpoint
 
-RUN = Path(__file__).parent / "data" / "runs" / "varied"
+RUN = Path(__file__).parents[1] / "runs" / "data" / "runs" / "varied"
 SUMMARY = json.loads((RUN / "summary.json").read_text())
 
 
