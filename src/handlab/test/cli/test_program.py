@@ -29,6 +29,7 @@ from handlab.benches.table import BENCHES
 from handlab.cli import program as cli
 from handlab.cli.machine.bench import bench_command
 from handlab.emulation import emulated_hands
+from handlab.operation import operated_hand
 from handlab.teaching import gait_search
 from handlab_core.errors import HandlabError
 from handlab_core.system.paths import share
@@ -60,6 +61,7 @@ STARTS = [
     (gait_search.GaitSearch, "__init__"),
     (runner, "run_bench"),
     (rclpy, "init"),
+    (operated_hand, "chosen_graph"),
 ]
 """Where a verb leaves this process, or begins to compute."""
 
@@ -148,7 +150,8 @@ def parameters():
 def needed(verb, run, without=""):
     """Values of a verb's arguments, so that it would start."""
     values = {"task": "valve", "checkpoint": str(run), "run": str(run), "runs": str(run),
-              "wire": "dynamixel",
+              "wire": "dynamixel", "hand": "claw", "state": "off", "joint": "FFJ10",
+              "station": "claw",
               "bag": str(share() / "demos" / "valve")}  # fmt: skip
     return [
         values[p.name]

@@ -27,7 +27,11 @@ PLUGINS = {
     "mujoco": "mujoco_ros2_control/MujocoSystemInterface",
     "dynamixel": "dynamixel_hardware_interface/DynamixelHardware",
 }
-HARDWARE = {"claw": sorted(PLUGINS), "allegro": ["mock", "mujoco", "topic"]}
+HARDWARE = {
+    "claw": sorted(PLUGINS),
+    "leap": sorted(PLUGINS),
+    "allegro": ["mock", "mujoco", "topic"],
+}
 ALLEGRO = SimpleNamespace(
     name="allegro",
     urdf="allegro/allegro.urdf.xacro",

@@ -5,6 +5,7 @@ gone on, moved, or been deleted.
 """
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -74,15 +75,16 @@ def _is_gait(path: Path) -> bool:
 def _gait_policy(base: str, task: LearnableTask) -> Policy:
     """Return a gait as a policy of the task; BadConfig if the task has no use for one."""
     fingers = task.spaces.fingers
-    if not isinstance(task, Task) or fingers is None:
+    if fingers is None:
         raise BadConfig(
             f"task {task.name} has no object that a gait could turn: name a run or a checkpoint "
             "with --base"
         )
+    of_hand = cast(Task, task)  # the only kind that names its fingers
     try:
-        gait = load_gait(task) if base == GAIT else read_gait(Path(base), task)
+        gait = load_gait(of_hand) if base == GAIT else read_gait(Path(base), of_hand)
     except HandlabError as error:
         raise BadConfig(f"--base {base}: {error}") from None
-    poses = np.clip(task.hand.normalise(gait.poses), -1.0, 1.0)
-    durations = gait.ways / (gait.rate * task.period)
+    poses = np.clip(of_hand.hand.normalise(gait.poses), -1.0, 1.0)
+    durations = gait.ways / (gait.rate * of_hand.period)
     return PoseCyclePolicy(poses, durations, float(gait.braking), fingers.error, version=0)
