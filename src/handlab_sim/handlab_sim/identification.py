@@ -130,7 +130,7 @@ class MotionModel:
         return [np.array(chain) for chain in chains.values()]
 
     def motions(self, parameters: Array) -> Array:
-        """Return what is measured for sets of parameters, in units of NOISE.
+        """Return the measured quantities for sets of parameters, in units of NOISE.
 
         Args:
             parameters: (m, n, 6) in the order of NAMES.
@@ -164,7 +164,7 @@ class MotionModel:
 
     @property
     def measured(self) -> Array:
-        """Return what was measured, in units of NOISE, (K, n, 2)."""
+        """Return the measurements, in units of NOISE, (K, n, 2)."""
         felt = np.where(self._felt, self.recording.effort, 0.0)
         return np.stack((self.recording.q / NOISE[0], felt / NOISE[1]), axis=-1)
 

@@ -22,7 +22,7 @@ LOOK_EVERY = 50  # steps between two looks at heat and faults
 
 @dataclass
 class Mover:
-    """Moves a hand at RATE and keeps what was sent and measured.
+    """Moves a hand at RATE and keeps the sent and the measured values.
 
     Args:
         hand: the hand.

@@ -158,7 +158,7 @@ class RlpdConfig:
     """Number of successful episodes of one gait that the robot searches before it learns, without
     given demonstrations; 0: none. Only for tasks with an object that has one error."""
     search_episodes: Count = 120
-    """Maximum number of episodes of that search; learning then begins with what was found."""
+    """Maximum number of episodes of that search; learning then begins with the findings."""
     imitation_episodes: Index = 30
     """Episodes after cloning in which the robot only imitates, unless there is a champion before:
     clones are tried in turn with noise and without, and successes join the demonstrations. The

@@ -20,7 +20,7 @@ BUSY = 2.0
 take turns, so that their ratio hardly depends on it."""
 
 LIMIT = 0.8
-"""Smallest ratio; what is left of the bare loop's rate with replay, averages and temperature."""
+"""Smallest ratio: replay, averages and temperature leave this share of the bare loop's rate."""
 
 
 def measure(seed: int) -> Result:
