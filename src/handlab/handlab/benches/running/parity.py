@@ -43,7 +43,10 @@ def measure(seed: int, options: ComposeOptions) -> Result:
     policy = Npg(task.spaces, NpgConfig(), seed).policy()
     with running_sampler(task, compose=options.compose) as sampler:
         far = list(sampler.sample(policy, EpisodePlan(seed, range(EPISODES))))
-        far_states = {name: _learned(name, sampler, seed) for name in LEARNERS}
+    far_states = {}
+    for name in LEARNERS:  # a world of its own for each: a reset keeps traces of what came before
+        with running_sampler(task, compose=options.compose) as sampler:
+            far_states[name] = _learned(name, sampler, seed)
     env = _env(task)
     near = [rollout(env, policy, EpisodePlan(seed, [i]))[0] for i in range(EPISODES)]
     mismatches = compared = 0
