@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from handlab_core.environment.noise import PINK, colored_noise
-from handlab_core.environment.policies.policy import checked_tensor
-from handlab_core.errors import BadRun, shown
+from handlab_core.environment.policies.policy import check_names, checked_tensors
+from handlab_core.errors import BadRun
 from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array
 
@@ -83,14 +83,8 @@ class GaitPolicy:
         """Build a policy from the arrays of `tensors`; see `policy_kinds.policy_from_tensors`."""
         size = (spaces.action,)
         shapes = {OFFSET: size, "gait_amplitude": size, "gait_lead": size, "gait_motion": (3,)}
-        if missing := set(shapes) - set(named):
-            raise BadRun(f"{where} lacks {', '.join(sorted(missing))}; train it again")
-        if strange := set(named) - set(shapes):
-            raise BadRun(f"{where} has {shown(min(strange))}, which no gait has; train it again")
-        offset, amplitude, lead, motion = (
-            checked_tensor(named[name], shape, f"{name} of {where}")
-            for name, shape in shapes.items()
-        )
+        check_names(named, shapes.keys(), "gait", where)
+        offset, amplitude, lead, motion = checked_tensors(named, shapes, where).values()
         speed, error, deviation = (float(number) for number in motion)
         if error not in range(spaces.observation) or deviation < 0:
             raise BadRun(

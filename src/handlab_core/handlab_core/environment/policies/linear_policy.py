@@ -7,8 +7,12 @@ import numpy as np
 
 from handlab_core.environment.hold import NOWHERE, Hold
 from handlab_core.environment.noise import colored_noise
-from handlab_core.environment.policies.policy import checked_elements, checked_tensor
-from handlab_core.errors import BadRun, shown
+from handlab_core.environment.policies.policy import (
+    check_names,
+    checked_elements,
+    checked_tensors,
+)
+from handlab_core.errors import BadRun
 from handlab_core.tasks.sizes import Spaces, StateForm
 from handlab_core.types import Array, IntArray
 
@@ -107,16 +111,11 @@ class LinearPolicy:
         cls, named: Mapping[str, Array], version: int, spaces: Spaces, where: str = "the policy"
     ) -> "LinearPolicy":
         """Build a policy from the arrays of `tensors`; see `policy_kinds.policy_from_tensors`."""
-        names = (
+        names = {
             GAIN, "linear_offset", "linear_factor", "linear_starts", "linear_elements",
             "linear_moving", "noise_exponent", "linear_hold",
-        )  # fmt: skip
-        if missing := set(names) - set(named):
-            raise BadRun(f"{where} lacks {', '.join(sorted(missing))}; train it again")
-        if strange := set(named) - set(names):
-            raise BadRun(
-                f"{where} has {shown(min(strange))}, which no linear policy has; train it again"
-            )
+        }  # fmt: skip
+        check_names(named, names, "linear policy", where)
         form = StateForm(
             checked_elements(named["linear_elements"], spaces, f"linear_elements of {where}"),
             checked_elements(named["linear_moving"], spaces, f"linear_moving of {where}"),
@@ -131,10 +130,8 @@ class LinearPolicy:
             "noise_exponent": (1,),
             "linear_hold": (2,),
         }
-        gain, offset, factor, starts, exponent, numbers = (
-            checked_tensor(named[name], shape, f"{name} of {where}")
-            for name, shape in shapes.items()
-        )
+        arrays = checked_tensors(named, shapes, where)
+        gain, offset, factor, starts, exponent, numbers = arrays.values()
         if not 0.0 <= exponent[0] <= STEEPEST:
             raise BadRun(
                 f"noise_exponent of {where} is {exponent[0]:g}; it can be 0 to {STEEPEST:g}: train "

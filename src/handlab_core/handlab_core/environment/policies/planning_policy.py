@@ -16,8 +16,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from handlab_core.environment.policies.policy import checked_elements, checked_tensor
-from handlab_core.errors import BadConfig, BadRun, shown
+from handlab_core.environment.policies.policy import (
+    check_names,
+    checked_elements,
+    checked_tensor,
+    checked_tensors,
+)
+from handlab_core.errors import BadConfig, BadRun
 from handlab_core.tasks.sizes import ObservedReward, Spaces, StateForm
 from handlab_core.types import Array
 
@@ -204,10 +209,7 @@ class PlanningPolicy:
         layers = {f"{kind}_{i}" for kind in ("weight", "bias") for i in range(max(count, 1))}
         own = {PLANNER, "planner_elements", "planner_moving"}
         expected = {"shift", "scale", "out_shift", "out_scale", *own, *layers}
-        if missing := expected - set(named):
-            raise BadRun(f"{where} lacks {', '.join(sorted(missing))}; train it again")
-        if strange := set(named) - expected:
-            raise BadRun(f"{where} has {shown(min(strange))}, which no planner has; train it again")
+        check_names(named, expected, "planner", where)
         form = StateForm(
             checked_elements(named["planner_elements"], spaces, f"planner_elements of {where}"),
             checked_elements(named["planner_moving"], spaces, f"planner_moving of {where}"),
@@ -224,8 +226,8 @@ class PlanningPolicy:
             shapes |= {f"weight_{i}": (members, inputs, width), f"bias_{i}": (members, width)}
             inputs = width
         arrays = {
-            name: checked_tensor(named[name], shape, f"{name} of {where}").astype(np.float32)
-            for name, shape in shapes.items()
+            name: array.astype(np.float32)
+            for name, array in checked_tensors(named, shapes, where).items()
         }
         models = DynamicsEnsemble(
             tuple(arrays[f"weight_{i}"] for i in range(count)),

@@ -1,7 +1,7 @@
 """Policies in numpy: a robot acts without a learning library."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -96,15 +96,9 @@ class NetworkTensors:
         count = sum(name.startswith("weight_") for name in named)
         expected = {"shift", "scale", *further}
         expected |= {f"{kind}_{i}" for kind in ("weight", "bias") for i in range(max(count, 1))}
-        if missing := expected - set(named):
-            raise BadRun(f"{where} lacks {', '.join(sorted(missing))}; train it again")
-        if strange := set(named) - expected:
-            raise BadRun(f"{where} has {shown(min(strange))}, which no policy has; train it again")
+        check_names(named, expected, "policy", where)
         shapes = _shapes(named, count, spaces.observation, outputs) | dict(further)
-        arrays = {
-            name: checked_tensor(named[name], shape, f"{name} of {where}")
-            for name, shape in shapes.items()
-        }
+        arrays = checked_tensors(named, shapes, where)
         network = cls(
             tuple(arrays[f"weight_{i}"] for i in range(count)),
             tuple(arrays[f"bias_{i}"] for i in range(count)),
@@ -176,6 +170,34 @@ def _shapes(
         shapes |= {f"weight_{i}": (inputs, width), f"bias_{i}": (width,)}
         inputs = width
     return shapes
+
+
+def check_names(named: Mapping[str, Array], expected: Set[str], kind: str, where: str) -> None:
+    """Check that a policy has exactly the arrays of its kind.
+
+    Args:
+        named: arrays by name.
+        expected: names of the kind's arrays.
+        kind: the kind in messages.
+        where: the policy's name in messages.
+
+    Raises:
+        BadRun: an array is missing or unknown; names it.
+    """
+    if missing := expected - named.keys():
+        raise BadRun(f"{where} lacks {', '.join(sorted(missing))}; train it again")
+    if strange := named.keys() - expected:
+        raise BadRun(f"{where} has {shown(min(strange))}, which no {kind} has; train it again")
+
+
+def checked_tensors(
+    named: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]], where: str
+) -> dict[str, Array]:
+    """Return arrays by name, in the order of their required shapes; see `checked_tensor`."""
+    return {
+        name: checked_tensor(named[name], shape, f"{name} of {where}")
+        for name, shape in shapes.items()
+    }
 
 
 def checked_tensor(array: Array, shape: tuple[int, ...], name: str) -> Array:

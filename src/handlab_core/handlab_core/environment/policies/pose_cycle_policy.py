@@ -8,8 +8,8 @@ import numpy as np
 
 from handlab_core.demonstrations.scripted_teacher import ARRIVED, FLOOR, LEFT
 from handlab_core.environment.noise import PINK, colored_noise
-from handlab_core.environment.policies.policy import checked_tensor
-from handlab_core.errors import BadRun, shown
+from handlab_core.environment.policies.policy import check_names, checked_tensors
+from handlab_core.errors import BadRun
 from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array, BoolArray
 
@@ -86,19 +86,12 @@ class PoseCyclePolicy:
         cls, named: Mapping[str, Array], version: int, spaces: Spaces, where: str = "the policy"
     ) -> "PoseCyclePolicy":
         """Build a policy from the arrays of `tensors`; see `policy_kinds.policy_from_tensors`."""
-        names = (POSES, DURATIONS, MOTION)
-        if missing := set(names) - set(named):
-            raise BadRun(f"{where} lacks {', '.join(sorted(missing))}; train it again")
-        if strange := set(named) - set(names):
-            raise BadRun(f"{where} has {shown(min(strange))}, which no cycle of poses has")
+        check_names(named, {POSES, DURATIONS, MOTION}, "cycle of poses", where)
         count = len(named[POSES]) if named[POSES].ndim == 2 else 0
         if not 2 <= count <= LARGEST_CYCLE:
             raise BadRun(f"{POSES} of {where} needs 2 to {LARGEST_CYCLE} rows; it has {count}")
         shapes = {POSES: (count, spaces.action), DURATIONS: (count,), MOTION: (2,)}
-        poses, durations, motion = (
-            checked_tensor(named[name], shape, f"{name} of {where}")
-            for name, shape in shapes.items()
-        )
+        poses, durations, motion = checked_tensors(named, shapes, where).values()
         braking, error = (float(number) for number in motion)
         if np.abs(poses).max() > 1.0 or durations.min() <= 0.0 or braking <= 0.0:
             raise BadRun(

@@ -11,8 +11,8 @@ import numpy as np
 
 from handlab_core.environment.hold import NOWHERE, Hold
 from handlab_core.environment.noise import colored_noise
-from handlab_core.environment.policies.policy import checked_tensor
-from handlab_core.errors import BadRun, shown
+from handlab_core.environment.policies.policy import check_names, checked_tensors
+from handlab_core.errors import BadRun
 from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array, IntArray
 
@@ -106,14 +106,8 @@ class RandomMotion:
         """Build a policy from the arrays of `tensors`; see `policy_kinds.policy_from_tensors`."""
         size = (spaces.action,)
         shapes = {JOINT: size, "motion_finger": size, "motion_form": (3,), "motion_hold": (2,)}
-        if missing := set(shapes) - set(named):
-            raise BadRun(f"{where} lacks {', '.join(sorted(missing))}; train it again")
-        if strange := set(named) - set(shapes):
-            raise BadRun(f"{where} has {shown(min(strange))}, which no motion has; train it again")
-        joint, finger, form, numbers = (
-            checked_tensor(named[name], shape, f"{name} of {where}")
-            for name, shape in shapes.items()
-        )
+        check_names(named, shapes.keys(), "motion", where)
+        joint, finger, form, numbers = checked_tensors(named, shapes, where).values()
         for name, array in ((JOINT, joint), ("motion_finger", finger)):
             if not np.isin(array, range(spaces.action)).all():
                 raise BadRun(
