@@ -16,11 +16,10 @@ from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from handlab_core.environment.policies.policy import Policy, layout_json
-from handlab_core.errors import BadRun, HandlabError, LayoutMismatch
+from handlab_core.errors import BadRun, LayoutMismatch
 from handlab_core.system.files import parse_json, read_bytes, shown_path, write_atomically
 from handlab_core.system.provenance import commit
 from handlab_core.system.validation import Index, NotNegative, Positive, Text, build
-from handlab_core.tasks.adroit import find_task
 from handlab_core.tasks.learnable import LearnableTask
 from handlab_learning.runs.checkpoint import Checkpoint
 
@@ -138,10 +137,7 @@ class Skill:
 
     def task(self) -> LearnableTask:
         """See `Checkpoint.task`."""
-        try:
-            return find_task(self.manifest["task"]).with_reward(self.manifest["reward"])
-        except HandlabError as error:
-            raise BadRun(f"{self.manifest_path}: {error}") from None
+        return Checkpoint(self.manifest_path, self.manifest).task()
 
     def policy(self, task: LearnableTask | None = None) -> Policy:
         """See `Checkpoint.policy`; the task must be the skill's in hand, rate and limits, too."""
