@@ -13,7 +13,7 @@ from torch.nn import functional
 
 
 class CriticEnsemble(nn.Module):
-    """E networks of one form, each with a value of an action; in single precision.
+    """Ensemble of E networks of one form, in single precision; each values an action.
 
     value = W_k relu(norm(... relu(norm(W_0 x + b_0)))) + b_k
 

@@ -38,8 +38,7 @@ class GraphSampler:
         self._wanted: tuple[int, int, bool] | None = None
         self._due = 0
         self.interventions = NO_INTERVENER
-        """Who may act in place of the policy in episodes with noise; an evaluation is the policy's
-        own."""
+        """One of INTERVENERS, for the episodes with noise. Evaluations have none."""
         self._policies = node.create_publisher(wire.Policy, topics.POLICY, qos.LATCHED)
         read = convert.decoder(wire.Episode, lambda message: convert.episode(message, task))
         hear = Inbox.of(node).subscribe
