@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from handlab_core.environment.noise import PINK, colored_noise
-from handlab_core.environment.policies.policy import check_names, checked_tensors
+from handlab_core.environment.policies.policy import check_names, checked_tensors, in_double
 from handlab_core.errors import BadRun
 from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array
@@ -74,7 +74,7 @@ class GaitPolicy:
         """See `Policy.tensors`."""
         named = {OFFSET: self.offset, "gait_amplitude": self.amplitude, "gait_lead": self.lead}
         named["gait_motion"] = np.array([self.speed, self.error, self.deviation])
-        return {n: np.ascontiguousarray(array, dtype=np.float64) for n, array in named.items()}
+        return in_double(named)
 
     @classmethod
     def from_tensors(

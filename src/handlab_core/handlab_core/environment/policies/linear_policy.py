@@ -11,6 +11,7 @@ from handlab_core.environment.policies.policy import (
     check_names,
     checked_elements,
     checked_tensors,
+    in_double,
 )
 from handlab_core.errors import BadRun
 from handlab_core.tasks.sizes import Spaces, StateForm
@@ -104,7 +105,7 @@ class LinearPolicy:
             "noise_exponent": np.array([self.noise_exponent]),
             "linear_hold": self.hold.numbers,
         }
-        return {n: np.ascontiguousarray(array, dtype=np.float64) for n, array in named.items()}
+        return in_double(named)
 
     @classmethod
     def from_tensors(

@@ -21,6 +21,7 @@ from handlab_core.environment.policies.policy import (
     checked_elements,
     checked_tensor,
     checked_tensors,
+    in_double,
 )
 from handlab_core.errors import BadConfig, BadRun
 from handlab_core.tasks.sizes import ObservedReward, Spaces, StateForm
@@ -87,7 +88,7 @@ class DynamicsEnsemble:
         }  # fmt: skip
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             named |= {f"weight_{i}": weight, f"bias_{i}": bias}
-        return {name: np.ascontiguousarray(a, dtype=np.float64) for name, a in named.items()}
+        return in_double(named)
 
 
 @dataclass
@@ -191,8 +192,7 @@ class PlanningPolicy:
             "planner_elements": np.array(self.form.elements),
             "planner_moving": np.array(self.form.moving),
         }
-        own = {n: np.ascontiguousarray(array, dtype=np.float64) for n, array in named.items()}
-        return self.models.named() | own
+        return self.models.named() | in_double(named)
 
     @classmethod
     def from_tensors(

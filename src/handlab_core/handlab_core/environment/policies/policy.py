@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from handlab_core.errors import BadRun, LayoutMismatch, shown
 from handlab_core.tasks.learnable import Layout, LearnableTask
@@ -67,9 +68,7 @@ class NetworkTensors:
         named = {"shift": self.shift, "scale": self.scale}
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             named |= {f"weight_{i}": weight, f"bias_{i}": bias}
-        return {
-            name: np.ascontiguousarray(array, dtype=np.float64) for name, array in named.items()
-        }
+        return in_double(named)
 
     @classmethod
     def read(
@@ -141,7 +140,7 @@ class GaussianPolicy:
     def tensors(self) -> dict[str, Array]:
         """See `Policy.tensors`."""
         network = NetworkTensors(self.weights, self.biases, self.shift, self.scale)
-        return network.named() | {"log_std": np.ascontiguousarray(self.log_std, dtype=np.float64)}
+        return network.named() | in_double({"log_std": self.log_std})
 
     @classmethod
     def from_tensors(
@@ -170,6 +169,11 @@ def _shapes(
         shapes |= {f"weight_{i}": (inputs, width), f"bias_{i}": (width,)}
         inputs = width
     return shapes
+
+
+def in_double(named: Mapping[str, ArrayLike]) -> dict[str, Array]:
+    """Return arrays in double precision, each in one piece of memory, as safetensors needs them."""
+    return {name: np.ascontiguousarray(array, dtype=np.float64) for name, array in named.items()}
 
 
 def check_names(named: Mapping[str, Array], expected: Set[str], kind: str, where: str) -> None:

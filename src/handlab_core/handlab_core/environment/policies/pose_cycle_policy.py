@@ -8,7 +8,7 @@ import numpy as np
 
 from handlab_core.demonstrations.scripted_teacher import ARRIVED, FLOOR, LEFT
 from handlab_core.environment.noise import PINK, colored_noise
-from handlab_core.environment.policies.policy import check_names, checked_tensors
+from handlab_core.environment.policies.policy import check_names, checked_tensors, in_double
 from handlab_core.errors import BadRun
 from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array, BoolArray
@@ -79,7 +79,7 @@ class PoseCyclePolicy:
         """See `Policy.tensors`."""
         motion = np.array([self.braking, self.error])
         named = {POSES: self.poses, DURATIONS: self.durations, MOTION: motion}
-        return {n: np.ascontiguousarray(array, dtype=np.float64) for n, array in named.items()}
+        return in_double(named)
 
     @classmethod
     def from_tensors(

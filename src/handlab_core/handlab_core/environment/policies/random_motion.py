@@ -11,7 +11,7 @@ import numpy as np
 
 from handlab_core.environment.hold import NOWHERE, Hold
 from handlab_core.environment.noise import colored_noise
-from handlab_core.environment.policies.policy import check_names, checked_tensors
+from handlab_core.environment.policies.policy import check_names, checked_tensors, in_double
 from handlab_core.errors import BadRun
 from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array, IntArray
@@ -97,7 +97,7 @@ class RandomMotion:
         form = np.array([self.std, self.shortest, self.longest])
         named = {JOINT: self.joint, "motion_finger": self.finger, "motion_form": form}
         named["motion_hold"] = self.hold.numbers
-        return {n: np.ascontiguousarray(array, dtype=np.float64) for n, array in named.items()}
+        return in_double(named)
 
     @classmethod
     def from_tensors(
