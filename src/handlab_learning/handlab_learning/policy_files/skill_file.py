@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NotRequired
 
+import numpy as np
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
@@ -148,9 +149,9 @@ class Skill:
         if found := differences(self.manifest, card_of(task)):
             raise LayoutMismatch(f"{shown_path(self.manifest_path)}: {'; '.join(found)}")
         where = f"the policy in {shown_path(self.manifest_path)}"
-        read = OnnxPolicy(self.content, self.manifest["version"], where)
+        content: Any = np.frombuffer(self.content, dtype=np.uint8)
         return OnnxPolicy.from_tensors(
-            {ONNX_FILE: read.tensors()[ONNX_FILE]}, self.manifest["version"], task.spaces, where
+            {ONNX_FILE: content}, self.manifest["version"], task.spaces, where
         )
 
 
