@@ -1,7 +1,7 @@
 """A policy from an ONNX file, run by onnxruntime; the robot needs no torch and no onnx."""
 
 from collections.abc import Mapping
-from functools import cached_property
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -34,30 +34,25 @@ class OnnxPolicy:
     """
 
     def __init__(self, content: bytes, version: int, where: str = "the policy") -> None:
-        self.content, self._version, self._where = content, version, where
+        self.content, self._version = content, version
         self._memory: dict[str, Array] = {}
-        _ = self._session
-
-    @cached_property
-    def _session(self) -> Any:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = SILENT
         try:
-            session = onnxruntime.InferenceSession(
-                self.content, options, providers=["CPUExecutionProvider"]
+            self._session: Any = onnxruntime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's errors have no common base
             text = " ".join(str(error).split())[:200]
-            raise BadRun(f"{self._where} is no ONNX file: {text}") from None
-        self._inputs = {given.name: given for given in session.get_inputs()}
-        self._outputs = [made.name for made in session.get_outputs()]
+            raise BadRun(f"{where} is no ONNX file: {text}") from None
+        self._inputs = {given.name: given for given in self._session.get_inputs()}
+        self._outputs = [made.name for made in self._session.get_outputs()]
         kept = {name.removesuffix(MEMORY) for name in self._outputs if name.endswith(MEMORY)}
         if OBSERVATION not in self._inputs or ACTION not in self._outputs:
-            raise BadRun(f"{self._where} is no policy: it has no {OBSERVATION} and {ACTION}")
+            raise BadRun(f"{where} is no policy: it has no {OBSERVATION} and {ACTION}")
         if kept != set(self._inputs) - {OBSERVATION}:
-            raise BadRun(f"{self._where} is no policy: its memory does not come out again")
-        return session
+            raise BadRun(f"{where} is no policy: its memory does not come out again")
 
     @property
     def version(self) -> int:
@@ -76,8 +71,8 @@ class OnnxPolicy:
 
     def begin(self) -> "OnnxPolicy":
         """See `Policy.begin`; memory begins at 0."""
-        fresh = object.__new__(OnnxPolicy)
-        fresh.__dict__ = self.__dict__ | {"_memory": {}}
+        fresh = copy(self)
+        fresh._memory = {}
         return fresh
 
     def act(self, observation: Array, noise: Array | None = None) -> Array:
