@@ -97,7 +97,7 @@ class _Memory:
 
     plans: Array  # (N, horizon, A)
     before: Array  # (N, O), observation of the step before
-    rngs: list[np.random.Generator]  # one for each robot
+    rng: np.random.Generator  # draws the samples
 
 
 @dataclass(frozen=True)
@@ -123,34 +123,35 @@ class PlanningPolicy:
         if not self._memory:
             count = len(observation)
             plans = np.zeros((count, self.planner.horizon, self.actions))
-            rngs = [np.random.default_rng(PLANNER_SEED) for _ in range(count)]
-            self._memory.append(_Memory(plans, observation, rngs))
+            rng = np.random.default_rng(PLANNER_SEED)
+            self._memory.append(_Memory(plans, observation, rng))
         memory = self._memory[0]
-        for robot, rng in enumerate(memory.rngs):
-            change = observation[robot] - memory.before[robot]
-            memory.plans[robot] = self.improved(
-                memory.plans[robot], observation[robot], change, rng
-            )
+        change, samples = observation - memory.before, self._samples(memory.rng)
+        for robot, plan in enumerate(memory.plans):
+            memory.plans[robot] = self.improved(plan, observation[robot], change[robot], samples)
         action = memory.plans[:, 0].copy()
         memory.plans[:, :-1] = memory.plans[:, 1:]  # the last action stays
         memory.before = observation
         return action
 
-    def improved(
-        self, plan: Array, observation: Array, change: Array, rng: np.random.Generator
-    ) -> Array:
+    def _samples(self, rng: np.random.Generator) -> Array:
+        """Draw the filtered noise of one step, (H, samples, A), the same for all robots."""
+        planner = self.planner
+        noise = rng.standard_normal((planner.horizon, planner.samples, self.actions))
+        for t in range(1, planner.horizon):
+            noise[t] = planner.beta * noise[t] + (1 - planner.beta) * noise[t - 1]
+        return noise
+
+    def improved(self, plan: Array, observation: Array, change: Array, noise: Array) -> Array:
         """Return a better plan (H, A) for one robot.
 
         Args:
             plan: (H, A), around which plans are sampled.
             observation: (O,).
             change: (O,), of the observation during the last step.
-            rng: draws the samples.
+            noise: (H, samples, A), of the samples, of variance about 1.
         """
         planner = self.planner
-        noise = rng.standard_normal((planner.horizon, planner.samples, self.actions))
-        for t in range(1, planner.horizon):
-            noise[t] = planner.beta * noise[t] + (1 - planner.beta) * noise[t - 1]
         sampled = np.clip(plan[:, None] + planner.std * noise, -1.0, 1.0)
         returns = self.returns(sampled, observation, change)
         spread = max(float(returns.std()), LEAST_SPREAD)
