@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from handlab_core.environment.policies.planning_policy import DynamicsEnsemble
 from handlab_core.types import Array
-from handlab_learning.models.policy_network import spread
+from handlab_learning.models.policy_network import set_units
 
 
 class DynamicsNetwork(nn.Module):
@@ -39,9 +39,7 @@ class DynamicsNetwork(nn.Module):
 
     def set_units(self, inputs: Array, changes: Array) -> None:
         """Normalise input and output by the means and spreads of data (B, in) and (B, out)."""
-        for name, data in (("", inputs), ("out_", changes)):
-            getattr(self, f"{name}shift").copy_(torch.tensor(data.mean(axis=0)))
-            getattr(self, f"{name}scale").copy_(torch.tensor(spread(data)))
+        set_units(self, inputs, changes)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return normalised changes (E, B, out) for inputs (E, B, in)."""

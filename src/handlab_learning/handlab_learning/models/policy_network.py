@@ -86,9 +86,7 @@ class PolicyNet(nn.Module):
             observations: (B, O).
             actions: (B, A).
         """
-        for name, data in (("", observations), ("out_", actions)):
-            getattr(self, f"{name}shift").copy_(aligned(data.mean(axis=0)))
-            getattr(self, f"{name}scale").copy_(aligned(spread(data)))
+        set_units(self, observations, actions)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Return the mean action, (B, A)."""
@@ -116,6 +114,13 @@ class PolicyNet(nn.Module):
             self.scale.numpy().copy(),
             version,
         )
+
+
+def set_units(net: nn.Module, inputs: Array, outputs: Array) -> None:
+    """Set the four buffers of a network to the means and spreads of data, (B, in) and (B, out)."""
+    for name, data in (("", inputs), ("out_", outputs)):
+        getattr(net, f"{name}shift").copy_(aligned(data.mean(axis=0)))
+        getattr(net, f"{name}scale").copy_(aligned(spread(data)))
 
 
 def spread(data: Array) -> Array:
