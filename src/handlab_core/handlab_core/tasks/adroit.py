@@ -104,8 +104,9 @@ class SuiteTask:
     """s; control period."""
     reward: str = "published"
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=_settings)
-    randomisation: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Settings by algorithm that differ from the defaults."""
+    randomisation: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """See `LearnableTask.randomisation`."""
     hand_name: str = "adroit"
 
     kind: ClassVar[str] = "adroit"
