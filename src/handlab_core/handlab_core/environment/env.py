@@ -99,8 +99,7 @@ class Env:
         self._state = new if robots is None else batch.put(self._state, robots, new)
         target = self.hand.target(smooth)
         sample = self.station.step(target) if robots is None else self._apart().step(target, robots)
-        observation = self._observe(sample.hand, sample.object, new)
-        return Step(observation, np.zeros(new.left.shape, dtype=bool), new.left == 0, sample)
+        return self._after(sample, new)
 
     def let_go(self, hand: JointState, obj: ObjectEstimate) -> tuple[Step, Array]:
         """Release the hands for one control period, so that a person can move them.
@@ -126,9 +125,7 @@ class Env:
         action = np.clip(wanted, -1.0, 1.0)
         smooth = keep * old.action + (1.0 - keep) * action
         self._state = new = _EpisodeState(old.goal, old.left - 1, action, smooth)
-        observation = self._observe(sample.hand, sample.object, new)
-        never = np.zeros(new.left.shape, dtype=bool)
-        return Step(observation, never, new.left == 0, sample), action
+        return self._after(sample, new), action
 
     def reward(self, step: Step, robots: IntArray | None = None) -> Reward:
         """Return the reward of one of the newest two steps; see `Station.reward`."""
@@ -160,6 +157,12 @@ class Env:
 
     def _observe(self, hand: JointState, obj: ObjectEstimate, state: "_EpisodeState") -> Array:
         return self.task.observe(self.hand, hand, obj, state.goal, state.action)
+
+    def _after(self, sample: Sample, state: "_EpisodeState") -> Step:
+        """Return the step that led to a sample."""
+        observation = self._observe(sample.hand, sample.object, state)
+        never = np.zeros(state.left.shape, dtype=bool)
+        return Step(observation, never, state.left == 0, sample)
 
 
 @dataclass(frozen=True, slots=True)
