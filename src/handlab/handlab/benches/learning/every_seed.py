@@ -11,14 +11,18 @@ T = TypeVar("T")
 
 
 def learn_all(
-    learn: Callable[[str, str, int], T], names: Sequence[str], seeds: Sequence[int]
+    learn: Callable[[str, str, int], T],
+    names: Sequence[str],
+    seeds: Sequence[int],
+    workers: int | None = None,
 ) -> dict[str, list[T]]:
-    """Carry out one run for each name and seed, on all cores.
+    """Carry out one run for each name and seed, side by side.
 
     Args:
         learn: carries out a run; takes a scratch folder, the name and the seed.
         names: kinds of runs.
         seeds: random seeds.
+        workers: number of runs side by side; None: one for each core.
 
     Returns:
         Results by name, in the order of the seeds.
@@ -26,7 +30,7 @@ def learn_all(
     jobs = [(name, seed) for name in names for seed in seeds]
     with (
         tempfile.TemporaryDirectory(prefix="handlab-") as scratch,
-        worker_pool(processes()) as pool,
+        worker_pool(workers or processes()) as pool,
     ):
         done = list(pool.map(learn, [scratch] * len(jobs), *zip(*jobs, strict=True)))
     count = len(seeds)

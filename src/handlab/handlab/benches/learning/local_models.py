@@ -10,7 +10,6 @@ import json
 import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pydantic import Field
 
 from handlab.benches.formatting import NOT_YET, with_command
 from handlab.benches.kept import chosen, kept
+from handlab.benches.learning.every_seed import learn_all
 from handlab.benches.result import Bench, Figure, Kept, Result, Table, origin
 from handlab.experiments.task_kinds import local_sampler
 from handlab.reporting.compare import median_or_never
@@ -34,7 +34,6 @@ from handlab_core.environment.episode import (
     Trajectory,
 )
 from handlab_core.system.validation import Count, Text, checked
-from handlab_core.system.workers import worker_pool
 from handlab_core.tasks import make_task
 from handlab_core.tasks.adroit import find_task
 from handlab_learning.algorithms.local_models import LocalModels, LocalModelsConfig
@@ -92,13 +91,9 @@ class LearnersOptions:
 def measure(seed: int, options: LearnersOptions) -> Result:
     """Learn, time the updates, and return the median rollouts of the local models."""
     names = chosen("learners", options.learners, ROWS)
-    jobs = [(name, number) for name in names for number in range(seed, seed + options.seeds)]
-    with (
-        tempfile.TemporaryDirectory(prefix="handlab-") as scratch,
-        worker_pool(options.processes) as pool,
-    ):
-        done = list(pool.map(_learn, [scratch] * len(jobs), *zip(*jobs, strict=True)))
-    fresh = {name: _row(name, [run for run in done if run["name"] == name]) for name in names}
+    seeds = range(seed, seed + options.seeds)
+    runs = learn_all(_learn, names, seeds, options.processes)
+    fresh = {name: _row(name, runs[name]) for name in names}
     measured = kept(NAME, "rows") | fresh
     rows = {name: measured[name] for name in ROWS if name in measured}
     own = rows[NAME]["median_rollouts"] if NAME in rows else None
