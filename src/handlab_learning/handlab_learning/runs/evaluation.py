@@ -108,6 +108,11 @@ class Evaluator:
         return episodes
 
 
+def spare_failures(count: int, rate: float) -> int:
+    """Return the failures that `count` episodes may have at a success rate of at least `rate`."""
+    return int(count * (1.0 - rate) + 1e-9)
+
+
 def failures(episodes: Sequence[Episode]) -> int:
     """Return the number of episodes without success."""
     return sum(not e.success for e in episodes)

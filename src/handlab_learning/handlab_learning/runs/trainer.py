@@ -24,6 +24,7 @@ from handlab_learning.runs.evaluation import (
     DURING_TRAINING,
     RATES,
     Evaluator,
+    spare_failures,
     summarize,
 )
 from handlab_learning.runs.final_selection import Finalist, choose, finalists
@@ -179,7 +180,7 @@ class Trainer:
         evaluator = evaluator or self._evaluator
         count, rate = evaluator.count, self.config.success_rate
         first = DURING_TRAINING + self.progress.iteration * count
-        spare = int(count * (1.0 - rate) + 1e-9)  # failures that a good evaluation may have
+        spare = spare_failures(count, rate)
         evaluation = summarize(evaluator.run(self.algorithm.result(), first, spare))
         whole = evaluation["episodes"] == count
         hours, enough = self.progress.robot_hours, self.config.streak

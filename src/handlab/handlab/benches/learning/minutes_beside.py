@@ -35,7 +35,7 @@ from handlab_core.system.validation import Count, Text, checked
 from handlab_core.tasks import make_task
 from handlab_core.types import Array
 from handlab_learning.runs.config import RunConfig
-from handlab_learning.runs.evaluation import DURING_TRAINING, Evaluator, summarize
+from handlab_learning.runs.evaluation import DURING_TRAINING, Evaluator, spare_failures, summarize
 from handlab_learning.runs.progress import Streak
 
 NAME = "minutes_beside"
@@ -196,7 +196,7 @@ class Judge:
         self._period, self._config, self._give_up = task.period, config, give_up
         sampler = local_sampler(task, config.evaluation_episodes, 1)
         self._evaluator = Evaluator(sampler, seed, config.evaluation_episodes)
-        self._spare = int(config.evaluation_episodes * (1.0 - config.success_rate) + 1e-9)
+        self._spare = spare_failures(config.evaluation_episodes, config.success_rate)
         self._episodes, self._robot_s, self.strict = 0, 0.0, Streak()
         self.success_rate = 0.0
 
