@@ -22,7 +22,8 @@ from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from handlab.graph.emergency_stop import DriverSwitch
-from handlab.operation.motion import PERIOD, SPEED
+from handlab.operation.motion import PERIOD, SPEED, toward
+from handlab.operation.report import number
 from handlab_core.tasks import Task
 from handlab_interfaces import msg as wire
 from handlab_interfaces.action import Reset
@@ -253,9 +254,8 @@ class Console:
                 del self._jogs[joint]
                 self._goals.pop(joint, None)
                 continue
-            step = min(max(wanted - goal, -SPEED * PERIOD), SPEED * PERIOD)
-            self._goals[joint] = goal + step
-            request = Jog.Request(joint=joint, position=goal + step)
+            self._goals[joint] = toward(goal, wanted)
+            request = Jog.Request(joint=joint, position=self._goals[joint])
             self._ask(Jog, self._of(topics.JOG), request, "")
 
     def _of(self, name: str) -> str:
@@ -297,11 +297,6 @@ class Console:
             self._due = now + PANEL_PERIOD
             self._show()
 
-    @property
-    def busy(self) -> bool:
-        """Whether the node's loop must come back soon."""
-        return bool(self._jogs)
-
     def _show(self) -> None:
         _set(self._progress, self._episode_text())
         _set(self._table, self._joint_text())
@@ -328,11 +323,11 @@ class Console:
             celsius, volts, error = self._status.get(joint, (math.nan, math.nan, 0))
             name = f"**{joint} error {error}**" if error else joint
             cells = (
-                _number(math.degrees(self._position[joint]), 1),
-                _number(math.degrees(self._target[joint]), 1),
-                _number(self._effort[joint], 2),
-                _number(celsius, 0),
-                _number(volts, 1),
+                number(math.degrees(self._position[joint]), 1),
+                number(math.degrees(self._target[joint]), 1),
+                number(self._effort[joint], 2),
+                number(celsius, 0),
+                number(volts, 1),
             )
             lines.append(f"| {name} | {' | '.join(cells)} |")
         return "\n".join(lines)
@@ -343,10 +338,6 @@ class Console:
             for name, (level, message) in sorted(self._nodes.items())
         ]
         return "\n".join(["| node | state | says |", "|---|---|---|", *rows])
-
-
-def _number(value: float, digits: int) -> str:
-    return "-" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _set(panel: Any, text: str) -> None:

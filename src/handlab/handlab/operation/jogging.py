@@ -3,7 +3,7 @@
 import math
 import time
 
-from handlab.operation.motion import PERIOD, SPEED
+from handlab.operation.motion import PERIOD, toward
 from handlab.operation.operated_hand import OperatedHand
 from handlab.operation.stop_key import StopKey
 from handlab.reporting.terminal import console, show
@@ -48,7 +48,7 @@ def jog_by_keys(hand: OperatedHand, joint: str, stop_key: StopKey) -> None:
             lower, upper = hand.hand.lower[index], hand.hand.upper[index]
             wanted = min(max(wanted, lower), upper)
             hand.check()
-            goal += min(max(wanted - goal, -SPEED * PERIOD), SPEED * PERIOD)
+            goal = toward(goal, wanted)
             hand.step(names[index], goal, False)
             here = math.degrees(hand.position(names[index]))
             shown.update(f"{names[index]} {here:.1f} degrees, target {math.degrees(wanted):.1f}")

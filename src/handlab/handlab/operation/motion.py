@@ -23,6 +23,11 @@ PATIENCE = 6.0
 """s; longest time from the end of a motion to the reading of the position."""
 
 
+def toward(goal: float, wanted: float) -> float:
+    """Return the goal, rad, after one step of a jog toward the wanted position."""
+    return goal + min(max(wanted - goal, -SPEED * PERIOD), SPEED * PERIOD)
+
+
 def move(
     hand: OperatedHand,
     joint: str,

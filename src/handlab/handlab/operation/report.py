@@ -70,11 +70,11 @@ class HandReport:
             (
                 joint.joint,
                 joint.motor or "-",
-                _shown(math.degrees(joint.position), 1),
-                _shown(math.degrees(joint.target), 1),
-                _shown(joint.effort, 2),
-                _shown(joint.temperature, 0),
-                _shown(joint.voltage, 1),
+                number(math.degrees(joint.position), 1),
+                number(math.degrees(joint.target), 1),
+                number(joint.effort, 2),
+                number(joint.temperature, 0),
+                number(joint.voltage, 1),
                 {True: "on", False: "off", None: "-"}[joint.torque],
                 joint.problem or "ok",
             )
@@ -111,5 +111,6 @@ def _known(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _shown(value: float, digits: int) -> str:
+def number(value: float, digits: int) -> str:
+    """Return a number as text; unknown ones, NaN, as a dash."""
     return "-" if math.isnan(value) else f"{value:.{digits}f}"
