@@ -160,17 +160,18 @@ def strike_run(victim: str, name: str) -> Case:
             else:
                 case.gone_s = _until_gone(processes, began, case)
         [path] = folder.glob("runs/*")
+        run = RunFolder(path)
         if not (path / "summary.json").exists():
-            words = [sys.executable, "-m", "handlab.cli", "train", "--resume", str(path)]
-            case.wrong += _resumed(words, folder)
-        numbers = [row["iteration"] for row in RunFolder(path).metrics()]
+            case.wrong += _resumed(run, folder)
+        numbers = [row["iteration"] for row in run.metrics()]
         if not numbers or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
             case.wrong.append(f"iterations in metrics.jsonl: {numbers}")
     return case
 
 
-def _resumed(words: Sequence[str], folder: Path) -> list[str]:
+def _resumed(run: RunFolder, folder: Path) -> list[str]:
     """Resume a run; return what went wrong."""
+    words = _resuming(run)
     try:
         done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=FINISH)
     except subprocess.TimeoutExpired as late:
