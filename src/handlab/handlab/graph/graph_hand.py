@@ -118,10 +118,11 @@ class GraphHand:
 
     def report(self) -> HandReport:
         """See `OperatedHand.report`."""
-        end = time.monotonic() + ROUND
-        self._until(lambda: time.monotonic() > end, ROUND + 1.0)
+        self._loop.rest(ROUND)
+        others = [name for name in self._states if name not in self.hand.joints]
         joints = []
-        for name, (position, effort) in self._states.items():
+        for name in (*self.hand.joints, *others):
+            position, effort = self._states[name]
             celsius, volts, error, torque = self._status.get(name, (math.nan, math.nan, 0, False))
             problem = f"reports hardware error {error}: see the driver's words" if error else ""
             joints.append(
@@ -130,9 +131,6 @@ class GraphHand:
                     torque, problem,
                 )
             )  # fmt: skip
-        order = [*self.hand.joints]
-        joints.sort(key=lambda row: (row.joint not in order, order.index(row.joint)
-                                     if row.joint in order else 0))  # fmt: skip
         nodes = tuple(self._nodes[name] for name in sorted(self._nodes))
         return HandReport(self.place, tuple(joints), nodes)
 
@@ -223,7 +221,7 @@ class GraphHand:
             raise StationFault(answer.message or f"the service {name} refused")
         return answer
 
-    def _until(self, done: Callable[[], Any], patience: float, reason: str = "") -> None:
+    def _until(self, done: Callable[[], Any], patience: float, reason: str) -> None:
         """Handle events until `done()`; raise StationTimeout with a reason after the patience."""
         end = time.monotonic() + patience
         while not done():
