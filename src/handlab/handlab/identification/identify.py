@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -108,33 +108,27 @@ def _opened(
     hardware: str, hand: Hand, fixture: Fixture, station: Path, port: str
 ) -> Iterator[tuple[Backend, Path | None]]:
     """Open the hand; yield it, and the file of its fit if it is not the real one."""
-    own = station.with_name(f"{station.stem}.{{}}.fitted.yaml")
+
+    def own(kind: str) -> Path:
+        return station.with_name(f"{station.stem}.{kind}.fitted.yaml")
+
     if not backend_spec(hardware).station_file:
-        backend = make_backend(hardware, hand=hand.name, fixture=fixture.name)
-        yield backend, Path(str(own).format(hardware))
-        backend.close()
+        with closing(make_backend(hardware, hand=hand.name, fixture=fixture.name)) as backend:
+            yield backend, own(hardware)
         return
     options = {"hand": hand.name, "fixture": fixture.name, "station": str(station)}
     if port != EMULATED:
         file = Path(f"{port}.fitted.yaml") if port and is_emulated(port) else None
-        backend = make_backend(hardware, **options, port=port)
-        try:
+        with closing(make_backend(hardware, **options, port=port)) as backend:
             yield backend, file
-        finally:
-            backend.close()
         return
-
     with tempfile.TemporaryDirectory(prefix="handlab-") as scratch:
         link = str(Path(scratch, "port"))
-        motors = _motors(hardware, station, link)
-        try:
-            backend = make_backend(hardware, **options, port=link)
-            try:
-                yield backend, Path(str(own).format("emulated"))
-            finally:
-                backend.close()
-        finally:
-            motors.close()
+        with (
+            closing(_motors(hardware, station, link)),
+            closing(make_backend(hardware, **options, port=link)) as backend,
+        ):
+            yield backend, own("emulated")
 
 
 def _motors(hardware: str, station: Path, link: str) -> "EmulatedPort | Emulated":
