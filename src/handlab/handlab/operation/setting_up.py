@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from handlab.operation.report import aligned
-from handlab.reporting.terminal import show
+from handlab.reporting.terminal import command, show
 from handlab_core.errors import BadConfig, StationFault
 from handlab_hardware.dynamixel.commissioning import (
     FACTORY_BAUD,
@@ -97,7 +97,7 @@ def set_up(
         models[joint] = id, servo.model
     write_station(output, hand, fixture, port, models, overwrite)
     print(f"{output}: {len(models)} servos on {port}")
-    print(f"next: ./handlab check {hand} --station {output}")
+    print(f"next: {command('check', hand, '--station', output)}")
 
 
 def _new_servo(port: str, joint: str, id: int, known: dict[int, Found], ask: Ask) -> Found:

@@ -18,10 +18,11 @@ def export(
 ) -> None:
     """Write a policy with its card as an ONNX file, which `evaluate` and other programs run."""
     from handlab.experiments.exporting import export_run
+    from handlab.reporting.terminal import command
 
     path, card = export_run(run, to, policy)
     rate = card.get("success_rate")
     known = "success not measured" if rate is None else f"success {rate:.0%}"
     print(f"{path}: {card['task']} on {card['hand']}, iteration {card['iteration']}, {known}")
-    print(f"next: ./handlab evaluate {path}")
+    print(f"next: {command('evaluate', path)}")
     finish({"file": str(path), **card}, as_json)
