@@ -85,8 +85,8 @@ class MujocoBackend:
         """
         if len(worlds) != self.num_envs:
             raise BadConfig(f"{len(worlds)} worlds for {self.num_envs} robots; give one for each")
-        fields = WorldFields(self._variants, worlds) if self._fields is None else self._fields
-        if self._fields is None or not fields.takes(worlds):
+        fields = self._fields
+        if fields is None or not fields.takes(worlds):
             fields = self._fields = WorldFields(self._variants, worlds)
             self._simulate(fields.model)
         fields.set(self.batch, worlds)
