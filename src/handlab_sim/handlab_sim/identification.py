@@ -8,7 +8,7 @@ of all fingers is varied in one simulation.
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import mujoco
 import numpy as np
@@ -21,7 +21,9 @@ from handlab_core.hands import Hand
 from handlab_core.objects.fixture import BARE, FIXTURES, Fixture
 from handlab_core.types import Array, BoolArray, IntArray
 from handlab_core.worlds.excitation import Recording
-from handlab_sim.scene import CREEP, FRICTION, SceneConfig, build_spec
+from handlab_core.worlds.world import World
+from handlab_sim.scene import SceneConfig, build_spec
+from handlab_sim.varied import Shape, Variant
 
 TIMESTEP = 0.002  # s; step of the simulations of the fit
 NAMES = ("gain", "damping", "friction", "armature", "delay", "zero")
@@ -101,16 +103,14 @@ class MotionModel:
         self, hand: Hand, recording: Recording, threads: int = 1, timestep: float = TIMESTEP
     ) -> None:
         self._timestep = timestep
-        config = SceneConfig(timestep=timestep, dry_friction=True)
-        spec = build_spec(hand, FIXTURES.make(BARE), config)
-        spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONTACT
-        self.model = spec.compile()
+        config = SceneConfig(timestep=timestep)
+        self._variant = Variant(hand, FIXTURES.make(BARE), config, Shape(rough=True))
+        self._variant.model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONTACT
+        self.model = copy.copy(self._variant.model)  # with the described parameters
         joints = [self.model.joint(name) for name in hand.joints]
         self._q_at = np.array([joint.qposadr[0] for joint in joints])
         self._dofs = np.array([joint.dofadr[0] for joint in joints])
         self._actuators = np.array([self.model.actuator(name).id for name in hand.joints])
-        names = [name + FRICTION for name in hand.joints]
-        self._rough = np.array([self.model.actuator(name).id for name in names])
         self.hand, self.recording, self._threads = hand, recording, threads
         self._begin = recording.read_at[0]
         self._felt = feels(recording)
@@ -186,19 +186,20 @@ class MotionModel:
         return int(mujoco.mj_stateSize(self.model, mujoco.mjtState.mjSTATE_FULLPHYSICS))
 
     def _with(self, values: Array) -> mujoco.MjModel:
-        model, own = copy.copy(self.model), self.hand.servos
-        gain, damping, friction, armature = values[:, :4].T
-        a, d = self._actuators, self._dofs
-        model.actuator_gainprm[a, 0], model.actuator_biasprm[a, 1] = gain, -gain
+        gain, damping, friction, armature = values[:, :4].T.copy()
         # The loop's and the motor's parts of the damping are known; the rest is friction.
-        braking = np.minimum(own.braking, damping)
-        model.actuator_biasprm[a, 2] = -braking
-        model.dof_damping[d] = damping - braking
-        model.actuator_biasprm[self._rough, 2] = -friction / CREEP
-        model.actuator_forcerange[self._rough] = np.stack((-friction, friction), axis=1)
-        model.dof_armature[d] = armature
-        mujoco.mj_setConst(model, self._data[0])
-        return model
+        braking = np.minimum(self.hand.servos.braking, damping)
+        servos = replace(
+            self.hand.servos,
+            gain=gain,
+            loop_damping=np.zeros_like(braking),
+            back_emf=braking,
+            viscous=damping - braking,
+            coulomb=friction,
+            armature=armature,
+            supply=np.ones_like(gain),
+        )
+        return copy.copy(self._variant.set(World(servos)))
 
     def _start(self, model: mujoco.MjModel, q: Array) -> Array:
         data, state = self._data[0], np.zeros(self._state_size)
