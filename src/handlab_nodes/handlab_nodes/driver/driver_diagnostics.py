@@ -1,7 +1,7 @@
 """Diagnostics of a driver: the worst present problem, and counts."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rclpy.node import Node
 
@@ -13,7 +13,6 @@ from handlab_nodes.runtime.diagnostics import (
     ERROR,
     NOT_ACTIVE,
     OK,
-    SECOND,
     WARN,
     Diagnostics,
     strangers_among,
@@ -78,16 +77,16 @@ class DriverDiagnostics:
         counts |= self._counts
         if self._problems:
             self._diagnostics.publish(ERROR, "; ".join(self._problems), counts)
-        elif warning := self._warning(strangers, pace):
+        elif warning := self._warning(senders, strangers, pace):
             self._node.get_logger().warning(warning, throttle_duration_sec=10.0)
             self._diagnostics.publish(WARN, warning, counts)
         else:
             notes = "; ".join(health.notes) if health is not None else ""
             self._diagnostics.publish(WARN if notes else OK, notes or "driving", counts)
 
-    def _warning(self, strangers: Sequence[str], pace: Pace) -> str:
+    def _warning(self, senders: Iterable[str], strangers: Sequence[str], pace: Pace) -> str:
         """Return the problem of the commands; empty: none."""
-        if unlisted := [name for name in strangers if not name.startswith(SECOND)]:
+        if unlisted := sorted(set(senders).difference(self._sources)):
             return f"commands from {', '.join(unlisted)} are refused: not in command_sources"
         if strangers:
             return f"commands also come from {', '.join(strangers)}"

@@ -16,9 +16,6 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 NOT_ACTIVE = "not active"
 """Message of a driver that waits to be started."""
 
-SECOND = "a second "
-"""Begin of the name of a publisher whose node has the name of another one."""
-
 
 class Diagnostics:
     """Publishes the state of one node, and has it read simulated time only when it needs it."""
@@ -62,5 +59,5 @@ def strangers_among(senders: Iterable[str], allowed: Iterable[str]) -> list[str]
     """
     counts, known = Counter(senders), set(allowed)
     unknown = [name for name in counts if name not in known]
-    twice = [f"{SECOND}{name}" for name, count in counts.items() if name in known and count > 1]
+    twice = [f"a second {name}" for name, count in counts.items() if name in known and count > 1]
     return sorted(unknown) + sorted(twice)
