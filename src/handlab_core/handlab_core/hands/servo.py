@@ -205,14 +205,6 @@ class ServoParameters:
         """Largest torque at the present supply, (n,) N m."""
         return self.max_torque * self.supply
 
-    def scaled(self, **factors: float | Array) -> "ServoParameters":
-        """Return a copy with some parameters multiplied, by name."""
-        return replace(self, **{name: getattr(self, name) * by for name, by in factors.items()})
-
-    def plain(self) -> dict[str, list[float]]:
-        """Return the parameters as plain data."""
-        return {field.name: getattr(self, field.name).tolist() for field in fields(self)}
-
 
 NAMES = tuple(field.name for field in fields(ServoParameters))
 """Names of the parameters; `zero`, the last, can be negative."""

@@ -55,7 +55,7 @@ def test_a_low_supply_weakens_the_loop_and_not_the_friction():
 
 def test_impossible_servos_are_rejected():
     with pytest.raises(BadConfig, match="gain of servos cannot be negative"):
-        make_servos("robel", 2).scaled(gain=-1.0)
+        replace(make_servos("robel", 2), gain=np.full(2, -2.0))
     with pytest.raises(BadConfig, match="zero of servos must be 2 finite numbers"):
         replace(make_servos("robel", 2), zero=np.array([0.0, np.nan]))
     with pytest.raises(UnknownName, match="XM430-W210"):
