@@ -5,6 +5,7 @@ Every refusal names the topic, the message by its place on that topic, and the j
 
 from array import array
 from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -55,10 +56,10 @@ SHOWN = 5
 """Names; longest list within an error message."""
 
 
-def place(topic: str) -> tuple[str, str] | None:
-    """Split a topic's name into the namespace of the robot and the end that NEEDED has."""
+def place(topic: str, ends: Iterable[str] = NEEDED) -> tuple[str, str] | None:
+    """Split a topic's name into the namespace of the robot and one of some ends."""
     rooted = f"/{topic.lstrip('/')}"
-    for end in NEEDED:
+    for end in ends:
         if rooted.endswith(f"/{end}"):
             return rooted.removesuffix(f"/{end}") or "/", end
     return None

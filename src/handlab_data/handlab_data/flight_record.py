@@ -10,11 +10,11 @@ from rosbags.highlevel import AnyReader
 
 from handlab_core.errors import BadDemonstrations
 from handlab_core.types import NS_PER_S, Array
+from handlab_data.bag_messages import FIXTURE_STATES, GOAL, HAND_STATES, place
 
 SIMULATION_STATE, HAND_SENT = "simulation/state", "hand/joint_commands_sent"
-HAND_STATES, FIXTURE_STATES = "hand/joint_states", "fixture/joint_states"
-EPISODE, GOAL, DESCRIPTION = "episode", "episode_goal", "robot_description"
-"""Ends of the topics' names, as in `handlab_nodes.messages.topics`, which needs ROS."""
+EPISODE, DESCRIPTION = "episode", "robot_description"
+"""Further ends of the topics' names, as in `handlab_nodes.messages.topics`, which needs ROS."""
 
 NEEDED = (SIMULATION_STATE, HAND_SENT, HAND_STATES, FIXTURE_STATES, EPISODE, GOAL, DESCRIPTION)
 
@@ -112,10 +112,9 @@ def _gathered(reader: AnyReader) -> dict[str, list[Any]]:
     """Return the messages of the needed topics, in order."""
     found: dict[str, list[Any]] = {name: [] for name in NEEDED}
     ends = {
-        connection.id: end
+        connection.id: found_place[1]
         for connection in reader.connections
-        for end in NEEDED
-        if f"/{connection.topic.lstrip('/')}".endswith(f"/{end}")
+        if (found_place := place(connection.topic, NEEDED)) is not None
     }
     wanted = [connection for connection in reader.connections if connection.id in ends]
     for connection, _, data in reader.messages(wanted):
