@@ -273,12 +273,16 @@ class RecorderNode(Node):
     def _listen_for_keeping(self, seconds: float) -> None:
         """Have the newest messages in memory, for as long as this node lives."""
         ring = self._ring = Ring(seconds, self._log_time())
-        for topic, (kind, _) in RECORDED.items():
-            read = _bytes if kind in STREAMS else partial(_checked, kind)
+        for topic in RECORDED:
             queue = qos.LATCHED if _latched(topic) else QUEUE
-            use = partial(ring.add, topic)
-            self._kept.append(Inbox.of(self).subscribe(kind, topic, read, use, queue, ordered=True))
+            self._kept.append(self._hear(topic, partial(ring.add, topic), queue))
         self.create_service(Trigger, topics.KEEP, self._on_keep)
+
+    def _hear(self, topic: str, use: Callable[[bytes], None], queue: QoSProfile) -> Channel[bytes]:
+        """Receive the serialised messages of a topic, in the order in which all of them come."""
+        kind = RECORDED[topic][0]
+        read = _bytes if kind in STREAMS else partial(_checked, kind)
+        return Inbox.of(self).subscribe(kind, topic, read, use, queue, ordered=True)
 
     def _log_time(self) -> LogTime:
         simulated = bool(self.get_parameter("use_sim_time").value)
@@ -328,9 +332,7 @@ class RecorderNode(Node):
                         tape.bag.describe(_facts(data))
 
             queue = qos.LATCHED if topic in HOLD else QUEUE
-            read = _bytes if kind in STREAMS else partial(_checked, kind)
-            hear = Inbox.of(self).subscribe
-            self._heard.append(hear(kind, topic, read, on_message, queue, ordered=True))
+            self._heard.append(self._hear(topic, on_message, queue))
         self._await_publishers()
 
     def _is_ours(self, topic: str) -> bool:
