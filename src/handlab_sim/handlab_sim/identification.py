@@ -21,25 +21,24 @@ from handlab_core.hands import Hand
 from handlab_core.objects.fixture import BARE, FIXTURES, Fixture
 from handlab_core.types import Array, BoolArray, IntArray
 from handlab_core.worlds.excitation import Recording
+from handlab_core.worlds.fitted import QUANTITIES
 from handlab_core.worlds.world import World
 from handlab_sim.scene import SceneConfig, build_spec
 from handlab_sim.varied import Shape, Variant
 
 TIMESTEP = 0.002  # s; step of the simulations of the fit
-NAMES = ("gain", "damping", "friction", "armature", "delay", "zero")
-"""Parameters of each joint, in the order of the columns of a fit."""
 LOWER = np.array([0.05, 1e-4, 1e-4, 1e-5, -0.02, -0.3])
 UPPER = np.array([60.0, 5.0, 1.0, 0.05, 0.09, 0.3])
-"""Bounds of NAMES. A delay can be negative by the time between a command and the next reading."""
+"""Bounds of QUANTITIES. A delay can be negative by the time from a command to the next reading."""
 POSITIVE = 4
-"""Number of NAMES that are fitted as logarithms."""
+"""Number of QUANTITIES that are fitted as logarithms."""
 SCALE = np.array([0.2, 0.2, 0.2, 0.2, 0.002, 0.01])
 """Typical changes; of POSITIVE relative ones."""
 LONGEST = np.array([0.7, 0.7, 0.7, 0.7, 0.006, 0.02])
 """Largest change of one iteration."""
 PRIOR = np.array([2.0, 2.0, 2.0, 1.5, 0.1, 0.02])
-"""Standard deviations of NAMES about the first guess, relative ones of POSITIVE; wide but for the
-zero, which only gravity reveals: a calibration by eye is about as good."""
+"""Standard deviations of QUANTITIES about the first guess, relative ones of POSITIVE; wide but for
+the zero, which only gravity reveals: a calibration by eye is about as good."""
 FIXED = np.array([2.0, 2.0, 2.0, 1.5, 0.1, 1e-4])
 """The same for the choice of the start: the zeros stay where they are."""
 STARTS = (0.5, 1.0, 2.0, 6.9)
@@ -51,7 +50,7 @@ NOISE = (5e-4, 0.003)
 one of the current's."""
 SMOOTH_STEP, SMOOTH_WINDOW = 0.01, 9  # s and samples of the smoothed motion of the first guess
 SLOW = 0.1  # rad/s; speed below which the first guess counts dry friction less
-LEAST = np.array([0.0, 0.005, 0.002, 2e-4, -1.0, -1.0])  # smallest first guesses of NAMES
+LEAST = np.array([0.0, 0.005, 0.002, 2e-4, -1.0, -1.0])  # smallest first guesses of QUANTITIES
 DELAYS = np.arange(0.0, 0.06, 0.001)  # s; delays that the first guess tries
 ROUGH_STEPS, STEPS = 4, 8
 """Iterations of the fits that choose the start, and of the fit itself."""
@@ -70,7 +69,7 @@ PARTS, CENTRES = (1.0, 0.75, 0.5, 0.35, 0.25, 0.15), 60
 
 @dataclass(frozen=True)
 class ServoFit:
-    """Fitted parameters of n joints, in the order of NAMES."""
+    """Fitted parameters of n joints, in the order of QUANTITIES."""
 
     value: Array  # (n, 6)
     error: Array  # (n, 6) standard deviations
@@ -133,7 +132,7 @@ class MotionModel:
         """Return the measured quantities for sets of parameters, in units of NOISE.
 
         Args:
-            parameters: (m, n, 6) in the order of NAMES.
+            parameters: (m, n, 6) in the order of QUANTITIES.
 
         Returns:
             (m, K, n, 2) angles and torques at the times of the measurements.
@@ -426,7 +425,7 @@ def _linear(model: MotionModel, value: Array, counted: Array) -> tuple[Array, li
     longest, step = max(len(chain) for chain in model.chains), DIFFERENCE
     sets = [value]
     for place in range(longest):
-        for p in range(len(NAMES)):
+        for p in range(len(QUANTITIES)):
             changed = value.copy()
             for chain in model.chains:
                 if place < len(chain):
@@ -437,9 +436,9 @@ def _linear(model: MotionModel, value: Array, counted: Array) -> tuple[Array, li
     slopes = []
     for chain in model.chains:
         columns = [
-            (motions[1 + place * len(NAMES) + p] - motions[0])[:, chain].ravel() / step
+            (motions[1 + place * len(QUANTITIES) + p] - motions[0])[:, chain].ravel() / step
             for place in range(len(chain))
-            for p in range(len(NAMES))
+            for p in range(len(QUANTITIES))
         ]
         slopes.append(np.stack(columns, axis=1))
     return motions[0], slopes
@@ -467,7 +466,7 @@ def _judged(model: MotionModel, value: Array, starts: tuple[float, ...]) -> Serv
         covariance = inverse @ (sums.T @ sums) @ inverse
         covariance *= len(sums) / max(1, len(sums) - jacobian.shape[2])
         deviations = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-        error[chain] = deviations.reshape(len(chain), len(NAMES)) * SCALE
+        error[chain] = deviations.reshape(len(chain), len(QUANTITIES)) * SCALE
     error = np.hypot(error, FLOOR)
     error[:, :POSITIVE] *= value[:, :POSITIVE]
     whole = model.motions(value[None])[0, :, :, 0] * NOISE[0]

@@ -11,9 +11,10 @@ from handlab_core.hands import make_hand
 from handlab_core.objects.fixture import FIXTURES
 from handlab_core.types import Command
 from handlab_core.worlds.excitation import Recording, approach, excite
+from handlab_core.worlds.fitted import QUANTITIES
 from handlab_core.worlds.world import World
 from handlab_sim.backend import MujocoBackend
-from handlab_sim.identification import NAMES, fit_servos, safe_motion
+from handlab_sim.identification import fit_servos, safe_motion
 from handlab_sim.scene import SceneConfig, build_spec
 
 HAND, VALVE, STEP = make_hand("claw"), FIXTURES.make("valve"), 0.005
@@ -61,7 +62,7 @@ def test_known_servos_are_found(room):
     found = fit_servos(HAND, recorded(servos, room, 12.0), timestep=STEP)
     truth = (servos.stiffness, servos.damping, servos.coulomb, servos.armature, servos.delay)
     for name, column, wanted, within in zip(
-        NAMES, found.value.T, truth, (0.03, 0.05, 0.1, 0.1, 0.1), strict=False
+        QUANTITIES, found.value.T, truth, (0.03, 0.05, 0.1, 0.1, 0.1), strict=False
     ):
         np.testing.assert_allclose(column, wanted, rtol=within, err_msg=name)
     assert found.residual < 1e-3 and (found.low < found.value).all()

@@ -19,11 +19,18 @@ from handlab_core.objects.fixture import FIXTURES, Fixture
 from handlab_core.options import EMULATED
 from handlab_core.types import NS_PER_S
 from handlab_core.worlds.excitation import DURATION, Recording, excite
-from handlab_core.worlds.fitted import Estimate, HandFit, JointFit, fitted_path, write_fit
+from handlab_core.worlds.fitted import (
+    QUANTITIES,
+    Estimate,
+    HandFit,
+    JointFit,
+    fitted_path,
+    write_fit,
+)
 from handlab_data.bag_writer import BagWriter, typestore
 from handlab_hardware.station_file import is_emulated, load_station, station_path
 from handlab_sim.backend import MujocoBackend
-from handlab_sim.identification import NAMES, TIMESTEP, ServoFit, fit_servos, safe_motion
+from handlab_sim.identification import TIMESTEP, ServoFit, fit_servos, safe_motion
 
 if TYPE_CHECKING:
     from handlab.emulation.emulated_hands import Emulated
@@ -145,7 +152,9 @@ def as_fit(hand: Hand, found: ServoFit, made: str) -> HandFit:
     ends = np.stack((found.value, found.low, found.high), axis=-1)
 
     def joint(i: int) -> JointFit:
-        return JointFit(**{name: Estimate(*ends[i, p].tolist()) for p, name in enumerate(NAMES)})
+        return JointFit(
+            **{name: Estimate(*ends[i, p].tolist()) for p, name in enumerate(QUANTITIES)}
+        )
 
     joints = {name: joint(i) for i, name in enumerate(hand.joints)}
     return HandFit(hand=hand.name, joints=joints, residual=found.residual, made=made)

@@ -1,6 +1,6 @@
 """Servos as `identify` measured them: a file beside the station file, with intervals."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -53,8 +53,8 @@ class HandFit:
     """Date, and the bag that was fitted."""
 
 
-QUANTITIES = ("gain", "damping", "friction", "armature", "delay", "zero")
-"""Names of the estimates of a joint."""
+QUANTITIES = tuple(field.name for field in fields(JointFit))
+"""Names of the estimates of a joint, in the order of the columns of a fit."""
 
 
 def fitted_path(station: str) -> Path:
