@@ -46,9 +46,6 @@ NAME, TASK, SEEDS = "local_models", "valve", 5
 LIMIT = 40
 """Rollouts; limit of the median of the local models."""
 
-UPDATE_LIMIT = 2.0
-"""s; limit of the time of one update on one core."""
-
 ADROIT, UPDATES = "adroit_pen", 5
 """Task whose sizes the timed update has (100 steps), and number of timed updates."""
 
