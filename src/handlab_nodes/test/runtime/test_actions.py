@@ -32,7 +32,7 @@ def server(domain):
     rclpy.init(context=context, domain_id=domain)
 
     def serve():
-        node = rclpy.create_node("server", context=context)
+        node = rclpy.create_node("reset", context=context)
         server = GoalServer(node, Reset, "reset", lambda: server.goal is None)
         announce(node, "reset")
         with EventLoop(node, context=context) as loop:
@@ -218,7 +218,7 @@ def test_a_goal_whose_acceptance_is_lost_is_carried_out_once_and_ends(client, qu
     node, _ = client
     jobs = []
     context = node.context
-    server = rclpy.create_node("server", context=context)
+    server = rclpy.create_node("reset", context=context)
     answers = serve_lossy(server, lost, jobs)._server._handle
     with EventLoop(server, node, context=context) as both:
         asking = RestartSafeActionClient(node, both, Reset, "reset")
@@ -231,7 +231,7 @@ def test_a_refusal_of_a_repeated_goal_is_a_refusal(client, quick):
     """The server knows no goal of this identity: it is in use by another client."""
     node, _ = client
     context = node.context
-    server = rclpy.create_node("server", context=context)
+    server = rclpy.create_node("reset", context=context)
     busy = GoalServer(server, Reset, "reset", lambda: False)
     busy._server._handle = Lossy(busy._server._handle, "send_goal_response", 1)
     with EventLoop(server, node, context=context) as both:
@@ -244,7 +244,7 @@ def test_a_refusal_of_a_repeated_goal_is_a_refusal(client, quick):
 def test_a_service_whose_answer_is_lost_is_called_again(client, quick):
     node, _ = client
     context = node.context
-    server = rclpy.create_node("server", context=context)
+    server = rclpy.create_node("reset", context=context)
     calls = []
 
     def answer(request, response):
