@@ -11,7 +11,10 @@ from handlab_core.system.paths import share
 FAILED = 1
 """Exit status of pytest if a test failed; an interruption and a wrong option have others."""
 
-LAST_FAILED = ["--last-failed", "--last-failed-no-failures", "none", "--maxfail", "10"]
+LAST_FAILED = ["--last-failed", "--last-failed-no-failures", "none", "--maxfail", "3"]
+"""Three tests that fail twice decide; each may take the whole of its time limit."""
+
+SLOWEST = ["--durations", "30", "--durations-min", "5"]
 
 
 def test(context: typer.Context) -> None:
@@ -24,7 +27,9 @@ def test(context: typer.Context) -> None:
         raise SystemExit(_pytest(context.args))
     # Most tests of graphs wait for a clock or for another process.
     processes = max(2, 3 * len(os.sched_getaffinity(0)) // 2)
-    status = _pytest(["-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder"])
+    status = _pytest(
+        ["-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder", *SLOWEST]
+    )
     if status == FAILED:
         typer.echo("the tests that failed beside others run again, one after the other", err=True)
         status = _pytest(LAST_FAILED)
