@@ -1,6 +1,8 @@
 """MuJoCo backend: N simulated robots of one model, stepped on a thread pool."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -15,6 +17,7 @@ from handlab_core.worlds.signal_path import SignalPath
 from handlab_core.worlds.world import World
 from handlab_sim.scene import SceneConfig, build_spec, steps_in
 from handlab_sim.varied import LONGEST_DELAY, WorldFields, make_variants
+from handlab_sim.warp_batch import GPU, WarpBatch
 
 PLACING_TIME = 10.0
 """s; simulated duration of a placement, about that of a person; chosen.
@@ -50,6 +53,7 @@ class MujocoBackend:
             the descriptions.
         after: stamp of the last reading of a backend that this one replaces, s. Time continues
             after PLACING_TIME. None: time begins at 0.
+        make_batch: builds the batch of a model, a number of robots and of threads.
     """
 
     def __init__(
@@ -61,7 +65,9 @@ class MujocoBackend:
         config: SceneConfig | None = None,
         worlds: Sequence[World] | None = None,
         after: float | None = None,
+        make_batch: Callable[[mujoco.MjModel, int, int], Any] = Batch,
     ) -> None:
+        self._make_batch = make_batch
         self.hand, self.fixture, self.num_envs = hand, fixture, num_envs
         self._n = hand.n  # actuators: the hand, the fixture, then dry friction
         self._threads, self._begin = threads, 0.0 if after is None else after + PLACING_TIME
@@ -102,7 +108,7 @@ class MujocoBackend:
         """Make the batch of a model."""
         hand, fixture = self.hand, self.fixture
         self.model = model
-        self.batch = Batch(model, self.num_envs, self._threads)
+        self.batch = self._make_batch(model, self.num_envs, self._threads)
         self._qpos, self._qvel = self.batch.bind("qpos"), self.batch.bind("qvel")
         self._state = tuple(self.batch.bind(name) for name in STATE)
         self._ctrl, self._force = self.batch.bind("ctrl"), self.batch.bind("actuator_force")
@@ -286,3 +292,33 @@ def make_backend(
     return MujocoBackend(
         make_hand(hand), FIXTURES.make(fixture), num_envs, threads, worlds=worlds, after=after
     )
+
+
+def make_gpu_backend(
+    hand: str,
+    fixture: str,
+    num_envs: int = 1,
+    threads: int = 1,
+    worlds: Sequence[World] | None = None,
+    after: float | None = None,
+    device: str = GPU,
+) -> MujocoBackend:
+    """Build a backend whose robots are simulated on a graphics card; see `make_backend`.
+
+    Args:
+        hand: name of the hand.
+        fixture: name of the fixture.
+        num_envs: number of robots.
+        threads: number of threads that compute constants of the models.
+        worlds: as for `MujocoBackend`.
+        after: as for `MujocoBackend`.
+        device: name of the device in Warp.
+
+    Raises:
+        BadConfig: MuJoCo Warp is not installed, or there is no such device.
+    """
+    batch = partial(WarpBatch, device=device)
+    return MujocoBackend(
+        make_hand(hand), FIXTURES.make(fixture), num_envs, threads, worlds=worlds, after=after,
+        make_batch=batch,
+    )  # fmt: skip

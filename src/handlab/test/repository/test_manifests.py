@@ -50,6 +50,9 @@ FROM_LOCK = {
 }  # fmt: skip
 """No key, or the distribution's is older than the code needs: requirements.lock has them."""
 
+OPTIONAL = {"mujoco_warp": "gpu", "warp": "gpu"}
+"""Module to requirements-<...>.lock: packages that code imports only where a user asks for them."""
+
 UNSEEN = {
     "handlab_hardware": {"python3-msgpack"},  # python-can's udp_multicast imports it
 }
@@ -97,6 +100,10 @@ def test_what_package_xml_cannot_name_is_in_the_lock(package):
     locked = {line.split("==")[0].replace("_", "-") for line in lock.split()}
     modules = imported(package, package) | imported(package, "test")
     rest = {m for m in modules - ROS - set(KEYS) if not m.startswith("handlab")}
+    for module in rest & set(OPTIONAL):
+        optional = (share() / f"requirements-{OPTIONAL[module]}.lock").read_text()
+        assert re.search(rf"^{module.replace('_', '-')}\b", optional, re.M), module
+    rest -= set(OPTIONAL)
     assert rest <= FROM_LOCK, f"give a rosdep key to {sorted(rest - FROM_LOCK)}, or lock it"
     distributions = importlib.metadata.packages_distributions()
     for module in rest:

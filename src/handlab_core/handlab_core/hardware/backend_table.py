@@ -62,6 +62,7 @@ BACKENDS = {
         emulated_hand="claw",
     ),
     "mujoco": BackendSpec("handlab_sim.backend:make_backend", simulated=True),
+    "mujoco_gpu": BackendSpec("handlab_sim.backend:make_gpu_backend", simulated=True),
 }
 """Backends by name; a new backend is one entry."""
 
