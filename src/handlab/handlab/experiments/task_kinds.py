@@ -4,11 +4,12 @@ A new kind of task is one object here; `LearnableTask.kind` names it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from handlab.experiments.adroit_samplers import SuiteSampler
+from handlab.experiments.ray_sampler import RaySampler
 from handlab.experiments.samplers import VariedSampler, fixed_sampler
 from handlab_core.environment.episode import Episode
 from handlab_core.environment.policies.policy import Policy
@@ -20,6 +21,7 @@ from handlab_core.tasks.adroit import SuiteTask
 from handlab_core.tasks.learnable import LearnableTask
 from handlab_core.tasks.variation import Variation, of_world, vary_task
 from handlab_core.worlds.world import world_of
+from handlab_learning.runs.options import LOCAL, RAY
 from handlab_learning.runs.sampler import Sampler
 
 if TYPE_CHECKING:
@@ -35,6 +37,11 @@ class Simulation:
     estimator: str = ENCODER
     hardware: str = DEFAULT  # name of a simulated backend
     servos: ServoParameters | None = None  # None: those of the hand's description
+    fresh: bool = False
+    """Whether every episode begins in a world in which nothing happened before, by placing hand and
+    object: then it depends on policy, seed and number alone."""
+    workers: str = LOCAL
+    """Processes that run the episodes: this one, or those of a cluster."""
 
 
 class TaskKind(Protocol):
@@ -88,7 +95,9 @@ class StationTasks:
         """See `TaskKind.sampler`."""
         s, task = simulation, vary_task(task, variations)
         varied = of_world(variations)
-        if varied or s.servos is not None:
+        if s.workers == RAY:
+            return RaySampler(task, replace(s, workers=LOCAL, fresh=True, threads=1), varied)
+        if varied or s.servos is not None or s.fresh:
             return VariedSampler(
                 task, s.num_envs, s.threads, s.estimator, varied, s.hardware, s.servos
             )
@@ -167,7 +176,9 @@ def local_sampler(
     variations: Sequence[Variation] = (),
     hardware: str = DEFAULT,
     servos: ServoParameters | None = None,
+    fresh: bool = False,
+    workers: str = LOCAL,
 ) -> Sampler:
     """Build a sampler of simulated episodes of any task; see `Simulation` and `TaskKind`."""
-    simulation = Simulation(num_envs, threads, estimator, hardware, servos)
+    simulation = Simulation(num_envs, threads, estimator, hardware, servos, fresh, workers)
     return kind_of(task).sampler(task, simulation, variations)

@@ -22,6 +22,7 @@ from handlab_core.tasks import make_task
 from handlab_core.worlds.fitted import fitted_path, read_fit, servos_of_fit
 from handlab_core.worlds.levels import FITTED
 from handlab_data.bag_folder import check_bag_folder
+from handlab_learning.algorithms import ALGORITHMS
 from handlab_learning.policy_files.base_policy import base_of, read_base
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
@@ -100,10 +101,18 @@ def train(
         if config.backend == "sim":
             varied, demonstrations = config.variations(), demonstrations_of(config)
             servos = fitted_servos(config)
-            task = config.make_task()
+            task, simulation_only = config.make_task(), ALGORITHMS[config.algorithm].simulation_only
             sampler, first = (
                 local_sampler(
-                    task, num_envs, threads, config.estimator, varied, config.hardware, servos
+                    task,
+                    num_envs,
+                    threads,
+                    config.estimator,
+                    varied,
+                    config.hardware,
+                    servos,
+                    simulation_only,
+                    config.workers,
                 )
                 for _ in range(2)
             )

@@ -50,7 +50,7 @@ FROM_LOCK = {
 }  # fmt: skip
 """No key, or the distribution's is older than the code needs: requirements.lock has them."""
 
-OPTIONAL = {"mujoco_warp": "gpu", "warp": "gpu"}
+OPTIONAL = {"mujoco_warp": "gpu", "ray": "ray", "warp": "gpu"}
 """Module to requirements-<...>.lock: packages that code imports only where a user asks for them."""
 
 UNSEEN = {

@@ -100,6 +100,9 @@ class Method:
     """Whether it learns from actions of others, too."""
     corrects: bool = False
     """Whether it corrects the actions of a base policy, which stays as it is."""
+    simulation_only: bool = False
+    """Whether it needs so many episodes that only simulations can run them: hundreds of worlds,
+    reset by placing the object, without the limit of robot-hours that holds for robots."""
 
 
 ALGORITHMS: dict[str, Method] = {}

@@ -26,7 +26,7 @@ from handlab_core.tasks.sizes import Spaces
 from handlab_core.types import Array
 from handlab_learning.algorithms.algorithm import Algorithm, Demonstrations, Method, algorithm
 from handlab_learning.algorithms.demonstrations import joined
-from handlab_learning.algorithms.returns import discounted, gae
+from handlab_learning.algorithms.returns import advantages
 from handlab_learning.models.policy_network import (
     LogStd,
     PolicyNet,
@@ -177,16 +177,9 @@ class Npg(Algorithm):
 
     def _advantages(self, episodes: Sequence[Episode]) -> tuple[Tensor, list[Array]]:
         """Return whitened advantages of all steps, and the returns for the fit of the baseline."""
-        advantages, returns = [], []
-        for episode in episodes:
-            values = self.baseline.values(episode)
-            last = 0.0 if episode.outcome.terminated else float(values[-1])
-            rewards, gamma = episode.trajectory.rewards, self.config.gamma
-            advantages.append(gae(rewards, values[:-1], last, gamma, self.config.lam))
-            returns.append(discounted(rewards, last, gamma))
-        advantage = np.concatenate(advantages)
-        whitened = (advantage - advantage.mean()) / (advantage.std() + 1e-6)
-        return aligned(whitened), returns
+        config = self.config
+        advantage, returns = advantages(episodes, self.baseline, config.gamma, config.lam)
+        return aligned(advantage), returns
 
     def _flat_gradient(self, scalar: Tensor, create_graph: bool = False) -> Tensor:
         parts = torch.autograd.grad(scalar, list(self.net.parameters()), create_graph=create_graph)

@@ -18,7 +18,7 @@ from handlab_core.tasks.variation import Variation, check_variations, parse_vari
 from handlab_core.worlds.levels import NONE, with_level
 from handlab_learning.algorithms import ALGORITHMS
 from handlab_learning.algorithms.algorithm import Demonstrations, known_algorithm
-from handlab_learning.runs.options import LearnedTask, RunOptions
+from handlab_learning.runs.options import LOCAL, LearnedTask, RunOptions
 
 
 @checked
@@ -50,6 +50,15 @@ class RunConfig(RunOptions, LearnedTask):
         known_algorithm(self.algorithm)
         if not backend_spec(self.hardware).simulated and self.backend != "graph":
             raise BadConfig(f"hardware {self.hardware} is moved by the graph: add --backend graph")
+        if ALGORITHMS[self.algorithm].simulation_only and self.backend != "sim":
+            raise BadConfig(f"{self.algorithm} learns in simulations only: add --backend sim")
+        if self.workers != LOCAL and (self.backend != "sim" or self.interventions != NO_INTERVENER):
+            raise BadConfig(
+                "a cluster runs simulated episodes without interventions: add --backend sim, leave "
+                "--interventions"
+            )
+        if self.workers != LOCAL and not task.has_graph:
+            raise BadConfig(f"{self.task} runs on all cores of one machine: leave --workers")
         if (self.vary or self.randomise != NONE) and self.backend != "sim":
             raise BadConfig("variations need a simulation in this process: add --backend sim")
         if not task.has_graph and (self.backend != "sim" or self.estimator != ENCODER):

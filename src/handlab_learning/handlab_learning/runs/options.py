@@ -15,6 +15,10 @@ from handlab_core.worlds.levels import LEVELS, NONE
 BACKENDS = ("graph", "sim")
 """Sources of episodes: the ROS nodes, or a simulation in this process."""
 
+LOCAL, RAY = "local", "ray"
+WORKERS = (LOCAL, RAY)
+"""Processes that run the episodes of a simulation: this one, or those of a Ray cluster."""
+
 GOALS = ("success", "strict", "hours")
 """Ends of a run: the task counts as learned, also by the strict criterion, or after the hours."""
 
@@ -35,8 +39,9 @@ class RunOptions(RewardOptions, StationOptions):
     algorithm: Annotated[
         Text,
         Field(
-            description="npg, mpc: from nothing; bc, dapg: from demonstrations; rlpd, "
-            "local_models: from nothing or with demonstrations; residual: corrects a base policy"
+            description="npg, mpc: from nothing; ppo: the same, in simulation only; bc, dapg: from "
+            "demonstrations; rlpd, local_models: from nothing or with demonstrations; residual: "
+            "corrects a base policy"
         ),
     ] = "npg"
     demos: Annotated[
@@ -60,6 +65,14 @@ class RunOptions(RewardOptions, StationOptions):
         OneOf("backend", BACKENDS),
         Field(description="Source of episodes; graph: the ROS nodes; sim: this process"),
     ] = "graph"
+    workers: Annotated[
+        Text,
+        OneOf("workers", WORKERS),
+        Field(
+            description="Processes that run simulated episodes; local: this one; ray: those of a "
+            "Ray cluster, docs/cluster.md"
+        ),
+    ] = LOCAL
     max_hours: Annotated[
         Positive, Field(description="Robot-hours, with resets; the run ends there at the latest")
     ] = 6.0

@@ -13,7 +13,12 @@ from handlab_core.errors import BadConfig, CannotWrite, HandlabError
 from handlab_core.options import part
 from handlab_core.system.validation import Text
 from handlab_core.worlds.levels import FITTED, NONE
-from handlab_learning.runs.options import RunOptions
+from handlab_learning.runs.options import LOCAL, RunOptions
+
+SIMULATED_HOURS = 1000.0
+"""Default limit of robot-hours of algorithms that learn in simulations only; chosen."""
+MANY_WORLDS = 64
+"""Number of simulated robots of such algorithms, if none is given."""
 
 if TYPE_CHECKING:
     from handlab_learning.runs.directory import RunFolder
@@ -42,6 +47,8 @@ def train(
     """Learn a task, from nothing or from demonstrations."""
     from handlab.experiments import training
     from handlab.experiments.demonstrations import source
+    from handlab_learning.algorithms import ALGORITHMS
+    from handlab_learning.algorithms.algorithm import known_algorithm
     from handlab_learning.policy_files.base_policy import GAIT
     from handlab_learning.runs.config import RunConfig, parse_settings
     from handlab_learning.runs.directory import RunFolder
@@ -58,9 +65,19 @@ def train(
         chosen["randomise"] = FITTED
     if chosen["randomise"] != NONE and not given(context, "backend"):
         chosen["backend"] = "sim"  # the only one whose worlds vary
+    overrides = parse_settings(settings or [])
+    if known_algorithm(run.algorithm) and ALGORITHMS[run.algorithm].simulation_only:
+        if not given(context, "backend"):
+            chosen["backend"] = "sim"
+        if not given(context, "max_hours"):
+            chosen["max_hours"] = SIMULATED_HOURS
+        if not given(context, "worlds"):
+            count = MANY_WORLDS
+        if run.workers == LOCAL:
+            overrides = {"episodes_per_iteration": count} | overrides  # one of every world
     if run.base not in ("", GAIT):
         chosen["base"] = str(Path(run.base).resolve())
-    config = RunConfig(task=task, settings=parse_settings(settings or []), **chosen)
+    config = RunConfig(task=task, settings=overrides, **chosen)
     folder = training.new_run(config)
     learn(folder, as_json, False, count, graph_viewer.viewer, processes.compose)
 
