@@ -332,7 +332,7 @@ def test_any_damage_of_a_run_is_refused_with_one_line_or_harmless(
         (["train", "valv"], "unknown task 'valv'; there is: "),
         (
             ["train", "valve", "--algorithm", "sac"],
-            "unknown algorithm 'sac'; there is: bc, dapg, local_models, mpc, npg, residual, rlpd",
+            "unknown algorithm 'sac'; there is: bc, dapg, local_models, mpc, npg, ppo, ",
         ),
         (["train", "valve", "--backend", "x"], "unknown backend 'x'; there is: graph, sim"),
         (["train", "valve", "--set", "gama=1"], "gamma"),

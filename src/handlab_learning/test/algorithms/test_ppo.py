@@ -30,7 +30,7 @@ def test_the_clipped_surrogate_by_hand():
     """Gains end at 1 + clip and 1 - clip; losses do not: (1.2 + 0.5 - 2 - 0.8) / 4."""
     ratio = torch.tensor([2.0, 0.5, 2.0, 0.5], requires_grad=True)
     value = clipped_surrogate(ratio, torch.tensor([1.0, 1.0, -1.0, -1.0]), 0.2)
-    assert float(value) == pytest.approx((1.2 + 0.5 - 2.0 - 0.8) / 4)
+    assert value.item() == pytest.approx((1.2 + 0.5 - 2.0 - 0.8) / 4)
     value.backward()
     np.testing.assert_allclose(ratio.grad, [0.0, 0.25, -0.25, 0.0])
 
