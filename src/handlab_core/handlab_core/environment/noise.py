@@ -9,8 +9,8 @@ import numpy as np
 
 from handlab_core.types import Array
 
-WHITE, PINK = 0.0, 1.0
-"""Exponents of noise: independent steps, and 1/f."""
+WHITE, PINK, BROWN = 0.0, 1.0, 2.0
+"""Exponents of noise: independent steps, 1/f, and a random walk."""
 
 
 def colored_noise(rng: np.random.Generator, steps: int, size: int, exponent: float) -> Array:

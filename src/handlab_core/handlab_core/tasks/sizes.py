@@ -34,6 +34,27 @@ class Fingers:
 
 
 @dataclass(frozen=True, slots=True)
+class Relabelling:
+    """Goals that are positions of the joints: what is observed with a goal that is reached later."""
+
+    positions: tuple[int, ...]  # elements of an observation: joints
+    errors: tuple[int, ...]  # elements of an observation: joints minus goal [rad]
+    scale: tuple[float, ...]  # rad for each unit of a position
+
+    def observed(self, now: Array, later: Array) -> Array:
+        """Return observations whose goal is where the joints are later, (..., O).
+
+        Args:
+            now: (..., O), observations.
+            later: (..., O), observations some steps after them.
+        """
+        joints = list(self.positions)
+        relabelled: Array = now.copy()
+        relabelled[..., list(self.errors)] = (now - later)[..., joints] * np.array(self.scale)
+        return relabelled
+
+
+@dataclass(frozen=True, slots=True)
 class StateForm:
     """State of a linear controller or of a learned model, made of two observations in a row.
 
@@ -87,6 +108,7 @@ class Spaces:
     fingers: Fingers | None = None  # None: there is no object that has an error
     form: StateForm | None = None  # None: the whole observation, and its change
     reward: ObservedReward | None = field(default=None, compare=False)  # None: not known
+    relabelling: Relabelling | None = None  # None: goals are no positions of the joints
 
     @property
     def state_form(self) -> StateForm:

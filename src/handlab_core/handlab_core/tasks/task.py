@@ -15,7 +15,7 @@ from handlab_core.rewards.observed_reward import RewardOfObservation
 from handlab_core.rewards.reward import RewardComputer, Term
 from handlab_core.system.registry import Registry
 from handlab_core.tasks.criteria import Criterion, LastFifth, MeanOfLastFifth
-from handlab_core.tasks.sizes import Fingers, Spaces, StateForm, Symmetry
+from handlab_core.tasks.sizes import Fingers, Relabelling, Spaces, StateForm, Symmetry
 from handlab_core.types import Array, Goal, JointState, ObjectEstimate
 
 START_STREAM, NOISE_STREAM = 0, 1
@@ -161,7 +161,7 @@ class Task:
         """Sizes of observation and action, and length of an episode."""
         return Spaces(
             self.observation_size, self.hand.n, self.steps, self._symmetries(), self._fingers(),
-            self._state_form(), self._observed_reward(),
+            self._state_form(), self._observed_reward(), self._relabelling(),
         )  # fmt: skip
 
     def _elements(self, *names: str) -> tuple[int, ...]:
@@ -187,6 +187,15 @@ class Task:
             self._elements("error", "joint_errors"),
             self.period,
         )
+
+    def _relabelling(self) -> Relabelling | None:
+        """Return how to observe another goal; None: the goal is one of the object."""
+        if self.aim.of_object:
+            return None
+        ones = np.ones(self.hand.n)
+        half = self.hand.target(ones) - self.hand.target(0 * ones)
+        elements = self._elements("joints"), self._elements("joint_errors")
+        return Relabelling(*elements, tuple(half.tolist()))
 
     def _symmetries(self) -> tuple[Symmetry, ...]:
         """Return the exchanges in which each alike finger takes the place of a later one."""

@@ -55,11 +55,12 @@ class ResidualConfig(RlpdConfig):
     def __post_init__(self) -> None:
         """Check that the base policy is where learning begins."""
         super().__post_init__()
-        if self.own_demonstrations:
-            raise BadConfig(
-                f"own_demonstrations is {self.own_demonstrations}; it must be 0, because learning "
-                "begins with the base policy"
-            )
+        for name in ("own_demonstrations", "hindsight_episodes"):
+            if getattr(self, name):
+                raise BadConfig(
+                    f"{name} is {getattr(self, name)}; it must be 0, because learning begins with "
+                    "the base policy"
+                )
 
 
 def with_base_actions(episode: Episode, base: Policy) -> Episode:

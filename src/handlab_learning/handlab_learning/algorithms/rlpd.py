@@ -20,6 +20,10 @@ parts come from
 Steps in which an intervener acted are in both memories: that of the run, and that of the
 demonstrations (HIL-SERL; arXiv:2410.21845).
 
+Where goals are poses of the hand, the robot may begin with an experiment: slow random motions, in
+hindsight, are demonstrations of how to reach the poses that they came by (Andrychowicz et al.,
+arXiv:1707.01495; Ghosh et al., arXiv:1912.06088). A clone of them is the first policy.
+
 An iteration is one episode. The updates that an episode pays for are made while the next episode
 runs, so that the robot never waits for them.
 """
@@ -38,7 +42,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from handlab_core.environment.episode import Episode
-from handlab_core.environment.noise import PINK
+from handlab_core.environment.noise import BROWN, PINK
 from handlab_core.environment.policies.gait_policy import GaitPolicy
 from handlab_core.environment.policies.policy import Policy
 from handlab_core.errors import BadConfig
@@ -55,6 +59,7 @@ from handlab_core.system.validation import (
 from handlab_core.tasks.sizes import Spaces
 from handlab_learning.algorithms.algorithm import Algorithm, Demonstrations, Method, algorithm
 from handlab_learning.algorithms.gait_search import GaitSearch
+from handlab_learning.algorithms.hindsight import in_hindsight
 from handlab_learning.algorithms.replay import Batch, Replay
 from handlab_learning.algorithms.trials import Trials
 from handlab_learning.models import optimizer_state
@@ -159,6 +164,11 @@ class RlpdConfig:
     given demonstrations; 0: none. Only for tasks with an object that has one error."""
     search_episodes: Count = 120
     """Maximum number of episodes of that search; learning then begins with the findings."""
+    hindsight_episodes: Index = 0
+    """Episodes of slow random motions from which the robot learns in hindsight how to reach a pose,
+    without given demonstrations; 0: none. Only for tasks whose goals are poses."""
+    hindsight_steps: SmallCount = 2
+    """Steps from an action to the pose that it is said to reach."""
     imitation_episodes: Index = 30
     """Episodes after cloning in which the robot only imitates, unless there is a champion before:
     clones are tried in turn with noise and without, and successes join the demonstrations. The
@@ -217,6 +227,7 @@ class Rlpd(Algorithm):
         self.targets = copy.deepcopy(self.critics).requires_grad_(False)
         self._search = _search(spaces, config, seed) if not demonstrations else None
         self._gait: GaitPolicy | None = None  # what the search found
+        self._experiments = _experiments(spaces, config) if not demonstrations else 0
         cloned = bool(demonstrations)
         initial = config.cloned_temperature if cloned else config.temperature
         self.log_temperature = torch.tensor(initial).log().requires_grad_()
@@ -235,6 +246,11 @@ class Rlpd(Algorithm):
         self._poor = self._given  # the best episodes, until there is a success
         if solved:
             self.replay.add([episode for episode in demonstrations if not episode.outcome.solved])
+        if self._experiments:
+            self._first = max(self._first, self._experiments)
+            self._warm_up = config.cloned_critic_warm_up
+        self._spaces = spaces
+        self._hindsight = Replay(spaces, *form, symmetric=config.symmetries)
         self._first += self.replay.episodes
         self._optimisers = {
             "actor": _adam(self.actor.parameters(), config.actor_rate),
@@ -270,6 +286,8 @@ class Rlpd(Algorithm):
         """Return the present policy, which explores; during a search, the next gait."""
         if self._search is not None:
             return self._search.policy(2 * self._episodes)
+        if self._experimenting:
+            return self.actor.to_numpy(BROWN, 2 * self._episodes)
         if self._trials.running:
             return self._steady(self._trials.challenger, 2 * self._episodes)
         actor = self.clone if self._imitation_left else self.actor
@@ -286,6 +304,11 @@ class Rlpd(Algorithm):
             return replace(self._gait, version=version)
         return self.averaged.to_numpy(self.config.noise_exponent, version)
 
+    @property
+    def _experimenting(self) -> bool:
+        """Whether there are too few random motions to learn from in hindsight."""
+        return self.replay.episodes < self._experiments
+
     def _steady(self, actor: SquashedActor, version: int) -> Policy:
         """Return a policy that acts as without noise."""
         steady = copy.deepcopy(actor)
@@ -294,17 +317,19 @@ class Rlpd(Algorithm):
 
     def update(self, episodes: Sequence[Episode]) -> dict[str, float]:
         """Remember the episodes; the next call of `update_meanwhile` learns from them."""
-        search = self._search
+        search, experimenting = self._search, self._experimenting
         self.recall(episodes)
         self._episodes += 1
+        if experimenting:
+            if not self._experimenting:
+                self._begin_as_found()
+            return {"experiments": float(self.replay.episodes)}
         if search is None:
             for episode in episodes:
                 self._count(episode)
             return {"champions": float(self._trials.champions)}
         if search.ended and search.found:
-            with torch.no_grad():
-                self.log_temperature.fill_(self.config.cloned_temperature).log_()
-            self._begin_with_clone()
+            self._begin_as_found()
         searching = float(not search.ended)
         return {"searching": searching, "own_demonstrations": float(len(search.found)),
                 "best_gait_cost": search.best_cost}  # fmt: skip
@@ -352,6 +377,8 @@ class Rlpd(Algorithm):
         for episode in map(self._observed, episodes):
             self.replay.add([episode])
             self._demonstrations.add([episode], intervened=True)
+            if self._experiments:
+                self._hindsight.add([in_hindsight(episode, self._spaces, self.config.hindsight_steps)])
             self._newest.append(episode.success)
             if self._search is not None:
                 self._search.tell(episode)
@@ -459,6 +486,12 @@ class Rlpd(Algorithm):
             self._gait = search.best(0) if search.succeeded else None
             self._warm_up = self.config.cloned_critic_warm_up
 
+    def _begin_as_found(self) -> None:
+        """Begin with a clone of what the robot has found out on its own."""
+        with torch.no_grad():
+            self.log_temperature.fill_(self.config.cloned_temperature).log_()
+        self._begin_with_clone()
+
     def _begin_with_clone(self) -> None:
         """Clone the demonstrations, and begin with the clone as actor."""
         self._acting_clone = True
@@ -488,6 +521,8 @@ class Rlpd(Algorithm):
 
     def _examples(self) -> Replay:
         """Return the demonstrations to clone: hurried ones, if there is no success."""
+        if self._experiments:
+            return self._hindsight
         if not self._poor:
             return self._demonstrations
         steps = int(torch.randint(self.config.look_ahead + 1, (), generator=self._rng))
@@ -500,7 +535,9 @@ class Rlpd(Algorithm):
         examples = self._examples()
         self.clone.set_std(self.config.cloned_std)
         octaves = 2.0 * float(torch.rand((), generator=self._rng)) - 1.0
-        jitter = self.config.cloning_jitter * 2.0**octaves * examples.spread()
+        jitter = None
+        if not self._experiments:  # many motions vary enough, and jitter would blur the goal
+            jitter = self.config.cloning_jitter * 2.0**octaves * examples.spread()
         optimiser = _adam(self.clone.parameters(), self.config.cloning_rate)
         for _ in range(self.config.cloning_updates):
             _step(optimiser, self._distance(self.clone, examples, jitter))
@@ -590,6 +627,16 @@ def _search(spaces: Spaces, config: RlpdConfig, seed: int) -> GaitSearch | None:
             "object that has one error"
         )
     return GaitSearch(spaces, seed, config.own_demonstrations, config.search_episodes)
+
+
+def _experiments(spaces: Spaces, config: RlpdConfig) -> int:
+    """Return the number of episodes to learn from in hindsight."""
+    if config.hindsight_episodes and spaces.relabelling is None:
+        raise BadConfig(
+            f"hindsight_episodes is {config.hindsight_episodes}; it must be 0 in a task whose "
+            "goals are no poses of the hand"
+        )
+    return config.hindsight_episodes
 
 
 def _hurried(episode: Episode, steps: int) -> Episode:
