@@ -12,7 +12,7 @@
 import numpy as np
 
 from handlab_core.tasks.task import TASKS, Range, Task
-from handlab_core.tasks.valve import REWARDS
+from handlab_core.tasks.valve import BRED_GAIT, REWARDS
 
 
 @TASKS.register
@@ -27,4 +27,5 @@ def flip() -> Task:
         reward="robel",
         start_angle=Range(0.0, 0.0),
         goal_angle=Range(np.pi, np.pi),
+        settings=BRED_GAIT,
     )

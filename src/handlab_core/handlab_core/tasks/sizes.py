@@ -25,10 +25,10 @@ class Symmetry:
 
 @dataclass(frozen=True, slots=True)
 class Fingers:
-    """Alike fingers before an object: what a gait has to know of a task."""
+    """Fingers before an object: what a gait has to know of a task."""
 
     error: int  # element of an observation: angle of the object minus the goal [rad]
-    joint: tuple[int, ...]  # (A,), joints of alike fingers that move alike share a number, from 0
+    joint: tuple[int, ...]  # (A,), joints that move alike share a number, from 0
     finger: tuple[int, ...]  # (A,), place of the joint's finger among the alike ones, from 0
     period: float  # s, duration of a step
 

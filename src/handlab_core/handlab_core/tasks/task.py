@@ -227,8 +227,9 @@ class Task:
                 break
             error += size
         joint, finger = list(range(hand.n)), [0] * hand.n
-        for place, names in enumerate(hand.alike):
-            for name, first in zip(names, hand.alike[0], strict=True):
+        alike = hand.alike if self.symmetric else ()
+        for place, names in enumerate(alike):
+            for name, first in zip(names, alike[0], strict=True):
                 joint[hand.index(name)], finger[hand.index(name)] = hand.index(first), place
         dense = sorted(set(joint))
         return Fingers(error, tuple(map(dense.index, joint)), tuple(finger), self.period)

@@ -22,6 +22,9 @@ LOBES = 3
 FOUND_BY_GAIT = {"rlpd": {"own_demonstrations": 8}}
 """Settings of tasks that random gaits sometimes solve."""
 
+BRED_GAIT = {"rlpd": FOUND_BY_GAIT["rlpd"] | {"search_episodes": 200}}
+"""Settings of tasks that no random gait solves, but a descendant of one; a longer search."""
+
 REWARDS = {
     # "Simply the negative distance": the post of 2018.
     "post": (Term("distance", -1.0, terms.distance),),

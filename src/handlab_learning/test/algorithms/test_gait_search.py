@@ -17,6 +17,7 @@ from handlab_core.environment.episode import (
 from handlab_core.environment.policies.gait_policy import GaitPolicy
 from handlab_core.environment.policies.squashed_policy import SquashedPolicy
 from handlab_core.errors import BadConfig
+from handlab_core.tasks import make_task
 from handlab_core.tasks.sizes import Fingers, Spaces
 from handlab_learning.algorithms.gait_search import (
     PATIENCE,
@@ -96,8 +97,26 @@ def test_a_gait_that_turns_the_wrong_way_is_tried_backwards():
     wrong = replace(episode.trajectory, errors=np.linspace(-2.0, -4.0, STEPS))
     search.tell(replace(episode, trajectory=wrong, outcome=Outcome(False, False)))
     after = search.policy(1)
-    assert after.speed == -before.speed
-    np.testing.assert_array_equal(after.lead, before.lead)
+    assert after.speed == before.speed
+    for phase in (0.0, 0.4, 2.0):
+        there, back = np.sin(phase + after.lead), np.sin(-phase + before.lead)
+        np.testing.assert_allclose(there, back, atol=1e-12)
+
+
+def test_a_child_is_a_good_gait_with_a_few_changes_or_joints_of_another_one():
+    spaces = Spaces(2, 9, STEPS, fingers=Fingers(0, tuple(range(9)), (0,) * 9, 0.1))
+    search, rng = GaitSearch(spaces, 0, 3, 10), np.random.default_rng(0)
+    one, other = (search._draw(rng) for _ in range(2))
+    children = [search._child([(one, 0.1), (other, 0.1)], rng) for _ in range(300)]
+    same = np.array([(child == one) | (child == other) for child in children])
+    assert 0.75 < same.mean() < 0.85 and not same.all(axis=1).any()
+    taken = np.array([(child == one).any() and (child == other).any() for child in children])
+    assert 0.08 < taken.mean() < 0.22  # half of the exchanges are with the parent itself
+
+
+def test_fingers_that_see_the_object_differently_move_on_their_own():
+    assert make_task("valve").spaces.fingers.joint == (0, 1, 2) * 3
+    assert make_task("flip").spaces.fingers.joint == tuple(range(9))
 
 
 def test_a_success_is_repeated_and_given_up_when_it_was_luck():
@@ -208,7 +227,7 @@ def test_a_search_that_improves_no_more_begins_again_at_random():
     for _ in range(RANDOM_GAITS):
         last = search.policy(2)
         tell(0.9)
-        assert np.abs(search.policy(2).offset - last.offset).max() > 0.05
+        assert np.abs(search.policy(2).lead - last.lead).max() > 0.05
     tell(0.3)
     np.testing.assert_array_equal(search.best(3).offset, search.best(4).offset)
     assert not np.array_equal(search.best(3).offset, near.offset)
