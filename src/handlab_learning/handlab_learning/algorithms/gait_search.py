@@ -169,15 +169,16 @@ class GaitSearch:
         numbers, cost = parents[min(int(rng.exponential(PRESSURE)), len(parents) - 1)]
         child = numbers.copy()
         if rng.uniform() < EXCHANGED:
-            other = parents[rng.integers(len(parents))][0]
-            group = np.array_split(np.arange(joints), GROUPS)[rng.integers(GROUPS)]
+            other, _ = parents[int(rng.integers(len(parents)))]
+            group = np.array_split(np.arange(joints), GROUPS)[int(rng.integers(GROUPS))]
             taken = np.concatenate([group + part * joints for part in range(3)])
             child[taken] = other[taken]
         spread = np.repeat([0.4, 0.4, 0.5, 0.4, 0.25], [joints, joints, joints, 1, 1])
         changed = rng.uniform(size=len(child)) < CHANGED
         changed[rng.integers(len(child))] |= not changed.any()
         step = np.clip(STEP * cost, *STEPS)
-        return child + changed * step * spread * rng.standard_normal(len(child))
+        steps: Array = changed * step * spread * rng.standard_normal(len(child))
+        return child + steps
 
     def _backwards(self, numbers: Array) -> Array:
         """Return the gait whose motion from the same phase on is that of the other one back."""

@@ -378,7 +378,9 @@ class Rlpd(Algorithm):
             self.replay.add([episode])
             self._demonstrations.add([episode], intervened=True)
             if self._experiments:
-                self._hindsight.add([in_hindsight(episode, self._spaces, self.config.hindsight_steps)])
+                self._hindsight.add(
+                    [in_hindsight(episode, self._spaces, self.config.hindsight_steps)]
+                )
             self._newest.append(episode.success)
             if self._search is not None:
                 self._search.tell(episode)

@@ -78,7 +78,7 @@ ROWS = {
 
 
 def measure(seed: int, options: TasksOptions) -> Result:
-    """Learn, and return the worst ratio of a median or of a slowest seed to its limit."""
+    """Learn, and return the worst ratio of a median, a slowest seed or a loss to its limit."""
     names = chosen("tasks", options.tasks, ROWS)
     seeds = range(seed, seed + SEEDS)
     fresh = {name: _row(name, runs) for name, runs in learn_all(_learn, names, seeds).items()}
@@ -86,16 +86,21 @@ def measure(seed: int, options: TasksOptions) -> Result:
     rows = {name: measured[name] for name in ROWS if name in measured}
     ratios = [ratio(ROWS[name], row) for name, row in rows.items()]
     return Result(
-        max(ratios, default=0.0), 1.0, "of the robot-minutes asked for", {"rows": rows}
+        max(ratios, default=0.0), 1.0, "of the limits", {"rows": rows}
     )  # fmt: skip
 
 
 def ratio(asked: Row, row: Mapping[str, Any]) -> float:
-    """Return the larger of median and slowest seed in units of their limits; infinite: never."""
+    """Return the largest of median, slowest seed and loss, in units of their limits.
+
+    The loss is that of the run whose last policy is the worst part of its best one. Infinite: a
+    run never succeeded, or kept nothing.
+    """
     minutes = [float("inf") if m is None else float(m) for m in row["robot_minutes"]]
     median = row["median_robot_minutes"]
     middle = float("inf") if median is None else float(median)
-    return max(middle / asked.median, max(minutes) / asked.worst)
+    lost = KEEPING / least_kept(row) if least_kept(row) else float("inf")
+    return max(middle / asked.median, max(minutes) / asked.worst, lost)
 
 
 def _row(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -159,15 +164,21 @@ def minutes_table(result: Kept | None) -> str:
         seeds = ", ".join(minutes_text(minutes) for minutes in row["robot_minutes"])
         median = minutes_text(row["median_robot_minutes"])
         asked = f"{row['asked_median']:g}, {row['asked_worst']:g}"
-        cells = f"`{row['task']}`", row["start"], asked, f"**{median}** ({seeds})", _kept(row)
+        cells = (
+            f"`{row['task']}`",
+            row["start"],
+            asked,
+            f"**{median}** ({seeds})",
+            f"{least_kept(row):.0%}",
+        )
         rows.append(f"| {' | '.join(cells)} |")
     return with_command(rows, result)
 
 
-def _kept(row: Mapping[str, Any]) -> str:
+def least_kept(row: Mapping[str, Any]) -> float:
     """Return the least ratio of a run's last policy to its best one, in strict success."""
     pairs = zip(row["last_strict_success_rate"], row["best_strict_success_rate"], strict=True)
-    return f"{min((last / best if best else 0.0) for last, best in pairs):.0%}"
+    return min((last / best if best else 0.0) for last, best in pairs)
 
 
 def _cell(result: Kept) -> str:
