@@ -15,6 +15,7 @@ from handlab.benches.learning import (
     tasks,
     updates,
     valve,
+    wall,
 )
 from handlab.benches.running import graph, idle, kill, loop, pace, parity, randomise, sim, soak
 from handlab.benches.wire import bus, emulated
@@ -26,6 +27,7 @@ BENCHES = {
     "valve": valve.BENCH,
     "valve_strict": valve.STRICT,
     "demo": demo.BENCH,
+    "wall": wall.BENCH,
     "graph": graph.BENCH,
     "idle": idle.BENCH,
     "sim": sim.BENCH,
