@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 import typer
 import yaml
 
-from handlab.cli.program import make_app
+from handlab.cli.program import UsageError, make_app
 from handlab.reporting.generated_tables import read_results
+from handlab_core.errors import HandlabError
 from handlab_core.system.paths import share
 
 ROOT = share()
@@ -25,6 +27,10 @@ TOP = "src|docs|config|launch|urdf|demos|results|docker|examples|tools|\\.ci|han
 FILE = re.compile(rf"(?<![\w./:@*<-])(?:{TOP})/[\w./<>*{{}}-]*")
 MODULE = re.compile(r"\bhandlab(?:_[a-z]+)?(?:\.\w+)+")
 VERB = re.compile(r"\./handlab ([a-z]+)([^\n`#]*)")
+COMMAND = re.compile(r"\./handlab ([a-z]+)((?:\\\n|[^\n#`|>&;)])*)")
+LEFT_OPEN = re.compile(r"--[a-z-]+ \.\.\.")
+"""An option whose value the reader chooses."""
+
 NOT_A_FILE = re.compile(r"handlab/[\w-]+-v\d|handlab_interfaces/(msg|srv|action)/\w+$")
 """Names of Gymnasium, of Minari, and of ROS types."""
 
@@ -116,6 +122,40 @@ def test_every_verb_and_option_in_a_document_is_one_of_the_command_line(path):
                 continue  # reads its words itself
             known = {"--help"} | {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
             assert set(re.findall(r"--[a-z][a-z-]*", words)) <= known, (verb, words)
+
+
+def refusal(verbs, verb, words):
+    """Return why the command line refuses a command; None if it accepts it."""
+    typed = shlex.split(LEFT_OPEN.sub("", words.replace("\\\n", " ")))
+    if not typed:
+        return None  # names the verb alone
+    try:
+        verbs[verb].make_context(verb, typed)
+    except (UsageError, HandlabError) as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("path", pages())
+def test_the_command_line_accepts_every_command_in_a_document(path):
+    verbs = typer.main.get_command(make_app()).commands
+    named = [c for text in code_in(path.read_text()) for c in COMMAND.findall(text)]
+    refused = {" ".join(command): refusal(verbs, *command) for command in named}
+    assert not {command: why for command, why in refused.items() if why}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        " valve --fast",
+        " valve --hardware clay",
+        " valve --seed one",
+        " valve spare",
+    ],
+)
+def test_a_command_with_a_wrong_option_value_or_spare_word_is_found(words):
+    verbs = typer.main.get_command(make_app()).commands
+    assert refusal(verbs, "train", words)
 
 
 @pytest.mark.parametrize("path", pages())
