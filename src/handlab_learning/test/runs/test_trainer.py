@@ -320,7 +320,8 @@ def test_config_yaml_is_the_resolved_configuration(tmp_path, config):
         (
             {"algorithm": "x"},
             UnknownName,
-            "unknown algorithm 'x'; there is: bc, dapg, local_models, mpc, npg, residual, rlpd",
+            "unknown algorithm 'x'; there is: bc, dapg, local_models, mpc, npg, ppo, "
+            "residual, rlpd",
         ),
         ({"backend": "x"}, UnknownName, "unknown backend 'x'; there is: graph, sim"),
         ({"settings": {"gama": 0.9}}, UnknownName, "gamma"),
