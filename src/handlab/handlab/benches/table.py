@@ -17,7 +17,18 @@ from handlab.benches.learning import (
     valve,
     wall,
 )
-from handlab.benches.running import graph, idle, kill, loop, pace, parity, randomise, sim, soak
+from handlab.benches.running import (
+    graph,
+    idle,
+    interrupt,
+    kill,
+    loop,
+    pace,
+    parity,
+    randomise,
+    sim,
+    soak,
+)
 from handlab.benches.wire import bus, emulated
 
 BENCHES = {
@@ -47,6 +58,7 @@ BENCHES = {
     "inference": inference.BENCH,
     "pace": pace.BENCH,
     "kill": kill.BENCH,
+    "interrupt": interrupt.BENCH,
     "estimators": estimators.BENCH,
 }
 """Benches by name, in the order of the README's figures."""

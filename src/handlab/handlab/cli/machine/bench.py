@@ -4,6 +4,7 @@ Each bench has options of its own, so the words after the verb are read by a com
 for the bench; nothing of the benches is imported before that.
 """
 
+import inspect
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,7 +78,7 @@ def bench_command(name: str, chosen: "Bench") -> Any:
         )
         finish(result, as_json)
 
-    measure.__doc__ = chosen.measure.__doc__
+    measure.__doc__ = (inspect.getdoc(chosen.measure) or "").split("\n\nArgs:")[0]
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command(name)(with_options(measure))
     return typer.main.get_command(app)
