@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from handlab.cli import ended_at_once
 from handlab.reporting.terminal import PROGRAM
 from handlab_core.errors import HandlabError
 from handlab_core.system.files import shown_path
@@ -123,11 +124,13 @@ def run(words: Sequence[str]) -> int:
         words: the command line behind the program's name.
     """
     try:
-        if not WITHOUT_ROS & set(words):
-            from handlab.graph import ros_environment
+        with ended_at_once():
+            if not WITHOUT_ROS & set(words):
+                from handlab.graph import ros_environment
 
-            ros_environment.check_middleware()
-        app = make_app(VERBS.keys() & set(words[:1]) or VERBS)  # the others' imports take a second
+                ros_environment.check_middleware()
+            # The imports of all verbs take a second.
+            app = make_app(VERBS.keys() & set(words[:1]) or VERBS)
         code = app(list(words) or ["--help"], standalone_mode=False, prog_name=PROGRAM)
         sys.stdout.flush()
     except BrokenPipeError:

@@ -2,13 +2,15 @@
 
 import os
 
+from handlab.cli import ended_at_once
 from handlab.cli.parameters import Network, TaskName
 from handlab.graph import ros_environment
 
 
 def view(task: TaskName = "valve", network: Network = False) -> None:
     """Serve the browser viewer for a graph that is already up."""
-    from handlab.browser import viewer_node
+    with ended_at_once():
+        from handlab.browser import viewer_node
     from handlab.graph.running_graphs import chosen_graph
     from handlab_core.tasks import make_task
 

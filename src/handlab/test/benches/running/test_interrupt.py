@@ -41,3 +41,10 @@ def test_what_is_wrong_at_an_interruption_is_counted(
 def test_a_verb_that_ended_by_itself_is_counted(tmp_path):
     [text] = interrupt.interrupt("wrong", ["no_such_verb"], 6.0, tmp_path).wrong
     assert "it had ended with status 2" in text
+
+
+@pytest.mark.parametrize("moment", [0.3, 1.0, 1.5, 2.0])
+def test_ctrl_c_ends_a_verb_while_it_imports_without_a_word(moment, tmp_path):
+    """Libraries of the viewer swallow the KeyboardInterrupt of their own imports."""
+    done = interrupt.interrupt("view", ["view", "valve"], moment, tmp_path)
+    assert not done.wrong and done.code in (-2, 0, 130)
