@@ -6,20 +6,19 @@ from handlab.benches.learning import (
     demos,
     estimators,
     foam,
-    inference,
     local_models,
     minutes,
     minutes_beside,
     repair,
     resets,
     tasks,
-    updates,
     valve,
     wall,
 )
 from handlab.benches.running import (
     graph,
     idle,
+    inference,
     interrupt,
     kill,
     loop,
@@ -28,6 +27,7 @@ from handlab.benches.running import (
     randomise,
     sim,
     soak,
+    updates,
 )
 from handlab.benches.wire import bus, emulated
 
