@@ -13,7 +13,7 @@ LONGEST = (
     "handlab/test/cli/test_program.py",
     "handlab_nodes/test/nodes/test_reward_node.py",
     "handlab_nodes/test/nodes/recorder_node/test_readers.py",
-    "handlab/test/benches/running/test_kill.py",
+    "handlab/test/benches/killing/test_kill.py",
     "handlab/test/graph/test_ros_environment.py",
     "handlab_nodes/test/nodes/test_driver_node.py",
     "handlab_nodes/test/nodes/driver_node/test_ros2_control.py",

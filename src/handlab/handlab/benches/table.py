@@ -1,5 +1,6 @@
 """All benches, by name."""
 
+from handlab.benches.killing import kill
 from handlab.benches.learning import (
     adroit,
     demo,
@@ -20,7 +21,6 @@ from handlab.benches.running import (
     idle,
     inference,
     interrupt,
-    kill,
     loop,
     pace,
     parity,

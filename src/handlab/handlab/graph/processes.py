@@ -1,7 +1,8 @@
 """Run a graph's nodes as child processes, where `ros2 launch` is not installed.
 
 When one node ends, all are stopped; the user learns which one it was and its last lines. When this
-process dies, in whatever way, the nodes end by themselves (`handlab_core.system.lifeline`).
+process dies, in whatever way, the nodes end by themselves (`handlab_core.system.lifeline`). While
+this process or a node stands still, the driver lets the hand go (`handlab_core.system.standstill`).
 
 Nodes write what they say into memory files of this process, not into pipes: a node never waits for
 a reader, even if this process is stopped or its terminal is.
@@ -26,6 +27,7 @@ from handlab.graph.running_graphs import announced
 from handlab_core.system import lifeline
 from handlab_core.system.files import writing
 from handlab_core.system.lifeline import REFUSED, supervised
+from handlab_core.system.standstill import StandstillBoard
 
 KILL_AFTER = 1.0
 """Seconds; a node that has not ended this long after it was asked to is killed."""
@@ -79,6 +81,11 @@ class NodeProcess:
             pass_fds=kept,
             start_new_session=True,  # a terminal's Ctrl-C, Ctrl-Z and hang-up reach this process
         )
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
 
     def poll(self) -> int | None:
         """Return the exit code, or None while the node runs."""
@@ -162,10 +169,13 @@ class Graph:
         drivers = (part for node in nodes for part in (node, *node.parts) if part.name == DRIVER)
         facts = next((driver.parameters for driver in drivers), {})
         self._announcement = announced(domain.id, self.names, facts)
-        environment = supervised(os.environ) | ONE_THREAD | {"ROS_DOMAIN_ID": str(domain.id)}
+        self._board = StandstillBoard()
+        environment = supervised(os.environ) | ONE_THREAD | self._board.environment()
+        environment |= {"ROS_DOMAIN_ID": str(domain.id)}
+        kept = (*domain.held, self._board.file)
         try:
             for node in nodes:
-                self._processes.append(NodeProcess(node, environment, domain.held))
+                self._processes.append(NodeProcess(node, environment, kept))
         except BaseException:
             self._end()
             raise
@@ -203,6 +213,7 @@ class Graph:
     def _look_after(self) -> None:
         while not self._ending.wait(LOOK_EVERY):
             self._pass_on()
+            self._board.look({process.name: process.pid for process in self._processes})
             if dead := next((p for p in self._processes if p.poll() is not None), None):
                 self._pass_on()
                 reason = self._broken_off or dead.exit_reason()
@@ -237,6 +248,7 @@ class Graph:
         for process in self._processes:
             process.close()
         self._processes.clear()
+        self._board.close()
         self._announcement.unlink(missing_ok=True)
         self._domain.release()
 

@@ -34,8 +34,13 @@ def supervised(environment: Mapping[str, str]) -> dict[str, str]:
     Args:
         environment: of this process; its own supervisors stay supervisors of the new process.
     """
-    above = [pid for pid in environment.get(VARIABLE, "").split(",") if pid]
+    above = [str(pid) for pid in supervisors(environment)]
     return {**environment, VARIABLE: ",".join([*above, str(os.getpid())])}
+
+
+def supervisors(environment: Mapping[str, str]) -> list[int]:
+    """Return the process ids of the supervisors of a process with this environment."""
+    return [int(pid) for pid in environment.get(VARIABLE, "").split(",") if pid]
 
 
 def end_with_supervisors() -> None:
@@ -48,7 +53,7 @@ def end_with_supervisors() -> None:
     if _watching:
         return
     _watching = True
-    _end_with([int(pid) for pid in os.environ.get(VARIABLE, "").split(",") if pid])
+    _end_with(supervisors(os.environ))
 
 
 _watching = False

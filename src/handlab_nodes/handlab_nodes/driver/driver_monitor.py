@@ -22,9 +22,12 @@ OVER = "shuttingdown", "finalized"
 DEPTH = 10
 """Messages; queue of transition events. rcl_lifecycle's publisher has rmw's default."""
 
-GRACE = 0.2
-"""Seconds between a deactivation and the end of a goal: the emergency stop's own message, which
-another publisher sends, may arrive after the transition."""
+GRACE = 2.0
+"""Seconds between a deactivation and the end of a goal, unless the driver has said before that it
+is no emergency stop. That message is another publisher's and may arrive after the transition."""
+
+SETTLE = 0.2
+"""Seconds between such a message and the end of a goal: an older one may arrive late."""
 
 STOP_PATIENCE = 86400.0
 """Seconds; longest wait for a person who engages a stopped hand again: a day."""
@@ -43,6 +46,8 @@ class DriverMonitor:
 
     def __init__(self, node: Node) -> None:
         self._inactive: dict[str, tuple[str, float]] = {}  # state, and monotonic time of its begin
+        self._plain: dict[str, float] = {}  # monotonic time at which an inactive driver has said
+        # that it is not stopped
         self._left = ""  # driver that left the active state since `begin`
         self._flagged: set[str] = set()  # drivers whose newest word is that they are stopped
         self._stopped: set[str] = set()  # drivers that are stopped, or not active again after it
@@ -56,7 +61,7 @@ class DriverMonitor:
             topic = f"{driver}/transition_event"
             hear(TransitionEvent, topic, event, use, DEPTH, senders=senders)
             topic, flag = topics.of_driver(driver, topics.STOPPED), partial(self._on_flag, driver)
-            hear(Bool, topic, stopped, flag, qos.LATCHED, senders=senders)
+            hear(Bool, topic, stopped, flag, qos.LATCHED_CHANGES, senders=senders)
         statuses = topics.HAND_STATUS, topics.FIXTURE_STATUS
         for driver, topic in zip(topics.DRIVERS, statuses, strict=True):
             hear(HandStatus, topic, status, partial(self._on_status, driver), DEPTH)
@@ -99,7 +104,8 @@ class DriverMonitor:
         for driver, (state, since) in self._inactive.items():
             if state in OVER:
                 raise StationFault(f"the {driver} is {state}: start it again")
-            if driver not in self._stopped and now - since >= GRACE:
+            known = min(self._plain.get(driver, now) + SETTLE, since + GRACE) <= now
+            if driver not in self._stopped and known:
                 raise StationFault(f"the {driver} is {state}: activate it to go on")
         if self._left and self._left not in self._inactive:
             raise StationFault(f"the {self._left} was deactivated meanwhile; it is active again")
@@ -116,6 +122,7 @@ class DriverMonitor:
 
     def _on_status(self, driver: str, _: None) -> None:
         self._inactive.pop(driver, None)
+        self._plain.pop(driver, None)
         self._settle(driver)
 
     def _on_flag(self, driver: str, stopped: bool) -> None:
@@ -126,6 +133,8 @@ class DriverMonitor:
             self._left = "" if self._left == driver else self._left
         else:
             self._flagged.discard(driver)
+            if driver in self._inactive:
+                self._plain[driver] = time.monotonic()
             self._settle(driver)
 
     def _settle(self, driver: str) -> None:

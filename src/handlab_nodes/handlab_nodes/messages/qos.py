@@ -27,6 +27,12 @@ LATCHED = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
+LATCHED_CHANGES = QoSProfile(
+    depth=10,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+"""For a subscriber of a latched fact that needs each change, although it may stand still."""
 CLOCK = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 TRANSFORMS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 """tf2_ros::DynamicBroadcasterQoS (geometry2, tf2_ros/include/tf2_ros/qos.hpp); static transforms

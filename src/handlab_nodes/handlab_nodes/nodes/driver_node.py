@@ -6,6 +6,8 @@
 | activate   | is engaged where it is, and let go if no command comes           |
 | deactivate | is let go                                                        |
 | cleanup    | is let go and closed; so it is on shutdown and after an error    |
+
+While another process of the graph stands still, the driver is inactive as after an emergency stop.
 """
 
 import math
@@ -28,6 +30,7 @@ from handlab_core.hardware.lockstep import FIXTURE, GUIDE, HAND
 from handlab_core.options import DriverOptions
 from handlab_core.safety.clamped_backend import ClampedBackend
 from handlab_core.system.scheduling import use_realtime_priority
+from handlab_core.system.standstill import StandstillReader
 from handlab_core.system.validation import Flag, NotNegative, OneOf, Positive, Text, checked
 from handlab_core.types import Command, Reading
 from handlab_interfaces.srv import Calibrate, Jog, JointTorque, Reboot, Teleport
@@ -117,8 +120,9 @@ class DriverNode(LifecycleNode):
         self._serve(Calibrate, topics.CALIBRATE, self._on_calibrate)
         if HAND in params.groups:
             self.create_service(Jog, topics.JOG, self._on_jog)
+        self._standstill, self._standing = StandstillReader(), False
         self._stopped = self.create_publisher(Bool, topics.STOPPED, qos.LATCHED)
-        self._stopped.publish(Bool(data=False))
+        self._flag(stopped=False)
         self.create_service(SetBool, topics.EMERGENCY_STOP, self._on_emergency_stop)
         if self._spec.simulated:
             self.create_service(Teleport, topics.TELEPORT, self._on_teleport)
@@ -171,13 +175,14 @@ class DriverNode(LifecycleNode):
         self._pace = pace
         self._driver_publishers.forget()
         pace.start()
-        self._stopped.publish(Bool(data=False))
+        self._flag(stopped=False)
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let go of everything and turn `autostart` off: the deactivation is intended."""
         self._autostart = False
         self._rest()
+        self._flag(self._is_stopped)  # for listeners: which kind of deactivation this is
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -313,21 +318,50 @@ class DriverNode(LifecycleNode):
 
         An ordinary deactivation ends the goals.
         """
-        state = self._state_machine.current_state[0]
-        if request.data:
-            self._stopped.publish(Bool(data=True))  # before the transition, which ends goals
-            self._autostart = False
-            active = state == State.PRIMARY_STATE_ACTIVE
-            response.success = not active or self.trigger_deactivate() == SUCCESS
-        elif state == State.PRIMARY_STATE_INACTIVE:
-            response.success = self.trigger_activate() == SUCCESS
-        elif state == State.PRIMARY_STATE_UNCONFIGURED:
-            self._autostart, response.success = self.params.autostart, True
-            self._stopped.publish(Bool(data=False))
-        else:
-            response.success = state == State.PRIMARY_STATE_ACTIVE
+        self._standing = False  # from now on a person's stop, or none
+        response.success = self._stop() if request.data else self._engage_again()
         response.message = "" if response.success else self._why_closed
         return response
+
+    def _flag(self, stopped: bool) -> None:
+        """Publish whether the driver is stopped: then goals that need it wait."""
+        self._is_stopped = stopped
+        self._stopped.publish(Bool(data=stopped))
+
+    def _stop(self) -> bool:
+        """Deactivate the driver in such a way that goals wait; return whether it is inactive."""
+        self._flag(stopped=True)  # before the transition, which ends goals
+        self._autostart = False
+        active = self._state_machine.current_state[0] == State.PRIMARY_STATE_ACTIVE
+        return not active or bool(self.trigger_deactivate() == SUCCESS)
+
+    def _engage_again(self) -> bool:
+        """Activate a driver that was stopped; return whether it is active, or will be."""
+        state = self._state_machine.current_state[0]
+        if state == State.PRIMARY_STATE_INACTIVE:
+            return bool(self.trigger_activate() == SUCCESS)
+        if state == State.PRIMARY_STATE_UNCONFIGURED:
+            self._autostart = self.params.autostart
+            self._flag(stopped=False)
+            return True
+        return bool(state == State.PRIMARY_STATE_ACTIVE)
+
+    def _follow_standstill(self) -> None:
+        """Stop while a process of the graph stands still; engage again when it has gone on."""
+        standing = self._standstill.look()
+        if standing and not self._standing:
+            if self._state_machine.current_state[0] == State.PRIMARY_STATE_ACTIVE:
+                self._standing = True
+                who = ", ".join(standing)
+                self.get_logger().warning(
+                    f"{who} stands still: the hand is let go until it goes on"
+                )
+                self._stop()
+                self._why_closed = f"let go while {who} stands still"
+        elif self._standing and not standing:
+            self._standing = False
+            self.get_logger().warning("all processes go on: the hand is engaged where it is")
+            self._engage_again()
 
     def _on_joint_torque(self, request: JointTorque.Request) -> str:
         assert self._backend is not None
@@ -385,6 +419,7 @@ class DriverNode(LifecycleNode):
     def work(self, loop: object) -> None:
         """Start the hardware if due; raise the exception that ended the stepping."""
         self._driver_publishers.display.flush()
+        self._follow_standstill()
         if self._pace is not None:
             self._pace.check()
         elif self._autostart and time.monotonic() >= self._next_try:

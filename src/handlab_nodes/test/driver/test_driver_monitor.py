@@ -2,16 +2,22 @@
 
 import numpy as np
 import pytest
+from lifecycle_msgs.msg import State, TransitionEvent
 from rclpy.action import ActionClient
+from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
 from handlab_core.environment.episode import EpisodePlan
+from handlab_core.errors import HandStopped, StationFault
 from handlab_core.system.paths import share
 from handlab_core.tasks import make_task
 from handlab_interfaces.action import ReplayDemonstration
 from handlab_interfaces.msg import EpisodeGoal
 from handlab_nodes.clients.graph_sampler import GraphSampler
+from handlab_nodes.driver import driver_monitor
+from handlab_nodes.driver.driver_monitor import DriverMonitor
 from handlab_nodes.messages import qos, topics
+from handlab_nodes.runtime.event_loop import guest
 
 TASK = make_task("valve")
 RING = ("driver", "estimator", "reward", "reset")
@@ -80,3 +86,66 @@ def test_a_replay_that_is_stopped_begins_again(graph):
         result = loop.result(handle.get_result_async(), "the replay", 60.0).result
     assert result.success and result.replayed == 1, result.message
     assert steps.count(1) == 2 and len(stop.begun) == 2
+
+
+@pytest.fixture
+def told(domain):
+    """Yield a monitor, and a function that sends it the words of a driver of this process."""
+    with guest("runner", domain) as (node, loop), guest("driver", domain) as (driver, _):
+        monitor = DriverMonitor(node)
+        topic = topics.of_driver("driver", topics.STOPPED)
+        flags = driver.create_publisher(Bool, topic, qos.LATCHED)
+        events = driver.create_publisher(TransitionEvent, "driver/transition_event", 10)
+        loop.wait(lambda: flags.get_subscription_count() and events.get_subscription_count(), "it")
+
+        def send(*words, together=()):
+            for word in (*words, *together):
+                if isinstance(word, bool):
+                    flags.publish(Bool(data=word))
+                else:
+                    start, goal, label = word
+                    event = TransitionEvent()
+                    event.start_state.id, event.goal_state.id = start, goal
+                    event.goal_state.label = label
+                    events.publish(event)
+                if word not in together:
+                    loop.rest(0.1)
+
+        def ends(seconds):
+            with loop.interrupted_by(monitor.check):
+                loop.rest(seconds)
+
+        yield monitor, send, ends
+
+
+LEFT = State.PRIMARY_STATE_ACTIVE, State.PRIMARY_STATE_INACTIVE, "inactive"
+BACK = State.PRIMARY_STATE_INACTIVE, State.PRIMARY_STATE_ACTIVE, "active"
+
+
+def test_a_stop_whose_word_arrives_late_is_no_deactivation(told):
+    monitor, send, ends = told
+    send(False, LEFT)
+    ends(3 * driver_monitor.SETTLE)  # the goal waits for the driver's word
+    send(True)
+    with pytest.raises(HandStopped):
+        ends(0.1)
+    monitor.begin()
+    ends(driver_monitor.GRACE)
+    send(False, BACK)
+    assert not monitor.stopped
+
+
+def test_a_deactivation_ends_a_goal_as_soon_as_the_driver_says_that_it_is_one(told):
+    _, send, ends = told
+    send(LEFT, False)
+    with pytest.raises(StationFault, match="the driver is inactive: activate it to go on"):
+        ends(2 * driver_monitor.SETTLE)
+
+
+def test_a_listener_that_stood_still_hears_of_a_stop_that_is_over(told):
+    """Else it would take the two transitions for a deactivation, which ends the goal."""
+    _, send, ends = told
+    send(False)
+    send(together=[True, LEFT, False, BACK])
+    with pytest.raises(HandStopped):
+        ends(0.1)

@@ -1,0 +1,158 @@
+"""Strike one process of one verb with one signal, and look at hand, processes and files."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+
+from handlab.benches.killing.processes import (
+    LIMIT,
+    SUPERVISOR,
+    Case,
+    RunningVerb,
+    running,
+    strike,
+    until_gone,
+)
+from handlab.benches.killing.verbs import Hand, Verb
+from handlab_learning.runs.directory import RunFolder
+
+STOPPED_FOR = 5.0
+"""Seconds for which a process is stopped."""
+GOES_ON = 60.0
+"""Seconds until the hand moves again after a process that stood still has gone on."""
+FINISH = 600.0
+"""Seconds for a run to be finished, with evaluation, video and report."""
+
+
+def strike_with_hand(verb: Verb, victim: str, name: str) -> Case:
+    """Strike a process while a verb moves an emulated hand, or while it merely runs."""
+    case = Case("hand", verb.name, victim, name)
+    with tempfile.TemporaryDirectory(prefix="handlab-") as scratch, ExitStack() as stack:
+        folder = Path(scratch)
+        hand = None if verb.hand is None else stack.enter_context(verb.hand(folder))
+        words = [*verb.words, *(hand.words if hand else ())]
+        run = stack.enter_context(running(words, folder))
+        nodes = [known for known in verb.victims if known != SUPERVISOR]
+        for node in nodes:
+            run.await_ready(node)
+        if hand is not None:
+            run.wait(hand.engaged, "the hand to be engaged")
+        struck, processes = run.await_ready(victim), run.tree()
+        began = time.monotonic()
+        strike(struck, name)
+        if name == "SIGSTOP":
+            _stand_still(case, verb, hand, run, struck, began)
+            processes, began = run.tree(), time.monotonic()
+            strike(psutil.Process(run.process.pid), "SIGTERM")
+        if hand is not None:
+            took = _until_let_go(hand, began, case)
+            case.let_go_s = took if case.let_go_s is None else max(took, case.let_go_s)
+        case.gone_s = until_gone(processes, began, case)
+        _look_at_output(case, run)
+    return case
+
+
+def _stand_still(
+    case: Case,
+    verb: Verb,
+    hand: Hand | None,
+    run: RunningVerb,
+    struck: psutil.Process,
+    began: float,
+) -> None:
+    """Look at the hand while a process stands still; let it go on, and the verb with it."""
+    if hand is not None:
+        case.let_go_s = _until_let_go(hand, began, case)
+    time.sleep(max(0.0, began + STOPPED_FOR - time.monotonic()))
+    if hand is not None and hand.engaged():
+        case.wrong.append("the hand is engaged while the process stands still")
+    strike(struck, "SIGCONT")
+    if hand is not None and verb.goes_on:
+        run.wait(hand.engaged, "the hand to be engaged again", GOES_ON)
+    else:
+        time.sleep(LIMIT)
+    if (code := run.process.poll()) is not None:
+        case.wrong.append(f"the verb ended with code {code}: {run.last_words()}")
+
+
+def strike_run(verb: Verb, victim: str, name: str) -> Case:
+    """Strike a process of a run in MuJoCo, resume the run, and look at its metrics."""
+    case = Case("run", verb.name, victim, name)
+    with tempfile.TemporaryDirectory(prefix="handlab-") as scratch:
+        folder = Path(scratch)
+        with running(verb.words, folder) as run:
+            run.wait(lambda: list(folder.glob("runs/*/checkpoints/000002.json")), "two iterations")
+            [path] = folder.glob("runs/*")
+            result = RunFolder(path)
+            struck, processes = run.await_ready(victim), run.tree()
+            began = time.monotonic()
+            strike(struck, name)
+            if name == "SIGSTOP":
+                _stop_learning(case, result, struck, began)
+                try:
+                    run.process.wait(FINISH)
+                except subprocess.TimeoutExpired:
+                    case.wrong.append(f"is not over after {FINISH:.0f} s: {run.last_words()}")
+            else:
+                case.gone_s = until_gone(processes, began, case)
+            _look_at_output(case, run)
+        if not (path / "summary.json").exists():
+            case.wrong += _resumed(result, folder)
+        numbers = [row["iteration"] for row in result.metrics()]
+        if not numbers or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+            case.wrong.append(f"iterations in metrics.jsonl: {numbers}")
+    return case
+
+
+def _stop_learning(case: Case, run: RunFolder, struck: psutil.Process, began: float) -> None:
+    """Count the iterations that end while a process stands still; let it go on."""
+    time.sleep(max(0.0, began + LIMIT - time.monotonic()))
+    before = rows(run)
+    time.sleep(max(0.0, began + STOPPED_FOR - time.monotonic()))
+    if (more := rows(run) - before) > 0:
+        case.wrong.append(f"{more} iterations were learned while the process stood still")
+    strike(struck, "SIGCONT")
+
+
+def rows(folder: RunFolder) -> int:
+    """Return the number of iterations in the metrics, without an unfinished line."""
+    return folder.metrics_path.read_text().count("\n") if folder.metrics_path.exists() else 0
+
+
+def resuming(folder: RunFolder) -> list[str]:
+    """Return the words of the command line that resume a run."""
+    return ["train", "--resume", str(folder.path)]
+
+
+def _resumed(run: RunFolder, folder: Path) -> list[str]:
+    """Resume a run; return what went wrong."""
+    words = [sys.executable, "-m", "handlab.cli", *resuming(run)]
+    try:
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=FINISH)
+    except subprocess.TimeoutExpired as late:
+        return [f"is not over {FINISH:.0f} s after its resumption: {str(late.stderr)[-300:]}"]
+    return [f"cannot be resumed: {done.stderr[-300:]}"] if done.returncode else []
+
+
+def _until_let_go(hand: Hand, began: float, case: Case) -> float:
+    """Wait until the hand is limp; return how long that took [s]."""
+    while hand.engaged() and time.monotonic() < began + 2 * LIMIT:
+        time.sleep(0.01)
+    took = time.monotonic() - began
+    if took > LIMIT:
+        case.wrong.append(f"the hand was let go after {took:.1f} s")
+    return took
+
+
+def _look_at_output(case: Case, run: RunningVerb) -> None:
+    """People read one line about a death, and no traceback."""
+    text = run.said.read_text(errors="replace")
+    if "Traceback" in text:
+        case.wrong.append(
+            f"a traceback: {' '.join(text[text.index('Traceback') :].split())[-300:]}"
+        )

@@ -1,0 +1,133 @@
+"""Verbs whose processes are struck, and the emulated hands that they drive."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from handlab.benches.killing.processes import SUPERVISOR
+from handlab.emulation.emulated_hands import EmulatedAllegro, emulate_dynamixel
+from handlab_core.system.paths import share
+from handlab_hardware.station_file import station_path
+
+HAND_SERVOS = 9
+SMALL = {"hidden": [8], "episodes_per_iteration": 2, "baseline.hidden": [8]}
+NODES = ("driver", "estimator", "reward", "runner", "reset", "learner", "recorder")
+
+
+@dataclass(frozen=True)
+class Hand:
+    """An emulated hand, seen from behind its wire."""
+
+    words: Sequence[str]
+    """Options by which a verb finds it."""
+    engaged: Callable[[], bool]
+    """Returns whether a motor of the hand has torque."""
+
+
+@contextmanager
+def claw(folder: Path) -> Iterator[Hand]:
+    """Emulate the Dynamixel claw."""
+    link = folder / "port"
+    with emulate_dynamixel(station_path("claw"), link) as port:
+        servos = port.bus.servos[:HAND_SERVOS]
+        yield Hand(
+            ["--hardware", "dynamixel", "--port", str(link)],
+            lambda: any(servo.table.get("torque_enable") for servo in servos),
+        )
+
+
+@contextmanager
+def allegro(folder: Path) -> Iterator[Hand]:
+    """Emulate the Allegro hand, and its fixture on a port of its own."""
+    facts = yaml.safe_load(station_path("allegro").read_text())
+    pid = os.getpid()  # a bus that no other process joins
+    channel, link = f"239.75.{pid >> 8 & 255}.{pid & 255}", folder / "port"
+    facts["allegro"] |= {"interface": "udp_multicast", "channel": channel}
+    facts["dynamixel"]["port"] = str(link)
+    station = folder / "station.yaml"
+    station.write_text(yaml.safe_dump(facts))
+    motors = EmulatedAllegro(station, f"udp_multicast:{channel}", link)
+    motors.start()
+    try:
+        yield Hand(
+            ["--hardware", "allegro", "--station", str(station)], lambda: motors.hand.servo_on
+        )
+    finally:
+        motors.close()
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb of the command line with options, and the processes that are struck under it."""
+
+    name: str
+    words: tuple[str, ...]
+    victims: tuple[str, ...]
+    hand: Callable[[Path], AbstractContextManager[Hand]] | None = None
+    """Hand that it drives; None: only its processes are looked at."""
+    goes_on: bool = True
+    """A process that stood still makes the hand move again."""
+
+
+def _train(task: str, *words: str) -> tuple[str, ...]:
+    settings = [w for k, v in SMALL.items() for w in ("--set", f"{k}={json.dumps(v)}")]
+    return ("train", task, *settings, *words)
+
+
+WITH_HAND = (
+    Verb("train", _train("valve"), (SUPERVISOR, *NODES), claw),
+    Verb("train --viewer", _train("valve", "--viewer"), ("viewer",), claw),
+    Verb("train --compose", _train("valve", "--compose"), ("container", "driver"), claw),
+    Verb(
+        "train allegro_valve", _train("allegro_valve"), (SUPERVISOR, "driver", "fixture_driver"),
+        allegro,
+    ),
+    Verb(
+        "train --port emulated",
+        _train("valve", "--hardware", "dynamixel", "--port", "emulated"),
+        (SUPERVISOR, "emulator"),
+    ),
+    Verb(
+        "record --teacher person",
+        ("record", "valve", "--teacher", "person", "--episodes", "3", "--bag", "bag"),
+        (SUPERVISOR, "driver", "demonstrator", "recorder"),
+        claw,
+        goes_on=False,  # a person guides a hand that is let go
+    ),
+    Verb(
+        "record --teacher script",
+        ("record", "valve", "--teacher", "script", "--episodes", "50", "--bag", "bag"),
+        (SUPERVISOR, "demonstrator", "teacher"),
+    ),
+    Verb(
+        "replay --on hand",
+        (
+            "replay", str(share() / "demos" / "valve"), "--on", "hand", "--no-viewer", "--scene",
+        ),
+        (SUPERVISOR, "driver", "replay", "scene"),
+        claw,
+    ),
+    Verb(
+        "up --viewer --scene",
+        ("up", "valve", "--viewer", "--scene", "--estimator", "camera"),
+        (SUPERVISOR, "driver", "camera", "viewer", "scene", "recorder"),
+    ),
+)  # fmt: skip
+"""Verbs of the part `hand`."""
+
+RUN = ("--until", "hours", "--max-hours", "0.012")
+"""Robot-hours of a run in MuJoCo; some ten iterations."""
+
+RUNS = (
+    Verb("train", _train("valve", *RUN), (SUPERVISOR, *NODES)),
+    Verb(
+        "train --estimator camera", _train("valve", "--estimator", "camera", *RUN), ("camera",)
+    ),
+    Verb("train --compose", _train("valve", "--compose", *RUN), ("container",)),
+)  # fmt: skip
+"""Verbs of the part `run`."""
