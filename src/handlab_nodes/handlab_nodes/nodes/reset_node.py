@@ -6,6 +6,7 @@ ros2_control cannot. Meanwhile the driver ignores the controllers, which repeat 
 pose, to the controllers before it hands over. A reset that gave up turns the hand's torque off.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -14,7 +15,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
 from std_srvs.srv import SetBool
 
-from handlab_core.environment.stamp_sync import StampSync
+from handlab_core.environment.stamp_sync import MEMORY, StampSync
 from handlab_core.errors import ResetFailed, StationFault, StationTimeout
 from handlab_core.options import PaceOptions
 from handlab_core.reset.procedure import DONE, ResetProcedure, ResetTick
@@ -198,6 +199,38 @@ class ResetNode(Node):
         self._diagnostics.publish(level, "ready to reset", values)
 
 
+class FollowedReadings:
+    """Pairs of hand and fixture of one time, each from when the object's state of it is there.
+
+    On a busy machine the estimates may lag behind by several readings all the time: the newest
+    reading that has one counts, and not the newest of all.
+    """
+
+    def __init__(self) -> None:
+        self._sync: StampSync[JointState, JointState] = StampSync()
+        self._pending: deque[Reading] = deque(maxlen=MEMORY)
+        self._newest: Reading | None = None
+        self._old = False  # whether the newest reading is from before `begin`
+        self.estimated = -1.0
+        """Stamp of the object's newest state; s."""
+        self.add_hand, self.add_fixture = self._sync.add_a, self._sync.add_b
+
+    def begin(self) -> None:
+        """Use the newest reading so far only if there is no later one, as in lockstep."""
+        self._old = True
+
+    def newest(self) -> Reading | None:
+        """Return the newest reading whose estimate is there; None without any."""
+        for pair in self._sync.pairs():
+            reading = Reading(*pair)
+            if self._pending and reading.fixture.stamp[0] < self._pending[-1].fixture.stamp[0]:
+                self._pending.clear()  # a restarted simulation: those are never estimated
+            self._pending.append(reading)
+        while self._pending and self._pending[0].fixture.stamp[0] <= self.estimated:
+            self._newest, self._old = self._pending.popleft(), False
+        return None if self._old and self._pending else self._newest
+
+
 class Readings:
     """Receives hand and fixture, and wakes for them only while a reset runs.
 
@@ -210,12 +243,10 @@ class Readings:
         self._quiet, self._waking = PolledSubscriptions(owner), PolledSubscriptions(owner, "waking")
         hands = cdr_codec.JointStates(task.hand.joints)
         fixtures = cdr_codec.JointStates([task.fixture.joint])
-        self._sync: StampSync[JointState, JointState] = StampSync()
-        self._newest: Reading | None = None
-        self._estimated = -1.0
+        self._followed = followed = FollowedReadings()
         newest, hear = qos.EVERY, self._quiet.listen
-        hear(JointStateMsg, topics.HAND_STATES, hands.unpack, self._on_hand, newest)
-        hear(JointStateMsg, topics.FIXTURE_STATES, fixtures.unpack, self._on_fixture, newest)
+        hear(JointStateMsg, topics.HAND_STATES, hands.unpack, followed.add_hand, newest)
+        hear(JointStateMsg, topics.FIXTURE_STATES, fixtures.unpack, followed.add_fixture, newest)
         read = cdr_codec.ObjectStates().unpack
         self._waking.listen(ObjectState, topics.OBJECT_STATE, read, self._on_object, newest)
 
@@ -224,13 +255,10 @@ class Readings:
         self._quiet.skim()
         self._waking.skim()
 
-    def _pair(self) -> None:
-        for pair in self._sync.pairs():
-            self._newest = Reading(*pair)
-
     @contextmanager
     def listening(self, loop: EventLoop) -> Iterator[None]:
         """Wake the node for messages within the context; earlier messages are read at once."""
+        self._followed.begin()
         loop.executor.add_node(self._waking.node)
         loop.once(0.0)  # from its next turn on the executor knows the node
         try:
@@ -243,30 +271,22 @@ class Readings:
 
         def followed() -> bool:
             self._waking.take()
-            return self._estimated >= since
+            return self._followed.estimated >= since
 
         def there() -> bool:
-            self._pair()
-            reading = self._newest
-            if reading is None or reading.hand.stamp[0] < since:
-                return False
-            return bool(self._estimated >= reading.fixture.stamp[0])
+            reading = self._followed.newest()
+            return reading is not None and bool(reading.hand.stamp[0] >= since)
 
         loop.wait(followed, f"the object's state on {topics.OBJECT_STATE}")
         # As a rule the others came before it; where they did not, the node wakes for them too.
         named = f"{topics.HAND_STATES}, {topics.FIXTURE_STATES} and {topics.OBJECT_STATE}"
         self._quiet.wait(loop, there, f"the same stamp on {named}")
-        assert self._newest is not None
-        return self._newest
-
-    def _on_hand(self, state: JointState) -> None:
-        self._sync.add_a(state)
-
-    def _on_fixture(self, state: JointState) -> None:
-        self._sync.add_b(state)
+        reading = self._followed.newest()
+        assert reading is not None
+        return reading
 
     def _on_object(self, estimate: ObjectEstimate) -> None:
-        self._estimated = float(estimate.stamp[0])
+        self._followed.estimated = float(estimate.stamp[0])
 
 
 def main(args: list[str] | None = None) -> None:

@@ -31,8 +31,9 @@ from handlab_nodes.runtime.inbox import Inbox
 PATIENCE = 600.0
 """Seconds of wall time; longest wait for a missing node. A person has time to restart it."""
 
-RESULT_KEPT = 1.0
-"""Seconds; a goal's result is kept for clients that have not requested it yet. Every message of an
+RESULT_KEPT = 5.0
+"""Seconds; a goal's result is kept for clients that have not requested it yet, which takes a busy
+machine over a second. Every message of an
 action's status lists all kept goals. With rclpy's default of 900 s the list has thousands of
 resets, and reading it takes longer than a reset."""
 

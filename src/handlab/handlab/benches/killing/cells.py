@@ -48,7 +48,7 @@ def strike_with_hand(verb: Verb, victim: str, name: str) -> Case:
         if name == "SIGSTOP":
             _stand_still(case, verb, hand, run, struck, began)
             processes, began = run.tree(), time.monotonic()
-            strike(psutil.Process(run.process.pid), "SIGTERM")
+            run.process.terminate()
         if hand is not None:
             took = _until_let_go(hand, began, case)
             case.let_go_s = took if case.let_go_s is None else max(took, case.let_go_s)

@@ -66,16 +66,19 @@ class RunningVerb:
 
     def tree(self) -> list[psutil.Process]:
         """Return the verb's process and everything it has started."""
-        above = psutil.Process(self.process.pid)
-        return [above, *above.children(recursive=True)]
+        try:
+            above = psutil.Process(self.process.pid)
+            return [above, *above.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
 
     def find(self, victim: str) -> psutil.Process | None:
         """Return the process of a node, or of the verb itself; None if it does not run."""
-        above = psutil.Process(self.process.pid)
+        tree = self.tree()
         if victim == SUPERVISOR:
-            return above
+            return tree[0] if tree else None
         marks = {f"__node:={victim}", f"handlab_nodes.runtime.{victim}"}  # a node, the container
-        for process in above.children(recursive=True):
+        for process in tree[1:]:
             with contextlib.suppress(psutil.Error):
                 if marks & set(process.cmdline()):
                     return process

@@ -109,8 +109,7 @@ WITH_HAND = (
         (
             "replay", str(share() / "demos" / "valve"), "--on", "hand", "--no-viewer", "--scene",
         ),
-        (SUPERVISOR, "driver", "replay", "scene"),
-        claw,
+        (SUPERVISOR, "driver", "replay", "scene"),  # in MuJoCo, as they were recorded
     ),
     Verb(
         "up --viewer --scene",

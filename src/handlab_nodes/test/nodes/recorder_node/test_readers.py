@@ -153,17 +153,21 @@ def test_ros2_bag_finds_what_it_needs_in_the_metadata(recorded, messages_of):
 
 def test_a_crash_loses_at_most_the_last_second_and_the_file_opens(tmp_path, classroom):
     """In real pace, by SIGKILL while it records: what was a second ago is there for all readers."""
-    bag, heard = tmp_path / "bag", []
+    bag, heard, sessions = tmp_path / "bag", [], []
     with classroom(bag, "real") as (running, node, loop):
         node.create_subscription(
             JointState, topics.HAND_STATES, lambda m: heard.append((time.monotonic(), m)),
             qos.STREAM,
         )  # fmt: skip
+        # Until the recorder has found all publishers, a busy machine needs seconds.
+        node.create_subscription(
+            wire.DemonstrationSession, topics.SESSION, sessions.append, qos.LATCHED
+        )
         goal = RecordDemonstration.Goal(at_once=True, episodes=[0], seed=0)
         client = ActionClient(node, RecordDemonstration, topics.RECORD_DEMONSTRATION)
         loop.wait(client.server_is_ready, "the demonstrator")
         client.send_goal_async(goal)
-        loop.wait(lambda: next(bag.glob("*.mcap"), None), "the bag")
+        loop.wait(lambda: sessions, "the session, which is published once the bag is open")
         began = time.monotonic()
         loop.wait(lambda: time.monotonic() - began > 6.0, "some seconds of motion")
         running["recorder"].kill()
