@@ -32,7 +32,9 @@ LATCHED_CHANGES = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
-"""For a subscriber of a latched fact that needs each change, although it may stand still."""
+"""For a latched fact of which each change counts. Both sides need the depth: what is sent to a
+process that stands still is lost, and comes from the publisher's history once the process goes on.
+"""
 CLOCK = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 TRANSFORMS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 """tf2_ros::DynamicBroadcasterQoS (geometry2, tf2_ros/include/tf2_ros/qos.hpp); static transforms

@@ -121,7 +121,7 @@ class DriverNode(LifecycleNode):
         if HAND in params.groups:
             self.create_service(Jog, topics.JOG, self._on_jog)
         self._standstill, self._standing = StandstillReader(), False
-        self._stopped = self.create_publisher(Bool, topics.STOPPED, qos.LATCHED)
+        self._stopped = self.create_publisher(Bool, topics.STOPPED, qos.LATCHED_CHANGES)
         self._flag(stopped=False)
         self.create_service(SetBool, topics.EMERGENCY_STOP, self._on_emergency_stop)
         if self._spec.simulated:

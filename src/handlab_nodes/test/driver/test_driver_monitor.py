@@ -94,7 +94,7 @@ def told(domain):
     with guest("runner", domain) as (node, loop), guest("driver", domain) as (driver, _):
         monitor = DriverMonitor(node)
         topic = topics.of_driver("driver", topics.STOPPED)
-        flags = driver.create_publisher(Bool, topic, qos.LATCHED)
+        flags = driver.create_publisher(Bool, topic, qos.LATCHED_CHANGES)
         events = driver.create_publisher(TransitionEvent, "driver/transition_event", 10)
         loop.wait(lambda: flags.get_subscription_count() and events.get_subscription_count(), "it")
 
