@@ -124,18 +124,29 @@ class DemonstratorNode(Node):
         result = RecordDemonstration.Result()
 
         def job(handle: ServerGoalHandle) -> None:
-            with self._recorder.recording(loop):
-                try:
-                    self._introduce(loop)
-                    for number in handle.request.episodes:
-                        why = self._demonstrate(handle, int(number), loop)
-                        if why:
-                            result.dropped.append(f"{number}: {why}")
-                        result.accepted += not why
-                finally:
-                    self._stage = ""
+            self._through_stops(lambda: self._recorder.record(True, loop), loop)
+            try:
+                self._through_stops(lambda: self._introduce(loop), loop)
+                for number in handle.request.episodes:
+                    why = self._demonstrate(handle, int(number), loop)
+                    if why:
+                        result.dropped.append(f"{number}: {why}")
+                    result.accepted += not why
+            finally:
+                self._stage = ""
+                with loop.undisturbed():
+                    self._recorder.record(False, loop)
 
         self._goal_server.carry_out(loop, result, job)
+
+    def _through_stops(self, step: Callable[[], None], loop: EventLoop) -> None:
+        """Carry out a step that may be repeated; after an emergency stop once more."""
+        while True:
+            try:
+                step()
+                return
+            except HandStopped:
+                self._watch.await_engaged(loop)
 
     def _demonstrate(self, handle: ServerGoalHandle, number: int, loop: EventLoop) -> str:
         """Carry out one demonstration; return the reason of a drop, empty: accepted."""
@@ -145,9 +156,10 @@ class DemonstratorNode(Node):
         start = self._reset(handle, number, self._station)
         segmenter = DemonstrationSegmenter(self._task, SegmenterConfig(at_once=goal.at_once))
         self._streams.begin(start)
-        self._lead(True, loop)
+        segmenter.ended = float(start.hand.stamp[0])  # of one that is broken off before it began
         try:
             try:
+                self._lead(True, loop)
                 self._follow(handle, number, segmenter, start)
             finally:
                 with loop.undisturbed():
