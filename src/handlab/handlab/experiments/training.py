@@ -95,8 +95,11 @@ def train(
         compose: run the nodes of every step in one process (backend `graph` only).
     """
     config = folder.config()
-    if resume and not folder.is_new():
-        folder.newest_checkpoint()  # raises before anything starts
+    if resume:  # these raise before anything starts
+        with folder.locked():  # by this process for a moment; the learner locks it for the run
+            pass
+        if not folder.is_new():
+            folder.newest_checkpoint()
     with TrainingDisplay(config, RobotTimeMeter(folder)) as display:
         if config.backend == "sim":
             varied, demonstrations = config.variations(), demonstrations_of(config)

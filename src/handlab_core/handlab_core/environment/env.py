@@ -90,8 +90,7 @@ class Env:
         if self._state is None:
             raise RuntimeError("no episode has begun; call reset() first")
         old = self._state if robots is None else batch.take(self._state, robots)
-        if (old.left <= 0).any():
-            raise RuntimeError("the episode is over; call reset() first")
+        _check_left(old)
         clipped = np.minimum(np.maximum(action, -1.0), 1.0)  # np.clip takes several times as long
         asked = np.where(np.isfinite(action), clipped, old.asked)
         smooth = self.task.smoothing * old.action + (1.0 - self.task.smoothing) * asked
@@ -113,6 +112,7 @@ class Env:
             way; see `handlab_core.demonstrations.action_inference`.
         """
         old = self._some()
+        _check_left(old)
         sample = self.station.let_go()
         q = np.stack((hand.q, sample.hand.q), axis=1)
         angle = np.stack((obj.angle, sample.object.angle), axis=1)
@@ -173,3 +173,8 @@ class _EpisodeState:
     left: IntArray  # (N,) number of steps until the time is over
     asked: Array  # (N, A) newest finite action
     action: Array  # (N, A) newest action after smoothing
+
+
+def _check_left(state: _EpisodeState) -> None:
+    if (state.left <= 0).any():
+        raise RuntimeError("the episode is over; call reset() first")

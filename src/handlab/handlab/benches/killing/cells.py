@@ -1,7 +1,5 @@
 """Strike one process of one verb with one signal, and look at hand, processes and files."""
 
-import subprocess
-import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -18,15 +16,15 @@ from handlab.benches.killing.processes import (
     strike,
     until_gone,
 )
-from handlab.benches.killing.verbs import Hand, Verb
+from handlab.benches.killing.verbs import SMALL, Hand, Verb
+from handlab.experiments.training import new_run
+from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
 
 STOPPED_FOR = 5.0
 """Seconds for which a process is stopped."""
 GOES_ON = 60.0
 """Seconds until the hand moves again after a process that stood still has gone on."""
-FINISH = 600.0
-"""Seconds for a run to be finished, with evaluation, video and report."""
 
 
 def strike_with_hand(verb: Verb, victim: str, name: str) -> Case:
@@ -85,28 +83,39 @@ def strike_run(verb: Verb, victim: str, name: str) -> Case:
     case = Case("run", verb.name, victim, name)
     with tempfile.TemporaryDirectory(prefix="handlab-") as scratch:
         folder = Path(scratch)
-        with running(verb.words, folder) as run:
-            run.wait(lambda: list(folder.glob("runs/*/checkpoints/000002.json")), "two iterations")
-            [path] = folder.glob("runs/*")
-            result = RunFolder(path)
+        config = RunConfig(
+            settings=SMALL, estimator=verb.estimator, until="hours", evaluate_every=1000,
+            evaluation_episodes=1,
+        )  # fmt: skip
+        result = new_run(config, folder)
+        with running([*resuming(result), *verb.words], folder) as run:
+            _learn_more(run, result)
             struck, processes = run.await_ready(victim), run.tree()
             began = time.monotonic()
             strike(struck, name)
             if name == "SIGSTOP":
                 _stop_learning(case, result, struck, began)
-                try:
-                    run.process.wait(FINISH)
-                except subprocess.TimeoutExpired:
-                    case.wrong.append(f"is not over after {FINISH:.0f} s: {run.last_words()}")
-            else:
-                case.gone_s = until_gone(processes, began, case)
+                _learn_more(run, result)
+                began = time.monotonic()
+                run.process.terminate()
+            case.gone_s = until_gone(processes, began, case)
             _look_at_output(case, run)
-        if not (path / "summary.json").exists():
-            case.wrong += _resumed(result, folder)
+        with running([*resuming(result), *verb.words], folder) as run:
+            _learn_more(run, result)
+            began, processes = time.monotonic(), run.tree()
+            run.process.terminate()
+            case.gone_s = max(case.gone_s, until_gone(processes, began, case))
+            _look_at_output(case, run)
         numbers = [row["iteration"] for row in result.metrics()]
         if not numbers or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
             case.wrong.append(f"iterations in metrics.jsonl: {numbers}")
     return case
+
+
+def _learn_more(run: RunningVerb, folder: RunFolder) -> None:
+    """Wait until two more iterations have been learned."""
+    before = rows(folder)
+    run.wait(lambda: rows(folder) > before + 1, "two iterations")
 
 
 def _stop_learning(case: Case, run: RunFolder, struck: psutil.Process, began: float) -> None:
@@ -127,16 +136,6 @@ def rows(folder: RunFolder) -> int:
 def resuming(folder: RunFolder) -> list[str]:
     """Return the words of the command line that resume a run."""
     return ["train", "--resume", str(folder.path)]
-
-
-def _resumed(run: RunFolder, folder: Path) -> list[str]:
-    """Resume a run; return what went wrong."""
-    words = [sys.executable, "-m", "handlab.cli", *resuming(run)]
-    try:
-        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=FINISH)
-    except subprocess.TimeoutExpired as late:
-        return [f"is not over {FINISH:.0f} s after its resumption: {str(late.stderr)[-300:]}"]
-    return [f"cannot be resumed: {done.stderr[-300:]}"] if done.returncode else []
 
 
 def _until_let_go(hand: Hand, began: float, case: Case) -> float:

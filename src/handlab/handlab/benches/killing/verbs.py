@@ -70,6 +70,8 @@ class Verb:
     victims: tuple[str, ...]
     hand: Callable[[Path], AbstractContextManager[Hand]] | None = None
     """Hand that it drives; None: only its processes are looked at."""
+    estimator: str = "encoder"
+    """Estimator of the object in the part `run`."""
     goes_on: bool = True
     """A process that stood still makes the hand move again."""
 
@@ -119,14 +121,9 @@ WITH_HAND = (
 )  # fmt: skip
 """Verbs of the part `hand`."""
 
-RUN = ("--until", "hours", "--max-hours", "0.012")
-"""Robot-hours of a run in MuJoCo; some ten iterations."""
-
 RUNS = (
-    Verb("train", _train("valve", *RUN), (SUPERVISOR, *NODES)),
-    Verb(
-        "train --estimator camera", _train("valve", "--estimator", "camera", *RUN), ("camera",)
-    ),
-    Verb("train --compose", _train("valve", "--compose", *RUN), ("container",)),
-)  # fmt: skip
-"""Verbs of the part `run`."""
+    Verb("train", (), (SUPERVISOR, *NODES)),
+    Verb("train --estimator camera", (), ("camera",), estimator="camera"),
+    Verb("train --compose", ("--compose",), ("container",)),
+)
+"""Verbs of the part `run`; the words follow those that resume a run."""
