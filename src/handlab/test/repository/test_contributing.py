@@ -181,7 +181,7 @@ NEW = {
         f"{APP}/benches/running/three.py": lambda: BENCH,
         f"{APP}/benches/table.py": lambda: edited(
             f"{APP}/benches/table.py", "BENCHES = {", '    "three": three.BENCH,'
-        ).replace("benches.running import ", "benches.running import three, ", 1),
+        ).replace("benches.running import (", "benches.running import (\n    three,", 1),
     },
     "verb": {
         f"{APP}/cli/machine/wave.py": lambda: VERB,
