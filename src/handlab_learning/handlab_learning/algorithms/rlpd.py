@@ -58,10 +58,10 @@ from handlab_core.system.validation import (
 )
 from handlab_core.tasks.sizes import Spaces
 from handlab_learning.algorithms.algorithm import Algorithm, Demonstrations, Method, algorithm
-from handlab_learning.algorithms.gait_search import GaitSearch
-from handlab_learning.algorithms.hindsight import in_hindsight
 from handlab_learning.algorithms.replay import Batch, Replay
 from handlab_learning.algorithms.trials import Trials
+from handlab_learning.exploration.gait_search import GaitSearch
+from handlab_learning.exploration.hindsight import in_hindsight
 from handlab_learning.models import optimizer_state
 from handlab_learning.models.critic_ensemble import CriticEnsemble
 from handlab_learning.models.policy_network import Widths, part, prefixed

@@ -3,7 +3,7 @@
 from handlab.experiments.task_kinds import local_sampler
 from handlab_core.environment.episode import EpisodePlan
 from handlab_core.tasks import make_task
-from handlab_learning.algorithms.gait_search import GaitSearch
+from handlab_learning.exploration.gait_search import GaitSearch
 
 
 def test_a_gait_that_turns_the_valve_is_found_within_two_robot_minutes():

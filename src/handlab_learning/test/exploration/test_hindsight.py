@@ -9,9 +9,9 @@ from handlab.experiments.task_kinds import local_sampler
 from handlab_core.environment.episode import EpisodePlan
 from handlab_core.errors import BadConfig
 from handlab_core.tasks import make_task
-from handlab_learning.algorithms.hindsight import in_hindsight
 from handlab_learning.algorithms.residual import ResidualConfig
 from handlab_learning.algorithms.rlpd import Rlpd, RlpdConfig
+from handlab_learning.exploration.hindsight import in_hindsight
 
 CONFIG = RlpdConfig(hindsight_episodes=2, hidden=(32,), cloning_updates=300, update_ratio=0.1)
 

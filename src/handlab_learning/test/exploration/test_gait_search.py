@@ -19,13 +19,13 @@ from handlab_core.environment.policies.squashed_policy import SquashedPolicy
 from handlab_core.errors import BadConfig
 from handlab_core.tasks import make_task
 from handlab_core.tasks.sizes import Fingers, Spaces
-from handlab_learning.algorithms.gait_search import (
+from handlab_learning.algorithms.rlpd import Rlpd, RlpdConfig
+from handlab_learning.exploration.gait_search import (
     PATIENCE,
     RANDOM_GAITS,
     SUCCESSES_PER_FAILURE,
     GaitSearch,
 )
-from handlab_learning.algorithms.rlpd import Rlpd, RlpdConfig
 
 STEPS = 20
 SPACES = Spaces(2, 2, STEPS, fingers=Fingers(0, (0, 0), (0, 1), 0.1))

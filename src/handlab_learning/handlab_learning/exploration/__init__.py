@@ -1,0 +1,1 @@
+"""Motions that a robot makes to find its own demonstrations."""
