@@ -15,6 +15,7 @@ from handlab_core.errors import BadRun
 from handlab_learning.runs.checkpoint import BEST, LAST
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
+from handlab_learning.runs.evaluation import rate_text
 
 
 @dataclass(frozen=True)
@@ -89,16 +90,39 @@ def _figures(runs: Sequence[Run]) -> dict[str, Any]:
         "median_robot_hours_to_strict_success": median_or_never(strict),
         "success_rate": [run.summary["success_rate"] for run in runs],
         "best_success_rate": [_rate(run.summary, BEST) for run in runs],
+        "best_success_interval": [_interval(run.summary, BEST) for run in runs],
         "last_success_rate": [_rate(run.summary, LAST) for run in runs],
+        "last_success_interval": [_interval(run.summary, LAST) for run in runs],
         "runs": [str(run.folder.path) for run in runs],
     }
 
 
-def _rate(summary: Mapping[str, Any], policy: str) -> float | None:
-    """Return the success of the best or the last policy; an old run has kept the last alone."""
+def success_text(rate: float | None, interval: Sequence[float] | None) -> str:
+    """Return a success rate with its interval, as far as the run has kept them."""
+    if rate is None:
+        return "unknown"
+    low, high = interval or (None, None)
+    return rate_text({"success_rate": rate, "success_rate_low": low, "success_rate_high": high})
+
+
+def _evaluation(summary: Mapping[str, Any], policy: str) -> Mapping[str, Any]:
+    """Return the figures of the best or the last policy; an old run has kept the last alone."""
     if policy in summary:
-        return float(summary[policy]["success_rate"])
-    return float(summary["success_rate"]) if policy == LAST else None
+        return dict(summary[policy])
+    return summary if policy == LAST else {}
+
+
+def _rate(summary: Mapping[str, Any], policy: str) -> float | None:
+    """Return the success of the best or the last policy; None: unknown."""
+    rate = _evaluation(summary, policy).get("success_rate")
+    return None if rate is None else float(rate)
+
+
+def _interval(summary: Mapping[str, Any], policy: str) -> list[float] | None:
+    """Return the ends of the interval of the success, as the run has kept it; None: unknown."""
+    found = _evaluation(summary, policy)
+    ends = [found.get(f"success_rate_{end}") for end in ("low", "high")]
+    return None if None in ends else [float(end) for end in ends if end is not None]
 
 
 def median_or_never(hours: Sequence[float | None]) -> float | None:

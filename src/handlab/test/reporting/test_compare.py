@@ -29,7 +29,7 @@ def finished_run(root, seed=0, hours=2.0, **config):
         folder.append({"iteration": 5 * i + 1, "robot_hours": i * hours / 2 + 0.1})
     rates = {"success_rate": 1.0, "strict_success_rate": 0.0}
     kept = {
-        "best": rates | {"iteration": 5},
+        "best": rates | {"iteration": 5, "success_rate_low": 0.89, "success_rate_high": 1.0},
         "last": rates | {"iteration": 10, "success_rate": 0.2},
     }
     folder.write_summary({
@@ -65,6 +65,8 @@ def test_the_best_policies_stand_beside_the_last_ones(tmp_path):
     [group] = figures["groups"].values()
     assert group["best_success_rate"] == [1.0, None]
     assert group["last_success_rate"] == [0.2, 0.5] and group["success_rate"] == [1.0, 0.5]
+    assert group["best_success_interval"] == [[0.89, 1.0], None]
+    assert group["last_success_interval"] == [None, None]  # of runs from before there were any
 
 
 def test_what_is_no_finished_run_is_refused_by_name(tmp_path):
@@ -87,7 +89,7 @@ def test_the_verb_prints_its_figures_last(tmp_path):
     lines = CliRunner().invoke(make_app(), words).stdout.splitlines()
     assert json.loads(lines[-1])["groups"]["valve npg reward=robel"]["seeds"] == [0]
     assert "learned after 2.00 robot-hours" in lines[0]
-    assert "best policies: 100%; of the last: 20%" in lines[1]
+    assert "best policies: 100% [89%, 100%]; of the last: 20%" in lines[1]
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,15 @@ def compare(
     for name, group in figures["groups"].items():
         learned = learned_text(group["median_robot_hours_to_success"], group["algorithm"])
         best, last = (
-            ", ".join("unknown" if rate is None else f"{rate:.0%}" for rate in group[key])
-            for key in ("best_success_rate", "last_success_rate")
+            ", ".join(
+                comparison.success_text(*one)
+                for one in zip(
+                    group[f"{policy}_success_rate"],
+                    group[f"{policy}_success_interval"],
+                    strict=True,
+                )
+            )
+            for policy in ("best", "last")
         )
         print(f"{name}: {learned} (median of seeds {group['seeds']})")
         print(f"  success of the best policies: {best}; of the last: {last}")
