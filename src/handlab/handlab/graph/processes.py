@@ -8,6 +8,7 @@ Nodes write what they say into memory files of this process, not into pipes: a n
 a reader, even if this process is stopped or its terminal is.
 """
 
+import atexit
 import contextlib
 import ctypes
 import fcntl
@@ -165,6 +166,7 @@ class Graph:
         self._reason: str | None = None
         self._broken_off = ""  # reason of `break_off`
         self._ending, self._processes = threading.Event(), list[NodeProcess]()
+        self._end_lock, self._ended = threading.Lock(), False
         self._thread = threading.Thread(target=self._look_after, name="graph", daemon=True)
         drivers = (part for node in nodes for part in (node, *node.parts) if part.name == DRIVER)
         facts = next((driver.parameters for driver in drivers), {})
@@ -176,10 +178,12 @@ class Graph:
         try:
             for node in nodes:
                 self._processes.append(NodeProcess(node, environment, kept))
+            # Ctrl-C may come at any moment, also before or after the `with` of the caller.
+            atexit.register(self.close)
+            self._thread.start()
         except BaseException:
-            self._end()
+            self.close()
             raise
-        self._thread.start()
 
     def __enter__(self) -> Self:
         """Return the graph, which is starting."""
@@ -192,7 +196,10 @@ class Graph:
     def close(self) -> None:
         """Stop the graph and wait until all of it is gone; twice is harmless."""
         self._ending.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._end()
+        atexit.unregister(self.close)
 
     def break_off(self, reason: str) -> None:
         """Ask all nodes to end, at once and from any thread; `exit_reason` returns the reason."""
@@ -235,7 +242,13 @@ class Graph:
                 self._output.flush()
 
     def _end(self) -> None:
-        """Ask all nodes to end, kill those that do not, and let everything go."""
+        """Ask all nodes to end, kill those that do not, and let everything go; once."""
+        with self._end_lock:
+            if not self._ended:
+                self._end_all()
+                self._ended = True
+
+    def _end_all(self) -> None:
         for process in self._processes:
             process.send(signal.SIGTERM)
         limit = time.monotonic() + KILL_AFTER

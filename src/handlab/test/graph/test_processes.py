@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from handlab.graph import processes
 from handlab.graph.config import GraphConfig, NodeSpec
 from handlab.graph.processes import BackgroundGraph, Graph, NodeProcess, command
 from handlab.graph.ros_domain import Domain
@@ -124,6 +125,47 @@ def test_the_user_learns_which_node_ended_and_why(monkeypatch, tmp_path, code, r
         assert graph.wait() == reason
 
 
+DEAF = f"import signal, time; {HARD_OF_HEARING}; time.sleep(60)"
+
+
+def test_a_ctrl_c_while_a_graph_is_made_leaves_no_node_behind(monkeypatch, tmp_path):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    started, make = [], processes.NodeProcess
+    monkeypatch.setattr(processes, "command", lambda _: [sys.executable, "-c", DEAF])
+    monkeypatch.setattr(processes.threading.Thread, "start", interrupted)
+    monkeypatch.setattr(
+        processes, "NodeProcess", lambda *words: started.append(make(*words)) or started[-1]
+    )
+    with (tmp_path / "log").open("w") as log, pytest.raises(KeyboardInterrupt):
+        Graph([NodeSpec("driver")], log, Domain())
+    [node] = started
+    assert not psutil.pid_exists(node.pid)
+
+
+LEFT_OPEN = """
+import sys
+from handlab.graph import processes
+from handlab.graph.config import NodeSpec
+from handlab.graph.ros_domain import Domain
+processes.command = lambda _: [sys.executable, "-c", {node!r}]
+graph = processes.Graph([NodeSpec("driver")], sys.stderr, Domain())
+print(graph._processes[0].pid, flush=True)
+raise KeyboardInterrupt
+"""
+
+
+def test_a_program_that_is_interrupted_before_it_enters_its_graph_ends_the_nodes_first():
+    code = LEFT_OPEN.format(node=DEAF)
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as program:
+        node = psutil.Process(int(program.stdout.readline()))
+        program.wait(20)
+        assert gone(node)
+
+
 def test_a_graph_keeps_its_domain_until_the_last_node_is_gone(monkeypatch, tmp_path):
     monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
     monkeypatch.setattr(
@@ -150,16 +192,14 @@ def test_nodes_end_in_order_at_each_signal_even_at_a_second_one(tmp_path, number
         nodes = {p.name: p._process for p in graph._processes}
         said = tmp_path / "nodes.log"
         wait_for(lambda: len(ready(nodes)) == len(nodes), "the nodes", 60)
-        processes = list(nodes.values())
-        for process in processes:
+        struck = list(nodes.values())
+        for process in struck:
             process.send_signal(number)
         time.sleep(0.1)
-        for process in processes:
+        for process in struck:
             process.send_signal(number)
         graph.wait()
-        assert [process.returncode for process in processes] == [0] * len(processes), (
-            said.read_text()
-        )
+        assert [process.returncode for process in struck] == [0] * len(struck), said.read_text()
 
 
 def ready(nodes):
