@@ -10,6 +10,7 @@ from handlab.benches.learning import (
     local_models,
     minutes,
     minutes_beside,
+    pretrained,
     repair,
     resets,
     tasks,
@@ -34,6 +35,7 @@ from handlab.benches.wire import bus, emulated
 BENCHES = {
     "minutes": minutes.BENCH,
     "minutes_beside": minutes_beside.BENCH,
+    "pretrained": pretrained.BENCH,
     "repair": repair.BENCH,
     "valve": valve.BENCH,
     "valve_strict": valve.STRICT,

@@ -77,12 +77,12 @@ def _encode(scratch: Path, frames: list[NDArray[np.uint8]], rate: float) -> None
 
 
 def main() -> None:
-    """Run episodes of a checkpoint's policy and film them: CHECKPOINT OUTPUT SEED."""
+    """Run episodes of a saved policy and film them: PATH OUTPUT SEED."""
     from handlab.experiments.task_kinds import kind_of
-    from handlab_learning.runs import checkpoint
+    from handlab_learning.policy_files import saved_policy
 
     source, output, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    saved = checkpoint.load(source)
+    saved = saved_policy.load(source)
     task = saved.task()
     film = kind_of(task).film(task, saved.policy(task), seed)
     _write(output, film.frames, film.rate)
