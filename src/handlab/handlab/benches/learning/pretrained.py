@@ -49,11 +49,11 @@ class Row:
 
 
 ROWS = {
-    "valve": Row(30.0),
-    "pose": Row(30.0),
+    "valve": Row(30.0, 1),
+    "pose": Row(30.0, 1),
     "flip": Row(30.0, 1),
     "allegro_pose": Row(30.0),
-    "valve_foam": Row(60.0),
+    "valve_foam": Row(60.0, 1),
     "leap_pose": Row(30.0),
 }
 """Ways by task."""
