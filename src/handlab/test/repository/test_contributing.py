@@ -288,7 +288,7 @@ def copy(tmp_path_factory):
     """A copy of the repository with one more thing of each kind, and its environment."""
     folder = tmp_path_factory.mktemp("copy")
     leave = shutil.ignore_patterns("test", "__pycache__", "*.egg-info")
-    for name in ("src", "urdf", "launch", "config", "demos"):
+    for name in ("src", "urdf", "launch", "config", "demos", "policies"):
         shutil.copytree(ROOT / name, folder / name, ignore=leave)
     for files in NEW.values():
         for path, content in files.items():
