@@ -23,7 +23,10 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "urdf"
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"```.*?\n(.*?)```|`([^`\n]+)`", re.DOTALL)
-TOP = "src|docs|config|launch|urdf|demos|policies|results|docker|examples|tools|\\.ci|handlab(?:_[a-z]+)?"
+TOP = (
+    "src|docs|config|launch|urdf|demos|policies|results|docker|examples|tools|\\.ci|"
+    "handlab(?:_[a-z]+)?"
+)
 FILE = re.compile(rf"(?<![\w./:@*<-])(?:{TOP})/[\w./<>*{{}}-]*")
 MODULE = re.compile(r"\bhandlab(?:_[a-z]+)?(?:\.\w+)+")
 VERB = re.compile(r"\./handlab ([a-z]+)([^\n`#]*)")
