@@ -24,6 +24,7 @@ from handlab_core.types import Array, Goal
 from handlab_core.types import JointState as JointReading
 from handlab_interfaces import msg as wire
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
+from handlab_nodes.runtime.diagnostics import OK, Diagnostics
 from handlab_nodes.runtime.event_loop import run
 from handlab_nodes.runtime.inbox import Inbox
 from handlab_nodes.runtime.parameters import TaskParams, read_params
@@ -86,6 +87,7 @@ class ViewerNode(Node):
         self._wanted: Goal | None = None
         self._marked = task.aim.of_object
         self._due = time.monotonic()
+        self._diagnostics = Diagnostics(self)
         secret = f"/?token={token}" if token else ""
         self.get_logger().info(f"open http://{params.host}:{self._server.get_port()}{secret}")
 
@@ -120,6 +122,11 @@ class ViewerNode(Node):
     def _on_reward(self, reward: convert.ShownReward) -> None:
         self._newest = reward
         self._console.on_reward(reward.total, reward.terms, reward.success)
+
+    def report(self) -> None:
+        """Report the number of open pages."""
+        pages = {"open pages": len(self._server.get_clients())}
+        self._diagnostics.publish(OK, "serving the console", pages)
 
     def release(self) -> None:
         """Join the web server's threads."""

@@ -54,3 +54,12 @@ def test_a_pose_of_the_hand_has_no_mark(shown):
     viewer = shown(task.name)
     viewer._on_goal(goal_of(task, np.zeros(9), np.zeros(9)))
     assert not viewer._goal.visible
+
+
+def test_dropped_messages_are_reported(shown, monkeypatch):
+    viewer, sent = shown("valve"), []
+    monkeypatch.setattr(viewer._diagnostics, "_publisher", type("", (), {"publish": sent.append}))
+    viewer.inbox.drop("reward", "it is too short")
+    viewer.report()
+    [status] = sent[0].status
+    assert status.name == "viewer" and "dropped 1 messages on reward" in status.message
