@@ -4,9 +4,28 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from types import TracebackType
 from typing import Any
 
 from handlab_core.system.lifeline import end_with_parent
+
+
+class WorkerPool(ProcessPoolExecutor):
+    """A pool whose jobs are given up if its context ends by an exception, such as SystemExit."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Wait for all jobs; after an exception end the workers instead."""
+        if kind is not None:
+            # `kill_workers` of Python 3.14 does the same.
+            for worker in list((getattr(self, "_processes", None) or {}).values()):
+                worker.kill()
+            self.shutdown(wait=False, cancel_futures=True)
+        super().__exit__(kind, error, traceback)
 
 
 def worker_pool(
@@ -14,7 +33,7 @@ def worker_pool(
     start: str = "fork",
     begin: Callable[..., None] | None = None,
     *arguments: Any,
-) -> ProcessPoolExecutor:
+) -> WorkerPool:
     """Make a pool whose workers end when this process ends, in whatever way that happens.
 
     Args:
@@ -24,7 +43,7 @@ def worker_pool(
         arguments: of `begin`; they must be picklable for `spawn`.
     """
     context = multiprocessing.get_context(start)
-    return ProcessPoolExecutor(processes, context, _begin, (os.getpid(), begin, *arguments))
+    return WorkerPool(processes, context, _begin, (os.getpid(), begin, *arguments))
 
 
 def _begin(parent: int, begin: Callable[..., None] | None, *arguments: Any) -> None:

@@ -10,13 +10,17 @@ import psutil
 import pytest
 
 POOL = """
-import sys, time
+import signal, sys, time
 from handlab_core.system.workers import worker_pool
 
 def nap(_):
     time.sleep(60)
 
+def end(*_):
+    raise SystemExit(1)
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGALRM, end)  # as the command line does with SIGTERM
     with worker_pool(2, sys.argv[1], print, "begun") as pool:
         jobs = [pool.submit(nap, n) for n in range(2)]
         time.sleep(60)
@@ -24,7 +28,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGALRM])
 def test_no_worker_outlives_its_pool(tmp_path, start, end):
     script = tmp_path / "pool.py"
     script.write_text(POOL)
