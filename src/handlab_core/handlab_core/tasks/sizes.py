@@ -35,7 +35,7 @@ class Fingers:
 
 @dataclass(frozen=True, slots=True)
 class Relabelling:
-    """Goals that are positions of the joints: what is observed with a goal reached later."""
+    """Goals that are positions of the joints: the observation at a goal that was reached later."""
 
     positions: tuple[int, ...]  # elements of an observation: joints
     errors: tuple[int, ...]  # elements of an observation: joints minus goal [rad]

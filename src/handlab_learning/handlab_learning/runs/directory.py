@@ -91,7 +91,7 @@ class Summary(TypedDict):
     initial: NotRequired[Evaluation | None]
 
 
-LATER = {"interventions", "base", "randomise", "fitted"}
+LATER = {"interventions", "base", "randomise", "fitted", "workers"}
 """Options that runs of earlier versions do not have; their defaults are the behaviour of then."""
 
 COPY = "metrics.before-resume.jsonl"

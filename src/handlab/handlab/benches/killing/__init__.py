@@ -1,1 +1,1 @@
-"""Bench of deaths: what is left of hand, processes and files after any process was struck."""
+"""Bench of deaths: state of hand, processes and files after a signal to any process."""

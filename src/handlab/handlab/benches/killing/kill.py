@@ -1,6 +1,6 @@
 """Hand, processes and files after a process of a running graph was killed, ended or stopped.
 
-Each cell starts a verb, strikes one of its processes with one signal and looks at what is left:
+Each cell starts a verb, strikes one of its processes with one signal and looks at the rest:
 
 | part     | verb                                      | asked                                    |
 |----------|-------------------------------------------|------------------------------------------|

@@ -13,7 +13,8 @@ from handlab_core.environment.env import Env
 from handlab_core.environment.station import LocalStation
 from handlab_core.errors import BadConfig
 from handlab_core.hardware.backend import make_backend
-from handlab_core.hardware.backend_table import BACKENDS, DEFAULT, backend_spec
+from handlab_core.hardware.backend_table import DEFAULT, backend_spec
+from handlab_core.options import BackendOptions
 from handlab_core.system.validation import Count, OneOf, Text, checked
 from handlab_core.tasks import TASKS, Task, make_task
 from handlab_sim.backend import MujocoBackend
@@ -23,14 +24,11 @@ ROUNDS = 5
 
 
 @checked
-class SimOptions:
-    """Worlds that are measured."""
+class SimOptions(BackendOptions):
+    """Worlds that are measured; the backend must simulate."""
 
     task: Annotated[Text, OneOf("task", TASKS), Field(description="Name of the task")] = "valve"
     worlds: Annotated[Count, Field(le=65536, description="Number of worlds side by side")] = 64
-    hardware: Annotated[
-        Text, OneOf("hardware", BACKENDS), Field(description="Backend that simulates them")
-    ] = DEFAULT
 
 
 def measure(seed: int, options: SimOptions) -> Result:

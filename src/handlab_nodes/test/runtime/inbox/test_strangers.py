@@ -33,7 +33,7 @@ NAMES, LATE = list(TASK.hand.joints), convert.to_stamp(1e9)
 
 DROPPED = {
     "driver": topics.HAND_COMMANDS, "estimator": topics.FIXTURE_STATES, "reward": topics.GOAL,
-    "reset": topics.HAND_STATES, "runner": topics.POLICY,
+    "reset": topics.HAND_STATUS, "runner": topics.POLICY,
 }  # fmt: skip
 """A topic by node: the node drops the stranger's messages there and counts them."""
 
@@ -95,8 +95,8 @@ def worst(policy):
             wire.HandStatus(), wire.HandStatus(pause_requested=True, temperature=[99.0] * 9),
         ],
         (topics.DETECTIONS, PoseWithCovarianceStamped): [PoseWithCovarianceStamped()],
-        ("reset/started", String): [String(), String(data="f" * 32), String(data="x" * 10**6)],
-        ("rollout/started", String): [String(), String(data="0" * 32)],
+        (topics.started(topics.RESET), String): [String(), String(data="f" * 32), String(data="x" * 10**6)],
+        (topics.started(topics.ROLLOUT), String): [String(), String(data="0" * 32)],
         ("rollout/_action/status", GoalStatusArray): [GoalStatusArray()],
         ("driver/transition_event", TransitionEvent): [TransitionEvent()],
         ("/clock", Clock): [Clock(), Clock(clock=LATE)],
