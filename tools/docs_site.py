@@ -17,7 +17,7 @@ SITE = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "urdf/SOURCE.md": "numbers.md",
-    "examples/stable_baselines.py": "examples/stable_baselines.py",
+    **{f"examples/{name}.py": f"examples/{name}.py" for name in ("stable_baselines", "rlpd")},
 }
 """Files of the repository outside `docs/`, and their places in the site."""
 

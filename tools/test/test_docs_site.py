@@ -11,6 +11,8 @@ spec = importlib.util.spec_from_file_location("docs_site", ROOT / "tools" / "doc
 docs_site = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(docs_site)
 
+PAGES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
+
 
 @pytest.mark.parametrize(
     ("source", "link", "place"),
@@ -24,6 +26,13 @@ spec.loader.exec_module(docs_site)
 )
 def test_a_link_leads_to_the_place_in_the_site(source, link, place):
     assert docs_site.site_link(source, link) == place
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "urdf/SOURCE.md", *PAGES]
+)
+def test_every_link_of_every_page_has_a_place_in_the_site(page):
+    docs_site.translated(page, (ROOT / page).read_text())
 
 
 def test_a_link_out_of_the_site_is_refused():

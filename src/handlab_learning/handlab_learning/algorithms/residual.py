@@ -44,7 +44,7 @@ class ResidualConfig(RlpdConfig):
     """First standard deviation of the correction, in units of the bound. ResFiT explores with 0.05
     in units of actions."""
     symmetries: Flag = False
-    """False: what is to be corrected is seldom the same for all fingers."""
+    """False: the needed correction is seldom the same for all fingers."""
     temperature: Positive = 0.002
     """Initial temperature; that of a cloned policy in `rlpd`."""
     first_episodes: Count = 3

@@ -14,7 +14,7 @@ parts come from
 - layer normalisation of the critics, and half of each batch from demonstrations (RLPD),
 - noise that is correlated over an episode (Eberhard et al., ICLR 2023),
 - a term that keeps the actor near the demonstrations (Fujimoto and Gu, arXiv:2106.06860),
-- a critic that learns what is known before the actor follows it, and rare updates of the actor
+- a critic that learns from all known episodes before the actor does, and rare updates of the actor
   (ResFiT; arXiv:2509.19301).
 
 Steps in which an intervener acted are in both memories: that of the run, and that of the

@@ -32,7 +32,7 @@ LATCHED_CHANGES = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
-"""For a latched fact of which each change counts. Both sides need the depth: what is sent to a
+"""For a latched fact of which each change counts. Both sides need the depth: a message to a
 process that stands still is lost, and comes from the publisher's history once the process goes on.
 """
 CLOCK = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)

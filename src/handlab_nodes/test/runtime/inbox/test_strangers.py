@@ -95,7 +95,9 @@ def worst(policy):
             wire.HandStatus(), wire.HandStatus(pause_requested=True, temperature=[99.0] * 9),
         ],
         (topics.DETECTIONS, PoseWithCovarianceStamped): [PoseWithCovarianceStamped()],
-        (topics.started(topics.RESET), String): [String(), String(data="f" * 32), String(data="x" * 10**6)],
+        (topics.started(topics.RESET), String): [
+            String(), String(data="f" * 32), String(data="x" * 10**6),
+        ],
         (topics.started(topics.ROLLOUT), String): [String(), String(data="0" * 32)],
         ("rollout/_action/status", GoalStatusArray): [GoalStatusArray()],
         ("driver/transition_event", TransitionEvent): [TransitionEvent()],
