@@ -40,6 +40,7 @@ from handlab.graph.options import (
 )
 from handlab.graph.ros2_control import ForeignNode, control_nodes
 from handlab_core.options import BagOptions, DriverOptions, StationOptions, taken
+from handlab_core.system import death_signal
 from handlab_core.system.lifeline import supervised
 from handlab_core.system.paths import share
 from handlab_core.system.validation import checked
@@ -225,7 +226,13 @@ def _foreign_action(node: ForeignNode, namespace: str, simulated: bool) -> Node:
         remappings=[*node.remappings.items(), OWN_CLOCK],
         output="screen",
         on_exit=[end] if node.lasting else None,
+        **_ended_with_launch(),
     )
+
+
+def _ended_with_launch() -> dict[str, Any]:
+    """Return the arguments of a process of others that ends however launch ends."""
+    return {"prefix": death_signal.PREFIX, "additional_env": supervised({})}
 
 
 def _robot_description(urdf: str) -> dict[str, ParameterValue]:
@@ -293,6 +300,7 @@ def _showing(config: GraphConfig, launch: LaunchOptions) -> list[Node]:
                 arguments=["-d", str(rviz)],
                 parameters=[{"use_sim_time": config.simulated}],
                 remappings=[OWN_CLOCK],
+                **_ended_with_launch(),
             )
         )
     return nodes
@@ -319,4 +327,5 @@ def _state_publisher(config: GraphConfig, namespace: str) -> Node:
             {"use_sim_time": config.simulated, "frame_prefix": frame_prefix(namespace)},
         ],
         remappings=[OWN_CLOCK, (topics.DESCRIPTION, description)],
+        **_ended_with_launch(),
     )
