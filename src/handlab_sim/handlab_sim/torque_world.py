@@ -11,7 +11,9 @@ import numpy as np
 from handlab_core.hands import Hand
 from handlab_core.objects.fixture import Fixture
 from handlab_core.types import Array
-from handlab_sim.scene import SceneConfig, build_spec, steps_in
+from handlab_core.worlds.world import World
+from handlab_sim.scene import SceneConfig, steps_in
+from handlab_sim.varied import Shape, Variant
 
 TIMESTEP = 0.001
 """s; step of the simulation, a third of the torque period of an Allegro hand."""
@@ -20,20 +22,37 @@ TIMESTEP = 0.001
 class TorqueWorld:
     """Simulation of one station with torque actuators; implements `allegro.physics.TorquePhysics`.
 
+    Of a world's servos, gain over described gain is the strength of a motor: the torque that it has
+    for a commanded 1 N m. Backlash and supply belong to position loops, and are not used.
+
     Args:
         hand: the hand, which starts in its nominal pose.
         fixture: fixture below the hand.
         config: simulation parameters; None: the defaults with the step TIMESTEP.
+        world: parameters of motors, bodies, contacts and encoders; None: those of the descriptions.
     """
 
-    def __init__(self, hand: Hand, fixture: Fixture, config: SceneConfig | None = None) -> None:
+    def __init__(
+        self,
+        hand: Hand,
+        fixture: Fixture,
+        config: SceneConfig | None = None,
+        world: World | None = None,
+    ) -> None:
         config = config or replace(SceneConfig(), timestep=TIMESTEP)
-        spec = build_spec(hand, fixture, config)
-        for joint in (*hand.joints, fixture.joint):
-            spec.actuator(joint).set_to_motor()
-        self.model = spec.compile()
-        self.data = mujoco.MjData(self.model)
+        world = world or World(hand.servos)
+        servos, signals = world.servos, world.signals
+        self.model = Variant(hand, fixture, config, Shape.of(world)).set(world)
         joints = [self.model.joint(name) for name in (*hand.joints, fixture.joint)]
+        for name in (*hand.joints, fixture.joint):
+            self._make_motor(self.model.actuator(name).id)
+        if self.model.nhistory:
+            self.model.actuator_delay[: hand.n] = servos.delay
+        self._strength, self._zero = servos.stiffness / hand.servos.stiffness, servos.zero
+        self._latency = signals.latency
+        self._noise = signals.noise * (hand.upper - hand.lower)
+        self._rng = np.random.default_rng(signals.stream)
+        self.data = mujoco.MjData(self.model)
         self._q_at = np.array([joint.qposadr[0] for joint in joints])
         self._qd_at = np.array([joint.dofadr[0] for joint in joints])
         self._object = self.model.actuator(fixture.joint).id
@@ -44,16 +63,19 @@ class TorqueWorld:
         """Apply torques, (n,) N m, to the hand for a time, s, within the limits of the joints.
 
         Returns:
-            Angles, rad, and velocities, rad/s, of the hand's joints, (n,) each.
+            Measured angles, rad, and velocities, rad/s, of the hand's joints, (n,) each.
 
         Raises:
             BadConfig: the time is not a whole number of the simulation's steps.
         """
         steps = steps_in(dt, self.model.opt.timestep)
-        self.data.ctrl[: len(torque)] = torque
+        self.data.ctrl[: len(torque)] = self._strength * torque
         mujoco.mj_step(self.model, self.data, steps)
-        q, qd = self.data.qpos[self._q_at[:-1]], self.data.qvel[self._qd_at[:-1]]
-        return q.copy(), qd.copy()
+        qd = self.data.qvel[self._qd_at[:-1]].copy()
+        q = self.data.qpos[self._q_at[:-1]] + self._zero - self._latency * qd
+        if self._noise.any():
+            q = q + self._noise * (self._rng.random(len(q)) - 0.5)
+        return q, qd
 
     def drive_object(self, torque: float) -> None:
         """Set the torque of the fixture's motor, N m, until the next call."""
@@ -68,3 +90,9 @@ class TorqueWorld:
     def object_velocity(self) -> float:
         """Return the velocity of the object, rad/s."""
         return float(self.data.qvel[self._qd_at[-1]])
+
+    def _make_motor(self, actuator: int) -> None:
+        """Turn a position actuator into a motor: its control is its torque; the limit stays."""
+        model = self.model
+        model.actuator_gainprm[actuator], model.actuator_biasprm[actuator] = 0.0, 0.0
+        model.actuator_gainprm[actuator, 0] = 1.0

@@ -30,7 +30,7 @@ from handlab.benches.running import (
     soak,
     updates,
 )
-from handlab.benches.wire import bus, emulated
+from handlab.benches.wire import bus, emulated, identification
 
 BENCHES = {
     "minutes": minutes.BENCH,
@@ -52,6 +52,7 @@ BENCHES = {
     "loop": loop.BENCH,
     "soak": soak.BENCH,
     "emulated": emulated.BENCH,
+    "identify": identification.BENCH,
     "resets": resets.BENCH,
     "foam": foam.BENCH,
     "demos": demos.BENCH,

@@ -46,8 +46,10 @@ BUS_BACKEND = "dynamixel"
 class Emulated(Protocol):
     """Motors that are emulated."""
 
-    name: str
-    """Path or interface that they are found at."""
+    @property
+    def name(self) -> str:
+        """Path or interface that they are found at."""
+        ...
 
     def start(self) -> "Emulated":
         """Serve from a thread."""
@@ -106,19 +108,28 @@ class EmulatedAllegro:
         bus: `interface:channel` for the hand.
         port: a stable name for the fixture's pseudo-terminal.
         seed: of the servo's faults that are left to chance.
+        world: parameters of hand, object and signals; None: those of the descriptions.
 
     Raises:
         BadConfig: the file has no section for the hand, or more servos than the fixture's.
         StationFault: the bus cannot be opened.
     """
 
-    def __init__(self, station: Path, bus: str, port: str | Path, seed: int = 0) -> None:
+    def __init__(
+        self,
+        station: Path,
+        bus: str,
+        port: str | Path,
+        seed: int = 0,
+        world: World | None = None,
+    ) -> None:
         facts = load_station(station, nominal=True)
         section = _servos_of(facts)
         if facts.allegro is None or len(section.servos) != 1:
             raise BadConfig(f"{station} needs the section allegro, and dynamixel with one servo")
         config = AllegroConfig.from_dict(facts.allegro)
-        self.world = TorqueWorld(make_hand(facts.hand), FIXTURES.make(facts.fixture))
+        hand, fixture = make_hand(facts.hand), FIXTURES.make(facts.fixture)
+        self.world = TorqueWorld(hand, fixture, world=world)
         interface, _, channel = bus.rpartition(":")
         interface = interface or config.interface
         self._wire = CanBus(interface, channel)

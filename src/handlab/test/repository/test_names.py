@@ -12,6 +12,7 @@ import pytest
 import yaml
 from rclpy.node import Node
 
+from handlab.emulation.realities import WIRES, realities
 from handlab.graph.config import GraphConfig, build_graph
 from handlab_core.demonstrations.gait import load_gait
 from handlab_core.estimation.follower import ESTIMATORS
@@ -159,6 +160,9 @@ def test_every_config_file_can_be_read(path):
         return
     if path.parent.name == "dds":
         assert ElementTree.parse(path).getroot().tag.endswith("dds")
+        return
+    if path.name == "realities.json":
+        assert all(realities(hand) for hand in WIRES.values())
         return
     kinds = (path.suffix, path.parent.name)
     assert ".rviz" in kinds or "controllers" in kinds, f"no dataclass is known for {path.name}"
