@@ -33,13 +33,16 @@ class Algorithm(Protocol):
 
     @property
     def episodes_per_iteration(self) -> int:
-        """Number of episodes for each `update`; 0 if it learns from demonstrations only."""
-        ...
+        """Number of episodes for each `update`; 0 if it learns from demonstrations only.
+
+        As a rule the setting of this name.
+        """
+        return int(self.config.episodes_per_iteration)
 
     @property
     def finished(self) -> bool:
-        """Whether learning has ended."""
-        ...
+        """Whether learning has ended; as a rule the trainer ends the run."""
+        return False
 
     @property
     def promising(self) -> bool:

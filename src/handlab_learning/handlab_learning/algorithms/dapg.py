@@ -81,11 +81,6 @@ class Dapg(Algorithm):
         """See `Algorithm.episodes_per_iteration`."""
         return self.npg.episodes_per_iteration
 
-    @property
-    def finished(self) -> bool:
-        """False; the trainer ends the run."""
-        return False
-
     def policy(self) -> GaussianPolicy:
         """Return the present policy; version 0 is the cloned one."""
         return self.npg.policy()

@@ -158,16 +158,6 @@ class LocalModels(Algorithm):
         if not self._searching:
             self._begin(demonstrations)
 
-    @property
-    def episodes_per_iteration(self) -> int:
-        """See `Algorithm.episodes_per_iteration`."""
-        return self.config.episodes_per_iteration
-
-    @property
-    def finished(self) -> bool:
-        """False; the trainer ends the run."""
-        return False
-
     def policy(self) -> Policy:
         """Return the controllers, which explore; during the search, random motions."""
         return self._motions(2 * self._iteration) if self._searching else self.controllers()

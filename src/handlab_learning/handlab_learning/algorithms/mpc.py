@@ -105,11 +105,6 @@ class Mpc(Algorithm):
         """Greatest common divisor of the episodes before the first fit and between fits."""
         return gcd(self.config.random_episodes, self.config.episodes_per_fit)
 
-    @property
-    def finished(self) -> bool:
-        """False; the trainer ends the run."""
-        return False
-
     def policy(self) -> Policy:
         """Return the planner; before the first fit, random motions."""
         config, spaces = self.config, self._spaces

@@ -5,12 +5,11 @@
     x     = F^-1 g by conjugate gradient, ended after a few steps (hence "truncated")
     theta = theta + sqrt(2 * kl / (g . x)) * x
 
-Advantages are generalised advantage estimates with a value baseline. The baseline is fitted after
-the policy step, so that the advantages of an episode never depend on a fit to it
-(mjrl/algos/npg_cg.py).
+Advantages are generalised advantage estimates with a value baseline, which is fitted after the
+policy step (mjrl/algos/npg_cg.py); see `OnPolicy`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import field
 from typing import Annotated
 
@@ -20,22 +19,13 @@ from pydantic import Field
 from torch import Tensor
 
 from handlab_core.environment.episode import Episode
-from handlab_core.environment.policies.policy import GaussianPolicy
 from handlab_core.system.validation import Count, Fraction, NotNegative, Positive, checked
 from handlab_core.tasks.sizes import Spaces
-from handlab_core.types import Array
-from handlab_learning.algorithms.algorithm import Algorithm, Demonstrations, Method, algorithm
+from handlab_learning.algorithms.algorithm import Demonstrations, Method, algorithm
 from handlab_learning.algorithms.demonstrations import joined
-from handlab_learning.algorithms.returns import advantages
-from handlab_learning.models.policy_network import (
-    LogStd,
-    PolicyNet,
-    Widths,
-    aligned,
-    part,
-    prefixed,
-)
-from handlab_learning.models.value_function import Baseline, BaselineConfig
+from handlab_learning.algorithms.on_policy import OnPolicy, mean_kl
+from handlab_learning.models.policy_network import LogStd, Widths, aligned
+from handlab_learning.models.value_function import BaselineConfig
 
 Augmentation = Callable[[Tensor], Tensor]
 """Function of whitened advantages, (B,), whose gradient is added to that of the surrogate."""
@@ -67,49 +57,29 @@ class NpgConfig:
     baseline: BaselineConfig = field(default_factory=BaselineConfig)
 
 
-class Npg(Algorithm):
+class Npg(OnPolicy):
     """Natural policy gradient on whole episodes of the present policy."""
+
+    config: NpgConfig
 
     def __init__(
         self, spaces: Spaces, config: NpgConfig, seed: int, _: Sequence[Episode] = ()
     ) -> None:
-        torch.set_num_threads(1)  # the networks are too small for more to help
-        torch.manual_seed(seed)
-        self.config = config
-        self.net = PolicyNet(spaces, config.hidden, config.log_std)
-        self.baseline = Baseline(spaces, config.baseline, seed)
-        self.version = 0
-
-    @property
-    def episodes_per_iteration(self) -> int:
-        """See `Algorithm.episodes_per_iteration`."""
-        return self.config.episodes_per_iteration
-
-    @property
-    def finished(self) -> bool:
-        """False; the trainer ends the run."""
-        return False
-
-    def policy(self) -> GaussianPolicy:
-        """Return the present policy."""
-        return self.net.to_numpy(self.version)
+        super().__init__(spaces, config, seed)
 
     def update(
         self, episodes: Sequence[Episode], augmentation: Augmentation | None = None
     ) -> dict[str, float]:
         """Make one step of the natural gradient, then fit the baseline."""
         observation, action = (aligned(array) for array in joined(episodes))
-        advantage, returns = self._advantages(episodes)
+        advantage, returns = self.advantages(episodes)
         metrics = self.update_policy(observation, action, advantage, augmentation)
-        metrics |= self.baseline.fit(episodes, returns)
-        self.version += 1
-        return metrics
+        return metrics | self.fit_baseline(episodes, returns)
 
     def watch(self, episodes: Sequence[Episode]) -> dict[str, float]:
         """Fit the baseline only; the policy keeps its parameters under a new version."""
-        _, returns = self._advantages(episodes)
-        self.version += 1
-        return self.baseline.fit(episodes, returns)
+        _, returns = self.advantages(episodes)
+        return self.fit_baseline(episodes, returns)
 
     def update_policy(
         self,
@@ -163,24 +133,6 @@ class Npg(Algorithm):
             "policy_std": float(self.net.log_std.detach().exp().mean()),
         }
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """See `Algorithm.state_dict`."""
-        state = prefixed("policy", self.net.state_dict())
-        state |= prefixed("baseline", self.baseline.state_dict())
-        return state | {"version": torch.tensor(self.version)}
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """See `Algorithm.load_state_dict`."""
-        self.net.load_state_dict(part(state, "policy"))
-        self.baseline.load_state_dict(part(state, "baseline"))
-        self.version = int(state["version"])
-
-    def _advantages(self, episodes: Sequence[Episode]) -> tuple[Tensor, list[Array]]:
-        """Return whitened advantages of all steps, and the returns for the fit of the baseline."""
-        config = self.config
-        advantage, returns = advantages(episodes, self.baseline, config.gamma, config.lam)
-        return aligned(advantage), returns
-
     def _flat_gradient(self, scalar: Tensor, create_graph: bool = False) -> Tensor:
         parts = torch.autograd.grad(scalar, list(self.net.parameters()), create_graph=create_graph)
         return torch.cat([part.reshape(-1) for part in parts])
@@ -191,15 +143,7 @@ class Npg(Algorithm):
 
     def _set(self, theta: Tensor) -> None:
         torch.nn.utils.vector_to_parameters(theta, self.net.parameters())
-        with torch.no_grad():
-            self.net.log_std.clamp_(min=self.config.min_log_std)
-
-
-def mean_kl(old_mean: Tensor, old_log_std: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
-    """Return the mean KL(old || new) of diagonal Gaussians; means (B, A), log_stds (A,)."""
-    variance = (2 * log_std).exp()
-    quadratic = (old_mean - mean).square() + (2 * old_log_std).exp()
-    return (log_std - old_log_std + quadratic / (2 * variance) - 0.5).sum(-1).mean()
+        self.limit_noise()
 
 
 def conjugate_gradient(

@@ -5,8 +5,8 @@
 
 It needs more robot time than the natural gradient and less computing: many steps with cheap
 gradients, from the episodes of hundreds of worlds. Advantages and value baseline are those of
-`npg`: an advantage never depends on a fit to its own episode. The learning rate follows the
-measured KL divergence of an epoch (rsl_rl/algorithms/ppo.py, schedule "adaptive").
+`npg`. The learning rate follows the measured KL divergence of an epoch (rsl_rl/algorithms/ppo.py,
+schedule "adaptive").
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,23 +18,14 @@ from pydantic import Field
 from torch import Tensor
 
 from handlab_core.environment.episode import Episode
-from handlab_core.environment.policies.policy import GaussianPolicy
 from handlab_core.system.validation import Count, Fraction, NotNegative, Positive, checked
 from handlab_core.tasks.sizes import Spaces
-from handlab_learning.algorithms.algorithm import Algorithm, Demonstrations, Method, algorithm
+from handlab_learning.algorithms.algorithm import Demonstrations, Method, algorithm
 from handlab_learning.algorithms.demonstrations import joined
-from handlab_learning.algorithms.npg import mean_kl
-from handlab_learning.algorithms.returns import advantages
+from handlab_learning.algorithms.on_policy import OnPolicy, mean_kl
 from handlab_learning.models import optimizer_state
-from handlab_learning.models.policy_network import (
-    LogStd,
-    PolicyNet,
-    Widths,
-    aligned,
-    part,
-    prefixed,
-)
-from handlab_learning.models.value_function import Baseline, BaselineConfig
+from handlab_learning.models.policy_network import LogStd, Widths, aligned, part, prefixed
+from handlab_learning.models.value_function import BaselineConfig
 
 SLOWEST, FASTEST = 1e-5, 1e-2
 """Range of the learning rate; rsl_rl."""
@@ -75,45 +66,29 @@ class PpoConfig:
     )
 
 
-class Ppo(Algorithm):
+class Ppo(OnPolicy):
     """Proximal policy optimisation on whole episodes of the present policy."""
+
+    config: PpoConfig
 
     def __init__(
         self, spaces: Spaces, config: PpoConfig, seed: int, _: Sequence[Episode] = ()
     ) -> None:
-        torch.set_num_threads(1)  # the networks are too small for more to help
-        torch.manual_seed(seed)
-        self.config = config
-        self.net = PolicyNet(spaces, config.hidden, config.log_std)
-        self.baseline = Baseline(spaces, config.baseline, seed)
+        super().__init__(spaces, config, seed)
         self.optimiser = torch.optim.Adam(self.net.parameters(), lr=config.rate)
-        self.rate = config.rate
-        self.version = 0
         self._order = torch.Generator().manual_seed(seed)
 
     @property
-    def episodes_per_iteration(self) -> int:
-        """See `Algorithm.episodes_per_iteration`."""
-        return self.config.episodes_per_iteration
-
-    @property
-    def finished(self) -> bool:
-        """False; the trainer ends the run."""
-        return False
-
-    def policy(self) -> GaussianPolicy:
-        """Return the present policy."""
-        return self.net.to_numpy(self.version)
+    def rate(self) -> float:
+        """The present learning rate."""
+        return float(self.optimiser.param_groups[0]["lr"])
 
     def update(self, episodes: Sequence[Episode]) -> dict[str, float]:
         """Improve the policy on the episodes, then fit the baseline."""
         observation, action = (aligned(array) for array in joined(episodes))
-        gamma, lam = self.config.gamma, self.config.lam
-        advantage, returns = advantages(episodes, self.baseline, gamma, lam)
-        metrics = self.update_policy(observation, action, aligned(advantage))
-        metrics |= self.baseline.fit(episodes, returns)
-        self.version += 1
-        return metrics
+        advantage, returns = self.advantages(episodes)
+        metrics = self.update_policy(observation, action, advantage)
+        return metrics | self.fit_baseline(episodes, returns)
 
     def update_policy(
         self, observation: Tensor, action: Tensor, advantage: Tensor
@@ -125,13 +100,11 @@ class Ppo(Algorithm):
             action: (B, A), of the present policy.
             advantage: (B,), whitened.
         """
+        first = before = self._distribution(observation)
         with torch.no_grad():
-            old_mean, old_log_std = self.net(observation), self.net.log_std.clone()
             old_log_prob = self.net.log_prob(observation, action)
         clipped: list[float] = []
         for _ in range(self.config.epochs):
-            with torch.no_grad():
-                before = self.net(observation), self.net.log_std.clone()
             order = torch.randperm(len(observation), generator=self._order)
             for rows in torch.split(order, self.config.batch):
                 ratio = (
@@ -140,13 +113,11 @@ class Ppo(Algorithm):
                 surrogate = clipped_surrogate(ratio, advantage[rows], self.config.clip)
                 self._ascend(surrogate + self.config.entropy * self.net.log_std.sum())
                 clipped.append(float(((ratio - 1).abs() > self.config.clip).double().mean()))
-            with torch.no_grad():
-                moved = float(mean_kl(*before, self.net(observation), self.net.log_std))
-            self._adapt(moved)
-        with torch.no_grad():
-            kl = float(mean_kl(old_mean, old_log_std, self.net(observation), self.net.log_std))
+            after = self._distribution(observation)
+            self._adapt(float(mean_kl(*before, *after)))
+            before = after
         return {
-            "kl": kl,
+            "kl": float(mean_kl(*first, *before)),
             "clipped": sum(clipped) / len(clipped),
             "rate": self.rate,
             "policy_std": float(self.net.log_std.detach().exp().mean()),
@@ -154,28 +125,28 @@ class Ppo(Algorithm):
 
     def state_dict(self) -> dict[str, Tensor]:
         """See `Algorithm.state_dict`."""
-        state = prefixed("policy", self.net.state_dict())
-        state |= prefixed("baseline", self.baseline.state_dict())
+        state = super().state_dict() | {"order": self._order.get_state()}
         state |= prefixed("adam", optimizer_state.state_dict(self.optimiser))
-        state |= {"version": torch.tensor(self.version), "order": self._order.get_state()}
         return state | {"rate": torch.tensor(self.rate, dtype=torch.float64)}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """See `Algorithm.load_state_dict`."""
-        self.net.load_state_dict(part(state, "policy"))
-        self.baseline.load_state_dict(part(state, "baseline"))
+        super().load_state_dict(state)
         optimizer_state.load_state_dict(self.optimiser, part(state, "adam"))
-        self.version = int(state["version"])
         self._order.set_state(state["order"])
         self._set_rate(float(state["rate"]))
+
+    def _distribution(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        """Return means and log standard deviations of the present policy's actions."""
+        with torch.no_grad():
+            return self.net(observation), self.net.log_std.clone()
 
     def _ascend(self, objective: Tensor) -> None:
         self.optimiser.zero_grad()
         torch.autograd.backward(-objective)
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.config.max_gradient)
         self.optimiser.step()
-        with torch.no_grad():
-            self.net.log_std.clamp_(min=self.config.min_log_std)
+        self.limit_noise()
 
     def _adapt(self, kl: float) -> None:
         """Change the learning rate towards one whose epochs have the KL divergence wanted."""
@@ -185,7 +156,6 @@ class Ppo(Algorithm):
             self._set_rate(min(FASTEST, self.rate * FACTOR))
 
     def _set_rate(self, rate: float) -> None:
-        self.rate = rate
         for group in self.optimiser.param_groups:
             group["lr"] = rate
 

@@ -273,11 +273,6 @@ class Rlpd(Algorithm):
         return 1
 
     @property
-    def finished(self) -> bool:
-        """False; the trainer ends the run."""
-        return False
-
-    @property
     def promising(self) -> bool:
         """Whether there is a champion, or one of the newest episodes succeeded."""
         return bool(self._trials.champions) or any(self._newest)

@@ -7,7 +7,8 @@ import torch
 from handlab_core.errors import BadConfig
 from handlab_core.tasks import make_task
 from handlab_core.tasks.sizes import Spaces
-from handlab_learning.algorithms.npg import Npg, NpgConfig, conjugate_gradient, mean_kl
+from handlab_learning.algorithms.npg import Npg, NpgConfig, conjugate_gradient
+from handlab_learning.algorithms.on_policy import mean_kl
 from handlab_learning.algorithms.returns import discounted, gae
 from handlab_learning.models.policy_network import PolicyNet, aligned
 
