@@ -1,5 +1,7 @@
 """Text of figures in tables."""
 
+import json
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,3 +35,8 @@ def steps_text(r: Mapping[str, Any]) -> str:
 def with_command(rows: list[str], result: Mapping[str, Any]) -> str:
     """Return a table, and below it the command that made it."""
     return "\n".join([*rows, "", f"Made by `{result['command']}`."])
+
+
+def print_row(row: Mapping[str, Any]) -> None:
+    """Print a row of a long bench at once, apart from its result."""
+    print(json.dumps(row), file=sys.stderr, flush=True)

@@ -107,6 +107,21 @@ class Evaluator:
             batch *= 2
         return episodes
 
+    def during_training(self, policy: Policy, iteration: int, rate: float) -> dict[str, Any]:
+        """Evaluate a policy while it learns; the rest is left out once it is too bad.
+
+        Args:
+            policy: computes the actions.
+            iteration: of the training.
+            rate: success rate of a good evaluation.
+        """
+        first = DURING_TRAINING + iteration * self.count
+        return summarize(self.run(policy, first, spare_failures(self.count, rate)))
+
+    def is_good(self, evaluation: Mapping[str, Any], name: str, rate: float) -> bool:
+        """Return whether a whole evaluation has at least a success rate; `name` is of RATES."""
+        return bool(evaluation["episodes"] == self.count and evaluation[name] >= rate)
+
 
 def spare_failures(count: int, rate: float) -> int:
     """Return the failures that `count` episodes may have at a success rate of at least `rate`."""

@@ -21,10 +21,8 @@ from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
 from handlab_learning.runs.evaluation import (
     AFTER_TRAINING,
-    DURING_TRAINING,
     RATES,
     Evaluator,
-    spare_failures,
     summarize,
 )
 from handlab_learning.runs.final_selection import Finalist, choose, finalists
@@ -177,15 +175,11 @@ class Trainer:
 
     def evaluate(self, evaluator: Evaluator | None = None) -> Metrics:
         """Evaluate the present policy and count the streaks of good evaluations."""
-        evaluator = evaluator or self._evaluator
-        count, rate = evaluator.count, self.config.success_rate
-        first = DURING_TRAINING + self.progress.iteration * count
-        spare = spare_failures(count, rate)
-        evaluation = summarize(evaluator.run(self.algorithm.result(), first, spare))
-        whole = evaluation["episodes"] == count
+        evaluator, rate = evaluator or self._evaluator, self.config.success_rate
+        policy, iteration = self.algorithm.result(), self.progress.iteration
+        evaluation = evaluator.during_training(policy, iteration, rate)
         hours, enough = self.progress.robot_hours, self.config.streak
-        good = whole and evaluation["success_rate"] >= rate
-        strict = whole and evaluation["strict_success_rate"] >= rate
+        good, strict = (evaluator.is_good(evaluation, name, rate) for name in RATES)
         self.progress = replace(
             self.progress,
             evaluation_s=self.progress.evaluation_s + evaluation["robot_s"],

@@ -8,9 +8,7 @@ in a row reach the limit. The result comes from another 100 episodes, without no
 published rule (`handlab_core.tasks.adroit`).
 """
 
-import json
 import resource
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from handlab.benches.formatting import NOT_YET, rate_text, with_command
+from handlab.benches.formatting import NOT_YET, print_row, rate_text, with_command
 from handlab.benches.kept import chosen, kept
 from handlab.benches.options import TasksOptions
 from handlab.benches.result import Bench, Figure, Kept, Result, Table, origin
@@ -130,7 +128,7 @@ def _learn(task: str, method: str, dataset: str, seed: int) -> dict[str, Any]:
     made = origin("adroit")
     row |= {"commit": made["commit"], "date": made["date"]}
     line = {"task": task, "method": method} | {k: v for k, v in row.items() if k != "curve"}
-    print(json.dumps(line), file=sys.stderr, flush=True)
+    print_row(line)
     return row
 
 

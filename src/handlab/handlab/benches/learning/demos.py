@@ -6,11 +6,8 @@ natural gradient from nothing; also fewer demonstrations, and worse ones. Each s
 demonstrations. Their robot time is listed separately; the hours do not contain it.
 """
 
-import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -18,12 +15,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from handlab.benches.formatting import NOT_YET, hours_text, with_command
+from handlab.benches.formatting import NOT_YET, hours_text, print_row, with_command
 from handlab.benches.kept import chosen, kept
-from handlab.benches.learning.every_seed import learn_all
+from handlab.benches.learning.every_seed import learn_all, learn_in_process
 from handlab.benches.options import TasksOptions
 from handlab.benches.result import Bench, Figure, Kept, Result, Table, origin
-from handlab.experiments.task_kinds import local_sampler
 from handlab.reporting.compare import median_or_never
 from handlab.reporting.learning_curves import Curve, kept_ways, ways
 from handlab.teaching.scripted import demonstrate
@@ -34,8 +30,6 @@ from handlab_core.system.paths import share
 from handlab_core.system.validation import Text, checked
 from handlab_core.tasks import make_task
 from handlab_learning.runs.config import RunConfig
-from handlab_learning.runs.directory import RunFolder
-from handlab_learning.runs.trainer import Trainer
 
 SEEDS = 5
 
@@ -188,17 +182,14 @@ def _learn(name: str, root: str, variant_name: str, seed: int) -> dict[str, Any]
         evaluate_every=variant.evaluate_every,
         demos="shown by the scripted teacher" if demonstrations else "",
     )  # fmt: skip
-    folder = RunFolder.create(Path(root, variant_name), config, datetime.now())
-    sampler, first = (local_sampler(config.make_task(), NUM_ENVS, 1) for _ in range(2))
-    trainer = Trainer(config, sampler, demonstrations=demonstrations, first_sampler=first)
-    summary = trainer.run(folder)
+    folder, summary = learn_in_process(root, variant_name, config, demonstrations, NUM_ENVS)
     summary["curve"] = Curve.of_rows(folder.metrics(), "strict_success_rate").pairs()
     summary["demonstrated_s"] = sum(e.time.robot_s for e in demonstrations)
     strict = [e.outcome.strict_success for e in demonstrations]
     summary["demonstrated_success_rate"] = sum(strict) / len(strict) if strict else None
     keys = ("task", "seed", "robot_hours_to_strict_success", "strict_success_rate", "wall_s")
     line = {"variant": variant_name} | {key: summary[key] for key in keys}
-    print(json.dumps(line), file=sys.stderr, flush=True)
+    print_row(line)
     return summary
 
 

@@ -2,10 +2,17 @@
 
 import tempfile
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
 
 from handlab.experiments.parallelism import processes
+from handlab.experiments.task_kinds import local_sampler
+from handlab_core.environment.episode import Episode
 from handlab_core.system.workers import worker_pool
+from handlab_learning.runs.config import RunConfig
+from handlab_learning.runs.directory import RunFolder
+from handlab_learning.runs.trainer import Trainer
 
 T = TypeVar("T")
 
@@ -35,3 +42,25 @@ def learn_all(
         done = list(pool.map(learn, [scratch] * len(jobs), *zip(*jobs, strict=True)))
     count = len(seeds)
     return {name: done[i * count : (i + 1) * count] for i, name in enumerate(names)}
+
+
+def learn_in_process(
+    root: str,
+    name: str,
+    config: RunConfig,
+    demonstrations: Sequence[Episode] = (),
+    num_envs: int = 1,
+) -> tuple[RunFolder, dict[str, Any]]:
+    """Carry out a run in this process, on one thread; return its folder and its summary.
+
+    Args:
+        root: scratch folder.
+        name: of the run's folder in it.
+        config: of the run.
+        demonstrations: for algorithms that use them.
+        num_envs: number of worlds side by side.
+    """
+    folder = RunFolder.create(Path(root, name), config, datetime.now())
+    sampler, first = (local_sampler(config.make_task(), num_envs, 1) for _ in range(2))
+    trainer = Trainer(config, sampler, demonstrations=demonstrations, first_sampler=first)
+    return folder, trainer.run(folder)

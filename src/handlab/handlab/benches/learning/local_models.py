@@ -6,10 +6,8 @@ which gives the episodes of the graph bit for bit. The bench also gives the time
 the local models on episodes of the size of an Adroit task.
 """
 
-import json
 import os
 import statistics
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from handlab.benches.formatting import NOT_YET, with_command
+from handlab.benches.formatting import NOT_YET, print_row, with_command
 from handlab.benches.kept import chosen, kept
 from handlab.benches.learning.every_seed import learn_all
 from handlab.benches.result import Bench, Figure, Kept, Result, Table, origin
@@ -136,7 +134,7 @@ def _learn(root: str, name: str, seed: int) -> dict[str, Any]:
         "robot_minutes": 60 * summary["robot_hours"],
         "wall_s": summary["wall_s"],
     }
-    print(json.dumps(figures), file=sys.stderr, flush=True)
+    print_row(figures)
     return figures
 
 

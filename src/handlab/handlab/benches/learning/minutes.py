@@ -4,27 +4,20 @@ From nothing, or from demonstrations of the scripted teacher. One world at a tim
 which gives the episodes of the graph bit for bit.
 """
 
-import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from handlab.benches.formatting import NOT_YET, with_command
+from handlab.benches.formatting import NOT_YET, print_row, with_command
 from handlab.benches.kept import chosen, kept
 from handlab.benches.learning.demos import shown
-from handlab.benches.learning.every_seed import learn_all
+from handlab.benches.learning.every_seed import learn_all, learn_in_process
 from handlab.benches.options import TasksOptions
 from handlab.benches.result import Bench, Figure, Kept, Result, Table, origin
-from handlab.experiments.task_kinds import local_sampler
 from handlab.reporting.compare import median_or_never
 from handlab.reporting.learning_curves import Curve
 from handlab_core.demonstrations.scripted_teacher import TeacherConfig
 from handlab_learning.runs.config import RunConfig
-from handlab_learning.runs.directory import RunFolder
-from handlab_learning.runs.trainer import Trainer
 
 NAME, ALGORITHM, SEEDS = "minutes", "rlpd", 5
 
@@ -133,17 +126,14 @@ def _learn(root: str, name: str, seed: int) -> dict[str, Any]:
         row.task, algorithm=ALGORITHM, backend="sim", seed=seed, max_hours=row.give_up / 60,
         until="strict", demos="shown by the scripted teacher" if episodes else "",
     )  # fmt: skip
-    folder = RunFolder.create(Path(root, name), config, datetime.now())
-    sampler, first = (local_sampler(config.make_task(), 1, 1) for _ in range(2))
-    trainer = Trainer(config, sampler, demonstrations=episodes, first_sampler=first)
-    summary = trainer.run(folder)
+    folder, summary = learn_in_process(root, name, config, episodes)
     hours = summary["robot_hours_to_strict_success"]
     own = demonstrated_s / 60 if row.counted else 0.0
     summary["robot_minutes"] = None if hours is None else 60 * hours + own
     summary["demonstrated_s"] = demonstrated_s
     summary["curve"] = Curve.of_rows(folder.metrics(), "strict_success_rate").pairs()
     keys = ("task", "seed", "robot_minutes", "strict_success_rate", "wall_s")
-    print(json.dumps({"row": name} | {k: summary[k] for k in keys}), file=sys.stderr, flush=True)
+    print_row({"row": name} | {k: summary[k] for k in keys})
     return summary
 
 

@@ -8,8 +8,6 @@ learner has three settings; the table shows all, and the best one counts.
 
 import importlib
 import importlib.util
-import json
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +20,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from handlab.benches.formatting import NOT_YET, with_command
+from handlab.benches.formatting import NOT_YET, print_row, with_command
 from handlab.benches.kept import chosen, kept
 from handlab.benches.learning.every_seed import learn_all
 from handlab.benches.learning.minutes import minutes_text
@@ -35,7 +33,7 @@ from handlab_core.system.validation import Count, Text, checked
 from handlab_core.tasks import make_task
 from handlab_core.types import Array
 from handlab_learning.runs.config import RunConfig
-from handlab_learning.runs.evaluation import DURING_TRAINING, Evaluator, spare_failures, summarize
+from handlab_learning.runs.evaluation import Evaluator
 from handlab_learning.runs.progress import Streak
 
 NAME = "minutes_beside"
@@ -196,7 +194,6 @@ class Judge:
         self._period, self._config, self._give_up = task.period, config, give_up
         sampler = local_sampler(task, config.evaluation_episodes, 1)
         self._evaluator = Evaluator(sampler, seed, config.evaluation_episodes)
-        self._spare = spare_failures(config.evaluation_episodes, config.success_rate)
         self._episodes, self._robot_s, self.strict = 0, 0.0, Streak()
         self.success_rate = 0.0
 
@@ -220,13 +217,11 @@ class Judge:
         self._robot_s += float(np.asarray(info["reset_s"]).sum())
 
     def _evaluate(self, model: Any, robot_hours: float) -> None:
-        first = DURING_TRAINING + self._episodes * self._evaluator.count
-        policy = PredictedPolicy(model)
-        verdict = summarize(self._evaluator.run(policy, first, self._spare))
-        whole = verdict["episodes"] == self._evaluator.count
-        good = whole and verdict["strict_success_rate"] >= self._config.success_rate
+        config, policy = self._config, PredictedPolicy(model)
+        verdict = self._evaluator.during_training(policy, self._episodes, config.success_rate)
+        good = self._evaluator.is_good(verdict, "strict_success_rate", config.success_rate)
         self.success_rate = verdict["strict_success_rate"]
-        self.strict = self.strict.after(good, robot_hours, self._config.streak)
+        self.strict = self.strict.after(good, robot_hours, config.streak)
 
 
 def _learn(task: str, learner: str, root: str, name: str, seed: int) -> dict[str, Any]:
@@ -250,7 +245,7 @@ def _learn(task: str, learner: str, root: str, name: str, seed: int) -> dict[str
         "wall_s": time.monotonic() - began,
     }
     shown = {"task": task, "learner": learner, "setting": name, "seed": seed} | run
-    print(json.dumps(shown), file=sys.stderr, flush=True)
+    print_row(shown)
     return run
 
 

@@ -3,30 +3,24 @@
 One world at a time in this process. `--write` replaces the files of the tasks that were learned.
 """
 
-import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from handlab.benches.formatting import NOT_YET, rate_text, with_command
+from handlab.benches.formatting import NOT_YET, print_row, rate_text, with_command
 from handlab.benches.kept import chosen, kept
 from handlab.benches.learning.demos import shown
-from handlab.benches.learning.every_seed import learn_all
+from handlab.benches.learning.every_seed import learn_all, learn_in_process
 from handlab.benches.options import TasksOptions
 from handlab.benches.result import Bench, Kept, Result, Table, origin
 from handlab.experiments.evaluation import evaluate
 from handlab.experiments.exporting import export_run
 from handlab.experiments.pretrained import policy_path
-from handlab.experiments.task_kinds import local_sampler
 from handlab_core.demonstrations.scripted_teacher import TeacherConfig
 from handlab_core.system.files import write_atomically
 from handlab_learning.policy_files.skill_file import SUFFIX
 from handlab_learning.runs.config import RunConfig
-from handlab_learning.runs.directory import RunFolder
-from handlab_learning.runs.trainer import Trainer
 
 NAME, ALGORITHM = "pretrained", "rlpd"
 
@@ -87,9 +81,7 @@ def _learn(root: str, name: str, seed: int) -> tuple[dict[str, Any], bytes]:
         name, algorithm=ALGORITHM, backend="sim", seed=seed, max_hours=row.give_up / 60,
         until="strict", demos="shown by the scripted teacher" if episodes else "",
     )  # fmt: skip
-    folder = RunFolder.create(Path(root, name), config, datetime.now())
-    sampler, first = (local_sampler(config.make_task(), 1, 1) for _ in range(2))
-    summary = Trainer(config, sampler, demonstrations=episodes, first_sampler=first).run(folder)
+    folder, summary = learn_in_process(root, name, config, episodes)
     path, _ = export_run(folder.path, Path(root, f"{name}-{seed}{SUFFIX}"))
     verdict = evaluate(path, EPISODES, seed, num_envs=1, threads=1)
     content = path.read_bytes()
@@ -106,7 +98,7 @@ def _learn(root: str, name: str, seed: int) -> tuple[dict[str, Any], bytes]:
         or key in ("episodes", "interval", "mean_return")
     }
     line = {"task": name} | result
-    print(json.dumps(line), file=sys.stderr, flush=True)
+    print_row(line)
     return result, content
 
 

@@ -5,8 +5,6 @@ makes it fail. The row has the base policy's success before and after the fault,
 of the correction. Beside it: learning from nothing on the faulty hand, by `rlpd`.
 """
 
-import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,7 +14,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from handlab.benches.formatting import NOT_YET, with_command
+from handlab.benches.formatting import NOT_YET, print_row, with_command
 from handlab.benches.kept import chosen, kept
 from handlab.benches.learning.every_seed import learn_all
 from handlab.benches.learning.minutes import minutes_text
@@ -142,7 +140,7 @@ def _repair(root: str, name: str, seed: int) -> dict[str, Any]:
         "curve": corrected["curve"],
     }
     shown_keys = {key: value for key, value in run.items() if key != "curve"}
-    print(json.dumps({"fault": name} | shown_keys), file=sys.stderr, flush=True)
+    print_row({"fault": name} | shown_keys)
     return run
 
 

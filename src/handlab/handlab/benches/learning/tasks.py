@@ -4,14 +4,12 @@ One world at a time in this process, which gives the episodes of the graph bit f
 on until the strict criterion is met too, or until it is given up.
 """
 
-import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from handlab.benches.formatting import NOT_YET, hours_text, with_command
+from handlab.benches.formatting import NOT_YET, hours_text, print_row, with_command
 from handlab.benches.kept import chosen, kept
 from handlab.benches.learning.every_seed import learn_all
 from handlab.benches.options import TasksOptions
@@ -110,7 +108,7 @@ def _learn(root: str, name: str, seed: int) -> tuple[dict[str, Any], Curve]:
     folder: RunFolder = training.new_run(config, Path(root))
     summary = training.train(folder, resume=False, num_envs=1, threads=1)
     keys = ("task", "seed", "robot_hours_to_success", "robot_hours_to_strict_success", "wall_s")
-    print(json.dumps({key: summary[key] for key in keys}), file=sys.stderr, flush=True)
+    print_row({key: summary[key] for key in keys})
     return summary, Curve.of_rows(folder.metrics())
 
 

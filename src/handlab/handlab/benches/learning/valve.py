@@ -5,16 +5,14 @@ same episodes bit for bit, so they must agree on the robot-hours to the last dig
 whether they do. `measure_strict` goes on, in this process, until the strict criterion is met.
 """
 
-import json
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from handlab.benches.formatting import hours_text
+from handlab.benches.formatting import hours_text, print_row
 from handlab.benches.result import Bench, Figure, Kept, Result
 from handlab.experiments import training
 from handlab_core.system.validation import Index, checked
@@ -78,7 +76,7 @@ def _learn(root: str, seed: int, backend: str, until: str) -> dict[str, Any]:
     folder = training.new_run(config, Path(root, backend))
     summary = training.train(folder, resume=False, num_envs=1, threads=1)
     keys = ("seed", "backend", "robot_hours_to_success", "robot_hours_to_strict_success", "wall_s")
-    print(json.dumps({key: summary[key] for key in keys}), file=sys.stderr, flush=True)
+    print_row({key: summary[key] for key in keys})
     return summary
 
 

@@ -6,26 +6,24 @@ evaluations in a row and includes all evaluations. A run without success counts 
 which it was given up.
 """
 
-import json
-import sys
 import time
 from collections.abc import Mapping
 from statistics import median
 from typing import Annotated, Any
 
 import gymnasium
-import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode
 from pydantic import Field
 
+from handlab.benches.formatting import print_row
 from handlab.benches.learning.minutes_beside import PredictedPolicy
 from handlab.benches.result import Bench, Figure, Kept, Result
 from handlab.experiments.task_kinds import local_sampler
 from handlab_core.system.validation import Count, checked
 from handlab_core.tasks import make_task
 from handlab_learning.runs.config import RunConfig
-from handlab_learning.runs.evaluation import DURING_TRAINING, Evaluator, spare_failures, summarize
+from handlab_learning.runs.evaluation import Evaluator
 from handlab_learning.runs.progress import Streak
 from handlab_learning.runs.trainer import Trainer
 
@@ -107,7 +105,6 @@ class Judge:
         self._options, self._began, self._normalised = options, began, normalised
         sampler = local_sampler(self._task, options.worlds, THREADS, fresh=True)
         self._evaluator = Evaluator(sampler, seed, self._config.evaluation_episodes)
-        self._spare = spare_failures(self._config.evaluation_episodes, self._config.success_rate)
         self.calls, self.streak = 0, Streak()
 
     def __call__(self, values: Mapping[str, Any], _: Mapping[str, Any]) -> bool:
@@ -120,13 +117,10 @@ class Judge:
         return self.streak.reached is None and not ended
 
     def _evaluate(self, model: Any, iteration: int) -> None:
-        count = self._evaluator.count
-        policy = NormalisedPolicy(model, self._normalised)
-        first = DURING_TRAINING + iteration * count
-        verdict = summarize(self._evaluator.run(policy, first, self._spare))
-        rate = self._config.success_rate
-        good = verdict["episodes"] == count and verdict["success_rate"] >= rate
-        self.streak = self.streak.after(good, float(iteration), self._config.streak)
+        config, policy = self._config, NormalisedPolicy(model, self._normalised)
+        verdict = self._evaluator.during_training(policy, iteration, config.success_rate)
+        good = self._evaluator.is_good(verdict, "success_rate", config.success_rate)
+        self.streak = self.streak.after(good, float(iteration), config.streak)
 
 
 class NormalisedPolicy(PredictedPolicy):
@@ -135,10 +129,6 @@ class NormalisedPolicy(PredictedPolicy):
     def __init__(self, model: Any, normalised: Any) -> None:
         super().__init__(model)
         self._normalised = normalised
-
-    def begin(self) -> "NormalisedPolicy":
-        """See `Policy.begin`."""
-        return self
 
     def act(self, observation: Any, noise: Any = None) -> Any:
         """See `Policy.act`."""
@@ -178,9 +168,9 @@ def _said(name: str, seed: int, began: float, reached: bool, steps: int) -> dict
         "seed": seed,
         "wall_s": time.monotonic() - began,
         "learned": reached,
-        "steps": int(np.int64(steps)),
+        "steps": steps,
     }
-    print(json.dumps(row), file=sys.stderr, flush=True)
+    print_row(row)
     return row
 
 
