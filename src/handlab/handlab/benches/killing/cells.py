@@ -4,6 +4,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -83,25 +84,21 @@ def strike_run(verb: Verb, victim: str, name: str) -> Case:
     case = Case("run", verb.name, victim, name)
     with tempfile.TemporaryDirectory(prefix="handlab-") as scratch:
         folder = Path(scratch)
-        config = RunConfig(
-            settings=SMALL, estimator=verb.estimator, until="hours", evaluate_every=1000,
-            evaluation_episodes=1,
-        )  # fmt: skip
-        result = new_run(config, folder)
+        result = unevaluated_run(folder, settings=SMALL, estimator=verb.estimator)
         with running([*resuming(result), *verb.words], folder) as run:
-            _learn_more(run, result)
+            learn_more(run, result)
             struck, processes = run.await_ready(victim), run.tree()
             began = time.monotonic()
             strike(struck, name)
             if name == "SIGSTOP":
                 _stop_learning(case, result, struck, began)
-                _learn_more(run, result)
+                learn_more(run, result)
                 began = time.monotonic()
                 run.process.terminate()
             case.gone_s = until_gone(processes, began, case)
             _look_at_output(case, run)
         with running([*resuming(result), *verb.words], folder) as run:
-            _learn_more(run, result)
+            learn_more(run, result)
             began, processes = time.monotonic(), run.tree()
             run.process.terminate()
             case.gone_s = max(case.gone_s, until_gone(processes, began, case))
@@ -112,7 +109,13 @@ def strike_run(verb: Verb, victim: str, name: str) -> Case:
     return case
 
 
-def _learn_more(run: RunningVerb, folder: RunFolder) -> None:
+def unevaluated_run(folder: Path, **options: Any) -> RunFolder:
+    """Make a run that goes on until it is broken off, and is not evaluated meanwhile."""
+    long = RunConfig(until="hours", evaluate_every=1000, evaluation_episodes=1, **options)
+    return new_run(long, folder)
+
+
+def learn_more(run: RunningVerb, folder: RunFolder) -> None:
     """Wait until two more iterations have been learned."""
     before = rows(folder)
     run.wait(lambda: rows(folder) > before + 1, "two iterations")

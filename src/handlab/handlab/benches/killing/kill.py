@@ -260,19 +260,17 @@ def _workers(jobs: int) -> Iterator[Callable[..., Any]]:
 
     An interrupted measurement ends at once: the workers are asked to end what they started.
     """
-    pool = worker_pool(jobs, "spawn", _begin)
-    try:
-        yield pool.submit
-    except BaseException:
-        workers = multiprocessing.active_children()
-        pool.shutdown(wait=False, cancel_futures=True)
-        for worker in workers:
-            worker.terminate()
-        for worker in workers:
-            worker.join()  # see `_begin`
-        raise
-    finally:
-        pool.shutdown()
+    with worker_pool(jobs, "spawn", _begin) as pool:
+        try:
+            yield pool.submit
+        except BaseException:
+            workers = multiprocessing.active_children()
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in workers:
+                worker.terminate()
+            for worker in workers:
+                worker.join()  # see `_begin`
+            raise
 
 
 def _begin() -> None:

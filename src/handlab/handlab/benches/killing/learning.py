@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from handlab.benches.killing.cells import resuming, rows
+from handlab.benches.killing.cells import learn_more, resuming, unevaluated_run
 from handlab.benches.killing.processes import (
     SUPERVISOR,
     Case,
@@ -16,11 +16,9 @@ from handlab.benches.killing.processes import (
     strike,
     until_gone,
 )
-from handlab.experiments.training import new_run
 from handlab_core.environment.episode import Episode, EpisodePlan
 from handlab_core.environment.policies.policy import Policy
 from handlab_core.errors import HandlabError
-from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
 from handlab_learning.runs.trainer import Trainer
 
@@ -49,11 +47,7 @@ def strike_learning(kills: int, seed: int) -> list[Case]:
     cases = [Case(PART, "train --algorithm rlpd", victim, "SIGKILL") for victim in victims]
     with tempfile.TemporaryDirectory(prefix="handlab-") as scratch:
         root = Path(scratch)
-        config = RunConfig(
-            algorithm="rlpd", settings=OFF_POLICY, until="hours", evaluate_every=1000,
-            evaluation_episodes=1,
-        )  # fmt: skip
-        folder = new_run(config, root / "killed")
+        folder = unevaluated_run(root / "killed", algorithm="rlpd", settings=OFF_POLICY)
         for number, case in enumerate(cases):
             _continue(folder, root, case, float(rng.uniform(0.0, LONGEST_MOMENT)))
             print(f"kill {number + 1}/{len(cases)}: {case.name}", file=sys.stderr, flush=True)
@@ -64,10 +58,9 @@ def strike_learning(kills: int, seed: int) -> list[Case]:
 
 def _continue(folder: RunFolder, root: Path, case: Case, moment: float) -> None:
     """Resume a run until it has two more iterations, and strike a process some time later [s]."""
-    before = rows(folder)
     with running(resuming(folder), root) as run:
         try:
-            run.wait(lambda: rows(folder) > before + 1, "two iterations")
+            learn_more(run, folder)
             time.sleep(moment)
             struck, processes = run.await_ready(case.victim), run.tree()
         except HandlabError as error:

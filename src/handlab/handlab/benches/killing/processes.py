@@ -66,11 +66,7 @@ class RunningVerb:
 
     def tree(self) -> list[psutil.Process]:
         """Return the verb's process and everything it has started."""
-        try:
-            above = psutil.Process(self.process.pid)
-            return [above, *above.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return []
+        return tree(self.process.pid)
 
     def find(self, victim: str) -> psutil.Process | None:
         """Return the process of a node, or of the verb itself; None if it does not run."""
@@ -128,6 +124,26 @@ def running(words: Sequence[str], folder: Path) -> Iterator[RunningVerb]:
         verb.process.wait()
 
 
+def tree(pid: int) -> list[psutil.Process]:
+    """Return a process and everything it has started; empty: it is gone."""
+    try:
+        above = psutil.Process(pid)
+        return [above, *above.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def living(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
+    """Return those of some processes that have not ended."""
+    return [process for process in processes if _lives(process)]
+
+
+def kill(processes: Sequence[psutil.Process]) -> None:
+    """Kill processes; harmless for those that are gone."""
+    for process in processes:
+        strike(process, "SIGKILL")
+
+
 def strike(process: psutil.Process, name: str) -> None:
     """Send a signal to a process; harmless if it is gone."""
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -136,20 +152,14 @@ def strike(process: psutil.Process, name: str) -> None:
 
 def until_gone(processes: list[psutil.Process], began: float, case: Case) -> float:
     """Wait until all processes are gone; return how long that took [s]."""
-
-    def left() -> list[psutil.Process]:
-        return [process for process in processes if _lives(process)]
-
-    while left() and time.monotonic() < began + LIMIT:
+    while living(processes) and time.monotonic() < began + LIMIT:
         time.sleep(0.01)
-    if late := [_words(process) for process in left()]:
+    if late := [_words(process) for process in living(processes)]:
         case.wrong.append(f"not gone after {LIMIT:g} s: {', '.join(late)}")
-    while left() and time.monotonic() < began + 2 * LIMIT:
+    while living(processes) and time.monotonic() < began + 2 * LIMIT:
         time.sleep(0.01)
     took = time.monotonic() - began
-    for process in left():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
+    kill(living(processes))
     return took
 
 

@@ -18,10 +18,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-import psutil
 from pydantic import Field
 
 from handlab.benches.kept import chosen
+from handlab.benches.killing.processes import kill, living, tree
 from handlab.benches.result import Bench, Figure, Kept, Result
 from handlab_core.errors import StationFault
 from handlab_core.system.validation import Text, checked
@@ -128,18 +128,14 @@ def interrupt(verb: str, words: Sequence[str], moment: float, folder: Path) -> I
         if process.poll() is not None:
             done.wrong.append(f"it had ended with status {process.returncode}: {_end(said)}")
             return done
-        family = [psutil.Process(process.pid)]
-        family += family[0].children(recursive=True)
-        began = time.monotonic()
+        family, began = tree(process.pid), time.monotonic()
         os.write(keyboard, CTRL_C)
         with suppress(subprocess.TimeoutExpired):
             done.code = process.wait(LONGEST)
-        while (left := [p for p in family if _is_alive(p)]) and time.monotonic() - began < LONGEST:
+        while (left := living(family)) and time.monotonic() - began < LONGEST:
             time.sleep(0.01)
         done.took_s = round(time.monotonic() - began, 2)
-        for process_left in left:
-            with suppress(psutil.NoSuchProcess):
-                process_left.kill()
+        kill(left)
     if done.took_s > LIMIT:
         done.wrong.append(f"it took {done.took_s:.1f} s")
     if left:
@@ -147,13 +143,6 @@ def interrupt(verb: str, words: Sequence[str], moment: float, folder: Path) -> I
     if b"Traceback" in said or b"core dumped" in said:
         done.wrong.append(_end(said))
     return done
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _prepare(folder: Path) -> None:
@@ -197,10 +186,7 @@ def _terminal(
     try:
         yield process, keyboard, said
     finally:
-        with suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(process.pid).children(recursive=True):
-                child.kill()
-        process.kill()
+        kill(tree(process.pid))
         process.wait()
         reader.join(1.0)
         os.close(keyboard)
