@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 
-from handlab_core.system.lifeline import VARIABLE
+from handlab_core.system.lifeline import supervisors
 
 PR_SET_PDEATHSIG = 1
 """linux/prctl.h."""
@@ -30,8 +30,8 @@ def main(words: Sequence[str], environment: Mapping[str, str]) -> None:
         environment: of this process; the last supervisor that it names is the parent.
     """
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    parent = environment.get(VARIABLE, "").split(",")[-1]
-    if parent and os.getppid() != int(parent):
+    above = supervisors(environment)
+    if above and os.getppid() != above[-1]:
         return  # the parent has ended meanwhile
     os.execvp(words[0], list(words))
 

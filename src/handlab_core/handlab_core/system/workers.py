@@ -22,9 +22,8 @@ class WorkerPool(ProcessPoolExecutor):
         """Wait for all jobs; after an exception end the workers instead."""
         if kind is not None:
             # `kill_workers` of Python 3.14 does the same.
-            for worker in list((getattr(self, "_processes", None) or {}).values()):
+            for worker in list((self._processes or {}).values()):
                 worker.kill()
-            self.shutdown(wait=False, cancel_futures=True)
         super().__exit__(kind, error, traceback)
 
 
