@@ -1,10 +1,11 @@
-"""Notice that a process of a graph stands still: it was stopped by SIGSTOP and has not gone on.
+"""Find processes of a graph that stand still, because a SIGSTOP stopped them.
 
-A stopped process is alive, so that nothing ends with it. But nobody watches the hand through a
-stopped supervisor, and a stopped recorder or learner takes nothing of what the hand does.
+A stopped process has not ended, so that nothing ends with it. But nobody watches the hand through a
+stopped supervisor, and a stopped recorder or learner misses the hand's motion.
 
-The supervisor looks at the processes that it has started and writes the names of those that stand
-still into a memory file, which they inherit. Readers look at the supervisors themselves, too.
+The supervisor looks at the processes that it has started. It writes the names of those that stand
+still into a memory file, which the processes inherit. Nodes read the file, and look at the
+supervisors themselves, too.
 """
 
 import os

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 
 class CriticEnsemble(nn.Module):
-    """Ensemble of E networks of one form, in single precision; each values an action.
+    """Ensemble of E critics with equal layers, in single precision.
 
     value = W_k relu(norm(... relu(norm(W_0 x + b_0)))) + b_k
 
