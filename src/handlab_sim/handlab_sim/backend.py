@@ -19,6 +19,9 @@ from handlab_sim.scene import SceneConfig, build_spec, steps_in
 from handlab_sim.varied import LONGEST_DELAY, WorldFields, make_variants
 from handlab_sim.warp_batch import GPU, WarpBatch
 
+MakeBatch = Callable[[mujoco.MjModel, int, int], Any]
+"""Builds the batch of a model, a number of robots and of threads."""
+
 PLACING_TIME = 10.0
 """s; simulated duration of a placement, about that of a person; chosen.
 
@@ -65,7 +68,7 @@ class MujocoBackend:
         config: SceneConfig | None = None,
         worlds: Sequence[World] | None = None,
         after: float | None = None,
-        make_batch: Callable[[mujoco.MjModel, int, int], Any] = Batch,
+        make_batch: MakeBatch = Batch,
     ) -> None:
         self._make_batch = make_batch
         self.hand, self.fixture, self.num_envs = hand, fixture, num_envs
@@ -287,38 +290,23 @@ def make_backend(
     threads: int = 1,
     worlds: Sequence[World] | None = None,
     after: float | None = None,
+    make_batch: MakeBatch = Batch,
 ) -> MujocoBackend:
     """Build a backend by the names of hand and object; see `MujocoBackend` for the arguments."""
     return MujocoBackend(
-        make_hand(hand), FIXTURES.make(fixture), num_envs, threads, worlds=worlds, after=after
-    )
+        make_hand(hand), FIXTURES.make(fixture), num_envs, threads, worlds=worlds, after=after,
+        make_batch=make_batch,
+    )  # fmt: skip
 
 
-def make_gpu_backend(
-    hand: str,
-    fixture: str,
-    num_envs: int = 1,
-    threads: int = 1,
-    worlds: Sequence[World] | None = None,
-    after: float | None = None,
-    device: str = GPU,
-) -> MujocoBackend:
-    """Build a backend whose robots are simulated on a graphics card; see `make_backend`.
+def make_gpu_backend(device: str = GPU, **arguments: Any) -> MujocoBackend:
+    """Build a backend whose robots are simulated on a graphics card.
 
     Args:
-        hand: name of the hand.
-        fixture: name of the fixture.
-        num_envs: number of robots.
-        threads: number of threads that compute constants of the models.
-        worlds: as for `MujocoBackend`.
-        after: as for `MujocoBackend`.
         device: name of the device in Warp.
+        **arguments: those of `make_backend`; the threads compute constants of the models.
 
     Raises:
         BadConfig: MuJoCo Warp is not installed, or there is no such device.
     """
-    batch = partial(WarpBatch, device=device)
-    return MujocoBackend(
-        make_hand(hand), FIXTURES.make(fixture), num_envs, threads, worlds=worlds, after=after,
-        make_batch=batch,
-    )  # fmt: skip
+    return make_backend(**arguments, make_batch=partial(WarpBatch, device=device))

@@ -177,8 +177,7 @@ def local_sampler(
     hardware: str = DEFAULT,
     servos: ServoParameters | None = None,
     fresh: bool = False,
-    workers: str = LOCAL,
 ) -> Sampler:
     """Build a sampler of simulated episodes of any task; see `Simulation` and `TaskKind`."""
-    simulation = Simulation(num_envs, threads, estimator, hardware, servos, fresh, workers)
+    simulation = Simulation(num_envs, threads, estimator, hardware, servos, fresh)
     return kind_of(task).sampler(task, simulation, variations)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from handlab.experiments.demonstrations import demonstrations_of
-from handlab.experiments.task_kinds import local_sampler
+from handlab.experiments.task_kinds import Simulation, kind_of
 from handlab.graph.client import GraphClient
 from handlab.graph.config import GraphConfig, on_machine
 from handlab.graph.processes import BackgroundGraph
@@ -104,21 +104,17 @@ def train(
         if config.backend == "sim":
             varied, demonstrations = config.variations(), demonstrations_of(config)
             servos = fitted_servos(config)
-            task, simulation_only = config.make_task(), ALGORITHMS[config.algorithm].simulation_only
-            sampler, first = (
-                local_sampler(
-                    task,
-                    num_envs,
-                    threads,
-                    config.estimator,
-                    varied,
-                    config.hardware,
-                    servos,
-                    simulation_only,
-                    config.workers,
-                )
-                for _ in range(2)
+            task = config.make_task()
+            simulation = Simulation(
+                num_envs,
+                threads,
+                config.estimator,
+                config.hardware,
+                servos,
+                fresh=ALGORITHMS[config.algorithm].simulation_only,
+                workers=config.workers,
             )
+            sampler, first = (kind_of(task).sampler(task, simulation, varied) for _ in range(2))
             if config.interventions == TEACHER:
                 assert isinstance(sampler, LocalSampler)
                 sampler.intervener = InterveningTeacher(make_task(config.task))

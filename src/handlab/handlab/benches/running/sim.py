@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -42,31 +42,28 @@ def measure(seed: int, options: SimOptions) -> Result:
         BadConfig: the backend simulates nothing, or needs packages or devices that are missing.
     """
     task, n = make_task(options.task), options.worlds
-    details = {"task": options.task, "worlds": n, "threads": THREADS, "seed": seed}
+    details: dict[str, Any] = {"task": options.task, "worlds": n, "threads": THREADS, "seed": seed}
     if not backend_spec(options.hardware).simulated:
         raise BadConfig(f"hardware {options.hardware} is no simulation")
     backend = _backend(options.hardware, task, n)
-    if options.hardware == DEFAULT:
-        pairs = [_pair(task, backend, seed + i) for i in range(ROUNDS)]
-        value = statistics.median(whole for whole, _ in pairs)
-        ratio = statistics.median(whole / bare for whole, bare in pairs)
-        return Result(
-            value, value / ratio, "control steps/s", details | {"rounds": [list(p) for p in pairs]}
-        )
-    began = time.perf_counter()
-    _pair(task, backend, seed)  # compiles
-    first_s = time.perf_counter() - began
+    compared = options.hardware != DEFAULT
+    if compared:
+        began = time.perf_counter()
+        _pair(task, backend, seed)  # compiles
+        details["first_s"] = time.perf_counter() - began
     pairs = [_pair(task, backend, seed + i) for i in range(ROUNDS)]
-    beside = _pair(task, _backend(DEFAULT, task, n), seed)
-    details |= {
-        "hardware": options.hardware,
-        "first_s": first_s,
-        "rounds": [list(p) for p in pairs],
-        "bare": statistics.median(bare for _, bare in pairs),
-        "beside": list(beside),
-    }
     value = statistics.median(whole for whole, _ in pairs)
-    return Result(value, beside[0], "control steps/s", details)
+    limit = value / statistics.median(whole / bare for whole, bare in pairs)
+    details["rounds"] = [list(p) for p in pairs]
+    if compared:
+        beside = _pair(task, _backend(DEFAULT, task, n), seed)
+        limit = beside[0]
+        details |= {
+            "hardware": options.hardware,
+            "bare": statistics.median(bare for _, bare in pairs),
+            "beside": list(beside),
+        }
+    return Result(value, limit, "control steps/s", details)
 
 
 def _backend(hardware: str, task: Task, count: int) -> MujocoBackend:

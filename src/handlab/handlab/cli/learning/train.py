@@ -66,7 +66,7 @@ def train(
     if chosen["randomise"] != NONE and not given(context, "backend"):
         chosen["backend"] = "sim"  # the only one whose worlds vary
     overrides = parse_settings(settings or [])
-    if known_algorithm(run.algorithm) and ALGORITHMS[run.algorithm].simulation_only:
+    if ALGORITHMS[known_algorithm(run.algorithm)].simulation_only:
         if not given(context, "backend"):
             chosen["backend"] = "sim"
         if not given(context, "max_hours"):
