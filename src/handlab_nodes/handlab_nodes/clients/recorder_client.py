@@ -1,6 +1,6 @@
 """Client of the recorder: switches the recording of a bag on and off."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rclpy.node import Node
@@ -41,9 +41,18 @@ class RecorderClient:
             raise StationFault(f"the recorder: {answer.message}")
 
     @contextmanager
-    def recording(self, loop: EventLoop) -> Iterator[None]:
-        """Record within the context; the recording ends whatever happens inside."""
-        self.record(True, loop)
+    def recording(
+        self,
+        loop: EventLoop,
+        carry_out: Callable[[Callable[[], None]], None] = lambda step: step(),
+    ) -> Iterator[None]:
+        """Record within the context; the recording ends whatever happens inside.
+
+        Args:
+            loop: event loop of the node.
+            carry_out: calls the step that begins the recording, again if need be.
+        """
+        carry_out(lambda: self.record(True, loop))
         try:
             yield
         finally:

@@ -5,6 +5,7 @@ A recorder, if there is one, records the same streams and the marks of begin and
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -124,22 +125,21 @@ class DemonstratorNode(Node):
         result = RecordDemonstration.Result()
 
         def job(handle: ServerGoalHandle) -> None:
-            self._through_stops(lambda: self._recorder.record(True, loop), loop)
-            try:
-                self._through_stops(lambda: self._introduce(loop), loop)
-                for number in handle.request.episodes:
-                    why = self._demonstrate(handle, int(number), loop)
-                    if why:
-                        result.dropped.append(f"{number}: {why}")
-                    result.accepted += not why
-            finally:
-                self._stage = ""
-                with loop.undisturbed():
-                    self._recorder.record(False, loop)
+            carry_out = partial(self._through_stops, loop)
+            with self._recorder.recording(loop, carry_out):
+                try:
+                    carry_out(lambda: self._introduce(loop))
+                    for number in handle.request.episodes:
+                        why = self._demonstrate(handle, int(number), loop)
+                        if why:
+                            result.dropped.append(f"{number}: {why}")
+                        result.accepted += not why
+                finally:
+                    self._stage = ""
 
         self._goal_server.carry_out(loop, result, job)
 
-    def _through_stops(self, step: Callable[[], None], loop: EventLoop) -> None:
+    def _through_stops(self, loop: EventLoop, step: Callable[[], None]) -> None:
         """Carry out a step that may be repeated; after an emergency stop once more."""
         while True:
             try:
