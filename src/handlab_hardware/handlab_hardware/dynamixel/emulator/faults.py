@@ -9,9 +9,12 @@
 | dead            | the servo neither hears nor answers, for `seconds` or forever             |
 | brown_out       | the supply sinks to `volts` for `seconds`                                 |
 | overload, encoder, shock | the servo sets this hardware error                               |
+| weak            | the torque for an error falls to `strength` of itself, and with it the    |
+|                 | current, as with worn brushes; 0: the motor is dead, its controller lives |
+| loose           | the gear has `play`, in which an error makes no torque                    |
 | overheat        | the temperature jumps to `celsius`, or above the limit, and falls         |
 | unplug          | the adapter disappears for `seconds` (implemented by the port)            |
-| clear           | all packet faults, dead servos and low supplies end                       |
+| clear           | all packet faults, dead, weak and loose servos and low supplies end       |
 """
 
 from collections.abc import Iterable
@@ -30,9 +33,11 @@ SERVO_ERRORS = {
     "encoder": HardwareError.MOTOR_ENCODER,
     "shock": HardwareError.ELECTRICAL_SHOCK,
 }
-KINDS = (*PACKET_FAULTS, "dead", "brown_out", *SERVO_ERRORS, "overheat", "unplug", "clear")
+WEAR = ("weak", "loose")
+KINDS = (*PACKET_FAULTS, "dead", "brown_out", *SERVO_ERRORS, *WEAR, "overheat", "unplug", "clear")
 
 OVERHEAT_K = 5.0  # K above the temperature limit
+MOST_PLAY = 1.0  # rad; largest play of a loose servo; chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,8 @@ class Fault:
     volts: float = 8.0  # V; low supply
     celsius: float | None = None
     """degrees Celsius; None: OVERHEAT_K above the limit."""
+    strength: float = 0.7  # remaining part of the torque of a weak servo
+    play: float = 0.15  # rad; play of a loose servo, end to end
 
     def __post_init__(self) -> None:
         if self.fault not in KINDS:
@@ -60,6 +67,10 @@ class Fault:
             raise BadConfig(f"a fault for {self.count} packets does nothing; give 1 or more")
         if self.seconds is not None and self.seconds < 0.0:
             raise BadConfig(f"a fault cannot last {self.seconds} s; give 0 or more")
+        if not 0.0 <= self.strength <= 1.0:
+            raise BadConfig(f"a strength of {self.strength} is not between 0 and 1")
+        if not 0.0 <= self.play <= MOST_PLAY:
+            raise BadConfig(f"a play of {self.play} rad is not between 0 and {MOST_PLAY}")
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "Fault":
@@ -172,10 +183,15 @@ class Faults:
                 limit = loop.servos[i].table.get("temperature_limit")
                 hot = limit + OVERHEAT_K if fault.celsius is None else fault.celsius
                 loop.temperature[i] = hot
+        elif fault.fault == "weak":
+            loop.wear.weaken(concerned, fault.strength)
+        elif fault.fault == "loose":
+            loop.wear.loosen(concerned, fault.play)
         elif fault.fault in SERVO_ERRORS:
             for i in concerned:
                 loop.servos[i].raise_error(SERVO_ERRORS[fault.fault])
         elif fault.fault == "clear":
             self._packet, self._dead = [], {}
+            loop.wear.end()
             if self._low is not None:
                 loop.supply, self._low = self._low[1], None

@@ -7,7 +7,7 @@ periods of the physics.
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -67,6 +67,48 @@ class LoopConfig:
     house_period: float = 0.01  # s; period of checks of temperature, voltage and load
 
 
+class Wear:
+    """Weak and loose servos.
+
+    Args:
+        n: number of servos.
+    """
+
+    def __init__(self, n: int) -> None:
+        self._strength, self._play = np.ones(n), np.zeros(n)
+        self.none = True
+        """Whether all servos are as new; a short cut for speed."""
+
+    def weaken(self, servos: Sequence[int], strength: float) -> None:
+        """Leave a part of the torque, and of the current, to some servos."""
+        self._strength[servos] = strength
+        self.none = False
+
+    def loosen(self, servos: Sequence[int], play: float) -> None:
+        """Give play, rad, end to end, to the gears of some servos."""
+        self._play[servos] = play
+        self.none = False
+
+    def end(self) -> None:
+        """Make all servos as new."""
+        self._strength[:], self._play[:], self.none = 1.0, 0.0, True
+
+    def worn(self, goals: Goals, position: Array) -> Goals:
+        """Return the goals with which new servos at these positions, rad, act like the worn ones.
+
+        The torque of a position loop is in proportion to the distance from its goal.
+        """
+        half, part, error = self._play / 2, self._strength, goals.position - position
+        felt = np.sign(error) * np.maximum(np.abs(error) - half, 0.0)
+        return replace(
+            goals,
+            position=position + part * felt,
+            torque=part * goals.torque,
+            duty=part * goals.duty,
+            max_torque=part * goals.max_torque,
+        )
+
+
 class ControlLoop:
     """Control loops and sensors of all servos.
 
@@ -105,6 +147,7 @@ class ControlLoop:
         self.supply = np.array([self.config.supply or v for v in nominal])
         """V at each servo without load, (n,)."""
         self.voltage = self.supply.copy()
+        self.wear = Wear(n)
         self._strained = np.zeros(n)  # s of too much load
         self._house = max(1, round(self.config.house_period / physics.period))
         self._columns = np.zeros((PRESENT_VALUES, n))
@@ -212,20 +255,21 @@ class ControlLoop:
         self._watch_bus(self.time)
         self._plan(dt)
         turning = settings.velocity_mode
-        self.motion = self.physics.advance(
-            Goals(
-                mode=settings.mode,
-                position=self._angle(self._trajectory),
-                velocity=self._speed * RAD_PER_TICK * settings.sign,
-                torque=settings.goal_torque * settings.sign,
-                duty=settings.goal_duty * settings.sign,
-                max_torque=settings.max_torque,
-                max_duty=settings.max_duty,
-                position_gains=settings.position_gains,
-                velocity_gains=settings.velocity_gains,
-                voltage=self.voltage / settings.nominal,
-            )
+        goals = Goals(
+            mode=settings.mode,
+            position=self._angle(self._trajectory),
+            velocity=self._speed * RAD_PER_TICK * settings.sign,
+            torque=settings.goal_torque * settings.sign,
+            duty=settings.goal_duty * settings.sign,
+            max_torque=settings.max_torque,
+            max_duty=settings.max_duty,
+            position_gains=settings.position_gains,
+            velocity_gains=settings.velocity_gains,
+            voltage=self.voltage / settings.nominal,
         )
+        if not self.wear.none:
+            goals = self.wear.worn(goals, self.motion.position)
+        self.motion = self.physics.advance(goals)
         if turning.any():
             self._trajectory = np.where(turning, self._position(), self._trajectory)
         if self._steps % self._house == 0:
