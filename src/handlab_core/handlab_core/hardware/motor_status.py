@@ -37,5 +37,8 @@ class StationStatus:
     """Present faults and their remedies, one sentence each."""
     notes: tuple[str, ...] = ()
     """Remarks on settings that work but are not optimal."""
+    worn: tuple[str, ...] = ()
+    """Motors that are weaker, looser or less alive than they were, one sentence each; the hand goes
+    on."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """Number of events of each kind since the station was opened."""

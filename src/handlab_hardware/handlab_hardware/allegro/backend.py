@@ -188,7 +188,7 @@ class AllegroBackend:
                 pause=driver.pause,
             )
             counts = {**driver.counts, **self._wire.counts, **self.counts}
-        return StationStatus(group, GroupStatus.unknown(1), problems, (), counts)
+        return StationStatus(group, GroupStatus.unknown(1), problems, counts=counts)
 
     def reboot(self, joint: str) -> None:
         """Raise StationFault: the protocol has no such message."""

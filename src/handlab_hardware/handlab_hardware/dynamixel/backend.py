@@ -13,9 +13,11 @@ from handlab_core.hands import Hand, make_hand
 from handlab_core.hardware.backend import GoalsInForce
 from handlab_core.hardware.lockstep import FIXTURE, HAND
 from handlab_core.hardware.motor_status import StationStatus
+from handlab_core.hardware.servo_monitor import ServoMonitor
 from handlab_core.objects.fixture import FIXTURES, Fixture
 from handlab_core.safety.thermal_protection import ThermalProtection, ThermalState
 from handlab_core.types import Array, BoolArray, Command, IntArray, JointState, Reading
+from handlab_core.worlds.fitted import SUFFIX, fitted_path, read_fit, servos_of_fit
 from handlab_hardware.calibrate import calibrate
 from handlab_hardware.clock import time_of_day, whole_ns
 from handlab_hardware.dynamixel import servo_status
@@ -27,7 +29,13 @@ from handlab_hardware.dynamixel.protocol.registers import RAD_PER_TICK
 from handlab_hardware.dynamixel.protocol.serial_port import SYSFS
 from handlab_hardware.dynamixel.servos import Servos
 from handlab_hardware.guardian import REPORT_STANDSTILL, STANDSTILL, Guardian
-from handlab_hardware.station_file import Servo, StationFile, load_station, station_path
+from handlab_hardware.station_file import (
+    Servo,
+    StationFile,
+    is_emulated,
+    load_station,
+    station_path,
+)
 
 LET_GO = "handlab_hardware.dynamixel.emergency_release:let_go"
 """Function with which the guardian turns the motors off."""
@@ -83,6 +91,8 @@ class DynamixelBackend:
         if silent:
             self.close()
             raise StationFault(f"no position from {', '.join(silent)}: check cables and power")
+        self._monitor = ServoMonitor(layout.max_effort, _healthy_gains(layout, station))
+        self._monitored_at = began
         self._reading = Reading(*(self._nothing(group) for group in GROUPS))
         self._advance(began)
         self._settle()
@@ -282,13 +292,18 @@ class DynamixelBackend:
         counts = self._counts.copy()
         counts.update(servos.counts)
         if bus is None:
-            return StationStatus(hand, fixture, (self._fault,), (), counts)
+            return StationStatus(hand, fixture, (self._fault,), counts=counts)
         counts.update(bus.counts)
         problems = servo_status.problems(servos, layout, self._rest)
         if self._clock() - self._stood_still < REPORT_STANDSTILL:
             problems = (STANDSTILL, *problems)
         return StationStatus(
-            hand, fixture, problems, servo_status.notes(bus, servos, layout.section), counts
+            hand,
+            fixture,
+            problems,
+            servo_status.notes(bus, servos, layout.section),
+            servo_status.worn(servos, self._monitor),
+            counts,
         )
 
     # A cycle.
@@ -299,6 +314,11 @@ class DynamixelBackend:
         self.delivered = True
         stamp = self._stamp()
         servos.read(bus)
+        self._monitor.observe(
+            stamp - self._monitored_at, servos.goal, servos.q, servos.qd, servos.torque,
+            servos.engaged & servos.fresh & servos.feels,
+        )  # fmt: skip
+        self._monitored_at = stamp
         self._advance(stamp)
         servos.look_after(bus, self._last_cycle)
         self._settle()
@@ -418,6 +438,21 @@ class DynamixelBackend:
         """Return the reading of a group without data."""
         values = np.full((3, 1, len(self._layout.joints[group])), np.nan)
         return JointState(np.array([self._stamp()]), *values)
+
+
+def _healthy_gains(layout: Layout, station: StationFile) -> Array:
+    """Return the gains of the servos as `identify` has measured them, (n,) N m/rad; NaN: unknown.
+
+    Raises:
+        BadConfig: the file of the fit is damaged, or of another hand.
+    """
+    gains = np.full(layout.n, np.nan)
+    port = layout.section.port
+    path = fitted_path(str(station.path)) if not is_emulated(port) else Path(port + SUFFIX)
+    if path.is_file() and HAND in layout.served:
+        hand = make_hand(station.hand)
+        gains[layout.slices[HAND]] = servos_of_fit(read_fit(path), hand).gain
+    return gains
 
 
 def make_backend(

@@ -3,6 +3,7 @@
 import numpy as np
 
 from handlab_core.hardware.motor_status import GroupStatus
+from handlab_core.hardware.servo_monitor import ServoMonitor
 from handlab_core.safety.thermal_protection import ThermalState
 from handlab_hardware.dynamixel.failures import error_names
 from handlab_hardware.dynamixel.layout import Layout
@@ -52,6 +53,26 @@ def _lost(servos: Servos, i: int) -> str:
         f"its range is {lower:.0f} to {upper:.0f}: its turn is not known, and all joints are limp; "
         "turn the joint into its range by hand, or correct its zero"
     )
+
+
+def worn(servos: Servos, monitor: ServoMonitor) -> tuple[str, ...]:
+    """Return one sentence for each servo that is weaker, looser or less alive than it was."""
+    found = []
+    for i, servo in enumerate(servos.servos):
+        if monitor.dead[i]:
+            found.append(
+                f"{servo} has no torque, though it answers: its motor or its gear is broken; "
+                "replace it"
+            )
+        elif monitor.loose[i]:
+            play = np.degrees(monitor.play[i])
+            found.append(f"{servo} is loose by {play:.0f} degrees: tighten its horn and its screws")
+        elif monitor.weak[i]:
+            found.append(
+                f"{servo} is weak: {monitor.strength[i]:.0%} of its torque is left; check its "
+                "supply and its gear, or let `residual` learn with it as it is"
+            )
+    return tuple(found)
 
 
 def notes(bus: ServoBus, servos: Servos, section: DynamixelSection) -> tuple[str, ...]:

@@ -89,6 +89,8 @@ class Servos:
         self._zero = np.array([servo.zero for servo in self.servos])
         self._direction = np.array([servo.direction for servo in self.servos])
         self._per_count = np.array([units.torque_per_count(s.model) for s in self.servos])
+        self.feels = np.array([s.model.current_unit is not None for s in self.servos])
+        """Whether each servo measures its current, not only the load that its controller asks."""
         self._single = np.array([p.mode is OperatingMode.POSITION for p in plans])
         self._many = np.array([p.range.many for p in plans])
         self._middle = np.array([(p.range.lower + p.range.upper) / 2 for p in plans])

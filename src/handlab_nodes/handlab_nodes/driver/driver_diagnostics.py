@@ -34,12 +34,14 @@ class DriverDiagnostics:
         self._node, self._sources = node, sources
         self._diagnostics = Diagnostics(node)
         self._problems: tuple[str, ...] = ()
+        self._worn: tuple[str, ...] = ()
         self._counts: dict[str, int] = {}
         self._published_at = 0.0
 
     def has_news(self, health: StationStatus) -> bool:
         """Whether the motors' problems or counts have changed since the last report."""
-        news = health.problems != self._problems or dict(health.counts) != self._counts
+        known = health.problems == self._problems and len(health.worn) == len(self._worn)
+        news = not known or dict(health.counts) != self._counts
         return news and time.monotonic() - self._published_at >= NEWS_PERIOD
 
     def report_idle(self, why: str) -> None:
@@ -58,6 +60,7 @@ class DriverDiagnostics:
             malformed: number of commands refused so far.
         """
         self._problems = () if health is None else health.problems
+        self._worn = () if health is None else health.worn
         self._counts = {} if health is None else dict(health.counts)
         self._published_at = time.monotonic()
         topic = self._node.resolve_topic_name(topics.HAND_COMMANDS)
@@ -76,7 +79,11 @@ class DriverDiagnostics:
             counts["commands_overruled"] = pace.overruled
         counts |= self._counts
         if self._problems:
-            self._diagnostics.publish(ERROR, "; ".join(self._problems), counts)
+            self._diagnostics.publish(ERROR, "; ".join((*self._problems, *self._worn)), counts)
+        elif self._worn:
+            text = "; ".join(self._worn)
+            self._node.get_logger().warning(text, throttle_duration_sec=60.0)
+            self._diagnostics.publish(WARN, text, counts)
         elif warning := self._warning(senders, strangers, pace):
             self._node.get_logger().warning(warning, throttle_duration_sec=10.0)
             self._diagnostics.publish(WARN, warning, counts)
