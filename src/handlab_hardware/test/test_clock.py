@@ -7,10 +7,10 @@ from handlab_hardware.clock import time_of_day, whole_ns
 
 def test_the_clock_begins_at_the_time_of_day_and_ignores_later_changes(monkeypatch):
     clock = time_of_day()
-    assert abs(clock() - time.time()) < 0.1
+    assert abs(clock() - time.time()) < 10.0
     monkeypatch.setattr(time, "time", lambda: 0.0)
     before = clock()
-    assert before > 1e9 and 0.0 <= clock() - before < 1.0
+    assert before > 1e9 and 0.0 <= clock() - before < 10.0
 
 
 def test_stamps_are_whole_nanoseconds():

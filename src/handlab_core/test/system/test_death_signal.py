@@ -29,7 +29,7 @@ def test_a_program_ends_when_its_parent_is_killed():
         parent.kill()
     began = time.monotonic()
     while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() - began < 2.0, "it lives on"
+        assert time.monotonic() - began < 20.0, "it lives on"
         time.sleep(0.02)
 
 

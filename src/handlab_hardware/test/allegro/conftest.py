@@ -20,7 +20,7 @@ def group():
 def wait_for():
     """Function that waits for a condition, and fails without it."""
 
-    def wait_for(condition, seconds=5.0):
+    def wait_for(condition, seconds=60.0):
         deadline = time.monotonic() + seconds
         while not condition() and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -71,7 +71,7 @@ def drive(backend, target, seconds):
     return readings
 
 
-def wait_for(condition, seconds=3.0):
+def wait_for(condition, seconds=60.0):
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -136,7 +136,7 @@ def test_step_does_not_wait(emulate, opened):
     began = time.monotonic()
     for _ in range(100):
         backend.step(command, None, 0.1)
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 5.0  # 100 steps that wait would take 10 s
 
 
 def test_torque_is_on_between_activate_and_deactivate(emulate, opened):
@@ -182,11 +182,11 @@ def test_frames_that_waited_are_as_old_as_their_arrival(emulate, opened):
     backend._thread.join()
     time.sleep(0.05)
     emulated.faults.unplugged = True
-    time.sleep(0.1)
-    unplugged = time.monotonic() - 0.1
+    unplugged, before = time.monotonic(), backend.read().hand.stamp[0]
+    time.sleep(0.4)
     for _ in range(3):
         backend._pump()
-    assert unplugged - 0.05 < backend.read().hand.stamp[0] <= unplugged + 0.01
+    assert before < backend.read().hand.stamp[0] < unplugged + 0.2
 
 
 def test_activate_says_why_it_cannot(emulate, opened):

@@ -186,7 +186,7 @@ def test_one_servo_is_rebooted_alone(live):
     assert live.station.motor_status.counts.get("refusals", 0) == 0, "it is not asked in vain"
     live.station.reboot("FFJ12")
     assert "restarts" in said(live)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while live.station.motor_status.problems and time.monotonic() < deadline:
         live.step()
         time.sleep(0.005)
@@ -202,7 +202,7 @@ def test_after_a_brown_out_every_servo_is_armed_again(live):
     live.until(lambda: np.abs(live.station.read().hand.q).max() < 0.01)
     live.fault("brown_out", seconds=0.05, volts=3.0)
     time.sleep(0.1)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while live.station.motor_status.counts.get("servos_restarted", 0) < 1:
         live.step()
         time.sleep(0.005)

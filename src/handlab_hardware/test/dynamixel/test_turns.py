@@ -351,7 +351,7 @@ def test_on_the_wire_a_valve_beyond_half_a_turn_keeps_its_turn_through_a_reboot(
     turn = Command(np.array([[4.0]]), np.array([[3.0]]))
     live.until(lambda: live.station.read().fixture.q[0, 0] > 3.95, fixture=turn)
     live.station.reboot("valve")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while live.station.motor_status.problems and time.monotonic() < deadline:
         live.step()
         time.sleep(0.005)
@@ -365,7 +365,7 @@ def test_on_the_wire_a_valve_that_restarts_while_the_adapter_is_away_keeps_its_t
     live.fault("unplug", seconds=0.3)
     live.until(lambda: live.station.motor_status.problems)
     live.servo(50).reboot(live.port.bus.loop.time)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while live.station.motor_status.problems and time.monotonic() < deadline:
         time.sleep(0.1)
         live.station._next_open = live.clock.now  # whenever a busy machine gets round to it

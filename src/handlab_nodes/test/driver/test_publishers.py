@@ -132,16 +132,15 @@ def test_the_clock_is_slow_enough_to_wake_for_and_ends_with_the_newest_stamp():
             station.step(TASK.hand.nominal[None, :])
             steps += 1
         ended = time.monotonic()
-        loop.wait(lambda: clocks.stamps[-1] == states.stamps[-1], "the newest stamp", 5.0)
-        assert clocks.arrivals[-1] - ended < 1.0
+        loop.wait(lambda: clocks.stamps[-1] == states.stamps[-1], "the newest stamp")
         during = sum(began < at < ended for at in clocks.arrivals)
         assert steps >= during > 0 and during <= (ended - began) * CLOCK_RATE * 1.1 + 1
         assert clocks.never_back() and states.never_back()
         late = clock(node)  # as a node that is started while the world rests
-        loop.wait(lambda: late.stamps, "the time of a world that rests", 3.0)
+        loop.wait(lambda: late.stamps, "the time of a world that rests")
         diagnostics.stamps.clear()
         newest = [states.stamps[-1]] * len(build_graph(CLOSED))  # an older one may be on its way
-        loop.wait(lambda: diagnostics.stamps[-len(newest) :] == newest, "/diagnostics", 10.0)
+        loop.wait(lambda: diagnostics.stamps[-len(newest) :] == newest, "/diagnostics")
 
 
 @pytest.mark.parametrize("pace", ["lockstep", "real"])

@@ -66,7 +66,7 @@ class Both:
     def __init__(self, *loops):
         self.loops = loops
 
-    def until(self, done, seconds=10.0):
+    def until(self, done, seconds=60.0):
         end = time.monotonic() + seconds
         while not done():
             assert time.monotonic() < end, "it did not come"

@@ -63,7 +63,7 @@ def test_a_pose_is_held_as_in_the_world_that_policies_learn_in(backend):
     backend = MujocoBackend(HAND, VALVE)
     for _ in range(20):
         expected = backend.step(command, None, 0.1).hand
-    deadline, worst = time.monotonic() + 10.0, np.inf
+    deadline, worst = time.monotonic() + 60.0, np.inf
     while worst > np.deg2rad(1.0) and time.monotonic() < deadline:  # a busy machine is late
         measured = backend.step(command, None, 0.01).hand
         worst = np.abs(measured.q - expected.q).max()

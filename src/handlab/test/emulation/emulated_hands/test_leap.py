@@ -13,7 +13,7 @@ from handlab_hardware.dynamixel.backend import DynamixelBackend
 from handlab_hardware.station_file import load_station, station_path
 
 PERIOD = 0.02  # s
-PATIENCE = 20.0  # s
+PATIENCE = 60.0  # s
 NEAR = 0.035
 """rad; less than half of what two motions of one direction differ by; the weight bends joints."""
 

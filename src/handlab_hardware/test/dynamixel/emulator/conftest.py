@@ -118,7 +118,7 @@ def bench():
 def ping():
     """Function that pings servo 1 and returns the bytes of its answer."""
 
-    def ping(name, baud=1_000_000, timeout=0.2):
+    def ping(name, baud=1_000_000, timeout=60.0):
         with serial.Serial(name, baud, timeout=timeout) as port:
             port.write(packet.instruction(1, Code.PING))
             return port.read(PONG_SIZE)

@@ -21,12 +21,12 @@ from handlab_nodes.nodes.recorder_node import DISCOVERY
 
 TASK = make_task("valve")
 
-QUICK = 1.0 + DISCOVERY
-"""Seconds; a cancelled goal ends within one on a machine that is not busy. On a busy one a recorder
-that starts may first wait for publishers."""
+QUICK = 10.0 + DISCOVERY
+"""Seconds; a cancelled goal ends within one on a machine that is not busy, and lasts minutes if it
+is not cancelled. On a busy machine a recorder that starts may first wait for publishers."""
 
-REST, STILL = 5.0, 0.3
-"""Seconds until the hand is at rest, and for which it is then still."""
+REST, STILL = 60.0, 0.3
+"""Seconds until the hand must be at rest, and for which it is then still."""
 
 SLOW = 0.2
 """rad/s; a limp hand sinks more slowly in the end, and a hand that is driven moves faster."""
@@ -58,11 +58,11 @@ class Client:
         handle = self.loop.result(sending, "acceptance")
         assert handle.accepted
         if moment and kind is not action.Evaluate:  # which tells of whole episodes only
-            self.loop.wait(lambda: feedback, f"the first feedback of {topic}", 30.0)
+            self.loop.wait(lambda: feedback, f"the first feedback of {topic}", 60.0)
         self.loop.rest(moment)
         ending, began = handle.get_result_async(), time.monotonic()
         handle.cancel_goal_async()
-        answer = self.loop.result(ending, "the end of a cancelled goal", 15.0)
+        answer = self.loop.result(ending, "the end of a cancelled goal", 60.0)
         took = time.monotonic() - began
         client.destroy()
         return answer.status, answer.result, took
