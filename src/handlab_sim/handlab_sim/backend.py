@@ -30,8 +30,8 @@ A placement costs robot time, and an estimator notices that the object was out o
 EVERYONE = slice(None)
 
 STATE = ("time", "qpos", "qvel", "qacc_warmstart")
-"""Arrays that determine the next step; MuJoCo, mjSTATE_INTEGRATION, of models without actuator
-states, equality constraints that change, and mocap bodies."""
+"""Arrays that determine the next step; MuJoCo, mjSTATE_INTEGRATION, of models without equality
+constraints that change and mocap bodies. Pressures of a soft hand are further ones, `act`."""
 
 UNSTABLE = [
     int(warning)
@@ -113,7 +113,10 @@ class MujocoBackend:
         self.model = model
         self.batch = self._make_batch(model, self.num_envs, self._threads)
         self._qpos, self._qvel = self.batch.bind("qpos"), self.batch.bind("qvel")
-        self._state = tuple(self.batch.bind(name) for name in STATE)
+        names = (*STATE, "act") if model.na else STATE
+        self._state = tuple(self.batch.bind(name) for name in names)
+        self._pressure = self.batch.bind("act") if model.na else None
+        self._pressure_rate = self.batch.bind("act_dot") if model.na else None
         self._ctrl, self._force = self.batch.bind("ctrl"), self.batch.bind("actuator_force")
         self._force_range = self.batch.expand("actuator_forcerange")
         self._delays = self.batch.expand("actuator_delay") if model.nhistory else None
@@ -121,12 +124,14 @@ class MujocoBackend:
         self._remembered = _history_values(model, self._n) if model.nhistory else np.zeros(0, int)
         self._described = self._force_range[0, :, 1].copy()
         self._limit = self._described[None, :]
-        joints = [model.joint(name) for name in (*hand.joints, fixture.joint)]
+        joints = [model.joint(name) for name in (*hand.moving, fixture.joint)]
+        self._rest = hand.shape(hand.nominal)
         self._qpos_at = np.array([joint.qposadr[0] for joint in joints])
         self._qvel_at = np.array([joint.dofadr[0] for joint in joints])
         self._joint_at = np.array([joint.id for joint in joints])
         self._springs: tuple[Array, Array] | None = None  # stiffness and rest, while guided
-        self._sprung_at = np.setdiff1d(np.arange(model.nq), self._qpos_at)
+        driven = self._qpos_at if hand.pneumatics is None else self._qpos_at[-1:]
+        self._sprung_at = np.setdiff1d(np.arange(model.nq), driven)
         self._timestep = float(model.opt.timestep)
 
     def _restart(self) -> None:
@@ -154,8 +159,10 @@ class MujocoBackend:
 
     def _place(self, rows: IntArray, object_angle: float | Array) -> None:
         self.batch.reset(ids=rows)
-        self._qpos[np.ix_(rows, self._qpos_at[:-1])] = self.hand.nominal
-        self._qpos[rows, self._qpos_at[-1]] = object_angle
+        self._qpos[np.ix_(rows, self._qpos_at[:-1])] = self._rest
+        if self._pressure is not None:
+            self._pressure[rows] = self.hand.nominal
+        self._qpos[rows, self._qpos_at[-1]] = self.fixture.per_rad * np.asarray(object_angle)
         self._ctrl[rows, : self._n] = self.hand.nominal
         self._ctrl[rows, self._n] = object_angle
         if self._history is not None:  # as if the first command had always held
@@ -178,6 +185,8 @@ class MujocoBackend:
         """
         rows = EVERYONE if robots is None else robots
         substeps = steps_in(period, self._timestep)
+        if self._pressure is not None:  # a chamber has at most the pressure of its supply
+            hand = Command(np.minimum(hand.q, hand.effort), hand.effort)
         if self._path is None:
             self._ctrl[rows, : self._n] = hand.q
         else:
@@ -215,7 +224,7 @@ class MujocoBackend:
     def state(self) -> Array:
         """See `handlab_core.hardware.backend.Restorable`.
 
-        The models have no actuator states; the solver starts from the last accelerations.
+        The solver starts from the last accelerations.
         """
         return np.concatenate([array.reshape(self.num_envs, -1) for array in self._state], axis=1)
 
@@ -233,12 +242,24 @@ class MujocoBackend:
 
     @property
     def sprung(self) -> Array:
-        """Return the angles of joints on springs, (N, s) rad; real stations do not measure them."""
+        """Return the angles of joints on springs, (N, s) rad; real stations do not measure them.
+
+        The links of a soft hand are among them.
+        """
         sprung: Array = self._qpos[:, self._sprung_at]
         return sprung
 
     def guide(self, q: Array, stiffness: Array, robots: IntArray | None = None) -> None:
-        """See `handlab_core.hardware.backend.Guidable`; implemented by MuJoCo's joint springs."""
+        """See `handlab_core.hardware.backend.Guidable`; implemented by MuJoCo's joint springs.
+
+        Raises:
+            StationFault: the hand is soft; nothing measures how its fingers are led.
+        """
+        if self._pressure is not None:
+            raise StationFault(
+                f"the {self.hand.name} hand cannot be led: no sensor measures the shape of its "
+                "fingers; record a policy or a gait instead"
+            )
         rows = EVERYONE if robots is None else robots
         if self._springs is None:
             self._springs = self.batch.expand("jnt_stiffness"), self.batch.expand("qpos_spring")
@@ -258,9 +279,19 @@ class MujocoBackend:
             self._delays[rows, : self._n] = np.minimum(delay, LONGEST_DELAY)
 
     def _angles(self, rows: IntArray | slice) -> tuple[Array, Array]:
-        """Return angles, rad, and velocities, rad/s, of hand and object."""
-        q = self._qpos[rows].take(self._qpos_at, axis=1)
-        return q, self._qvel[rows].take(self._qvel_at, axis=1)
+        """Return angles, rad, and velocities, rad/s, of hand and object; pressures in bar."""
+        if self._pressure is not None and self._pressure_rate is not None:
+            air, rate = self._pressure[rows], self._pressure_rate[rows]
+            turned = self._qpos[rows].take(self._qpos_at[-1:], axis=1)
+            speed = self._qvel[rows].take(self._qvel_at[-1:], axis=1)
+            q, qd = np.concatenate((air, turned), axis=1), np.concatenate((rate, speed), axis=1)
+        else:
+            q = self._qpos[rows].take(self._qpos_at, axis=1)
+            qd = self._qvel[rows].take(self._qvel_at, axis=1)
+        if self.fixture.travel is not None:
+            q[:, -1] /= self.fixture.travel
+            qd[:, -1] /= self.fixture.travel
+        return q, qd
 
     def _reading(self, rows: IntArray | slice) -> Reading:
         stamp = self._time_ns[rows] / NS_PER_S

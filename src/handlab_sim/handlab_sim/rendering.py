@@ -33,9 +33,10 @@ class StationRenderer:
     def __init__(self, hand: Hand, fixture: Fixture, width: int = 640, height: int = 480) -> None:
         self.model = build_spec(hand, fixture, SceneConfig(visuals=True)).compile()
         self.data = mujoco.MjData(self.model)
-        self._at = [self.model.joint(j).qposadr[0] for j in (*hand.joints, fixture.joint)]
-        self._sprung_at = np.setdiff1d(np.arange(self.model.nq), self._at)
-        self._fixture = fixture
+        self._at = [self.model.joint(j).qposadr[0] for j in (*hand.moving, fixture.joint)]
+        driven = self._at if hand.pneumatics is None else self._at[-1:]
+        self._sprung_at = np.setdiff1d(np.arange(self.model.nq), driven)
+        self._hand, self._fixture, self._bent = hand, fixture, False
         backend = use_working_backend()
         try:
             self._renderer = mujoco.Renderer(self.model, height, width)
@@ -51,10 +52,16 @@ class StationRenderer:
     ) -> NDArray[np.uint8]:
         """Draw one robot, and a mark at the goal angle of the object, rad.
 
+        The fingers of a soft hand have their shape in free air, unless `bend` has given another.
+
         Returns:
             Picture, (height, width, 3).
         """
-        self.data.qpos[self._at] = np.append(hand.q[row], fixture.q[row])
+        placed = self._fixture.per_rad * fixture.q[row]
+        if self._bent and self._hand.pneumatics is not None:
+            self.data.qpos[self._at[-1]] = placed[0]
+        else:
+            self.data.qpos[self._at] = np.append(self._hand.shape(hand.q[row]), placed)
         mujoco.mj_kinematics(self.model, self.data)
         mujoco.mj_camlight(self.model, self.data)
         self._renderer.update_scene(self.data, camera=CAMERA, scene_option=self._options)
@@ -66,6 +73,7 @@ class StationRenderer:
     def bend(self, sprung: Array) -> None:
         """Draw soft parts at the angles `MujocoBackend.sprung`, (s,) rad, from now on."""
         self.data.qpos[self._sprung_at] = sprung
+        self._bent = True
 
     def _mark(self, goal: float) -> None:
         scene = self._renderer.scene

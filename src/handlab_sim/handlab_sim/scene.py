@@ -12,6 +12,7 @@ import mujoco
 
 from handlab_core.errors import BadConfig
 from handlab_core.hands import Hand
+from handlab_core.hands.pneumatics import Pneumatics
 from handlab_core.hands.servo import ServoParameters, make_servos
 from handlab_core.objects.fixture import Fixture, Softness
 from handlab_sim.decor import decorate
@@ -19,9 +20,6 @@ from handlab_sim.urdf import station_urdf
 
 CAPSULE_SUFFIX = "_capsule"
 """Name suffix of collision cylinders that become capsules, which URDF lacks."""
-
-FIXTURE_SERVO = "robel"
-"""Servo type of the object's motor."""
 
 FRICTION = "_dry_friction"
 """Name suffix of the actuators that stand for dry friction."""
@@ -66,12 +64,17 @@ def build_spec(hand: Hand, fixture: Fixture, config: SceneConfig) -> mujoco.MjSp
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     _add_surroundings(spec, config)
-    for i, joint in enumerate(hand.joints):
-        _add_servo(spec, joint, hand.servos, i)
-        # Of the object's axis the URDF has the friction.
-        spec.joint(joint).damping[0] = hand.servos.viscous[i]
-    _add_servo(spec, fixture.joint, make_servos(FIXTURE_SERVO, 1), 0)
+    if hand.pneumatics is not None:
+        _add_chambers(spec, hand, hand.pneumatics)
+    else:
+        for i, joint in enumerate(hand.joints):
+            _add_servo(spec, joint, hand.servos, i)
+            # Of the object's axis the URDF has the friction.
+            spec.joint(joint).damping[0] = hand.servos.viscous[i]
+    _add_servo(spec, fixture.joint, make_servos(fixture.servo, 1), 0, fixture.per_rad)
     if config.dry_friction or hand.servos.coulomb.any():
+        if hand.pneumatics is not None:
+            raise BadConfig(f"the chambers of the {hand.name} hand have no dry friction to vary")
         for joint, coulomb in zip(hand.joints, hand.servos.coulomb, strict=True):
             _add_friction(spec, joint, coulomb)
     for tip in hand.fingertips:
@@ -121,14 +124,45 @@ def _add_surroundings(spec: mujoco.MjSpec, config: SceneConfig) -> None:
         decorate(spec, table)
 
 
-def _add_servo(spec: mujoco.MjSpec, joint: str, servos: ServoParameters, i: int) -> None:
-    """Add the position actuator of servo `i`; the largest effort is at most that of the URDF."""
-    spec.joint(joint).armature = servos.armature[i]
-    effort = min(float(spec.joint(joint).actfrcrange[1]), float(servos.torque_limit[i]))
+def _add_servo(
+    spec: mujoco.MjSpec, joint: str, servos: ServoParameters, i: int, per_rad: float = 1.0
+) -> None:
+    """Add the position actuator of servo `i`; the largest effort is at most that of the URDF.
+
+    Args:
+        spec: the scene.
+        joint: joint that the servo moves.
+        servos: parameters of the servos.
+        i: number of the servo.
+        per_rad: position of the joint per angle of the servo.
+    """
+    spec.joint(joint).armature = servos.armature[i] / per_rad**2
+    effort = float(spec.joint(joint).actfrcrange[1]) * per_rad
+    effort = min(effort, float(servos.torque_limit[i]))
     servo = spec.add_actuator(name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
+    servo.gear[0] = 1.0 / per_rad
     servo.set_to_position(kp=servos.stiffness[i], kv=servos.braking[i])
     servo.forcelimited = True
     servo.forcerange = [-effort, effort]
+
+
+def _add_chambers(spec: mujoco.MjSpec, hand: Hand, pneumatics: Pneumatics) -> None:
+    """Add the chambers, whose activations are their pressures [bar], and the springs of the chains.
+
+    The tendon of a chamber has the torque per pressure as coefficient of each joint.
+    """
+    servos = hand.servos
+    for i, (name, chamber) in enumerate(zip(hand.joints, pneumatics.chambers, strict=True)):
+        tendon = spec.add_tendon(name=name)
+        for link in chamber.chain:
+            tendon.wrap_joint(link, chamber.gain)
+            joint = spec.joint(link)
+            joint.stiffness = [chamber.stiffness, 0.0, chamber.stiffening]
+            joint.damping[0], joint.armature = servos.viscous[i], servos.armature[i]
+        air = spec.add_actuator(name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_TENDON)
+        air.dyntype, air.dynprm[0] = mujoco.mjtDyn.mjDYN_FILTEREXACT, pneumatics.time_constant
+        air.gaintype, air.gainprm[0] = mujoco.mjtGain.mjGAIN_FIXED, servos.stiffness[i]
+        air.biastype = mujoco.mjtBias.mjBIAS_NONE
 
 
 def _add_friction(spec: mujoco.MjSpec, joint: str, coulomb: float) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import mujoco
 import numpy as np
 
+from handlab_core.errors import BadConfig
 from handlab_core.hands import Hand
 from handlab_core.objects.fixture import Fixture
 from handlab_core.types import Array
@@ -40,6 +41,8 @@ class TorqueWorld:
         world: World | None = None,
     ) -> None:
         config = config or replace(SceneConfig(), timestep=TIMESTEP)
+        if hand.pneumatics is not None:
+            raise BadConfig(f"the chambers of the {hand.name} hand have no torques to drive")
         world = world or World(hand.servos)
         servos, signals = world.servos, world.signals
         self.model = Variant(hand, fixture, config, Shape.of(world)).set(world)
@@ -55,6 +58,7 @@ class TorqueWorld:
         self.data = mujoco.MjData(self.model)
         self._q_at = np.array([joint.qposadr[0] for joint in joints])
         self._qd_at = np.array([joint.dofadr[0] for joint in joints])
+        self._per_rad = fixture.per_rad
         self._object = self.model.actuator(fixture.joint).id
         self.data.qpos[self._q_at[:-1]] = hand.nominal
         mujoco.mj_forward(self.model, self.data)
@@ -84,12 +88,12 @@ class TorqueWorld:
     @property
     def object_angle(self) -> float:
         """Return the angle of the object, rad."""
-        return float(self.data.qpos[self._q_at[-1]])
+        return float(self.data.qpos[self._q_at[-1]]) / self._per_rad
 
     @property
     def object_velocity(self) -> float:
         """Return the velocity of the object, rad/s."""
-        return float(self.data.qvel[self._qd_at[-1]])
+        return float(self.data.qvel[self._qd_at[-1]]) / self._per_rad
 
     def _make_motor(self, actuator: int) -> None:
         """Turn a position actuator into a motor: its control is its torque; the limit stays."""

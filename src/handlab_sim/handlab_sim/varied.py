@@ -79,7 +79,9 @@ class Variant:
         self.model = spec.compile()
         self._data = mujoco.MjData(self.model)
         self._own = {name: getattr(self.model, name).copy() for name in NUMBERS}
-        joints = [self.model.joint(name) for name in self.hand.joints]
+        joints = [self.model.joint(name) for name in self.hand.moving]
+        air = self.hand.pneumatics
+        self._owners = np.arange(self.hand.n) if air is None else np.array(air.owners)
         self._dofs = np.array([joint.dofadr[0] for joint in joints])
         self._actuators = np.array([self.model.actuator(name).id for name in self.hand.joints])
         self._rough = self._actuators[:0]
@@ -124,15 +126,16 @@ class Variant:
         stiffness = np.array([servo.stiffness for servo in servos])
         gain, bias = values["actuator_gainprm"], values["actuator_biasprm"]
         gain[:, self._actuators, 0] = stiffness
-        bias[:, self._actuators, 1] = -stiffness
-        bias[:, self._actuators, 2] = -np.array([servo.braking for servo in servos])
+        if self.hand.pneumatics is None:
+            bias[:, self._actuators, 1] = -stiffness
+            bias[:, self._actuators, 2] = -np.array([servo.braking for servo in servos])
         if len(self._rough):
             coulomb = np.array([servo.coulomb for servo in servos])
             bias[:, self._rough, 2] = -coulomb / CREEP
             values["actuator_forcerange"][:, self._rough, 0] = -coulomb
             values["actuator_forcerange"][:, self._rough, 1] = coulomb
-        values["dof_damping"][:, self._dofs] = [servo.viscous for servo in servos]
-        values["dof_armature"][:, self._dofs] = [servo.armature for servo in servos]
+        values["dof_damping"][:, self._dofs] = [servo.viscous[self._owners] for servo in servos]
+        values["dof_armature"][:, self._dofs] = [servo.armature[self._owners] for servo in servos]
         values["dof_damping"][:, self._axis] *= [world.object.damping for world in worlds]
         for bodies, factors in (
             (self._hand_bodies, [world.hand_mass for world in worlds]),

@@ -71,7 +71,7 @@ class ViewerNode(Node):
         self._robot = ViserUrdf(self._server, yourdfpy.URDF.load(io.BytesIO(text)))
         self._names = list(self._robot.get_actuated_joint_names())
         self._positions = dict.fromkeys(self._names, 0.0)
-        self._fixture = task.fixture
+        self._hand, self._fixture = task.hand, task.fixture
         self._set_scene()
         hear = Inbox.of(self).subscribe
         for topic, names in (
@@ -104,7 +104,11 @@ class ViewerNode(Node):
             client.camera.position, client.camera.look_at = decor.EYE, decor.TARGET
 
     def _on_joints(self, names: Sequence[str], state: JointReading) -> None:
-        self._positions.update(zip(names, state.q[0].tolist(), strict=True))
+        if names == self._hand.joints:
+            shape = self._hand.shape(state.q[0])
+            self._positions.update(zip(self._hand.moving, shape.tolist(), strict=True))
+        else:
+            self._positions[self._fixture.joint] = self._fixture.per_rad * float(state.q[0, 0])
         self._console.on_joints(tuple(names), state.q[0], state.effort[0])
 
     def _on_goal(self, goal: Goal) -> None:

@@ -15,6 +15,7 @@ from handlab.graph.processes import BackgroundGraph
 from handlab_core.errors import BadConfig, StationFault
 from handlab_core.hands import make_hand
 from handlab_core.hands.servo import make_servos
+from handlab_core.objects.fixture import FIXTURE_SERVO
 from handlab_core.hardware.backend_table import emulator_spec, load
 from handlab_core.objects.fixture import FIXTURES
 from handlab_core.system.scheduling import use_realtime_priority
@@ -36,7 +37,7 @@ from handlab_hardware.station_file import (
     station_path,
 )
 from handlab_sim.backend import MujocoBackend
-from handlab_sim.scene import FIXTURE_SERVO, SceneConfig
+from handlab_sim.scene import SceneConfig
 from handlab_sim.torque_world import TorqueWorld
 
 BUS_BACKEND = "dynamixel"

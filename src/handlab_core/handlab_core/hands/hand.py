@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from handlab_core.errors import BadConfig, UnknownName
+from handlab_core.hands.pneumatics import Pneumatics
 from handlab_core.hands.servo import ServoParameters
 from handlab_core.system.registry import Registry
 from handlab_core.types import Array
@@ -11,7 +14,11 @@ from handlab_core.types import Array
 
 @dataclass(frozen=True)
 class Hand:
-    """Joints of a hand and the limits of their commands. Arrays are in the order of `joints`."""
+    """Joints of a hand and the limits of their commands. Arrays are in the order of `joints`.
+
+    In a soft hand, chambers take the place of joints, and bar the place of rad and N m; see
+    `handlab_core.hands.pneumatics`.
+    """
 
     name: str
     urdf: str  # path of the xacro below urdf/
@@ -32,6 +39,8 @@ class Hand:
     """Pairs of links without contact, because their simplified shapes overlap at rest."""
     meshes: str = ""
     """Folder of the description's meshes; empty: the folder of the description."""
+    pneumatics: Pneumatics | None = None
+    """Chambers of a soft hand; None: servos move the joints."""
 
     def __post_init__(self) -> None:
         """Freeze the arrays; BadConfig if a shape or the nominal pose is impossible."""
@@ -44,6 +53,10 @@ class Hand:
             value.setflags(write=False)
         if self.servos.n != self.n:
             raise BadConfig(f"hand {self.name}: {self.servos.n} servos for {self.n} joints")
+        if self.pneumatics is not None and len(self.pneumatics.chambers) != self.n:
+            raise BadConfig(
+                f"hand {self.name}: {len(self.pneumatics.chambers)} chambers for {self.n} names"
+            )
         if not ((self.lower <= self.nominal) & (self.nominal <= self.upper)).all():
             raise BadConfig(f"hand {self.name}: the nominal pose is outside of the commanded range")
 
@@ -51,6 +64,30 @@ class Hand:
     def n(self) -> int:
         """Number of joints."""
         return len(self.joints)
+
+    @property
+    def unit(self) -> str:
+        """Unit of positions and commands."""
+        return "rad" if self.pneumatics is None else "bar"
+
+    @property
+    def moving(self) -> tuple[str, ...]:
+        """Moving joints of the description; those of a soft hand are the links of its chains."""
+        return self.joints if self.pneumatics is None else self.pneumatics.chains
+
+    def shape(self, q: Array) -> Array:
+        """Return the angles of `moving` at positions of `joints` (n,); (m,) rad.
+
+        No sensor measures the shape of a soft finger: its chain has the shape in free air.
+        """
+        if self.pneumatics is None:
+            return q
+        bent = [
+            chamber.angle(float(pressure))
+            for chamber, pressure in zip(self.pneumatics.chambers, q, strict=True)
+        ]
+        shape: Array = np.array(bent)[list(self.pneumatics.owners)]
+        return shape
 
     @property
     def stiffness(self) -> Array:

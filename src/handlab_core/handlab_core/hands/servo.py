@@ -68,6 +68,7 @@ ROBEL = "google-research/robel-scenes, dclaw3xh"
 EMANUAL = "XM430-W210 e-manual"
 DRIVER = "gains and PWM limits of the vendor's V4 driver; 0.7 N m at 1200 counts"
 NOTHING = Figure(0.0, "ROBEL's simulation has none")
+NO_AIR = Figure(0.0, "air has none", "derived")
 
 SERVO_TYPES: Mapping[str, ServoType] = {
     "robel": ServoType(
@@ -144,8 +145,39 @@ SERVO_TYPES: Mapping[str, ServoType] = {
         resolution=Figure(0.0, "the host's loop has continuous targets", "derived"),
         voltage=Figure(12.0, "vendor's manual of V4"),
     ),
+    "thread": ServoType(
+        gain=Figure(1.0, "holds 15 N on a pulley of 20 mm within 0.3 rad", "chosen"),
+        loop_damping=Figure(0.008, "critical for 40 g on such a pulley", "derived"),
+        back_emf=Figure(0.0, "part of the loop's damping", "derived"),
+        max_torque=Figure(0.3, "15 N on a pulley of 20 mm", "chosen"),
+        no_load_speed=Figure(8.0, "as the valve's motor", "chosen"),
+        armature=Figure(1e-6, "kg m2; a small motor without a gear", "chosen"),
+        coulomb=Figure(0.0, "part of the object's friction", "derived"),
+        viscous=Figure(0.0, "part of the object's damping", "derived"),
+        backlash=Figure(0.0, "a thread has none", "derived"),
+        delay=Figure(0.0, "used for resets only", "chosen"),
+        resolution=Figure(0.0, "continuous in simulation", "chosen"),
+        voltage=Figure(12.0, "as the valve's motor", "chosen"),
+    ),
+    "valve": ServoType(
+        gain=Figure(1.0, "fraction of the pressure that acts; a regulator has no steady error"),
+        loop_damping=NO_AIR,
+        back_emf=NO_AIR,
+        max_torque=Figure(0.8, "bar; supply of the RBO Hand 2"),
+        no_load_speed=Figure(8.0, "bar/s; the whole range in a control period", "chosen"),
+        armature=Figure(
+            1e-5, "kg m2 of each link: its contacts find some mass to act on", "chosen"
+        ),
+        coulomb=NO_AIR,
+        viscous=Figure(0.005, "N m s/rad of each link: a chain settles in 20 ms", "chosen"),
+        backlash=NO_AIR,
+        delay=Figure(0.0, "the first-order pressure stands for the valve, too", "chosen"),
+        resolution=Figure(0.0, "a proportional valve is continuous", "chosen"),
+        voltage=Figure(24.0, "a usual figure of such valves", "chosen"),
+    ),
 }
-"""Servo types by name. The Allegro hand's gains differ by joint; `handlab_core.hands.allegro`."""
+"""Servo types by name; `thread` draws objects that slide; `valve`
+has the figures of a soft hand's chamber, in bar. The Allegro hand's gains differ by joint; `handlab_core.hands.allegro`."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,10 @@ from handlab_core.system import paths
 from handlab_core.system.registry import Registry
 
 
+FIXTURE_SERVO = "robel"
+"""Servo type of the motor of an object that turns."""
+
+
 @dataclass(frozen=True)
 class Softness:
     """Properties of a soft object that a URDF cannot describe: springs and contact."""
@@ -49,6 +53,11 @@ class Fixture:
     mark: tuple[float, float, float] = (0.125, 0.0, 0.102)
     """m; position of the mark for a goal of 0, at the end of the valve's marked lobe. Marks of
     other goals are turned about the axis."""
+    travel: float | None = None
+    """m/rad; way of an object that slides along the axis on a thread, by the angle of the motor's
+    pulley. Angles, speeds and efforts of the fixture are the motor's. None: the object turns."""
+    servo: str = FIXTURE_SERVO
+    """Servo type of the motor."""
 
     @property
     def mark_centre(self) -> tuple[float, float, float]:
@@ -57,8 +66,16 @@ class Fixture:
         x, y, z = (self.centre + np.multiply(self.axis, np.dot(self.axis, arm))).tolist()
         return x, y, z
 
+    @property
+    def per_rad(self) -> float:
+        """Position of the description's joint per angle of the motor: m/rad, or 1 if it turns."""
+        return 1.0 if self.travel is None else self.travel
+
     def mark_position(self, angle: float) -> tuple[float, float, float]:
         """Return the mark's position for an angle [rad] of the object; m, in the frame `world`."""
+        if self.travel is not None:
+            way = np.add(self.mark, np.multiply(self.axis, self.travel * angle)).tolist()
+            return way[0], way[1], way[2]
         centre = self.mark_centre
         arm = np.subtract(self.mark, centre)
         turned = arm * math.cos(angle) + np.cross(self.axis, arm) * math.sin(angle)
@@ -149,4 +166,78 @@ def valve_foam() -> Fixture:
             softness=(0.02, 1.0),
             impedance=(0.8, 0.9, 0.005),
         ),
+    )
+
+
+PULLEY = 0.02
+"""m; radius of the motor's pulley, on which the thread of a sliding object winds; chosen."""
+
+
+@FIXTURES.register
+def bead() -> Fixture:
+    """Build the bead of an abacus, which slides towards the palm."""
+    return _sliding(
+        "bead",
+        lower=-0.01,
+        upper=0.08,
+        damping=3.0,
+        friction=0.2,
+        axis=(-1.0, 0.0, 0.0),
+        centre=(-0.002, 0.076, 0.115),
+        mark=(-0.002, 0.076, 0.15),
+    )
+
+
+@FIXTURES.register
+def bottle() -> Fixture:
+    """Build the lying bottle, which sinks unless it is held."""
+    return _sliding(
+        "bottle",
+        lower=-0.1,
+        upper=0.01,
+        damping=25.0,
+        friction=0.05,
+        axis=(0.0, 0.0, 1.0),
+        centre=(-0.018, 0.052, 0.134),
+        mark=(-0.018, 0.165, 0.134),
+    )
+
+
+def _sliding(
+    name: str,
+    lower: float,
+    upper: float,
+    damping: float,
+    friction: float,
+    axis: tuple[float, float, float],
+    centre: tuple[float, float, float],
+    mark: tuple[float, float, float],
+) -> Fixture:
+    """Build an object that slides on a thread.
+
+    Args:
+        name: name of the fixture, of its joint and of its description.
+        lower: m; lower end of the way.
+        upper: m; upper end of the way.
+        damping: N s/m; damping of the object; URDF.
+        friction: N; dry friction of the object; URDF.
+        axis: direction of the way, in the frame `world`.
+        centre: m; position of the joint.
+        mark: m; position of the mark for a goal of 0.
+    """
+    return Fixture(
+        name=name,
+        urdf=f"objects/{name}.urdf.xacro",
+        joint=name,
+        lower=lower / PULLEY,
+        upper=upper / PULLEY,
+        max_rate=6.0,  # rad/s; as the valve's
+        max_effort=0.3,  # N m; of the thread's motor
+        damping=damping * PULLEY**2,
+        friction=friction * PULLEY,
+        axis=axis,
+        centre=centre,
+        mark=mark,
+        travel=PULLEY,
+        servo="thread",
     )

@@ -7,4 +7,5 @@ def hands() -> None:
 
     for name, build in sorted(HANDS.items()):
         hand = build()
-        print(f"{name:20} {hand.n} joints: {' '.join(hand.joints)}")
+        kind = "joints" if hand.pneumatics is None else "chambers"
+        print(f"{name:20} {hand.n} {kind}: {' '.join(hand.joints)}")
