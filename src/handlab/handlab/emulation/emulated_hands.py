@@ -15,9 +15,8 @@ from handlab.graph.processes import BackgroundGraph
 from handlab_core.errors import BadConfig, StationFault
 from handlab_core.hands import make_hand
 from handlab_core.hands.servo import make_servos
-from handlab_core.objects.fixture import FIXTURE_SERVO
 from handlab_core.hardware.backend_table import emulator_spec, load
-from handlab_core.objects.fixture import FIXTURES
+from handlab_core.objects.fixture import FIXTURE_SERVO, FIXTURES
 from handlab_core.system.scheduling import use_realtime_priority
 from handlab_core.tasks import make_task
 from handlab_core.worlds.world import World

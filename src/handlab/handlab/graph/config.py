@@ -141,6 +141,7 @@ class GraphConfig(GraphOptions):
             )
         if self.emulate and not self.port:
             raise BadConfig("emulated motors need a port: add --port")
+        self._check_soft()
         self._check_teacher()
         if self.ros2_control and self.pace != "real":
             raise BadConfig(
@@ -156,6 +157,23 @@ class GraphConfig(GraphOptions):
     def simulated(self) -> bool:
         """Return whether the graph has a clock of its own: a simulation's, or the recorded one."""
         return self.backend.simulated or self.replay == LOOK
+
+    def _check_soft(self) -> None:
+        hand = make_task(self.task).hand
+        if hand.pneumatics is None:
+            return
+        if not self.backend.simulated:
+            raise BadConfig(
+                f"the {hand.name} hand has no driver for hardware {self.hardware}; its valves are "
+                "simulated: use --hardware mujoco"
+            )
+        if self.ros2_control:
+            raise BadConfig(
+                f"ros2_control has no interface for the pressures of the {hand.name} hand; start "
+                "without it"
+            )
+        if self.teacher == SCRIPT:
+            raise BadConfig(f"nothing measures how the {hand.name} hand is led; do without teacher")
 
     def _check_teacher(self) -> None:
         if self.teacher == SCRIPT and not self.backend.simulated:

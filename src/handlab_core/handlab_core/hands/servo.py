@@ -146,10 +146,10 @@ SERVO_TYPES: Mapping[str, ServoType] = {
         voltage=Figure(12.0, "vendor's manual of V4"),
     ),
     "thread": ServoType(
-        gain=Figure(1.0, "holds 15 N on a pulley of 20 mm within 0.3 rad", "chosen"),
-        loop_damping=Figure(0.008, "critical for 40 g on such a pulley", "derived"),
+        gain=Figure(0.3, "holds 1 N on a pulley of 20 mm within 0.07 rad", "chosen"),
+        loop_damping=Figure(0.008, "more than critical for 0.1 kg on such a pulley", "derived"),
         back_emf=Figure(0.0, "part of the loop's damping", "derived"),
-        max_torque=Figure(0.3, "15 N on a pulley of 20 mm", "chosen"),
+        max_torque=Figure(0.06, "3 N on a pulley of 20 mm", "chosen"),
         no_load_speed=Figure(8.0, "as the valve's motor", "chosen"),
         armature=Figure(1e-6, "kg m2; a small motor without a gear", "chosen"),
         coulomb=Figure(0.0, "part of the object's friction", "derived"),
@@ -176,8 +176,8 @@ SERVO_TYPES: Mapping[str, ServoType] = {
         voltage=Figure(24.0, "a usual figure of such valves", "chosen"),
     ),
 }
-"""Servo types by name; `thread` draws objects that slide; `valve`
-has the figures of a soft hand's chamber, in bar. The Allegro hand's gains differ by joint; `handlab_core.hands.allegro`."""
+"""Servo types by name. `thread` draws objects that slide; `valve` has the figures of a chamber of a
+soft hand, in bar. The Allegro hand's gains differ by joint; `handlab_core.hands.allegro`."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from handlab_core.objects.beam import RoundBeam
 from handlab_core.system import paths
 from handlab_core.system.registry import Registry
 
-
 FIXTURE_SERVO = "robel"
 """Servo type of the motor of an object that turns."""
 
@@ -178,13 +177,13 @@ def bead() -> Fixture:
     """Build the bead of an abacus, which slides towards the palm."""
     return _sliding(
         "bead",
-        lower=-0.01,
+        lower=0.0,
         upper=0.08,
-        damping=3.0,
+        damping=10.0,
         friction=0.2,
         axis=(-1.0, 0.0, 0.0),
-        centre=(-0.002, 0.076, 0.115),
-        mark=(-0.002, 0.076, 0.15),
+        centre=(-0.012, 0.076, 0.115),
+        mark=(-0.012, 0.076, 0.15),
     )
 
 
@@ -195,7 +194,7 @@ def bottle() -> Fixture:
         "bottle",
         lower=-0.1,
         upper=0.01,
-        damping=25.0,
+        damping=100.0,
         friction=0.05,
         axis=(0.0, 0.0, 1.0),
         centre=(-0.018, 0.052, 0.134),
@@ -232,7 +231,7 @@ def _sliding(
         lower=lower / PULLEY,
         upper=upper / PULLEY,
         max_rate=6.0,  # rad/s; as the valve's
-        max_effort=0.3,  # N m; of the thread's motor
+        max_effort=0.06,  # N m; of the thread's motor
         damping=damping * PULLEY**2,
         friction=friction * PULLEY,
         axis=axis,

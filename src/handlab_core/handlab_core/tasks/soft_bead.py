@@ -1,12 +1,12 @@
 """Push a bead of an abacus with the soft hand (arXiv:1603.06348).
 
-| part        | value                                                                               |
-|-------------|-------------------------------------------------------------------------------------|
-| observation | pressures (7, of their range), cos and sin of the pulley's angle, error, last action |
-| action      | as `soft_valve`                                                                     |
-| reward      | as `soft_valve`                                                                     |
-| start, goal | 0; 2 rad of the pulley: 40 mm towards the palm                                      |
-| end         | never before the time is over, 5 s                                                  |
+| part        | value                                                                        |
+|-------------|------------------------------------------------------------------------------|
+| observation | pressures (7, of their range), cos and sin of the pulley, error, last action |
+| action      | as `soft_valve`                                                              |
+| reward      | as `soft_valve`                                                              |
+| start, goal | 0; 2 rad of the pulley: 40 mm towards the palm                               |
+| end         | never before the time is over, 5 s                                           |
 
 The bead slides on a rod below the fingers. The motor of the reset mechanism draws it back on a
 thread; its pulley measures where the bead is.

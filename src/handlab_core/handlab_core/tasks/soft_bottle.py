@@ -1,15 +1,15 @@
 """Grasp a bottle with the soft hand (arXiv:1603.06348).
 
-| part        | value                                                                               |
-|-------------|-------------------------------------------------------------------------------------|
-| observation | pressures (7, of their range), cos and sin of the pulley's angle, error, last action |
-| action      | as `soft_valve`                                                                     |
-| reward      | minus the distance from the palm                                                    |
-| start, goal | 0, where the bottle is right below the palm; the same                               |
-| success     | within 10 mm of the start at every step of the last fifth                           |
-| end         | never before the time is over, 5 s                                                  |
+| part        | value                                                                        |
+|-------------|------------------------------------------------------------------------------|
+| observation | pressures (7, of their range), cos and sin of the pulley, error, last action |
+| action      | as `soft_valve`                                                              |
+| reward      | minus the distance from the palm                                             |
+| start, goal | 0, where the bottle is right below the palm; the same                        |
+| success     | within 10 mm of the start at every step of the last fifth                    |
+| end         | never before the time is over, 5 s                                           |
 
-The bottle sinks by 60 mm in a second unless the hand holds it. The hand has no arm that could lift
+The bottle sinks by 15 mm in a second unless the hand holds it. The hand has no arm that could lift
 a bottle; in its stead the ground is taken away.
 """
 

@@ -1,12 +1,12 @@
 """Turn the valve by 60 degrees with the soft hand (arXiv:1603.06348 turns one with the RBO Hand 2).
 
-| part        | value                                                                             |
-|-------------|-----------------------------------------------------------------------------------|
-| observation | pressures (7, of their range), cos and sin of the valve, error, last action       |
-| action      | commands of the valves of the chambers (7) in [-1, 1] of the pressure range, 10 Hz |
-| reward      | minus the distance, plus bonuses near the goal                                    |
-| start, goal | 10 degrees; 70 degrees                                                            |
-| end         | never before the time is over, 6 s                                                |
+| part        | value                                                                       |
+|-------------|-----------------------------------------------------------------------------|
+| observation | pressures (7, of their range), cos and sin of the valve, error, last action |
+| action      | commands of the valves (7) in [-1, 1] of the pressure range, 10 Hz          |
+| reward      | minus the distance, plus bonuses near the goal                              |
+| start, goal | 10 degrees; 70 degrees                                                      |
+| end         | never before the time is over, 6 s                                          |
 
 The shape of the fingers is not observed. At the start a lobe is below the fingers: where they curl,
 their tips draw it towards the palm.

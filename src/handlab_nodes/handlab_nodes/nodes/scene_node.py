@@ -100,8 +100,19 @@ class SceneNode(Node):
     def _on_joints(self, read: tuple[float, dict[str, float]]) -> None:
         stamp, positions = read
         self._stamp = max(self._stamp, stamp)
-        self._moved |= {name: (stamp, position) for name, position in positions.items()}
+        self._moved |= {name: (stamp, at) for name, at in self._described(positions).items()}
         self._throttle.offer(None)
+
+    def _described(self, positions: dict[str, float]) -> dict[str, float]:
+        """Return the positions of the description's joints, rad or m; see `Hand.shape`."""
+        hand, fixture = self._task.hand, self._task.fixture
+        found = dict(positions)
+        if fixture.joint in found:
+            found[fixture.joint] *= fixture.per_rad
+        if hand.pneumatics is not None and positions.keys() >= set(hand.joints):
+            pressures = np.array([found.pop(name) for name in hand.joints])
+            found |= dict(zip(hand.moving, hand.shape(pressures).tolist(), strict=True))
+        return found
 
     def _on_goal(self, goal: Goal) -> None:
         self._goal = goal
@@ -151,7 +162,7 @@ class SceneNode(Node):
         if task.aim.of_object:
             places = [task.fixture.mark_position(angles[0])]
         else:
-            pose = dict(zip(task.hand.joints, angles, strict=True))
+            pose = self._described(dict(zip(task.hand.joints, angles, strict=True)))
             places = [self._tree.link_pose(tip, pose).position for tip in task.hand.fingertips]
         for number, place in enumerate(places):
             yield self._in_world(ball("goal", number, place, GOAL_COLOR))
