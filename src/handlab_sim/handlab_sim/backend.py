@@ -123,6 +123,8 @@ class MujocoBackend:
         self._history = self.batch.bind("history") if model.nhistory else None
         self._remembered = _history_values(model, self._n) if model.nhistory else np.zeros(0, int)
         self._described = self._force_range[0, :, 1].copy()
+        if hand.pneumatics is not None:
+            self._described[: self._n] = hand.servos.torque_limit
         self._limit = self._described[None, :]
         joints = [model.joint(name) for name in (*hand.moving, fixture.joint)]
         self._rest = hand.shape(hand.nominal)
@@ -185,14 +187,14 @@ class MujocoBackend:
         """
         rows = EVERYONE if robots is None else robots
         substeps = steps_in(period, self._timestep)
+        most = self._limit if len(self._limit) == 1 else self._limit[rows]
+        limit = np.minimum(hand.effort, most[:, : self._n])
         if self._pressure is not None:  # a chamber has at most the pressure of its supply
-            hand = Command(np.minimum(hand.q, hand.effort), hand.effort)
+            hand = Command(np.minimum(hand.q, limit), hand.effort)
         if self._path is None:
             self._ctrl[rows, : self._n] = hand.q
         else:
             self._send(self._path, hand, rows)
-        most = self._limit if len(self._limit) == 1 else self._limit[rows]
-        limit = np.minimum(hand.effort, most[:, : self._n])
         self._force_range[rows, : self._n, 0] = -limit
         self._force_range[rows, : self._n, 1] = limit
         if fixture is None:

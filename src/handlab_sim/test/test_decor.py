@@ -21,9 +21,10 @@ def test_the_marked_side_goes_where_the_mark_is(compiled, hand):
         fixture = FIXTURES.make(name)
         model = compiled(hand, fixture)
         data = mujoco.MjData(model)
-        data.joint(fixture.joint).qpos[0] = 0.7
         mujoco.mj_kinematics(model, data)
         body = data.body(model.body(model.joint(fixture.joint).bodyid[0]).name)
         start = np.array(fixture.mark_position(0.0)) - body.xpos
+        data.joint(fixture.joint).qpos[0] = 0.7 * fixture.per_rad
+        mujoco.mj_kinematics(model, data)
         turned = body.xpos + body.xmat.reshape(3, 3) @ start
         np.testing.assert_allclose(fixture.mark_position(0.7), turned, atol=1e-9)

@@ -296,7 +296,9 @@ def test_a_world_stays_sane_under_random_commands(hand, fixture):
         assert np.abs(reading.hand.qd).max() < 100 and np.abs(reading.fixture.qd).max() < 100
         reach = max(reach, np.abs(reading.fixture.q).max())
         bent = max(bent, np.abs(backend.sprung).max(initial=0.0))
-    assert 0.1 < reach < fixture.upper + 0.1
+    # The stops of MuJoCo give way: by 20 mm where the claw pushes.
+    give = 0.1 if fixture.travel is None else 0.02 / fixture.travel
+    assert 0.1 < reach < max(-fixture.lower, fixture.upper) + give
     if fixture.softness is not None:
         assert 0.05 < bent < 1.2
 

@@ -149,9 +149,11 @@ SERVO_TYPES: Mapping[str, ServoType] = {
         gain=Figure(0.3, "holds 1 N on a pulley of 20 mm within 0.07 rad", "chosen"),
         loop_damping=Figure(0.008, "more than critical for 0.1 kg on such a pulley", "derived"),
         back_emf=Figure(0.0, "part of the loop's damping", "derived"),
-        max_torque=Figure(0.06, "3 N on a pulley of 20 mm", "chosen"),
+        max_torque=Figure(
+            0.2, "10 N on a pulley of 20 mm: more than hooked fingers pull", "chosen"
+        ),
         no_load_speed=Figure(8.0, "as the valve's motor", "chosen"),
-        armature=Figure(1e-6, "kg m2; a small motor without a gear", "chosen"),
+        armature=Figure(2e-5, "50 g on a pulley of 20 mm; a small motor with a gear", "chosen"),
         coulomb=Figure(0.0, "part of the object's friction", "derived"),
         viscous=Figure(0.0, "part of the object's damping", "derived"),
         backlash=Figure(0.0, "a thread has none", "derived"),

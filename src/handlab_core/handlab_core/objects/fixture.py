@@ -179,7 +179,7 @@ def bead() -> Fixture:
         "bead",
         lower=0.0,
         upper=0.08,
-        damping=10.0,
+        damping=20.0,
         friction=0.2,
         axis=(-1.0, 0.0, 0.0),
         centre=(-0.012, 0.076, 0.115),
@@ -231,7 +231,7 @@ def _sliding(
         lower=lower / PULLEY,
         upper=upper / PULLEY,
         max_rate=6.0,  # rad/s; as the valve's
-        max_effort=0.06,  # N m; of the thread's motor
+        max_effort=0.2,  # N m; of the thread's motor
         damping=damping * PULLEY**2,
         friction=friction * PULLEY,
         axis=axis,

@@ -58,6 +58,9 @@ class ResetConfig:
     """s; timeout of the hand's motion; robel/utils/reset_procedure.py."""
     disentangle_time: float = 0.75
     """s; duration of each stage of disentangling; robel/dclaw/scripted_reset.py."""
+    clearance: float | None = None
+    """rad; turn of the object from its target while the hand is disentangled, as far as the fixture
+    allows: away from fingers that are hooked behind it. None: the object is limp."""
 
 
 class MotorReset:
@@ -163,6 +166,11 @@ class MotorReset:
         return Command(target, effort)
 
     def _fixture_command(self, angle: float) -> Command:
+        clearance = self.config.clearance
+        if self.stage is Stage.DISENTANGLE and clearance is not None:
+            lower, upper = self.fixture.lower, self.fixture.upper
+            away = min(max(self.object_angle + clearance, lower), upper)
+            return Command(np.array([[away]]), np.array([[self.fixture.max_effort]]))
         limp = self.stage in (Stage.DISENTANGLE, Stage.FAILED)
         target = angle if limp or self.stage is Stage.RELEASE else self.object_angle
         effort = 0.0 if limp else self.fixture.max_effort

@@ -59,3 +59,5 @@ RESETS: Registry[BuildReset] = Registry("reset")
 
 MOTOR = "motor"
 """Name of the default reset."""
+CLEARING = "clearing"
+"""Name of the reset of soft hands."""

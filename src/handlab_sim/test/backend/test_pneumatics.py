@@ -72,13 +72,14 @@ def test_an_episode_goes_on_exactly_from_its_state():
 
 
 def test_worlds_of_a_soft_hand_vary():
-    """A weaker supply bends less; the rubber's damping slows the finger."""
-    values = {}, {"servo.gain": 0.5}, {"servo.damping": 20.0}
+    """A weak valve bends less, damped rubber is slow, a low supply limits the pressure."""
+    values = {}, {"servo.gain": 0.5}, {"servo.damping": 20.0}, {"servo.torque": 0.5}
     worlds = [world_of(value, SOFT.servos, 0, i) for i, value in enumerate(values)]
-    air = backend(count=3, worlds=worlds)
-    air.step(command(0.6, count=3), None, 0.1)
+    air = backend(count=4, worlds=worlds)
+    reading = air.step(command(0.6, count=4), None, 0.1)
     bent = air.sprung[:, :8].sum(axis=1)
     assert bent[1] == pytest.approx(bent[0] / 2, rel=0.1) and bent[2] < 0.7 * bent[0]
+    np.testing.assert_allclose(reading.hand.q[3] / reading.hand.q[0], 0.4 / 0.6, rtol=1e-6)
 
 
 def test_nobody_leads_a_hand_whose_shape_is_not_measured():

@@ -13,7 +13,8 @@ thread; its pulley measures where the bead is.
 """
 
 from handlab_core.objects.fixture import PULLEY
-from handlab_core.tasks.soft_valve import REWARDS
+from handlab_core.reset.procedure import CLEARING
+from handlab_core.tasks.soft.valve import REWARDS
 from handlab_core.tasks.task import TASKS, Range, Task
 
 WAY = 0.04  # m
@@ -28,6 +29,7 @@ def soft_bead() -> Task:
         hand_name="soft",
         fixture_name="bead",
         rewards=REWARDS,
+        reset=CLEARING,
         reward="near",
         start_angle=Range(0.0, 0.0),
         goal_angle=Range(WAY / PULLEY, WAY / PULLEY),

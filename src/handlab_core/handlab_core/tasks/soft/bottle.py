@@ -14,8 +14,9 @@ a bottle; in its stead the ground is taken away.
 """
 
 from handlab_core.objects.fixture import PULLEY
+from handlab_core.reset.procedure import CLEARING
 from handlab_core.tasks.criteria import LastFifth, MeanOfLastFifth
-from handlab_core.tasks.soft_valve import REWARDS
+from handlab_core.tasks.soft.valve import REWARDS
 from handlab_core.tasks.task import TASKS, Range, Task
 
 TOLERANCE = 0.01  # m
@@ -30,6 +31,7 @@ def soft_bottle() -> Task:
         hand_name="soft",
         fixture_name="bottle",
         rewards=REWARDS,
+        reset=CLEARING,
         reward="post",
         start_angle=Range(0.0, 0.0),
         goal_angle=Range(0.0, 0.0),

@@ -16,6 +16,7 @@ from functools import partial
 
 import numpy as np
 
+from handlab_core.reset.procedure import CLEARING
 from handlab_core.rewards import terms
 from handlab_core.rewards.reward import Term
 from handlab_core.tasks.task import TASKS, Range, Task
@@ -44,6 +45,7 @@ def soft_valve() -> Task:
         hand_name="soft",
         fixture_name="valve",
         rewards=REWARDS,
+        reset=CLEARING,
         reward="near",
         start_angle=Range(START, START),
         goal_angle=Range(START + TURN, START + TURN),
