@@ -9,7 +9,7 @@
 | success     | within 10 mm of the start at every step of the last fifth                    |
 | end         | never before the time is over, 5 s                                           |
 
-The bottle sinks by 15 mm in a second unless the hand holds it. The hand has no arm that could lift
+The bottle sinks by 9 mm in a second unless the hand holds it. The hand has no arm that could lift
 a bottle; in its stead the ground is taken away.
 """
 
