@@ -177,13 +177,13 @@ def bead() -> Fixture:
     """Build the bead of an abacus, which slides towards the palm."""
     return _sliding(
         "bead",
-        lower=0.0,
+        lower=-0.004,
         upper=0.08,
         damping=20.0,
         friction=0.2,
         axis=(-1.0, 0.0, 0.0),
-        centre=(-0.012, 0.076, 0.115),
-        mark=(-0.012, 0.076, 0.15),
+        centre=(-0.012, 0.076, 0.135),
+        mark=(-0.012, 0.076, 0.165),
     )
 
 

@@ -5,7 +5,8 @@
 | observation | pressures (7, of their range), cos and sin of the pulley, error, last action |
 | action      | as `soft_valve`                                                              |
 | reward      | as `soft_valve`                                                              |
-| start, goal | 0; 2 rad of the pulley: 40 mm towards the palm                               |
+| start, goal | 0; 0.75 rad of the pulley: 15 mm towards the palm                            |
+| success     | within 4 mm at every step of the last fifth                                  |
 | end         | never before the time is over, 5 s                                           |
 
 The bead slides on a rod below the fingers. The motor of the reset mechanism draws it back on a
@@ -14,10 +15,12 @@ thread; its pulley measures where the bead is.
 
 from handlab_core.objects.fixture import PULLEY
 from handlab_core.reset.procedure import CLEARING
+from handlab_core.tasks.criteria import LastFifth
 from handlab_core.tasks.soft.valve import REWARDS
 from handlab_core.tasks.task import TASKS, Range, Task
 
-WAY = 0.04  # m
+WAY, TOLERANCE = 0.015, 0.004
+"""m; chosen: fingers that curl as far as they can push it by 27 mm, too far."""
 
 
 @TASKS.register
@@ -25,7 +28,7 @@ def soft_bead() -> Task:
     """Build the push."""
     return Task(
         name="soft_bead",
-        description="push the bead of an abacus by 40 mm with seven air chambers",
+        description="push the bead of an abacus by 15 mm with seven air chambers",
         hand_name="soft",
         fixture_name="bead",
         rewards=REWARDS,
@@ -34,4 +37,5 @@ def soft_bead() -> Task:
         start_angle=Range(0.0, 0.0),
         goal_angle=Range(WAY / PULLEY, WAY / PULLEY),
         steps=50,
+        success=LastFifth(TOLERANCE / PULLEY),
     )
