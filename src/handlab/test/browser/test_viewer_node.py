@@ -6,7 +6,7 @@ import rclpy
 
 from handlab.browser.viewer_node import ViewerNode
 from handlab_core.tasks import make_task
-from handlab_core.types import Goal
+from handlab_core.types import Goal, JointState
 from handlab_nodes.messages.convert import ShownReward
 
 
@@ -54,6 +54,18 @@ def test_a_pose_of_the_hand_has_no_mark(shown):
     viewer = shown(task.name)
     viewer._on_goal(goal_of(task, np.zeros(9), np.zeros(9)))
     assert not viewer._goal.visible
+
+
+def test_soft_fingers_bend_and_objects_slide_as_they_are_measured(shown):
+    task = make_task("soft_bead")
+    hand, fixture, viewer = task.hand, task.fixture, shown(task.name)
+    for names, q in ((hand.joints, np.full(hand.n, 0.4)), ((fixture.joint,), np.array([0.5]))):
+        viewer._on_joints(names, JointState(np.zeros(1), *(q[None],) * 3))
+    viewer._due = 0.0
+    viewer.work(None)
+    shape = dict(zip(hand.moving, hand.shape(np.full(hand.n, 0.4)), strict=True))
+    assert {viewer._positions[name] for name in shape} == set(shape.values())
+    assert viewer._positions["bead"] == 0.5 * fixture.travel
 
 
 def test_dropped_messages_are_reported(shown, monkeypatch):

@@ -80,7 +80,10 @@ def joints_at(task, stamp, seed=0):
     q = rng.uniform(-0.3, 0.3, len(names))
     message = JointState(name=names, position=q.tolist())
     message.header.stamp = convert.to_stamp(stamp)
-    return message, dict(zip(names, q.tolist(), strict=True))
+    described = (*task.hand.moving, task.fixture.joint, *task.fixture.passive)
+    q[task.hand.n] *= task.fixture.per_rad
+    shape = np.concatenate((task.hand.shape(q[: task.hand.n]), q[task.hand.n :]))
+    return message, dict(zip(described, shape.tolist(), strict=True))
 
 
 def pose_of(transform):
@@ -102,7 +105,10 @@ def goal_of(angles, velocity=0.0, stamp=2.0):
     return Goal(np.array([3]), np.array([stamp]), angle, np.full_like(angle, velocity))
 
 
-@pytest.mark.parametrize(("task", "namespace"), [("valve_foam", ""), ("allegro_valve", "left")])
+PLACES = [("valve_foam", ""), ("allegro_valve", "left"), ("soft_bead", "")]
+
+
+@pytest.mark.parametrize(("task", "namespace"), PLACES)
 def test_tf_has_every_link_where_the_joints_bring_it(show, task, namespace):
     task, prefix = make_task(task), f"{namespace}/" if namespace else ""
     _, other, both = show(task.name, namespace)
@@ -161,7 +167,7 @@ def goal_at(angle):
     return TASK.fixture.mark_position(angle)
 
 
-@pytest.mark.parametrize("task", ["pose", "allegro_pose"])
+@pytest.mark.parametrize("task", ["pose", "allegro_pose", "soft_pose"])
 def test_the_goal_of_a_pose_is_marked_at_every_fingertip(show, task):
     task = make_task(task)
     _, other, both = show(task.name)
@@ -171,7 +177,8 @@ def test_the_goal_of_a_pose_is_marked_at_every_fingertip(show, task):
     goals.publish(convert.goal_msg(goal_of(task.hand.nominal + 0.1)))
     both.until(lambda: arrays and arrays[-1].markers)
     tree = KinematicTree(station_description(task.name))
-    pose = dict(zip(task.hand.joints, (task.hand.nominal + 0.1).tolist(), strict=True))
+    shape = task.hand.shape(task.hand.nominal + 0.1)
+    pose = dict(zip(task.hand.moving, shape.tolist(), strict=True))
     expected = [tree.link_pose(tip, pose).position for tip in task.hand.fingertips]
     places = [m.pose.position for m in arrays[-1].markers]
     np.testing.assert_allclose([(p.x, p.y, p.z) for p in places], expected, atol=1e-12)

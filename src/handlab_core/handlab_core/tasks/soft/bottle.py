@@ -15,8 +15,9 @@ a bottle; in its stead the ground is taken away.
 
 from handlab_core.objects.fixture import PULLEY
 from handlab_core.reset.procedure import CLEARING
+from handlab_core.rewards import terms
+from handlab_core.rewards.reward import Term
 from handlab_core.tasks.criteria import LastFifth, MeanOfLastFifth
-from handlab_core.tasks.soft.valve import REWARDS
 from handlab_core.tasks.task import TASKS, Range, Task
 
 TOLERANCE = 0.01  # m
@@ -30,7 +31,7 @@ def soft_bottle() -> Task:
         description="grasp a bottle that sinks with seven air chambers",
         hand_name="soft",
         fixture_name="bottle",
-        rewards=REWARDS,
+        rewards={"post": (Term("distance", -1.0, terms.distance),)},
         reset=CLEARING,
         reward="post",
         start_angle=Range(0.0, 0.0),

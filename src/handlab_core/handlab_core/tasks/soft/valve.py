@@ -26,7 +26,6 @@ TURN = np.deg2rad(60.0)
 """rad; chosen: more than random motions reach, of which the best of 256 turns by 31 degrees."""
 
 REWARDS = {
-    "post": (Term("distance", -1.0, terms.distance),),
     # robel/dclaw/turn.py @ 5b0fd37, without the terms of poses: a grasp has no nominal pressure.
     "near": (
         Term("distance", -5.0, terms.distance),
