@@ -82,7 +82,7 @@ def test_worlds_of_a_soft_hand_vary():
     np.testing.assert_allclose(reading.hand.q[3] / reading.hand.q[0], 0.4 / 0.6, rtol=1e-6)
 
 
-def test_nobody_leads_a_hand_whose_shape_is_not_measured():
+def test_a_hand_whose_shape_is_not_measured_cannot_be_led():
     with pytest.raises(StationFault, match="cannot be led"):
         backend().guide(np.zeros((1, SOFT.n)), np.zeros((1, SOFT.n)))
 
