@@ -15,7 +15,8 @@ A stopped process (SIGSTOP) goes on after some seconds. The hand is let go meanw
 iteration is learned; then the hand is engaged again, and the verb goes on.
 
 The measurement takes half an hour. Cells that were measured are kept in a file until all are; the
-same command goes on with the others.
+same command goes on with the others. A result keeps the cells of earlier ones that it did not
+measure.
 """
 
 import json
@@ -35,7 +36,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from handlab.benches.kept import chosen
+from handlab.benches.kept import chosen, kept
 from handlab.benches.killing.cells import strike_run, strike_with_hand
 from handlab.benches.killing.learning import LEARNERS, PART, strike_learning
 from handlab.benches.killing.processes import SIGNALS, Case
@@ -45,6 +46,7 @@ from handlab_core.system.provenance import commit
 from handlab_core.system.validation import Count, Flag, Index, Text, checked
 from handlab_core.system.workers import worker_pool
 
+NAME = "kill"
 PARTS = ("hand", "run", PART)
 VICTIMS = sorted({victim for verb in (*WITH_HAND, *RUNS) for victim in verb.victims})
 KEEP_FOR = 12 * 3600.0
@@ -178,10 +180,10 @@ def journal(seed: int, kills: int) -> Journal:
 
 def measure(seed: int, options: KillOptions) -> Result:
     """Strike every process of every verb with every signal, and count the violations."""
-    wanted, kept = cells(options, seed), journal(seed, options.kills)
+    wanted, measured = cells(options, seed), journal(seed, options.kills)
     if options.again:
-        kept.clear()
-    done = kept.read()
+        measured.clear()
+    done = measured.read()
     left = [cell for cell in wanted if cell.name not in done]
     if len(left) < len(wanted):
         _say(f"{len(wanted) - len(left)} cells were measured before; --again measures them again")
@@ -190,7 +192,7 @@ def measure(seed: int, options: KillOptions) -> Result:
         for number, (cell, cases, failure) in enumerate(_measured(left, options.jobs), 1):
             done[cell.name] = cases
             if not failure:
-                kept.add(cell, cases)
+                measured.add(cell, cases)
             wrong = [text for case in cases for text in case.wrong]
             minutes = (time.monotonic() - began) / 60
             _say(
@@ -199,8 +201,15 @@ def measure(seed: int, options: KillOptions) -> Result:
     except BaseException:
         _say(f"broken off after {len(done)} of {len(wanted)} cells; the same command goes on")
         raise
-    kept.clear()
-    return result([case for cell in wanted for case in done[cell.name]])
+    measured.clear()
+    return result(with_earlier([case for cell in wanted for case in done[cell.name]]))
+
+
+def with_earlier(cases: Sequence[Case]) -> list[Case]:
+    """Return cases, and after them those of the last result whose cells were not measured now."""
+    names = {case.name for case in cases}
+    earlier = (Case(**case) for case in kept(NAME, "cases"))
+    return [*cases, *(case for case in earlier if case.name not in names)]
 
 
 def result(cases: Sequence[Case]) -> Result:
@@ -294,12 +303,12 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _figure(kept: Kept) -> str:
+def _figure(result: Kept) -> str:
     return (
-        f"{kept['value']:.0f} in {kept['cells']} cells; the hand let go after "
-        f"{kept['slowest_let_go_s']:.1f} s at the most, all processes gone after "
-        f"{kept['slowest_gone_s']:.1f} s"
-        if "cells" in kept
+        f"{result['value']:.0f} in {result['cells']} cells; the hand let go after "
+        f"{result['slowest_let_go_s']:.1f} s at the most, all processes gone after "
+        f"{result['slowest_gone_s']:.1f} s"
+        if "cells" in result
         else ""
     )
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -55,6 +56,7 @@ def struck(monkeypatch, tmp_path):
                 yield cell, [kill._failed(cell, error)], True
 
     monkeypatch.setattr(kill, "_measured", measured)
+    monkeypatch.setattr(kill, "kept", lambda bench, key: [])
     return names
 
 
@@ -74,6 +76,18 @@ def test_what_is_wrong_is_counted_and_named(struck):
     assert len(struck) == len(set(struck)) == 2 * 2 * 4
     assert result.value == 2 * 4 and result.limit == 0
     assert "hand: train: driver SIGHUP: left" in result.details["wrong"]
+
+
+def test_a_result_keeps_the_cells_of_the_last_one_that_were_not_measured(struck, monkeypatch):
+    last = [
+        Case("hand", "train", "driver", "SIGKILL", ["old"]),
+        Case("learning", "train --algorithm rlpd", "runner", "SIGKILL", ["lost"]),
+    ]
+    monkeypatch.setattr(kill, "kept", lambda bench, key: [asdict(case) for case in last])
+    result = kill.measure(0, KillOptions(parts="hand", verbs="train", victims="driver"))
+    assert result.details["cells"] == 5
+    assert "learning: train --algorithm rlpd: runner SIGKILL: lost" in result.details["wrong"]
+    assert not any(text.endswith("old") for text in result.details["wrong"])
 
 
 def test_a_measurement_that_was_broken_off_goes_on_with_the_cells_that_are_left(
