@@ -74,7 +74,7 @@ class KillOptions:
         Text, Field(description="Verbs to strike, separated by commas; empty: all")
     ] = ""
     kills: Annotated[
-        Index, Field(description="Kills of each process of the run of the part learning")
+        Index, Field(description="Runs of the part learning, each with a kill of each process")
     ] = 10
     jobs: Annotated[Count, Field(le=64, description="Cells that run side by side")] = 2
     again: Annotated[
@@ -84,19 +84,21 @@ class KillOptions:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of the matrix; the part `learning` is one cell."""
+    """One cell of the matrix; in the part `learning` a run, each of whose processes is killed."""
 
     part: str
     verb: str
     victim: str = ""
     signal: str = ""
-    kills: int = 0
+    number: int = 0
+    """Number of the run in the part `learning`."""
     seed: int = 0
 
     @property
     def name(self) -> str:
         """Words that identify the cell."""
-        return f"{self.part}: {self.verb}: {self.victim} {self.signal}"
+        run = f" {self.number}" if self.part == PART else ""
+        return f"{self.part}: {self.verb}{run}: {self.victim} {self.signal}"
 
 
 def cells(options: KillOptions, seed: int) -> list[Cell]:
@@ -110,8 +112,9 @@ def cells(options: KillOptions, seed: int) -> list[Cell]:
     signals = chosen("signals", options.signals, SIGNALS)
     verbs = chosen("verbs", options.verbs, sorted({v.name for v in (*WITH_HAND, *RUNS)}))
     found = []
-    if PART in parts and options.kills and set(LEARNERS) <= set(victims) and "train" in verbs:
-        found.append(Cell(PART, "train --algorithm rlpd", kills=options.kills, seed=seed))
+    if PART in parts and set(LEARNERS) <= set(victims) and "train" in verbs:
+        runs = range(options.kills)
+        found += [Cell(PART, "train --algorithm rlpd", number=n, seed=seed) for n in runs]
     for part, known in (("run", RUNS), ("hand", WITH_HAND)):
         found += [
             Cell(part, verb.name, victim, name)
@@ -126,7 +129,7 @@ def cells(options: KillOptions, seed: int) -> list[Cell]:
 def strike(cell: Cell) -> list[Case]:
     """Measure one cell."""
     if cell.part == PART:
-        return strike_learning(cell.kills, cell.seed)
+        return strike_learning(cell.seed, cell.number)
     one, known = (strike_run, RUNS) if cell.part == "run" else (strike_with_hand, WITH_HAND)
     return [one(_verb(known, cell.verb), cell.victim, cell.signal)]
 

@@ -35,22 +35,22 @@ LONGEST_MOMENT = 0.3
 takes about as long."""
 
 
-def strike_learning(kills: int, seed: int) -> list[Case]:
+def strike_learning(seed: int, number: int) -> list[Case]:
     """Kill learner, runner and supervisor of one off-policy run at random moments.
 
     Args:
-        kills: number of kills of each of them.
         seed: seed of the order of the victims and of the moments.
+        number: number of the run, which has its own order and moments.
     """
-    rng = np.random.default_rng(seed)
-    victims = rng.permutation(np.repeat(LEARNERS, kills)).tolist()
+    rng = np.random.default_rng((seed, number))
+    victims = rng.permutation(LEARNERS).tolist()
     cases = [Case(PART, "train --algorithm rlpd", victim, "SIGKILL") for victim in victims]
     with tempfile.TemporaryDirectory(prefix="handlab-") as scratch:
         root = Path(scratch)
         folder = unevaluated_run(root / "killed", algorithm="rlpd", settings=OFF_POLICY)
-        for number, case in enumerate(cases):
+        for case in cases:
             _continue(folder, root, case, float(rng.uniform(0.0, LONGEST_MOMENT)))
-            print(f"kill {number + 1}/{len(cases)}: {case.name}", file=sys.stderr, flush=True)
+            print(f"run {number}: {case.name}", file=sys.stderr, flush=True)
         _continue(folder, root, Case(PART, "", SUPERVISOR, "SIGTERM"), 0.0)
         cases[-1].wrong += _differences(folder)
     return cases
