@@ -211,7 +211,8 @@ def measure(seed: int, options: KillOptions) -> Result:
 def with_earlier(cases: Sequence[Case]) -> list[Case]:
     """Return cases, and after them those of the last result whose cells were not measured now."""
     names = {case.name for case in cases}
-    earlier = (Case(**case) for case in kept(NAME, "cases"))
+    last: Any = kept(NAME, "cases")
+    earlier = (Case(**case) for case in last)
     return [*cases, *(case for case in earlier if case.name not in names)]
 
 
