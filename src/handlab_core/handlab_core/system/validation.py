@@ -34,6 +34,7 @@ from pydantic import (
     ValidationError,
 )
 from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic.dataclasses import rebuild_dataclass
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
@@ -105,7 +106,10 @@ class OneOf:
         return name
 
 
-CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
+CONFIG = ConfigDict(
+    extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True, defer_build=True
+)
+"""Validators are built when a class is first used: a node uses few of those that it imports."""
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
@@ -116,6 +120,7 @@ def checked(kind: type[T]) -> type[T]:
 
     @wraps(construct)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        _complete(made)
         named = dict(zip(names, args, strict=False))
         if len(args) > len(names) or named.keys() & kwargs.keys():
             raise TypeError(f"{kind.__name__} takes each of {', '.join(names)} once")
@@ -127,6 +132,14 @@ def checked(kind: type[T]) -> type[T]:
     made.__init__ = __init__
     checked_kind: type[T] = made
     return checked_kind
+
+
+def _complete(kind: Any) -> None:
+    """Build the validator of a checked class, which replaces its constructor, and keep ours."""
+    if isinstance(kind, type) and not vars(kind).get("__pydantic_complete__", True):
+        construct = vars(kind)["__init__"]
+        rebuild_dataclass(kind)
+        kind.__init__ = construct  # type: ignore[misc]  # the constructor of this very class
 
 
 def build(kind: type[T], given: Any, where: str = "", error: type[HandlabError] = BadConfig) -> T:
@@ -162,6 +175,7 @@ def field_schemas(kind: Any) -> dict[str, dict[str, Any]]:
 
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
+    _complete(kind)
     return TypeAdapter(kind)
 
 
