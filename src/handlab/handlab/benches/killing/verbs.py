@@ -11,6 +11,7 @@ import yaml
 
 from handlab.benches.killing.processes import SUPERVISOR
 from handlab.emulation.emulated_hands import EmulatedAllegro, emulate_dynamixel
+from handlab.experiments.pretrained import policy_path
 from handlab_core.system.paths import share
 from handlab_hardware.station_file import station_path
 
@@ -112,6 +113,20 @@ WITH_HAND = (
             "replay", str(share() / "demos" / "valve"), "--on", "hand", "--no-viewer", "--scene",
         ),
         (SUPERVISOR, "driver", "replay", "scene"),  # in MuJoCo, as they were recorded
+    ),
+    Verb(
+        "replay --on hand --hardware dynamixel",
+        (
+            "replay", str(share() / "demos" / "valve"), "--on", "hand", "--no-viewer",
+        ),
+        (SUPERVISOR, "driver", "replay", "reset", "estimator", "reward"),
+        claw,
+    ),
+    Verb(
+        "evaluate --hardware dynamixel",
+        ("evaluate", str(policy_path("valve")), "--episodes", "1000"),
+        (SUPERVISOR, "driver", "runner", "learner", "reset", "estimator", "reward"),
+        claw,
     ),
     Verb(
         "up --viewer --scene",
