@@ -26,6 +26,8 @@ import time
 from collections.abc import Callable
 from importlib import import_module
 
+from handlab_core.errors import StationFault
+
 BEAT, QUESTION, FAREWELL = b".", b"?", b"q"
 LET_GO, KEPT = b"y", b"n"
 """Answers to a question."""
@@ -44,6 +46,9 @@ AWAY = LATE / 2
 
 ANSWER_TIMEOUT = 0.5
 """s; a guardian that does not answer within this time is replaced."""
+
+START_TIMEOUT = 30.0
+"""s; longest start of a guardian, on a busy computer too."""
 
 STANDSTILL = (
     "the driver stood still, and its guardian let the hand go; the joints engage from where they "
@@ -77,6 +82,24 @@ class Guardian:
         self.replaced = 0
         """Number of guardian processes that were replaced because they did not answer."""
         self._start()
+
+    def await_ready(self) -> None:
+        """Wait until the guardian listens; call this method before motors are engaged.
+
+        A driver that died or stood still earlier would leave them engaged.
+
+        Raises:
+            StationFault: the guardian does not start.
+        """
+        try:
+            self._say(QUESTION)
+            self._answer(START_TIMEOUT)
+        except OSError as error:
+            raise StationFault(
+                f"the guardian of the motors does not start ({error or 'no answer'}); free the "
+                "processor or memory of this computer, and activate the driver again"
+            ) from error
+        self._last = self._clock()
 
     def beat(self) -> bool:
         """Send a heartbeat; call this method before each cycle on the bus.
@@ -122,14 +145,13 @@ class Guardian:
         self._to, self._from = self._process.stdin.fileno(), self._process.stdout.fileno()
         os.set_blocking(self._to, False)
         self._last = self._clock()
-        self._say(BEAT)
 
     def _say(self, word: bytes) -> None:
         os.write(self._to, word)
 
-    def _answer(self) -> bytes:
+    def _answer(self, timeout: float = ANSWER_TIMEOUT) -> bytes:
         """Return the answer to a question; raise OSError if none arrives."""
-        if not select.select([self._from], [], [], ANSWER_TIMEOUT)[0]:
+        if not select.select([self._from], [], [], timeout)[0]:
             raise TimeoutError
         if not (word := os.read(self._from, 1)):
             raise BrokenPipeError
@@ -140,6 +162,7 @@ class Guardian:
         self._process.kill()
         self._shut()
         self._start()
+        self._say(BEAT)
 
     def _shut(self) -> None:
         assert self._process.stdin is not None and self._process.stdout is not None

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from handlab_core.errors import StationFault
 from handlab_hardware import guardian
 from handlab_hardware.dynamixel.emulator import EmulatorConfig, emulate
 from handlab_hardware.guardian import Guardian
@@ -64,6 +65,34 @@ def test_a_driver_that_is_killed_lets_the_hand_go(tmp_path):
         assert wait_until(lambda: engaged(port) == {0})
 
 
+SLOW_START = """
+import pathlib, sys, time
+if "handlab_hardware.guardian" in sys.orig_argv:
+    time.sleep(1.0)
+    pathlib.Path({path!r}).touch()
+"""
+
+
+def test_no_motor_is_engaged_before_its_guardian_listens(tmp_path, monkeypatch):
+    """A driver that is stopped at once would leave the hand engaged until the guardian starts."""
+    started = tmp_path / "started"
+    (tmp_path / "sitecustomize.py").write_text(SLOW_START.format(path=str(started)))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with emulate(EmulatorConfig(ids=IDS, link=tmp_path / "dxl")) as port:
+        words = [sys.executable, "-c", DRIVER, port.name]
+        driver = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert wait_until(lambda: engaged(port) == {1})
+        assert started.exists()
+        driver.communicate("\n", timeout=60.0)
+
+
+def test_a_guardian_that_does_not_start_is_a_fault(monkeypatch):
+    one = Guardian("no_such_module:let_go", "port")
+    with pytest.raises(StationFault, match="guardian of the motors does not start"):
+        one.await_ready()
+    one.dismiss()
+
+
 def test_a_driver_that_stands_still_lets_the_hand_go_and_says_so_when_it_wakes(tmp_path):
     with emulate(EmulatorConfig(ids=IDS, link=tmp_path / "dxl")) as port:
         driver = start_driver(port.name)
@@ -112,6 +141,7 @@ def watched(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     note, clock = tmp_path / "note", Clock()
     one = Guardian("noting:let_go", str(note), clock=clock)
+    one.await_ready()
     yield one, note, clock
     one.dismiss()
 

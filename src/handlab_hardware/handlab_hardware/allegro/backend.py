@@ -269,6 +269,11 @@ class AllegroBackend:
         if self._guardian is not None or config.interface == "virtual":
             return
         guardian = Guardian(LET_GO, f"{config.interface}:{config.channel}", str(config.device))
+        try:
+            guardian.await_ready()
+        except StationFault:
+            guardian.dismiss()
+            raise
         with self._guarding:
             self._guardian = guardian
 

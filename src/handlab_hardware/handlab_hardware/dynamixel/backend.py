@@ -208,10 +208,11 @@ class DynamixelBackend:
         bus, servos, layout = self._need_bus(), self._servos, self._layout
         hand = np.zeros(layout.n, dtype=bool)
         hand[layout.slices[HAND]] = True
-        self._guard()
+        guardian = self._guard()
         try:
             servos.examine_all(bus)
             servos.recount()
+            guardian.await_ready()  # which has started meanwhile
             servos.read(bus)
             wanted = hand & ~self._hot()
             if not servos.lost.any():
@@ -415,10 +416,11 @@ class DynamixelBackend:
         if self._closed:
             raise StationFault("the station is closed")
 
-    def _guard(self) -> None:
+    def _guard(self) -> Guardian:
         if self._guardian is None:
             section = self._layout.section
             self._guardian = Guardian(LET_GO, section.port, str(section.baud))
+        return self._guardian
 
     def _dismiss(self) -> None:
         if self._guardian is not None:

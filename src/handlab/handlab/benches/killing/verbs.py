@@ -2,20 +2,28 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
+from mcap.reader import make_reader
+from mcap.writer import Writer
 
 from handlab.benches.killing.processes import SUPERVISOR
 from handlab.emulation.emulated_hands import EmulatedAllegro, emulate_dynamixel
 from handlab.experiments.pretrained import policy_path
+from handlab.graph.calibration import calibration_of
+from handlab.graph.config import GraphConfig
 from handlab_core.system.paths import share
+from handlab_data.bag_writer import typestore
 from handlab_hardware.station_file import station_path
 
 HAND_SERVOS = 9
+DEMONSTRATIONS = "demonstrations"
+"""Folder of the demonstrations for an emulated hand."""
 SMALL = {"hidden": [8], "episodes_per_iteration": 2, "baseline.hidden": [8]}
 NODES = ("driver", "estimator", "reward", "runner", "reset", "learner", "recorder")
 
@@ -40,6 +48,54 @@ def claw(folder: Path) -> Iterator[Hand]:
             ["--hardware", "dynamixel", "--port", str(link)],
             lambda: any(servo.table.get("torque_enable") for servo in servos),
         )
+
+
+@contextmanager
+def claw_with_demonstrations(folder: Path) -> Iterator[Hand]:
+    """Emulate the Dynamixel claw, and write demonstrations for it to `DEMONSTRATIONS`."""
+    with claw(folder) as hand:
+        config = GraphConfig(hardware="dynamixel", pace="real", port=str(folder / "port"))
+        demonstrations = share() / "demos" / "valve"
+        (folder / DEMONSTRATIONS).mkdir()
+        for path in demonstrations.iterdir():
+            copy = folder / DEMONSTRATIONS / path.name
+            if path.suffix == ".mcap":
+                _calibrate(path, copy, calibration_of(config))
+            else:
+                shutil.copy(path, copy)
+        yield hand
+
+
+def _calibrate(source: Path, copy: Path, calibration: str) -> None:
+    """Copy a file of a bag that was recorded in a simulation, for a hand with a calibration."""
+    types = typestore()
+    with source.open("rb") as file, copy.open("wb") as out:
+        reader, writer = make_reader(file), Writer(out)
+        summary = reader.get_summary()
+        assert summary is not None
+        writer.start(profile="ros2")
+        schemas = {
+            number: writer.register_schema(schema.name, schema.encoding, schema.data)
+            for number, schema in summary.schemas.items()
+        }
+        channels = {
+            number: writer.register_channel(
+                channel.topic, channel.message_encoding, schemas[channel.schema_id],
+                channel.metadata,
+            )
+            for number, channel in summary.channels.items()
+        }  # fmt: skip
+        for schema, channel, message in reader.iter_messages():
+            data = message.data
+            if schema is not None and schema.name.endswith("/DemonstrationSession"):
+                session = types.deserialize_cdr(data, schema.name)
+                session = replace(session, calibration=calibration)
+                data = bytes(types.serialize_cdr(session, schema.name))
+            writer.add_message(
+                channels[channel.id], message.log_time, data, message.publish_time,
+                message.sequence,
+            )  # fmt: skip
+        writer.finish()
 
 
 @contextmanager
@@ -116,11 +172,9 @@ WITH_HAND = (
     ),
     Verb(
         "replay --on hand --hardware dynamixel",
-        (
-            "replay", str(share() / "demos" / "valve"), "--on", "hand", "--no-viewer",
-        ),
+        ("replay", DEMONSTRATIONS, "--on", "hand", "--no-viewer"),
         (SUPERVISOR, "driver", "replay", "reset", "estimator", "reward"),
-        claw,
+        claw_with_demonstrations,
     ),
     Verb(
         "evaluate --hardware dynamixel",
