@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 from mcap.reader import make_reader
@@ -88,14 +89,14 @@ def _calibrate(source: Path, copy: Path, calibration: str) -> None:
         for schema, channel, message in reader.iter_messages():
             data = message.data
             if schema is not None and schema.name.endswith("/DemonstrationSession"):
-                session = types.deserialize_cdr(data, schema.name)
+                session: Any = types.deserialize_cdr(data, schema.name)
                 session = replace(session, calibration=calibration)
                 data = bytes(types.serialize_cdr(session, schema.name))
             writer.add_message(
                 channels[channel.id], message.log_time, data, message.publish_time,
                 message.sequence,
             )  # fmt: skip
-        writer.finish()
+        writer.finish()  # type: ignore[no-untyped-call]
 
 
 @contextmanager
