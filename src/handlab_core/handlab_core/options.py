@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from handlab_core.estimation.follower import ENCODER, ESTIMATORS
+from handlab_core.estimation.estimator_table import ENCODER, ESTIMATORS
 from handlab_core.hardware.backend_table import BACKENDS, DEFAULT
 from handlab_core.hardware.lockstep import PACES
 from handlab_core.system.validation import NotNegative, OneOf, Positive, Text, checked

@@ -29,7 +29,7 @@ from importlib import import_module
 from handlab_core.errors import StationFault
 
 BEAT, QUESTION, FAREWELL = b".", b"?", b"q"
-LET_GO, KEPT = b"y", b"n"
+RELEASED, KEPT = b"y", b"n"
 """Answers to a question."""
 
 BEAT_PERIOD = 0.1
@@ -190,7 +190,7 @@ def main(let_go: str, *arguments: str) -> int:
         if not words:
             return _let_go(release, arguments, "died")
         if QUESTION in words:
-            os.write(sys.stdout.fileno(), LET_GO if released else KEPT)
+            os.write(sys.stdout.fileno(), RELEASED if released else KEPT)
             released = False
 
 

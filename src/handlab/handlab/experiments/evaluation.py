@@ -15,7 +15,7 @@ from handlab.operation.stop_key import SimulatedHands, StopKey
 from handlab.reporting.terminal import console
 from handlab_core.environment.episode import EpisodePlan
 from handlab_core.errors import BadConfig
-from handlab_core.estimation.follower import ENCODER
+from handlab_core.estimation.estimator_table import ENCODER
 from handlab_core.hardware.backend_table import DEFAULT
 from handlab_learning.policy_files import saved_policy
 from handlab_learning.runs.evaluation import ON_REQUEST, summarize

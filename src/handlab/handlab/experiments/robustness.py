@@ -13,7 +13,7 @@ from handlab.experiments.task_kinds import Simulation, kind_of
 from handlab.reporting.learning_curves import save_figure
 from handlab_core.environment.episode import Episode, EpisodePlan
 from handlab_core.errors import BadConfig
-from handlab_core.estimation.follower import ENCODER
+from handlab_core.estimation.estimator_table import ENCODER
 from handlab_core.hardware.backend_table import DEFAULT
 from handlab_core.tasks.variation import QUANTITIES, Variation
 from handlab_learning.policy_files import saved_policy

@@ -9,7 +9,7 @@ from handlab_core.environment.policies.policy import Policy
 from handlab_core.environment.rollout import rollout
 from handlab_core.environment.station import LocalStation
 from handlab_core.errors import BadConfig
-from handlab_core.estimation.follower import ENCODER
+from handlab_core.estimation.estimator_table import ENCODER
 from handlab_core.hands.servo import ServoParameters
 from handlab_core.hardware.backend import Backend, VariableWorlds, make_backend
 from handlab_core.hardware.backend_table import DEFAULT, backend_spec

@@ -13,7 +13,7 @@ from handlab.experiments.ray_sampler import RaySampler
 from handlab.experiments.samplers import VariedSampler, fixed_sampler
 from handlab_core.environment.episode import Episode
 from handlab_core.environment.policies.policy import Policy
-from handlab_core.estimation.follower import ENCODER
+from handlab_core.estimation.estimator_table import ENCODER
 from handlab_core.hands.servo import ServoParameters
 from handlab_core.hardware.backend_table import DEFAULT
 from handlab_core.tasks import Task

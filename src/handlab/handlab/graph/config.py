@@ -19,7 +19,7 @@ from pydantic import Field
 from handlab.graph.options import LOOK, PERSON, SCRIPT, GraphOptions
 from handlab_core.demonstrations.scripted_teacher import TeacherConfig
 from handlab_core.errors import BadConfig
-from handlab_core.estimation.follower import ESTIMATORS
+from handlab_core.estimation.estimator_table import ESTIMATORS
 from handlab_core.hands import Hand
 from handlab_core.hardware.backend_table import BackendSpec, PortKind, backend_spec, emulator_spec
 from handlab_core.hardware.lockstep import FIXTURE, HAND

@@ -44,7 +44,7 @@ def page_task():
 
 ESTIMATOR = """
 from handlab_core.estimation.encoder import EncoderFollower
-from handlab_core.estimation.follower import ESTIMATORS, EstimatorSpec
+from handlab_core.estimation.estimator_table import ESTIMATORS, EstimatorSpec
 
 
 @ESTIMATORS.register
@@ -208,7 +208,7 @@ from handlab.benches.table import BENCHES
 from handlab.experiments.task_kinds import local_sampler
 from handlab.graph.config import GraphConfig, build_graph
 from handlab_core.environment.episode import EpisodePlan
-from handlab_core.estimation.follower import ESTIMATORS
+from handlab_core.estimation.estimator_table import ESTIMATORS
 from handlab_core.hands import HANDS
 from handlab_core.hardware.backend_table import BACKENDS
 from handlab_core.objects.fixture import FIXTURES

@@ -15,7 +15,7 @@ from rclpy.node import Node
 from handlab.emulation.realities import WIRES, realities
 from handlab.graph.config import GraphConfig, build_graph
 from handlab_core.demonstrations.gait import load_gait
-from handlab_core.estimation.follower import ESTIMATORS
+from handlab_core.estimation.estimator_table import ESTIMATORS
 from handlab_core.hands import HANDS
 from handlab_core.hardware.backend_table import BACKENDS, load
 from handlab_core.system.paths import share, urdf

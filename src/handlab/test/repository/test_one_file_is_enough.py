@@ -13,7 +13,7 @@ from handlab_core.system.paths import share
 FILES = {
     "handlab_core/estimation/halved.py": """
 from handlab_core.estimation.angle import AngleEstimate
-from handlab_core.estimation.follower import ESTIMATORS, EstimatorSpec
+from handlab_core.estimation.estimator_table import ESTIMATORS, EstimatorSpec
 
 
 class Halved:

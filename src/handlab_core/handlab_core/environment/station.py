@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from handlab_core.errors import ResetFailed
-from handlab_core.estimation.follower import ENCODER, ESTIMATORS
+from handlab_core.estimation.estimator_table import ENCODER, ESTIMATORS
 from handlab_core.hardware.backend import Backend
 from handlab_core.reset.procedure import FAILED, ResetProcedure, ResetTick
 from handlab_core.safety.clamped_backend import ClampedBackend
@@ -132,7 +132,7 @@ class LocalStation:
     Args:
         task: defines hand, object, reward and reset.
         backend: the robots.
-        estimator: a name in `estimation.follower.ESTIMATORS`.
+        estimator: a name in `estimation.estimator_table.ESTIMATORS`.
     """
 
     def __init__(self, task: Task, backend: Backend, estimator: str = ENCODER) -> None:

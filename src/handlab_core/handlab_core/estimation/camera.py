@@ -19,7 +19,7 @@ from handlab_core.estimation.detection import (
     Detection,
     is_pose,
 )
-from handlab_core.estimation.follower import ESTIMATORS, EstimatorSpec
+from handlab_core.estimation.estimator_table import ESTIMATORS, EstimatorSpec
 from handlab_core.estimation.quaternions import dot
 from handlab_core.estimation.simulated_camera import SimulatedCamera
 from handlab_core.objects.fixture import Fixture

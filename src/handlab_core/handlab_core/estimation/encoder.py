@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 from handlab_core.estimation.angle import TURN, AngleEstimate, correct, predict, wrapped
-from handlab_core.estimation.follower import ESTIMATORS, EstimatorSpec
+from handlab_core.estimation.estimator_table import ESTIMATORS, EstimatorSpec
 from handlab_core.objects.fixture import Fixture
 
 

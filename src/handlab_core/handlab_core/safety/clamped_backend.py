@@ -1,7 +1,8 @@
 """A backend behind the clamp, the only way of a command to a wire.
 
-This module alone decides the command of each joint: commands, holding and releasing meet here. The
-clamp is the last step, and the backend sends its result unchanged: `ClampedBackend.sent`.
+This module alone decides the goal of each joint: commands, holding and releasing meet here. The
+clamp is the last step, and the backend sends its result unchanged: `ClampedBackend.sent`. The
+backend of motors can only take more away: it releases a joint that is hot, silent or in error.
 """
 
 import numpy as np

@@ -3,7 +3,7 @@
 | part        | value                                                                           |
 |-------------|---------------------------------------------------------------------------------|
 | observation | joints (9, of the commanded range), cos and sin of the valve, error, last action |
-| action      | joint position targets (9) in [-1, 1] of the commanded range, 10 Hz              |
+| action      | joint position targets (9) in [-1, 1] of the commanded range                     |
 | reward      | `post`: minus the distance; `bonus`: plus bonuses near the goal; `robel`         |
 | end         | never before the time is over, 6 s                                              |
 """

@@ -11,7 +11,7 @@ from handlab_core.estimation import quaternions
 from handlab_core.estimation.angle import AngleEstimate, predict
 from handlab_core.estimation.camera import CameraConfig, CameraEstimator, CameraFollower, Track
 from handlab_core.estimation.detection import AxisView, Detection
-from handlab_core.estimation.follower import ESTIMATORS
+from handlab_core.estimation.estimator_table import ESTIMATORS
 from handlab_core.estimation.simulated_camera import (
     SimulatedCamera,
     SimulatedCameraConfig,

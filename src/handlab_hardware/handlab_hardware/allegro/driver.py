@@ -124,7 +124,7 @@ class HandDriver:
         self._errors = np.zeros(JOINTS, dtype=np.int64)  # error bits in the vendor's order
         self._serial_due = True
         self._heat = ThermalProtection(np.full(JOINTS, TEMPERATURE_LIMIT))
-        self._rest = self._heat.update(self.temperature)
+        self._thermal = self._heat.update(self.temperature)
         self._angle = np.zeros(JOINTS)  # rad; angles in the vendor's order
         self._seen = np.full(FINGERS, -np.inf)  # s; arrival of each finger's newest frame
         self._fresh = np.zeros(FINGERS, dtype=bool)
@@ -188,7 +188,7 @@ class HandDriver:
         elif 0 <= (finger := message - Message.TEMPERATURE) < FINGERS:
             self._wire_temperature[finger_joints(finger)] = unpack_temperatures(data)
             self.temperature = self._mounting.sort(self._wire_temperature)
-            self._rest = self._heat.update(self.temperature)
+            self._thermal = self._heat.update(self.temperature)
         elif message == Message.HAND_INFO:
             self.info = HandInfo.unpack(data)
         elif message == Message.SERIAL:
@@ -345,7 +345,7 @@ class HandDriver:
     @property
     def hot(self) -> BoolArray:
         """Return which joints are released until they have cooled, (16,)."""
-        return self._rest.hot | self.too_hot
+        return self._thermal.hot | self.too_hot
 
     @property
     def errors(self) -> IntArray:
@@ -361,7 +361,7 @@ class HandDriver:
     @property
     def pause(self) -> bool:
         """Return whether a joint is warm and asks for a pause after the present step."""
-        return self._rest.pause or self.too_hot
+        return self._thermal.pause or self.too_hot
 
     def silent_fingers(self, now: float) -> BoolArray:
         """Return which fingers are silent, (4,), index to thumb."""
@@ -386,8 +386,8 @@ class HandDriver:
             found.append(f"no frames from {names}: check the finger's cable in the palm")
         if self.too_hot:
             found.append("the hand reports a high temperature: its motors are off until it cools")
-        if self._rest.hot.any():
-            joints = [j for j, hot in zip(self._hand.joints, self._rest.hot, strict=True) if hot]
+        if self._thermal.hot.any():
+            joints = [j for j, hot in zip(self._hand.joints, self._thermal.hot, strict=True) if hot]
             found.append(f"too hot, and released until cool: {', '.join(joints)}")
         if self.info is not None and self.info.status & Status.INTERNAL_COMMUNICATION:
             found.append("the hand reports a fault of its inner bus: switch it off and on")

@@ -74,7 +74,7 @@ class DynamixelBackend:
         self._layout = layout = Layout(hand, fixture, station)
         self._clock, self._sysfs = clock, sysfs
         self._servos = Servos(layout.plans, clock)
-        self._rest: dict[str, ThermalState] = {}
+        self._thermal: dict[str, ThermalState] = {}
         self._held: dict[str, Array] = {}
         self._counts = Counter(retries=0, lost_packets=0, stale_cycles=0, reopened=0)
         self._active = self._closed = self.delivered = False
@@ -227,7 +227,7 @@ class DynamixelBackend:
             raise
         if failed:
             self._dismiss()
-            why = "; ".join(servo_status.problems(servos, layout, self._rest)) or "no answer"
+            why = "; ".join(servo_status.problems(servos, layout, self._thermal)) or "no answer"
             raise StationFault(f"cannot engage {', '.join(failed)}: {why}")
         self._last_cycle, self._active = self._clock(), True
 
@@ -287,7 +287,7 @@ class DynamixelBackend:
         """Return the state of the servos."""
         servos, layout, bus = self._servos, self._layout, self._bus
         hand, fixture = (
-            servo_status.group_status(servos, layout, group, self._rest[group], bus is None)
+            servo_status.group_status(servos, layout, group, self._thermal[group], bus is None)
             for group in GROUPS
         )
         counts = self._counts.copy()
@@ -295,7 +295,7 @@ class DynamixelBackend:
         if bus is None:
             return StationStatus(hand, fixture, (self._fault,), counts=counts)
         counts.update(bus.counts)
-        problems = servo_status.problems(servos, layout, self._rest)
+        problems = servo_status.problems(servos, layout, self._thermal)
         if self._clock() - self._stood_still < REPORT_STANDSTILL:
             problems = (STANDSTILL, *problems)
         return StationStatus(
@@ -349,7 +349,7 @@ class DynamixelBackend:
         """Update thermal protection, and the positions of groups that hold for an absent servo."""
         servos = self._servos
         for group, places in self._layout.slices.items():
-            self._rest[group] = self._heat[group].update(servos.temperature[places])
+            self._thermal[group] = self._heat[group].update(servos.temperature[places])
             if not servos.absent[places].any():
                 self._held.pop(group, None)
             elif group not in self._held:
@@ -428,7 +428,7 @@ class DynamixelBackend:
             self._guardian = None
 
     def _hot(self) -> BoolArray:
-        return np.concatenate([self._rest[group].hot for group in GROUPS])
+        return np.concatenate([self._thermal[group].hot for group in GROUPS])
 
     def _each(self, values: BoolArray) -> list[tuple[Servo, bool]]:
         return list(zip(self._servos.servos, values.tolist(), strict=True))

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from handlab_core.environment.intervention import NO_INTERVENER, PERSON
 from handlab_core.errors import BadConfig, UnknownName, shown
-from handlab_core.estimation.follower import ENCODER
+from handlab_core.estimation.estimator_table import ENCODER
 from handlab_core.hardware.backend_table import backend_spec
 from handlab_core.system.files import parse_json, parse_yaml
 from handlab_core.system.validation import Count, Fraction, Text, build, checked

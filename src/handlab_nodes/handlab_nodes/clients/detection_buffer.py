@@ -14,7 +14,7 @@ from rclpy.node import Node
 from handlab_core.errors import BadConfig
 from handlab_core.estimation.angle import AngleEstimate
 from handlab_core.estimation.detection import AxisView, Detection
-from handlab_core.estimation.follower import DetectionFilter
+from handlab_core.estimation.estimator_table import DetectionFilter
 from handlab_core.objects.fixture import Fixture
 from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.runtime.inbox import Inbox

@@ -1,5 +1,7 @@
 """Quality of service of every kind of topic, in one place.
 
+A publisher names the kind of its topic; docs/topics.md lists each topic with its kind.
+
 Facts are latched: a goal, a policy, the description of the robot. Streams and commands are not. A
 stream publishes its next state anyway; for lockstep see `handlab_nodes.runtime.stream`. A driver
 that was restarted must not act on an old command.

@@ -10,7 +10,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from handlab_core.estimation.angle import AngleEstimate
-from handlab_core.estimation.follower import ESTIMATORS
+from handlab_core.estimation.estimator_table import ESTIMATORS
 from handlab_core.options import EstimatorOptions, PaceOptions
 from handlab_core.system.validation import Number, checked
 from handlab_core.types import JointState as JointReading

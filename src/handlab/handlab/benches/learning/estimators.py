@@ -29,7 +29,7 @@ from handlab_core.estimation.angle import AngleEstimate, predict, wrapped
 from handlab_core.estimation.camera import CameraEstimator
 from handlab_core.estimation.detection import AxisView
 from handlab_core.estimation.encoder import EncoderEstimator
-from handlab_core.estimation.follower import ESTIMATORS
+from handlab_core.estimation.estimator_table import ESTIMATORS
 from handlab_core.estimation.simulated_camera import SimulatedCamera
 from handlab_core.tasks import Task, make_task
 from handlab_core.types import Array, Command, IntArray, Reading
