@@ -16,7 +16,7 @@ from handlab_core.errors import BadConfig, StationFault
 from handlab_core.hands import make_hand
 from handlab_core.hands.servo import make_servos
 from handlab_core.hardware.backend_table import emulator_spec, load
-from handlab_core.objects.fixture import FIXTURE_SERVO, FIXTURES
+from handlab_core.objects.fixture import BARE, FIXTURE_SERVO, FIXTURES
 from handlab_core.system.scheduling import use_realtime_priority
 from handlab_core.tasks import make_task
 from handlab_core.worlds.world import World
@@ -106,12 +106,12 @@ class EmulatedAllegro:
     Args:
         station: path of the station file.
         bus: `interface:channel` for the hand.
-        port: a stable name for the fixture's pseudo-terminal.
+        port: a stable name for the fixture's pseudo-terminal; a station without a fixture has none.
         seed: of the servo's faults that are left to chance.
         world: parameters of hand, object and signals; None: those of the descriptions.
 
     Raises:
-        BadConfig: the file has no section for the hand, or more servos than the fixture's.
+        BadConfig: the file has no section for the hand, or other servos than the fixture's.
         StationFault: the bus cannot be opened.
     """
 
@@ -124,9 +124,13 @@ class EmulatedAllegro:
         world: World | None = None,
     ) -> None:
         facts = load_station(station, nominal=True)
-        section = _servos_of(facts)
-        if facts.allegro is None or len(section.servos) != 1:
-            raise BadConfig(f"{station} needs the section allegro, and dynamixel with one servo")
+        section = facts.dynamixel
+        bare = facts.fixture == BARE and section is None
+        if facts.allegro is None or not (bare or (section and len(section.servos) == 1)):
+            raise BadConfig(
+                f"{station} needs the section allegro, and dynamixel with the servo of the "
+                f"fixture; a station without a fixture says `fixture: {BARE}`"
+            )
         config = AllegroConfig.from_dict(facts.allegro)
         hand, fixture = make_hand(facts.hand), FIXTURES.make(facts.fixture)
         self.world = TorqueWorld(hand, fixture, world=world)
@@ -138,15 +142,16 @@ class EmulatedAllegro:
         except StationFault:
             self._wire.close()
             raise
-        self.name = (
-            f"an Allegro hand {config.version} on {interface}:{channel}, its fixture on {port}"
-        )
+        self.name = f"an Allegro hand {config.version} on {interface}:{channel}"
         self.hand = EmulatedHand(
             self._wire.send, self.world, config.protocol, config.device, config.side
         )
-        [servo] = section.servos
-        motor = FixtureMotor(self.world, servo.zero, servo.direction, servo.model.stall_torque)
-        self.port = _emulate_servos(section, Path(port), motor, seed)
+        self.port: EmulatedPort | None = None
+        if section is not None:
+            [servo] = section.servos
+            motor = FixtureMotor(self.world, servo.zero, servo.direction, servo.model.stall_torque)
+            self.port = _emulate_servos(section, Path(port), motor, seed)
+            self.name += f", its fixture on {port}"
         self._stop = threading.Event()
         self._thread = threading.Thread(
             target=serve_hand, args=(self.hand, self._wire, self._stop), name="emulated hand"
@@ -155,7 +160,8 @@ class EmulatedAllegro:
     def start(self) -> "EmulatedAllegro":
         """Serve both from threads."""
         self._thread.start()
-        self.port.start()
+        if self.port is not None:
+            self.port.start()
         return self
 
     def close(self) -> None:
@@ -163,7 +169,8 @@ class EmulatedAllegro:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
-        self.port.close()
+        if self.port is not None:
+            self.port.close()
         self._wire.close()
 
 

@@ -23,6 +23,7 @@ from handlab_core.estimation.estimator_table import ESTIMATORS
 from handlab_core.hands import Hand
 from handlab_core.hardware.backend_table import BackendSpec, PortKind, backend_spec, emulator_spec
 from handlab_core.hardware.lockstep import FIXTURE, HAND
+from handlab_core.objects.fixture import BARE
 from handlab_core.options import (
     EMULATED,
     BagOptions,
@@ -36,7 +37,7 @@ from handlab_core.options import (
 )
 from handlab_core.system.validation import Flag, Number, Seed, Text, build, checked
 from handlab_core.tasks import make_task
-from handlab_hardware.station_file import load_station, station_path
+from handlab_hardware.station_file import StationFile, load_station, station_path
 from handlab_nodes.messages import topics
 from handlab_sim.urdf import station_urdf
 
@@ -175,6 +176,20 @@ class GraphConfig(GraphOptions):
         if self.teacher == SCRIPT:
             raise BadConfig(f"nothing measures how the {hand.name} hand is led; do without teacher")
 
+    def station_facts(self) -> StationFile:
+        """Return the content of the station file; BadConfig if it cannot be used."""
+        return load_station(self.station or station_path(make_task(self.task).hand_name))
+
+    def has_fixture_driver(self) -> bool:
+        """Return whether the fixture has a driver of its own.
+
+        A station without the fixture's servo has none in tasks that need no object.
+        """
+        if not self.backend.fixture_backend:
+            return False
+        needs_object = make_task(self.task).fixture_name != BARE
+        return needs_object or self.station_facts().dynamixel is not None
+
     def _check_teacher(self) -> None:
         if self.teacher == SCRIPT and not self.backend.simulated:
             raise BadConfig("the scripted teacher leads simulated hands; a person leads a real one")
@@ -206,17 +221,17 @@ def on_station(config: GraphConfig, chosen: StationOptions) -> GraphConfig:
         HandlabError: the options exclude each other, or the station file cannot be used.
     """
     options = part(chosen, StationOptions)
-    port, station = options.pop("port"), chosen.station
+    port = options.pop("port")
     config = replace(config, **options)
     backend = config.backend
     if not backend.station_file:
         return replace(config, port=port)
-    load_station(Path(station or station_path(make_task(config.task).hand_name)))
+    config.station_facts()
     if port != EMULATED:
         return replace(config, port=port)
     emulator_spec(chosen.hardware)
     fixture_port = ""
-    if backend.fixture_backend:
+    if config.has_fixture_driver():
         fixture_port = _own_port(backend_spec(backend.fixture_backend).port)
     return replace(config, port=_own_port(backend.port), fixture_port=fixture_port, emulate=True)
 
@@ -251,7 +266,7 @@ def build_graph(config: GraphConfig) -> list[NodeSpec]:
     if not config.ros2_control:  # whose own publisher describes the robot
         driver["robot_description"] = description
     fixture_driver: dict[str, Any] = {}
-    if config.backend.fixture_backend:
+    if config.has_fixture_driver():
         fixture_driver = driver | {
             "hardware": config.backend.fixture_backend,
             "port": config.fixture_port,

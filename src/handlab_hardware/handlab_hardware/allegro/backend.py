@@ -23,7 +23,7 @@ from handlab_core.hands import Hand, make_hand
 from handlab_core.hands.allegro import SIDE
 from handlab_core.hardware.backend import GoalsInForce
 from handlab_core.hardware.motor_status import GroupStatus, StationStatus
-from handlab_core.objects.fixture import FIXTURES
+from handlab_core.objects.fixture import BARE, FIXTURES
 from handlab_core.types import Array, Command, IntArray, JointState, Reading
 from handlab_hardware.allegro.can_bus import CanBus, CanBusLost
 from handlab_hardware.allegro.config import HAND, AllegroConfig
@@ -57,12 +57,14 @@ log = logging.getLogger(__name__)
 class AllegroBackend:
     """Backend of one Allegro hand; implements `handlab_core.hardware.backend.Hardware`.
 
-    Another driver serves the fixture. Its reading here is NaN and its stamp never advances.
+    Another driver serves the fixture. Its reading here is NaN and its stamp never advances. At a
+    station without a fixture its reading is zero, with the stamps of the hand.
 
     Args:
         hand: description of the hand.
         config: section `allegro` of the station file.
         clock: monotonic clock, s; gives the stamps.
+        no_fixture: whether the station has no fixture, and the task needs none.
 
     Raises:
         BadConfig: the configured hand is a left hand.
@@ -73,8 +75,15 @@ class AllegroBackend:
     num_envs = 1
     delivered = False
 
-    def __init__(self, hand: Hand, config: AllegroConfig, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self,
+        hand: Hand,
+        config: AllegroConfig,
+        clock: Clock = time.monotonic,
+        no_fixture: bool = False,
+    ) -> None:
         self._hand, self._config, self._clock = hand, config, clock
+        self._no_fixture = no_fixture
         if config.side != SIDE:
             raise BadConfig(
                 f"allegro: side is {config.side}; only a {SIDE} hand can be driven, as "
@@ -135,7 +144,10 @@ class AllegroBackend:
         with self._lock:
             newest = self._driver.measurement
         assert newest is not None  # the constructor waited for it
-        return Reading(_joint_state(newest), _nothing_of_the_fixture())
+        hand = _joint_state(newest)
+        if self._no_fixture:
+            return Reading(hand, JointState(hand.stamp, *np.zeros((3, 1, 1))))
+        return Reading(hand, _nothing_of_the_fixture())
 
     def close(self) -> None:
         """Turn motors and frames off, and close the bus."""
@@ -399,4 +411,5 @@ def make_backend(
     if port:
         interface, _, channel = port.rpartition(":")
         config = replace(config, interface=interface or config.interface, channel=channel)
-    return AllegroBackend(make_hand(hand), config, time_of_day())
+    no_fixture = fixture == BARE and facts.dynamixel is None
+    return AllegroBackend(make_hand(hand), config, time_of_day(), no_fixture)

@@ -16,8 +16,10 @@ from sensor_msgs.msg import JointState
 from typer.testing import CliRunner
 
 from handlab.cli.program import make_app
-from handlab.graph.config import GraphConfig, on_machine
+from handlab.graph.config import GraphConfig, build_graph, on_machine
 from handlab.graph.processes import BackgroundGraph
+from handlab_core.environment.episode import EpisodePlan
+from handlab_core.environment.policies.policy import GaussianPolicy
 from handlab_core.errors import BadConfig
 from handlab_core.hands import make_hand
 from handlab_core.objects.fixture import FIXTURES
@@ -31,6 +33,7 @@ from handlab_hardware.allegro.config import AllegroConfig
 from handlab_hardware.allegro.emulator import EmulatedHand, serve
 from handlab_hardware.station_file import station_path
 from handlab_interfaces.action import Reset
+from handlab_nodes.clients.graph_sampler import GraphSampler
 from handlab_nodes.messages import qos, topics
 from handlab_nodes.runtime.actions import RestartSafeActionClient
 from handlab_nodes.runtime.event_loop import guest
@@ -92,6 +95,28 @@ def test_hand_and_fixture_go_home_together_through_the_graph_and_both_wires(tmp_
         )
     assert result.success, result.message
     assert abs(angle[-1] - start) < ResetConfig().tolerance + np.deg2rad(1.0)
+
+
+def test_the_health_check_runs_at_a_station_without_a_fixture(tmp_path):
+    """With one driver and one wire, through the graph."""
+    facts = yaml.safe_load(station_path("allegro").read_text())
+    del facts["dynamixel"]
+    station = tmp_path / "station.yaml"
+    station.write_text(yaml.safe_dump(facts | {"fixture": "bare"}))
+    config = GraphConfig("allegro_pose", pace="real", learner=False)
+    config = on_machine(config, "allegro", str(station), EMULATED)
+    assert "fixture_driver" not in {node.name for node in build_graph(config)}
+    task = make_task("allegro_pose")
+    n, o = task.hand.n, task.observation_size
+    policy = GaussianPolicy(
+        (np.zeros((o, n)),), (np.zeros(n),), np.full(n, -5.0), np.zeros(o), np.ones(o), 1
+    )
+    with (
+        BackgroundGraph(config, tmp_path / "nodes.log") as graph,
+        guest("learner", graph.domain) as (node, loop),
+    ):
+        [episode] = GraphSampler(node, loop, task).sample(policy, EpisodePlan(0, [0]))
+    assert episode.steps == task.steps and np.isfinite(episode.trajectory.rewards).all()
 
 
 def test_the_channel_that_is_printed_is_where_the_hand_is(tmp_path):
