@@ -27,40 +27,42 @@ from handlab_sim.scene import SceneConfig, build_spec
 from handlab_sim.varied import Shape, Variant
 
 TIMESTEP = 0.002  # s; step of the simulations of the fit
-LOWER = np.array([0.05, 1e-4, 1e-4, 1e-5, -0.02, -0.3])
-UPPER = np.array([60.0, 5.0, 1.0, 0.05, 0.09, 0.3])
+LOWER = np.array([0.05, 1e-4, 1e-4, 1e-5, -0.02, -0.3, 0.0])
+UPPER = np.array([60.0, 5.0, 1.0, 0.05, 0.09, 0.3, 0.2])
 """Bounds of QUANTITIES. A delay can be negative by the time from a command to the next reading."""
 POSITIVE = 4
 """Number of QUANTITIES that are fitted as logarithms."""
-SCALE = np.array([0.2, 0.2, 0.2, 0.2, 0.002, 0.01])
+SCALE = np.array([0.2, 0.2, 0.2, 0.2, 0.002, 0.01, 0.002])
 """Typical changes; of POSITIVE relative ones."""
-LONGEST = np.array([0.7, 0.7, 0.7, 0.7, 0.006, 0.02])
+LONGEST = np.array([0.7, 0.7, 0.7, 0.7, 0.006, 0.02, 0.004])
 """Largest change of one iteration."""
-PRIOR = np.array([2.0, 2.0, 2.0, 1.5, 0.1, 0.02])
+PRIOR = np.array([2.0, 2.0, 2.0, 1.5, 0.1, 0.02, 0.02])
 """Standard deviations of QUANTITIES about the first guess, relative ones of POSITIVE; wide but for
 the zero, which only gravity reveals: a calibration by eye is about as good."""
-FIXED = np.array([2.0, 2.0, 2.0, 1.5, 0.1, 1e-4])
+FIXED = np.array([2.0, 2.0, 2.0, 1.5, 0.1, 1e-4, 0.02])
 """The same for the choice of the start: the zeros stay where they are."""
 STARTS = (0.5, 1.0, 2.0, 6.9)
 """Factors of the described gain at which fits begin; the last is about factory P of an XM430."""
 DIFFERENCE = 0.1
 """Step of the derivatives in units of SCALE; dry friction makes smaller ones misleading."""
 NOISE = (5e-4, 0.003)
-"""rad and N m; typical errors of measured angles and torques: a third of a step of the encoder, and
-one of the current's."""
+"""rad and N m; smallest errors of measured angles and torques: a third of a step of the encoder,
+and one of the current's. Larger ones are taken from the differences that a fit leaves."""
 SMOOTH_STEP, SMOOTH_WINDOW = 0.01, 9  # s and samples of the smoothed motion of the first guess
 SLOW = 0.1  # rad/s; speed below which the first guess counts dry friction less
-LEAST = np.array([0.0, 0.005, 0.002, 2e-4, -1.0, -1.0])  # smallest first guesses of QUANTITIES
+PLAY = 0.001  # rad; first guess of the backlash, beyond the described one
+LEAST = np.array([0.0, 0.005, 0.002, 2e-4, -1.0, -1.0, 0.0])  # smallest first guesses of QUANTITIES
 DELAYS = np.arange(0.0, 0.06, 0.001)  # s; delays that the first guess tries
-ROUGH_STEPS, STEPS = 4, 8
-"""Iterations of the fits that choose the start, and of the fit itself."""
+ROUGH_STEPS, STEPS = 4, (2, 2)
+"""Iterations of the fits that choose the start, and of the fit itself. Before each of them the
+errors of the measurements are estimated again."""
 START_TIME = 10.0  # s; part of the recording that chooses among the starts
 SETTLE = 0.5  # s; beginning of the recording that does not count
 BLOCK = 0.5  # s; errors further apart count as independent
 CONFIDENCE = 1.98  # half width of an interval of 95 % in standard deviations, Student's t of 120
-FLOOR = np.array([0.02, 0.025, 0.12, 0.05, 0.001, 0.015])
-"""Standard deviations of errors that a fit does not see: backlash, steps of commands, timing; from
-four claws emulated to the wire, of known parameters. Relative ones of POSITIVE."""
+FLOOR = np.array([0.012, 0.015, 0.03, 0.05, 0.001, 0.015, 0.001])
+"""Standard deviations of errors that a fit does not see: masses of the links, steps of commands,
+timing; from three claws emulated to the wire, of known parameters. Relative ones of POSITIVE."""
 MARGIN = 0.003  # m; distance that a safe motion keeps
 POSES = 200  # random poses by which a motion is judged
 PARTS, CENTRES = (1.0, 0.75, 0.5, 0.35, 0.25, 0.15), 60
@@ -69,22 +71,22 @@ PARTS, CENTRES = (1.0, 0.75, 0.5, 0.35, 0.25, 0.15), 60
 
 @dataclass(frozen=True)
 class ServoFit:
-    """Fitted parameters of n joints, in the order of QUANTITIES."""
+    """Fitted parameters of n joints, in the order of the p QUANTITIES."""
 
-    value: Array  # (n, 6)
-    error: Array  # (n, 6) standard deviations
+    value: Array  # (n, p)
+    error: Array  # (n, p) standard deviations
     q: Array  # (K, n) rad; fitted motion at the times of the measurements
     residual: float  # rad; root of the mean square difference
     starts: tuple[float, ...]  # residual of each start, in units of NOISE
 
     @property
     def low(self) -> Array:
-        """Lower ends of the intervals of 95 %, (n, 6)."""
+        """Lower ends of the intervals of 95 %, (n, p)."""
         return self.value - CONFIDENCE * self.error
 
     @property
     def high(self) -> Array:
-        """Upper ends of the intervals of 95 %, (n, 6)."""
+        """Upper ends of the intervals of 95 %, (n, p)."""
         return self.value + CONFIDENCE * self.error
 
 
@@ -113,6 +115,8 @@ class MotionModel:
         self.hand, self.recording, self._threads = hand, recording, threads
         self._begin = recording.read_at[0]
         self._felt = feels(recording)
+        self.noise = np.tile(NOISE, (hand.n, 1))
+        """Errors of the measured angles and torques of each joint, (n, 2) rad and N m."""
         self._most = hand.servos.torque_limit
         self._steps = int(np.ceil((recording.read_at[-1] - self._begin) / self._timestep)) + 2
         self._data = [mujoco.MjData(self.model) for _ in range(max(1, threads))]
@@ -129,10 +133,10 @@ class MotionModel:
         return [np.array(chain) for chain in chains.values()]
 
     def motions(self, parameters: Array) -> Array:
-        """Return the measured quantities for sets of parameters, in units of NOISE.
+        """Return the measured quantities for sets of parameters, in units of their noise.
 
         Args:
-            parameters: (m, n, 6) in the order of QUANTITIES.
+            parameters: (m, n, p) in the order of QUANTITIES.
 
         Returns:
             (m, K, n, 2) angles and torques at the times of the measurements.
@@ -140,10 +144,13 @@ class MotionModel:
         models = [self._with(values) for values in parameters]
         controls = np.zeros((len(models), self._steps, self.model.nu))
         states = np.zeros((len(models), self._state_size))
-        zero = parameters[:, :, 5]
-        for k, values in enumerate(parameters):
-            controls[k][:, self._actuators] = self._targets(values[:, 4]) - zero[k]
-            states[k] = self._start(models[k], self.recording.q[0] - zero[k])
+        zero, play = parameters[:, :, 5], parameters[:, :, 6]
+        begin = self.recording.q[0] - zero
+        targets = np.stack([self._targets(values[:, 4]) for values in parameters])
+        targets = _after_play(targets - zero[:, None], play / 2, begin)
+        controls[:, :, self._actuators] = targets
+        for k, model in enumerate(models):
+            states[k] = self._start(model, begin[k])
         motion, _ = rollout.rollout(models, self._data, states, controls, persistent_pool=True)
         q = motion[:, :, 1 + self._q_at]
         speed = motion[:, :, 1 + self.model.nq + self._dofs]
@@ -155,17 +162,17 @@ class MotionModel:
         torque = np.clip(torque, -self._most, self._most)
         return np.stack(
             (
-                self._sampled(q + zero[:, None, :]) / NOISE[0],
-                self._sampled(torque) / NOISE[1] * self._felt,
+                self._sampled(q + zero[:, None, :]) / self.noise[:, 0],
+                self._sampled(torque) / self.noise[:, 1] * self._felt,
             ),
             axis=-1,
         )
 
     @property
     def measured(self) -> Array:
-        """Return the measurements, in units of NOISE, (K, n, 2)."""
+        """Return the measurements, in units of their noise, (K, n, 2)."""
         felt = np.where(self._felt, self.recording.effort, 0.0)
-        return np.stack((self.recording.q / NOISE[0], felt / NOISE[1]), axis=-1)
+        return np.stack((self.recording.q, felt), axis=-1) / self.noise
 
     def inverse(self, q: Array, speed: Array, pace: Array) -> Array:
         """Return the torques that move the links alone, (K, n) N m, without rotors and friction."""
@@ -237,6 +244,22 @@ class MotionModel:
         return sampled
 
 
+def _after_play(targets: Array, half: Array, begin: Array) -> Array:
+    """Return targets behind gears with play, (m, steps, n) rad.
+
+    Args:
+        targets: (m, steps, n) rad.
+        half: (m, n) rad; half of the play.
+        begin: (m, n) rad; angles at the beginning.
+    """
+    behind, at = np.empty_like(targets), begin
+    low, high = targets - half[:, None], targets + half[:, None]
+    for k in range(targets.shape[1]):
+        at = np.minimum(np.maximum(at, low[:, k]), high[:, k])
+        behind[:, k] = at
+    return behind
+
+
 def _before(values: Array) -> Array:
     """Return values one step earlier, (m, steps, n)."""
     return np.concatenate((values[:, :1], values[:, :-1]), axis=1)
@@ -251,7 +274,7 @@ def feels(recording: Recording) -> BoolArray:
 def first_guess(
     hand: Hand, recording: Recording, gain: float = 1.0, timestep: float = TIMESTEP
 ) -> Array:
-    """Return rough parameters of a hand, (n, 6).
+    """Return rough parameters of a hand, (n, p).
 
     Gain and delay of a joint that reports its torque are those with which the torque is nearest to
     gain times error. Otherwise they are the described ones, with the gain times a factor.
@@ -260,7 +283,7 @@ def first_guess(
     guess = np.stack(
         [
             own.stiffness * gain, own.damping * np.sqrt(gain), own.coulomb + 0.01, own.armature,
-            own.delay, np.zeros(hand.n),
+            own.delay, np.zeros(hand.n), own.backlash + PLAY,
         ],
         axis=1,
     )  # fmt: skip
@@ -285,7 +308,7 @@ def _gain_of(recording: Recording, j: int, delay: float) -> tuple[float, float]:
 
 
 def better_guess(model: MotionModel, guess: Array) -> Array:
-    """Return a guess whose friction, damping and inertia are those of a regression, (n, 6).
+    """Return a guess whose friction, damping and inertia are those of a regression, (n, p).
 
     The torque of a motor moves the links, whose share is known (inverse dynamics), and its own
     rotor against its friction: torque - links = armature qdd + damping qd + friction sign(qd).
@@ -337,11 +360,16 @@ def fit_servos(
     begun = []
     for gain in starts:
         guess = better_guess(rough, first_guess(hand, rough.recording, gain, timestep))
-        begun.append(_minimise(rough, guess, ROUGH_STEPS, on_step, FIXED))
-    best = min(begun, key=lambda found: found[1])[0]
+        begun.append(_minimise(rough, _linear(rough, guess), ROUGH_STEPS, on_step, FIXED))
+    residuals = tuple(_residual(rough, point) for point in begun)
+    best = begun[int(np.argmin(residuals))]
+    best = _minimise(rough, _with_own_noise(rough, best), STEPS[0], on_step)
     model = MotionModel(hand, recording, threads, timestep)
-    value, _ = _minimise(model, best, STEPS, on_step)
-    return _judged(model, value, tuple(residual for _, residual in begun))
+    model.noise = rough.noise
+    best = _linear(model, best.value)
+    for steps in STEPS:
+        best = _minimise(model, _with_own_noise(model, best), steps, on_step)
+    return _judged(model, best, residuals)
 
 
 def _until(recording: Recording, time: float) -> Recording:
@@ -350,21 +378,49 @@ def _until(recording: Recording, time: float) -> Recording:
     return Recording(*(getattr(recording, name)[:k] for name in Recording.__dataclass_fields__))
 
 
+@dataclass
+class _Point:
+    """Parameters, their motion after SETTLE and its derivatives, in units of the model's noise."""
+
+    value: Array  # (n, p)
+    motion: Array  # (K, n, 2)
+    slopes: list[Array]
+    """For each finger of m joints (2 m K, m p); by parameters in units of SCALE."""
+
+
+def _with_own_noise(model: MotionModel, point: _Point) -> _Point:
+    """Take the noise of the measurements from the differences that a point leaves."""
+    old, measured = model.noise, model.measured[_counted(model)]
+    left = (measured - point.motion) * old
+    model.noise = np.maximum(np.sqrt(np.square(left).mean(axis=0)), NOISE)
+    factor = old / model.noise
+    slopes = [
+        (slope.reshape(len(measured), -1, slope.shape[1]) * factor[chain].reshape(1, -1, 1))
+        .reshape(slope.shape)
+        for chain, slope in zip(model.chains, point.slopes, strict=True)
+    ]  # fmt: skip
+    return _Point(point.value, point.motion * factor, slopes)
+
+
+def _residual(model: MotionModel, point: _Point) -> float:
+    """Return the root of the mean square difference of a point, in units of the noise."""
+    return float(np.sqrt(np.square(model.measured[_counted(model)] - point.motion).mean()))
+
+
 def _minimise(
     model: MotionModel,
-    start: Array,
+    start: _Point,
     steps: int,
     on_step: Callable[[float], None],
     prior: Array = PRIOR,
-) -> tuple[Array, float]:
-    """Return the parameters, (n, 6), at a minimum near a start, and the residual.
+) -> _Point:
+    """Return a minimum near a start.
 
     Every finger has its own step and damping factor, since nothing connects them.
     """
-    value, counted = np.clip(start, LOWER, UPPER), _counted(model)
-    measured = model.measured[counted]
+    value, motion, slopes = start.value.copy(), start.motion.copy(), list(start.slopes)
+    measured = model.measured[_counted(model)]
     damping = np.full(len(model.chains), 1e-3)
-    motion, slopes = _linear(model, value, counted)
     costs = _costs(model, motion, measured)
     for _ in range(steps):
         trial = value.copy()
@@ -372,36 +428,36 @@ def _minimise(
             jacobian, error = slopes[c], (measured - motion)[:, chain].ravel()
             square = jacobian.T @ jacobian
             known = np.tile(np.square(SCALE / prior), len(chain))
-            pulled = known * (_apart(start[chain], value[chain]) / SCALE).ravel()
+            pulled = known * (_apart(start.value[chain], value[chain]) / SCALE).ravel()
             lifted = square + np.diag(known + damping[c] * np.diag(square))
             change = np.linalg.solve(lifted, jacobian.T @ error + pulled)
             change = np.clip(change.reshape(len(chain), -1) * SCALE, -LONGEST, LONGEST)
             trial[chain] = np.clip(_moved(value[chain], change), LOWER, UPPER)
-        new_motion, new_slopes = _linear(model, trial, counted)
-        new_costs = _costs(model, new_motion, measured)
+        new = _linear(model, trial)
+        new_costs = _costs(model, new.motion, measured)
         gained = 0.0
         for c, chain in enumerate(model.chains):
             if new_costs[c] < costs[c]:
                 gained = max(gained, 1.0 - new_costs[c] / costs[c])
-                value[chain], costs[c], slopes[c] = trial[chain], new_costs[c], new_slopes[c]
-                motion[:, chain], damping[c] = new_motion[:, chain], damping[c] / 5
+                value[chain], costs[c], slopes[c] = trial[chain], new_costs[c], new.slopes[c]
+                motion[:, chain], damping[c] = new.motion[:, chain], damping[c] / 5
             else:
                 damping[c] *= 8
         on_step(float(np.sqrt(costs.sum() / measured.size)))
         if 0.0 < gained < 1e-5 or damping.min() > 1e6:
             break
-    return value, float(np.sqrt(costs.sum() / measured.size))
+    return _Point(value, motion, slopes)
 
 
 def _moved(value: Array, change: Array) -> Array:
-    """Return parameters, (..., 6), after a change; those of POSITIVE change by a factor."""
+    """Return parameters, (..., p), after a change; those of POSITIVE change by a factor."""
     moved = value + change
     moved[..., :POSITIVE] = value[..., :POSITIVE] * np.exp(change[..., :POSITIVE])
     return moved
 
 
 def _apart(one: Array, other: Array) -> Array:
-    """Return the change from `other` to `one`, (..., 6)."""
+    """Return the change from `other` to `one`, (..., p)."""
     apart = one - other
     apart[..., :POSITIVE] = np.log(one[..., :POSITIVE] / other[..., :POSITIVE])
     return apart
@@ -417,11 +473,9 @@ def _costs(model: MotionModel, motion: Array, measured: Array) -> Array:
     return np.array([np.square((measured - motion)[:, chain]).sum() for chain in model.chains])
 
 
-def _linear(model: MotionModel, value: Array, counted: Array) -> tuple[Array, list[Array]]:
-    """Return the motion, (K, n) rad, and its derivatives by the parameters of each finger.
-
-    The derivatives are by parameters in units of SCALE.
-    """
+def _linear(model: MotionModel, value: Array) -> _Point:
+    """Simulate parameters, (n, p), and their derivatives."""
+    counted, value = _counted(model), np.clip(value, LOWER, UPPER)
     longest, step = max(len(chain) for chain in model.chains), DIFFERENCE
     sets = [value]
     for place in range(longest):
@@ -441,23 +495,22 @@ def _linear(model: MotionModel, value: Array, counted: Array) -> tuple[Array, li
             for p in range(len(QUANTITIES))
         ]
         slopes.append(np.stack(columns, axis=1))
-    return motions[0], slopes
+    return _Point(value, motions[0], slopes)
 
 
-def _judged(model: MotionModel, value: Array, starts: tuple[float, ...]) -> ServoFit:
+def _judged(model: MotionModel, point: _Point, starts: tuple[float, ...]) -> ServoFit:
     """Return the fit with standard deviations from the errors themselves, in blocks of time.
 
     Errors follow each other, so that their number says little; blocks are independent.
     """
-    counted = _counted(model)
-    motion, slopes = _linear(model, value, counted)
+    counted, value, slopes = _counted(model), point.value, point.slopes
     measured = model.measured[counted]
     time = model.recording.read_at[counted]
     blocks = ((time - time[0]) / BLOCK).astype(np.int64)
     error = np.zeros_like(value)
     for c, chain in enumerate(model.chains):
         jacobian = slopes[c].reshape(len(measured), 2 * len(chain), -1)
-        remains = (measured - motion)[:, chain].reshape(len(measured), -1)
+        remains = (measured - point.motion)[:, chain].reshape(len(measured), -1)
         terms = np.einsum("kjp,kj->kp", jacobian, remains)
         sums = np.zeros((blocks[-1] + 1, jacobian.shape[2]))
         np.add.at(sums, blocks, terms)
@@ -469,7 +522,7 @@ def _judged(model: MotionModel, value: Array, starts: tuple[float, ...]) -> Serv
         error[chain] = deviations.reshape(len(chain), len(QUANTITIES)) * SCALE
     error = np.hypot(error, FLOOR)
     error[:, :POSITIVE] *= value[:, :POSITIVE]
-    whole = model.motions(value[None])[0, :, :, 0] * NOISE[0]
+    whole = model.motions(value[None])[0, :, :, 0] * model.noise[:, 0]
     residual = float(np.sqrt(np.square(whole - model.recording.q)[counted].mean()))
     return ServoFit(value, error, whole, residual, starts)
 

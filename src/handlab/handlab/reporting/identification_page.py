@@ -21,7 +21,7 @@ from handlab_sim.identification import ServoFit
 SHOWN = 12.0  # s; end of the recording that is drawn
 UNITS = {
     "gain": "N m/rad", "damping": "N m s/rad", "friction": "N m", "armature": "kg m2", "delay": "s",
-    "zero": "rad",
+    "zero": "rad", "backlash": "rad",
 }  # fmt: skip
 
 

@@ -39,6 +39,8 @@ class JointFit:
     armature: Estimate  # kg m2
     delay: Estimate  # s; from a command to the motion
     zero: Estimate  # rad; measured minus true angle
+    backlash: Estimate = Estimate(0.0, 0.0, 0.0)
+    """rad; play of the gear, end to end; files of earlier versions have none."""
 
 
 @checked
@@ -108,6 +110,7 @@ def servos_of_fit(fit: HandFit, hand: Hand) -> ServoParameters:
         armature=np.maximum(value["armature"], 0.0),
         delay=np.maximum(value["delay"], 0.0),
         zero=value["zero"],
+        backlash=np.maximum(value["backlash"], 0.0),
     )
 
 

@@ -18,6 +18,7 @@ from handlab_core.worlds.fitted import (
 
 VALUES = {
     "gain": 3.0, "damping": 0.2, "friction": 0.01, "armature": 0.002, "delay": 0.012, "zero": -0.01,
+    "backlash": 0.002,
 }  # fmt: skip
 
 
