@@ -1,5 +1,7 @@
 """Identification of emulated claws whose parameters are known to the bench alone."""
 
+import json
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,65 +9,125 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
+from handlab.benches.kept import chosen, kept
 from handlab.benches.result import Bench, Figure, Kept, Result
-from handlab.emulation.realities import CLAW, emulate_claw, reality
+from handlab.emulation.realities import CLAW, emulate_claw, realities, reality
 from handlab.identification.identify import record
+from handlab_core.errors import StationFault
 from handlab_core.hands import make_hand
 from handlab_core.hardware.backend import make_backend
 from handlab_core.objects.fixture import FIXTURES
-from handlab_core.system.validation import Count, Positive, checked
+from handlab_core.system.validation import Positive, Text, checked
+from handlab_core.types import Array
 from handlab_core.worlds.fitted import QUANTITIES
-from handlab_sim.identification import fit_servos
+from handlab_core.worlds.world import World
+from handlab_sim.identification import ServoFit, fit_servos
+
+NAME = "identify"
 
 MOST = {"gain": 0.05, "damping": 0.05, "friction": 0.05, "armature": 0.05, "delay": 0.002}
 """Largest error that is asked: relative, of the delay s."""
+
+ATTEMPTS = 3
+"""Number of attempts to move a claw; chosen."""
+
+RELATIVE = QUANTITIES.index("delay")
+"""Number of quantities with relative errors; they come first."""
 
 
 @checked
 class IdentifyOptions:
     """Hands and motion."""
 
-    hands: Annotated[Count, Field(le=10, description="Number of emulated claws")] = 10
+    claws: Annotated[
+        Text,
+        Field(
+            description="Numbers of the emulated claws to identify, separated by commas; empty: "
+            "all; others are kept"
+        ),
+    ] = ""
     seconds: Annotated[Positive, Field(le=600, description="s; length of the motion")] = 60.0
 
 
 def measure(seed: int, options: IdentifyOptions) -> Result:
     """Identify each claw over its emulated wire, and compare with the truth."""
-    rows = [_row(number, seed, options.seconds) for number in range(options.hands)]
+    numbers = [str(number) for number in range(len(realities(CLAW)))]
+    fresh = {
+        number: _row(int(number), seed, options.seconds)
+        for number in chosen("claws", options.claws, numbers)
+    }
+    known = kept(NAME, "claws") | fresh
+    claws = {number: known[number] for number in numbers if number in known}
+    rows = claws.values()
     errors = {name: float(np.median([row["errors"][name] for row in rows])) for name in MOST}
     worst = max(errors[name] / MOST[name] for name in MOST)
     covered = float(np.mean([row["covered"] for row in rows]))
     details = {
-        "hands": options.hands, "seconds": options.seconds, "errors": errors, "covered": covered,
-        "claws": rows, "seed": seed,
+        "seconds": options.seconds, "errors": errors, "covered": covered, "claws": claws,
+        "seed": seed,
     }  # fmt: skip
     return Result(worst, 1.0, "of the largest error that is asked", details)
 
 
-def _row(number: int, seed: int, seconds: float) -> dict[str, Any]:
-    """Return the median errors of one claw's joints, and the share of intervals with the truth."""
-    hand, fixture, servos = make_hand(CLAW), FIXTURES.make("valve"), reality(CLAW, number).servos
+def identify_claw(number: int, seed: int, seconds: float) -> tuple[ServoFit, int]:
+    """Identify one of the emulated claws over its wire, in real time.
+
+    The wires lose packets, so that a claw may refuse to begin; then it is tried again, as a person
+    does.
+
+    Returns:
+        The fit, and the number of attempts.
+
+    Raises:
+        StationFault: the last attempt failed.
+    """
+    for attempt in range(1, ATTEMPTS):
+        try:
+            return _identify(number, seed, seconds), attempt
+        except StationFault as error:
+            print(f"claw {number}: {error}", file=sys.stderr, flush=True)
+    return _identify(number, seed, seconds), ATTEMPTS
+
+
+def _identify(number: int, seed: int, seconds: float) -> ServoFit:
+    hand, fixture = make_hand(CLAW), FIXTURES.make("valve")
     with tempfile.TemporaryDirectory(prefix="handlab-") as scratch:
         port = Path(scratch, "port")
         with emulate_claw(number, port):
-            backend = make_backend("dynamixel", hand="claw", fixture="valve", port=str(port))
+            backend = make_backend("dynamixel", hand=CLAW, fixture="valve", port=str(port))
             try:
                 recording = record(backend, hand, fixture, seconds, seed)
             finally:
                 backend.close()
-    found = fit_servos(hand, recording, threads=2)
-    truth = np.stack(
-        (
-            servos.stiffness, servos.damping, servos.coulomb, servos.armature, servos.delay,
-            servos.zero,
-        ),
-        axis=1,
-    )  # fmt: skip
-    apart = np.abs(found.value - truth)
-    apart[:, :4] /= truth[:, :4]
-    errors = {name: float(np.median(apart[:, QUANTITIES.index(name)])) for name in MOST}
+    return fit_servos(hand, recording, threads=2)
+
+
+def truth_of(world: World) -> Array:
+    """Return the parameters of a world's servos in the order of QUANTITIES, (n, p)."""
+    servos = world.servos
+    columns = (servos.stiffness, servos.damping, servos.coulomb, servos.armature, servos.delay)
+    return np.stack((*columns, servos.zero, servos.backlash), axis=1)
+
+
+def errors_of(value: Array, truth: Array) -> dict[str, float]:
+    """Return the median error of a hand's joints for each name in MOST."""
+    apart = np.abs(value - truth)
+    apart[:, :RELATIVE] /= truth[:, :RELATIVE]
+    return {name: float(np.median(apart[:, QUANTITIES.index(name)])) for name in MOST}
+
+
+def _row(number: int, seed: int, seconds: float) -> dict[str, Any]:
+    """Return the fit of one claw, its errors, and the share of intervals with the truth."""
+    (found, attempts), truth = identify_claw(number, seed, seconds), truth_of(reality(CLAW, number))
     within = (found.low <= truth) & (truth <= found.high)
-    return {"errors": errors, "covered": float(within.mean()), "residual": found.residual}
+    row = {
+        "errors": errors_of(found.value, truth),
+        "covered": float(within.mean()),
+        "residual": found.residual,
+        "attempts": attempts,
+    }
+    print(json.dumps({"claw": number} | row), file=sys.stderr, flush=True)
+    return row | {"value": [[float(f"{v:.6g}") for v in joint] for joint in found.value.tolist()]}
 
 
 def _cell(result: Kept) -> str:
@@ -73,7 +135,7 @@ def _cell(result: Kept) -> str:
     parts = [f"{name} {100 * errors[name]:.1f} %" for name in MOST if name != "delay"]
     return (
         f"{', '.join(parts)}, delay {1e3 * errors['delay']:.1f} ms; intervals cover "
-        f"{result['covered']:.0%} of {result['hands']} claws' parameters"
+        f"{result['covered']:.0%} of {len(result['claws'])} claws' parameters"
     )
 
 
