@@ -172,7 +172,8 @@ class MotionModel:
     def measured(self) -> Array:
         """Return the measurements, in units of their noise, (K, n, 2)."""
         felt = np.where(self._felt, self.recording.effort, 0.0)
-        return np.stack((self.recording.q, felt), axis=-1) / self.noise
+        measured: Array = np.stack((self.recording.q, felt), axis=-1) / self.noise
+        return measured
 
     def inverse(self, q: Array, speed: Array, pace: Array) -> Array:
         """Return the torques that move the links alone, (K, n) N m, without rotors and friction."""

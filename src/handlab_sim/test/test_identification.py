@@ -68,6 +68,22 @@ def test_known_servos_are_found(room):
     assert found.residual < 1e-3 and (found.low < found.value).all()
 
 
+def test_noise_and_play_of_the_gears_do_not_pass_for_friction(room):
+    """Play and dry friction both make a joint lag where it turns back; only torque parts them."""
+    own = HAND.servos
+    servos = replace(
+        own, coulomb=np.full(9, 0.02), backlash=np.full(9, 0.004), delay=np.full(9, 0.015)
+    )
+    clean = recorded(servos, room, 12.0)
+    noise = np.random.default_rng(0).uniform(-0.01, 0.01, clean.q.shape)
+    found = fit_servos(HAND, replace(clean, q=clean.q + noise), timestep=STEP)
+    value = dict(zip(QUANTITIES, found.value.T, strict=True))
+    np.testing.assert_allclose(value["friction"], 0.02, rtol=0.05)
+    np.testing.assert_allclose(value["backlash"], 0.004, atol=0.001)
+    np.testing.assert_allclose(value["gain"], servos.stiffness, rtol=0.02)
+    assert (found.low[:, 2] < 0.02).all() and (0.02 < found.high[:, 2]).all()
+
+
 def test_a_recording_of_another_hand_is_refused(room):
     recording = recorded(HAND.servos, room, 3.0)
     with pytest.raises(BadConfig, match="16 joints"):
