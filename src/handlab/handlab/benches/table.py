@@ -30,7 +30,7 @@ from handlab.benches.running import (
     soak,
     updates,
 )
-from handlab.benches.wire import bus, emulated, identification
+from handlab.benches.wire import bus, emulated, identification, transfer
 
 BENCHES = {
     "minutes": minutes.BENCH,
@@ -53,6 +53,7 @@ BENCHES = {
     "soak": soak.BENCH,
     "emulated": emulated.BENCH,
     "identify": identification.BENCH,
+    "transfer": transfer.BENCH,
     "resets": resets.BENCH,
     "foam": foam.BENCH,
     "demos": demos.BENCH,

@@ -1,0 +1,67 @@
+"""The bench of transfer: kept policies, their table, and claws as they are behind a wire."""
+
+import pytest
+
+from handlab.benches.wire import transfer
+from handlab.benches.wire.transfer import ALL, Job, as_simulated, fitted_values, transfer_table
+from handlab_core.errors import BadConfig
+from handlab_core.hands import make_hand
+from handlab_core.hands.servo import TICK
+from handlab_core.system.files import write_atomically
+from handlab_core.worlds.levels import FITTED, FULL
+from handlab_core.worlds.world import Signals, World
+
+
+def run_of(level, claws, iterations=20, corrections=False, seed=0):
+    rows = {
+        str(number): {"strict": strict, "success": 1.0, "lost_return": 1.0 - strict}
+        | ({"corrected": 1.0, "minutes": 2.0} if corrections else {})
+        for number, strict in claws.items()
+    }
+    return {
+        "level": level, "seed": seed, "iterations": iterations, "corrections": corrections,
+        "simulated": 0.9, "wall_s": 60.0, "claws": rows,
+        "probes": dict.fromkeys(transfer.PROBES, 0.5),
+    }  # fmt: skip
+
+
+def test_a_policy_that_was_measured_is_not_measured_again_by_a_bench_that_goes_on(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    job, runs = Job(FULL, ALL, 0, 20, correct=False), {}
+    assert not job.is_kept(runs)
+    job.place.mkdir(parents=True)
+    write_atomically(job.result, transfer.as_text(run_of(FULL, {0: 0.5})))
+    assert job.is_kept(runs) and list(runs) == [job.name]
+    assert not Job(FULL, ALL, 0, 21, correct=False).is_kept(runs)
+    assert not Job(FULL, ALL, 0, 20, correct=True).is_kept(runs)
+    assert not Job(FULL, ALL, 1, 20, correct=False).is_kept(runs)
+
+
+def test_the_table_shows_success_and_the_worst_claw_and_corrections_once_they_are_measured():
+    runs = [run_of(FULL, {0: 1.0, 1: 0.5}), run_of(FULL, {0: 1.0, 1: 0.7}, seed=1)]
+    row = transfer._row(runs)
+    text = transfer_table({"levels": {FULL: row}, "wire": {}, "command": "x"})
+    assert "**80%** (60%) of 2 claws" in text and "`full`: 2" in text and "Not measured" in text
+    row = transfer._row([run_of(FULL, {0: 1.0, 1: 0.5}, corrections=True)])
+    text = transfer_table({"levels": {FULL: row}, "wire": {}, "command": "x"})
+    assert "100% (100%)" in text
+
+
+def test_a_fit_with_larger_errors_that_transfers_worse_correlates(monkeypatch):
+    monkeypatch.setattr(transfer, "_fit_error", float)
+    runs = [run_of(FITTED, {number: 0.9 - number / 10}) for number in range(4)]
+    assert transfer._row(runs)["rank_correlation"] == pytest.approx(1.0)
+
+
+def test_a_claw_that_is_not_identified_is_refused(monkeypatch):
+    monkeypatch.setattr(transfer, "kept", lambda bench, key: {})
+    with pytest.raises(BadConfig, match="bench identify --claws 7"):
+        fitted_values(7)
+
+
+def test_a_simulated_claw_has_the_encoders_and_the_cycle_of_one_behind_a_wire():
+    world = as_simulated(World(make_hand("claw").servos, signals=Signals(latency=0.002)), (3, 1))
+    assert (world.servos.resolution == TICK).all()
+    assert world.signals.latency == pytest.approx(0.007) and world.signals.stream == (3, 1)
