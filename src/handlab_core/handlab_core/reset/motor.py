@@ -13,11 +13,15 @@ after three failures; this one ends and names the joints.
 
 A stage that takes longer than its limit, or does not verify, goes to `disentangle` and from there
 to the next attempt; after the last attempt all is limp.
+
+The procedure `motor_worn` is for hands with a loose or a dead servo, whose joints cannot arrive.
+Its episodes begin where the joints come to rest, once the object is at its start.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 
@@ -61,6 +65,12 @@ class ResetConfig:
     clearance: float | None = None
     """rad; turn of the object from its target while the hand is disentangled, as far as the fixture
     allows: away from fingers that are hooked behind it. None: the object is limp."""
+    worn: bool = False
+    """Whether a hand whose joints do not arrive within `hand_timeout` is taken as it stands."""
+
+
+WORN = ResetConfig(hand_timeout=1.0, worn=True)
+"""The claw needs less than a second; chosen."""
 
 
 class MotorReset:
@@ -123,6 +133,8 @@ class MotorReset:
         elif self.stage is Stage.HAND_HOME:
             if hand_there:
                 self._enter(Stage.VERIFY)
+            elif late >= config.hand_timeout and config.worn and object_there:
+                self._enter(Stage.DONE)
             elif late >= config.hand_timeout:
                 self._give_up(self.hand.joints)
         elif self.stage is Stage.VERIFY:
@@ -181,3 +193,9 @@ class MotorReset:
 def motor() -> BuildReset:
     """Build the procedure that turns the object with the fixture's motor."""
     return MotorReset
+
+
+@RESETS.register
+def motor_worn() -> BuildReset:
+    """Build the same procedure for a hand with joints that cannot arrive."""
+    return partial(MotorReset, config=WORN)

@@ -6,6 +6,7 @@ import pytest
 from handlab_core.hands import make_hand
 from handlab_core.objects.fixture import valve
 from handlab_core.reset.motor import MotorReset, ResetConfig, Stage
+from handlab_core.reset.procedure import RESETS
 from handlab_core.types import JointState, Reading
 
 PERIOD = 0.1
@@ -81,6 +82,16 @@ def test_a_stuck_joint_ends_in_a_clean_abort_that_names_it(hand):
     assert ticks[-1].attempt == ResetConfig().attempts
     assert reset.failed_joints == ("MFJ21",)
     assert (ticks[-1].hand.effort == 0).all() and (ticks[-1].fixture.effort == 0).all()
+
+
+def test_a_worn_hand_begins_where_its_joints_come_to_rest_but_not_without_the_object(hand):
+    build = RESETS.make("motor_worn")
+    worn = build(hand, valve(), 0.0)
+    ticks = run(Clockwork(hand, 1.0, stuck=["MFJ21"]), worn)
+    assert ticks[-1].stage is Stage.DONE and ticks[-1].attempt == 1 and worn.elapsed < 3.0
+    machine = Clockwork(hand, 1.0, stuck=["MFJ21"])
+    machine.object_stuck = True
+    assert run(machine, build(hand, valve(), 0.0))[-1].stage is Stage.FAILED
 
 
 def test_a_stuck_object_is_named(hand):
