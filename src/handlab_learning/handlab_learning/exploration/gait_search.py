@@ -29,6 +29,10 @@ STREAM = 9
 PATIENCE = 40
 """Episodes without a lower cost or a success after which the search begins again at random."""
 
+APART = 45
+"""Episodes after such a beginning, in which earlier gaits have no children. After these the parents
+are the best gaits of all beginnings: a joint that moves well in one helps the gaits of another."""
+
 RANDOM_GAITS = 20
 """Gaits before the first child; of those, each that turns the wrong way is tried backwards."""
 
@@ -161,7 +165,8 @@ class GaitSearch:
             return self._backwards(tried[-1].numbers), False
         if len(tried) < RANDOM_GAITS or rng.uniform() < RANDOM:
             return self._draw(rng), True
-        return self._child(self._ranked(tried)[:PARENTS], rng), False
+        pool = tried if len(tried) < APART else self._tried
+        return self._child(self._ranked(pool)[:PARENTS], rng), False
 
     def _child(self, parents: Sequence[tuple[Array, float]], rng: np.random.Generator) -> Array:
         """Return a changed gait, maybe with some joints of another one."""

@@ -21,6 +21,7 @@ from handlab_core.tasks import make_task
 from handlab_core.tasks.sizes import Fingers, Spaces
 from handlab_learning.algorithms.rlpd import Rlpd, RlpdConfig
 from handlab_learning.exploration.gait_search import (
+    APART,
     PATIENCE,
     RANDOM_GAITS,
     SUCCESSES_PER_FAILURE,
@@ -231,6 +232,35 @@ def test_a_search_that_improves_no_more_begins_again_at_random():
     tell(0.3)
     np.testing.assert_array_equal(search.best(3).offset, search.best(4).offset)
     assert not np.array_equal(search.best(3).offset, near.offset)
+
+
+def test_gaits_from_before_a_new_beginning_have_children_again_later(monkeypatch):
+    search = GaitSearch(SPACES, 0, 9, 999)
+    episode, parents = world(search.policy(0), 0), []
+    breed = search._child
+
+    def child(best, rng):
+        parents.append(best[0][0])
+        return breed(best, rng)
+
+    monkeypatch.setattr(search, "_child", child)
+
+    def tell(error):
+        path = replace(episode.trajectory, errors=np.append(-2.0, np.full(STEPS - 1, -error)))
+        search.tell(replace(episode, trajectory=path, outcome=Outcome(False, False)))
+
+    near = search._next()[0]
+    tell(0.4)
+    while not search._begun:
+        tell(1.0)
+    parents.clear()
+    for number in range(APART):
+        tell(0.9 - 0.001 * number)
+    assert parents and not any(np.array_equal(parent, near) for parent in parents)
+    parents.clear()
+    while not parents:  # now and then a random gait comes instead of a child
+        tell(0.8)
+    np.testing.assert_array_equal(parents[0], near)
 
 
 def test_a_success_keeps_a_search_at_its_place():
