@@ -12,6 +12,9 @@ A start repeats the first step whose record is missing or differs, and those aft
 comes last. After an interruption, at any point, the next start therefore goes on from the last
 complete step.
 
+Packages that only some verbs need are groups: `./handlab` installs a group, after these steps, when
+the words of a command line first ask for it. A group has a record of its own.
+
 There are two kinds of environment. Where ROS 2 is sourced, its rclpy and colcon are used; elsewhere
 they are installed from wheels. Both are made for one distribution of ROS 2, Jazzy or Kilted.
 """
@@ -26,7 +29,8 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -37,7 +41,23 @@ LOG = "handlab-setup.log"
 WORKSPACE = ("src/handlab_interfaces", "src/handlab_bringup")
 VENDORED = ("third_party/tf2_msgs",)  # built only where ROS 2 lacks the package of that name
 INSTALLED_FOLDERS = ("launch", "config", "urdf", "demos", "policies")
+GROUPS = {
+    "adroit": r"adroit|minari|D4RL",
+    "identify": r"^identify( |$)|^bench identification",
+    "export": r"^export( |$)|^bench pretrained",
+    "test": r"^bench (wall|minutes_beside)",
+}  # group of packages: words that ask for it; its lock is requirements-<group>.lock
+ALL_GROUPS = r"^test( |$)"  # words that ask for all groups
+NO_GROUP = r"--help"
+USELESS = (
+    "torch/include",  # to compile extensions of torch
+    "torch/test",  # programs that test torch itself, as in bin
+    "torch/bin/*[Tt]est*",
+    "torch/bin/protoc*",
+)  # parts of packages that nothing here opens, 190 MB
 LOG_LINES_SHOWN = 15
+LOOK_AGAIN = 0.5  # s; chosen: between two looks at the progress of a step
+LINE_EVERY = 20.0  # s; chosen: between two lines of progress where there is no terminal
 DISK_FULL = "No space left on device"
 FULL_DISK = 10e6  # bytes; with less a tool may fail to say why it fails
 
@@ -49,7 +69,7 @@ BUILD_SITE_PACKAGES = re.compile(r"/opt/python/[^/;\"]+/lib/python3\.\d+/site-pa
 REMEDIES = (
     (
         DISK_FULL,
-        "the disk is full: free 8 GB here and in the folder for temporary files (TMPDIR)",
+        "the disk is full: free 4 GB here and in the folder for temporary files (TMPDIR)",
     ),
     (
         r"NewConnectionError|name resolution|ConnectTimeout|ReadTimeout|ProxyError|SSLError"
@@ -99,6 +119,16 @@ class Place:
     def python(self) -> Path:
         """The environment's Python."""
         return self.venv / "bin" / "python"
+
+    @property
+    def site_packages(self) -> Path:
+        """The folder of the environment's packages."""
+        (folder,) = self.venv.glob("lib/python3*/site-packages")
+        return folder
+
+    def group_lock(self, group: str) -> Path:
+        """Return the lock file of a group of packages."""
+        return self.root / f"requirements-{group}.lock"
 
     @property
     def locks(self) -> list[Path]:
@@ -181,14 +211,34 @@ def pending(done: Mapping[str, str], want: Mapping[str, str]) -> list[str]:
     return steps[steps.index(stale[0]) :] if "requirements" in done else steps
 
 
+def groups_for(words: Sequence[str]) -> list[str]:
+    """Name the groups of packages that a command line needs, which is given by its words."""
+    line = " ".join(words)
+    if re.search(NO_GROUP, line) and not re.search(ALL_GROUPS, line):
+        return []
+    everything = re.search(ALL_GROUPS, line)
+    return [group for group, pattern in GROUPS.items() if everything or re.search(pattern, line)]
+
+
+def missing_groups(place: Place, words: Sequence[str]) -> list[str]:
+    """Name the groups of packages that a command line needs and that are not installed."""
+    done = read_stamp(place.venv)
+    return [
+        group
+        for group in groups_for(words)
+        if done.get(group) != digest([place.group_lock(group)], place.root)
+    ]
+
+
 def running_version() -> str:
     """Name the version of the running Python, as far as wheels care."""
     return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def up_to_date(place: Place) -> bool:
-    """Return whether no step is left. Run by the environment's own Python."""
-    return not pending(read_stamp(place.venv), fingerprints(place, running_version()))
+def up_to_date(place: Place, words: Sequence[str] = ()) -> bool:
+    """Return whether no step and no group is left. Run by the environment's own Python."""
+    steps = pending(read_stamp(place.venv), fingerprints(place, running_version()))
+    return not steps and not missing_groups(place, words)
 
 
 # Steps --------------------------------------------------------------------------------------------
@@ -205,24 +255,88 @@ def remedy(output: str) -> str:
     return next((text for pattern, text in REMEDIES if re.search(pattern, output)), NO_REMEDY)
 
 
-def run(command: Sequence[str | Path], place: Place, env: Mapping[str, str]) -> None:
-    """Run a tool quietly, its output going to the log of the set-up.
+class ProgressLine:
+    """The progress of one step on standard error: a line in place, or now and then a line.
+
+    Args:
+        action: the words before the progress.
+        look: returns the progress in words, empty if nothing is known yet.
+    """
+
+    def __init__(self, action: str, look: Callable[[], str]) -> None:
+        self._action, self._look = action, look
+        self._start = time.monotonic()
+        self._last = self._start
+        self._terminal = sys.stderr.isatty()
+
+    def show(self) -> None:
+        """Show the progress if it is time."""
+        now = time.monotonic()
+        if not self._terminal and now - self._last < LINE_EVERY:
+            return
+        self._last = now
+        parts = [self._look(), f"{now - self._start:.0f} s"]
+        text = f"handlab:   {self._action}: {', '.join(part for part in parts if part)}"
+        if self._terminal:
+            columns = shutil.get_terminal_size().columns
+            sys.stderr.write(f"\r\x1b[K{text[: columns - 1]}")
+        else:
+            sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        """Leave the line to the next text."""
+        if self._terminal:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def run(
+    command: Sequence[str | Path],
+    place: Place,
+    env: Mapping[str, str],
+    action: str = "working",
+    look: Callable[[str], str] = lambda output: "",
+) -> None:
+    """Run a tool, its output going to the log of the set-up; show its progress.
 
     The tool inherits the lock of the set-up, so that one that outlives us is waited for.
+
+    Args:
+        command: the tool and its arguments.
+        place: the environment.
+        env: environment variables of the tool.
+        action: the words before the progress.
+        look: returns the progress, in words, for the output up to now.
     """
     log = place.venv / LOG
     with log.open("a+") as out:
         start = out.tell()
-        done = subprocess.run(
-            command, cwd=place.root, env=env, stdout=out, stderr=out, check=False, close_fds=False
+
+        def output() -> str:
+            return log.read_bytes()[start:].decode(errors="replace")
+
+        tool = subprocess.Popen(
+            command, cwd=place.root, env=env, stdout=out, stderr=out, close_fds=False
         )
-        out.seek(start)
-        output = out.read()
-    if done.returncode:
-        tail = "\n".join(f"    {line}" for line in output.splitlines()[-LOG_LINES_SHOWN:])
+        progress = ProgressLine(action, lambda: look(output()))
+        try:
+            while True:
+                try:
+                    failed = tool.wait(LOOK_AGAIN)
+                    break
+                except subprocess.TimeoutExpired:
+                    progress.show()
+        finally:
+            progress.end()
+            if tool.poll() is None:  # we are interrupted; Ctrl-C has reached the tool as well
+                tool.wait()
+    if failed:
+        text = output()
+        tail = "\n".join(f"    {line}" for line in text.splitlines()[-LOG_LINES_SHOWN:])
         say(f"this step failed; the end of {log}:\n{tail}")
         full = shutil.disk_usage(place.venv).free < FULL_DISK
-        raise SetupError(remedy(DISK_FULL if full else output))
+        raise SetupError(remedy(DISK_FULL if full else text))
 
 
 def missing_packages(place: Place, steps: Sequence[str]) -> list[str]:
@@ -277,10 +391,50 @@ def tool_environment(place: Place) -> dict[str, str]:
     return env
 
 
-def pip(place: Place, *arguments: str | Path) -> None:
-    """Run `pip install` in the environment, with the user's own configuration of pip."""
-    command = [place.python, "-m", "pip", "install", "--quiet", "--no-input", *arguments]
-    run(command, place, {k: v for k, v in tool_environment(place).items() if k != "PYTHONPATH"})
+def pip(place: Place, *arguments: str | Path, count: int = 0) -> None:
+    """Run `pip install` in the environment, with the user's own configuration of pip.
+
+    Args:
+        place: the environment.
+        arguments: of `pip install`.
+        count: number of packages to install, for the progress; 0: not known.
+    """
+    fixed = ["--no-input", "--no-deps", "--no-compile", "--progress-bar", "off"]
+    command = [place.python, "-m", "pip", "install", *fixed, *arguments]
+    env = {k: v for k, v in tool_environment(place).items() if k != "PYTHONPATH"}
+    env["PYTHONUNBUFFERED"] = "1"  # its output is the progress
+    before = number_installed(place)
+
+    def look(output: str) -> str:
+        return pip_progress(output, count, number_installed(place) - before)
+
+    run(command, place, env, "packages", look)
+
+
+def number_installed(place: Place) -> int:
+    """Count the packages in the environment."""
+    return len(list(place.site_packages.glob("*.dist-info")))
+
+
+def pip_progress(output: str, count: int, installed: int) -> str:
+    """Return the progress of pip in words.
+
+    Args:
+        output: of pip up to now.
+        count: number of packages to install, 0 if not known.
+        installed: number of packages installed up to now.
+    """
+    total = f" of {count}" if count else ""
+    if "Installing collected packages" in output:
+        return f"{installed}{total} installed"
+    found = re.findall(r"^(?:Collecting|Processing) (\S+)", output, re.MULTILINE)
+    return f"{len(found)}{total} fetched, now {found[-1]}" if found else ""
+
+
+def locked_count(locks: Iterable[Path]) -> int:
+    """Count the packages that lock files name."""
+    lines = (line.strip() for lock in locks for line in lock.read_text().splitlines())
+    return sum(bool(line) and not line.startswith("#") for line in lines)
 
 
 def rewrite_build_paths(prefix: Path, include: Path, site_packages: Path) -> list[Path]:
@@ -312,11 +466,29 @@ def ask_python(place: Place, code: str) -> str:
 def install_requirements(place: Place) -> None:
     """Install the locked packages, and make the CMake files among them fit this machine."""
     say("installing the locked packages (some minutes the first time)")
-    pip(place, *(argument for lock in place.locks for argument in ("-r", lock)))
+    locks = (argument for lock in place.locks for argument in ("-r", lock))
+    pip(place, *locks, count=locked_count(place.locks))
+    remove_useless_parts(place)
     if not place.sourced:
-        (site_packages,) = place.venv.glob("lib/python3*/site-packages")
         include = ask_python(place, "import sysconfig; print(sysconfig.get_path('include'))")
-        rewrite_build_paths(place.venv, Path(include), site_packages)
+        rewrite_build_paths(place.venv, Path(include), place.site_packages)
+
+
+def remove_useless_parts(place: Place) -> None:
+    """Remove the parts of packages that nothing here opens."""
+    for pattern in USELESS:
+        for path in place.site_packages.glob(pattern):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def install_group(place: Place, group: str) -> None:
+    """Install a group of packages, which the verb of this command line needs."""
+    say(f"installing the packages of {group}, once")
+    lock = place.group_lock(group)
+    pip(place, "-r", lock, count=locked_count([lock]))
 
 
 def install_packages(place: Place) -> None:
@@ -324,7 +496,7 @@ def install_packages(place: Place) -> None:
     say("installing the workspace's Python packages")
     folders = [path.parent for path in sorted(place.root.glob("src/*/setup.py"))]
     editable = (argument for folder in folders for argument in ("-e", folder))
-    pip(place, "--no-deps", "--no-build-isolation", "--use-pep517", *editable)
+    pip(place, "--no-build-isolation", "--use-pep517", *editable, count=len(folders))
 
 
 def build_workspace(place: Place) -> None:
@@ -341,11 +513,21 @@ def build_workspace(place: Place) -> None:
             *("--log-base", venv / "colcon-log", "build", "--merge-install", "--symlink-install"),
             *("--build-base", venv / "colcon-build", "--install-base", venv),
             *("--paths", *folders),
+            *("--event-handlers", "console_direct+"),  # their percentages are the progress
             *python,
         ],
         place,
         tool_environment(place),
+        "build",
+        build_progress,
     )
+
+
+def build_progress(output: str) -> str:
+    """Return the progress of colcon in words: the package, and the percentage of CMake."""
+    packages = re.findall(r"^Starting >>> (\S+)", output, re.MULTILINE)
+    percentages = re.findall(r"^\[ *(\d+)%\]", output, re.MULTILINE)
+    return f"{packages[-1]} {percentages[-1]} %" if packages and percentages else ""
 
 
 STEPS = {
@@ -369,38 +551,53 @@ def exclusive(path: Path) -> Iterator[None]:
         yield
 
 
-def set_up(place: Place) -> None:
-    """Bring the environment up to date, one start at a time."""
+def set_up(place: Place, words: Sequence[str] = ()) -> None:
+    """Bring the environment up to date for a command line, one start at a time."""
     with exclusive(place.root / "requirements.lock"):
         done = read_stamp(place.venv)
         version = ask_python(place, "import sys; print('%d.%d' % sys.version_info[:2])")
         want = fingerprints(place, version)
-        steps = pending(done, want)
-        if not steps:
-            return
-        if "environment" in steps:
-            want = fingerprints(place, running_version())
-        if missing := missing_packages(place, steps):
-            raise SetupError(f"tools are missing: sudo apt install {' '.join(missing)}")
-        if "workspace" in steps and (steps[0] != "workspace" or "workspace" not in done):
-            # Only a build that was completed by the same tools may be continued.
-            shutil.rmtree(place.venv / "colcon-build", ignore_errors=True)
-        for step in steps:
-            done = {name: done[name] for name in list(want)[: list(want).index(step)]}
-            if done:  # the first step judges for itself whether the folder is ours
-                write_stamp(place.venv, done)
-            STEPS[step](place)
-            done[step] = want[step]
+        if steps := pending(done, want):
+            _take(place, steps, done, want)
+        for group in missing_groups(place, words):
+            install_group(place, group)
+            record = digest([place.group_lock(group)], place.root)
+            write_stamp(place.venv, read_stamp(place.venv) | {group: record})
+
+
+def _take(place: Place, steps: Sequence[str], done: dict[str, str], want: dict[str, str]) -> None:
+    """Take steps one after the other, and record each."""
+    if "environment" in steps:
+        want = fingerprints(place, running_version())
+    if missing := missing_packages(place, steps):
+        raise SetupError(f"tools are missing: sudo apt install {' '.join(missing)}")
+    if "workspace" in steps and (steps[0] != "workspace" or "workspace" not in done):
+        # Only a build that was completed by the same tools may be continued.
+        shutil.rmtree(place.venv / "colcon-build", ignore_errors=True)
+    # Groups stand on the requirements; packages of theirs that are there are found again at once.
+    groups = {} if "requirements" in steps else {k: v for k, v in done.items() if k in GROUPS}
+    for step in steps:
+        done = {name: done[name] for name in list(want)[: list(want).index(step)]} | groups
+        if done:  # the first step judges for itself whether the folder is ours
             write_stamp(place.venv, done)
+        STEPS[step](place)
+        done[step] = want[step]
+        write_stamp(place.venv, done)
 
 
-def main(verb: str, root: Path, sourced: bool, distribution: str = "jazzy") -> int:
+def main(
+    verb: str,
+    root: Path,
+    sourced: bool,
+    distribution: str = "jazzy",
+    words: Sequence[str] = (),
+) -> int:
     """Check or set up the environment of the checkout at `root`; return the exit status."""
     place = Place(root, sourced, distribution)
     if verb == "check":
-        return 0 if up_to_date(place) else 1
+        return 0 if up_to_date(place, words) else 1
     try:
-        set_up(place)
+        set_up(place, words)
     except SetupError as err:
         say(str(err))
     except OSError as err:
@@ -416,4 +613,4 @@ def main(verb: str, root: Path, sourced: bool, distribution: str = "jazzy") -> i
 
 if __name__ == "__main__":
     source = bool(os.environ.get("ROS_DISTRO"))
-    sys.exit(main(sys.argv[1], Path(sys.argv[2]), source, sys.argv[3]))
+    sys.exit(main(sys.argv[1], Path(sys.argv[2]), source, sys.argv[3], sys.argv[4:]))

@@ -10,10 +10,13 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
-from stable_baselines3.common.vec_env import VecEnv
 
 from handlab_core.errors import BadConfig
+from handlab_core.system.optional_packages import packages_of
 from handlab_core.types import Array
+
+with packages_of("test"):
+    from stable_baselines3.common.vec_env import VecEnv
 
 
 class BatchVecEnv(VecEnv):

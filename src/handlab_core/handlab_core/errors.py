@@ -6,6 +6,7 @@ HandlabError
 ├── BadRun            a run folder or checkpoint that is missing, truncated or foreign
 ├── RunInUse          a run folder that another process is writing
 ├── CannotWrite       a file that the disk, the folder or the user's rights do not allow
+├── PackagesMissing   a package of a group that is not installed; names the command
 ├── BadConfig         a value that is not allowed
 ├── RenderingUnavailable  this machine cannot draw off screen; names what to install
 ├── BadDemonstrations demonstrations that are missing, of another task, or contain no episode
@@ -45,6 +46,16 @@ class UnknownName(HandlabError):
     def __init__(self, kind: str, given: str, known: Iterable[str]) -> None:
         names = ", ".join(sorted(name for name in known if name))  # empty: the default
         super().__init__(f"unknown {kind} {shown(given)}; there is: {names or 'none'}")
+
+
+class PackagesMissing(HandlabError):
+    """A package is not installed that only some verbs need."""
+
+    def __init__(self, package: str, group: str) -> None:
+        super().__init__(
+            f"the package {package} is not installed, which only some verbs need; install it with: "
+            f".venv/bin/pip install -r requirements-{group}.lock"
+        )
 
 
 class LayoutMismatch(HandlabError):

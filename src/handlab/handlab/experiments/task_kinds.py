@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from handlab.experiments.adroit_samplers import SuiteSampler
 from handlab.experiments.ray_sampler import RaySampler
 from handlab.experiments.samplers import VariedSampler, fixed_sampler
 from handlab_core.environment.episode import Episode
@@ -136,11 +135,13 @@ class AdroitTasks:
         self, task: SuiteTask, simulation: Simulation, variations: Sequence[Variation] = ()
     ) -> Sampler:
         """See `TaskKind.sampler`."""
+        from handlab.experiments.adroit_samplers import SuiteSampler
+
         return SuiteSampler(task, variations=variations)
 
     def sampler_at(self, task: SuiteTask, simulation: Simulation, point: Variation) -> Sampler:
         """See `TaskKind.sampler_at`."""
-        return SuiteSampler(task, variations=[point])
+        return self.sampler(task, simulation, [point])
 
     def film(self, task: SuiteTask, policy: Policy, seed: int) -> "Film":
         """See `TaskKind.film`."""

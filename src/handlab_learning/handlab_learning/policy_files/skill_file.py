@@ -19,6 +19,7 @@ from typing_extensions import TypedDict
 from handlab_core.environment.policies.policy import Policy, layout_json
 from handlab_core.errors import BadRun, LayoutMismatch
 from handlab_core.system.files import parse_json, read_bytes, shown_path, write_atomically
+from handlab_core.system.optional_packages import packages_of
 from handlab_core.system.provenance import commit
 from handlab_core.system.validation import Index, NotNegative, Positive, Text, build
 from handlab_core.tasks.learnable import LearnableTask
@@ -86,7 +87,8 @@ def export(saved: Checkpoint, path: Path, summary: Mapping[str, Any]) -> dict[st
         BadRun: the checkpoint is damaged, or of a kind that has no ONNX form.
         CannotWrite: the file cannot be written.
     """
-    from handlab_learning.models.onnx_graph import to_onnx  # the package onnx only writes
+    with packages_of("export"):  # the package onnx only writes
+        from handlab_learning.models.onnx_graph import to_onnx
 
     task, manifest = saved.task(), saved.manifest
     model = to_onnx(saved.policy(task), task.spaces)

@@ -11,12 +11,6 @@ from typing import Any
 
 import numpy as np
 
-with redirect_stderr(StringIO()):  # suppress Farama's notice about rewards
-    from gymnasium_robotics.envs.adroit_hand.adroit_door import AdroitHandDoorEnv
-    from gymnasium_robotics.envs.adroit_hand.adroit_hammer import AdroitHandHammerEnv
-    from gymnasium_robotics.envs.adroit_hand.adroit_pen import AdroitHandPenEnv
-    from gymnasium_robotics.envs.adroit_hand.adroit_relocate import AdroitHandRelocateEnv
-
 from handlab_core.environment.episode import (
     Episode,
     EpisodeKey,
@@ -27,11 +21,18 @@ from handlab_core.environment.episode import (
     unknown_temperatures,
 )
 from handlab_core.environment.policies.policy import Policy
+from handlab_core.system.optional_packages import packages_of
 from handlab_core.tasks.adroit import SuiteTask
 from handlab_core.tasks.task import NOISE_STREAM, START_STREAM, episode_rng
 from handlab_core.tasks.variation import Variation, draw_all, object_of
 from handlab_core.types import Array
 from handlab_sim.adroit.objects import AdroitObject
+
+with packages_of("adroit"), redirect_stderr(StringIO()):  # suppress Farama's notice about rewards
+    from gymnasium_robotics.envs.adroit_hand.adroit_door import AdroitHandDoorEnv
+    from gymnasium_robotics.envs.adroit_hand.adroit_hammer import AdroitHandHammerEnv
+    from gymnasium_robotics.envs.adroit_hand.adroit_pen import AdroitHandPenEnv
+    from gymnasium_robotics.envs.adroit_hand.adroit_relocate import AdroitHandRelocateEnv
 
 ENVIRONMENTS: dict[str, type] = {
     "AdroitHandDoor": AdroitHandDoorEnv,

@@ -3,14 +3,17 @@
 import logging
 from typing import Any
 
-import minari
 import numpy as np
 
 from handlab_core.environment.episode import Episode, EpisodeKey
 from handlab_core.errors import BadDemonstrations, shown
+from handlab_core.system.optional_packages import packages_of
 from handlab_core.tasks.adroit import SuiteTask
 from handlab_core.types import Array
 from handlab_sim.adroit.environment import episode_of
+
+with packages_of("adroit"):
+    import minari
 
 KNOWN = (
     "a local one (`minari list local` shows them, MINARI_DATASETS_PATH is where they are) or one "
