@@ -372,7 +372,7 @@ def make_environment(place: Place) -> None:
     )  # not an environment's, maybe this one's
     # What comes with ROS leans on Debian's packages, launch on lark for one.
     options = ["--system-site-packages"] if place.sourced else []
-    run([base, "-m", "venv", *options, venv], place, tool_environment(place))
+    run([base, "-m", "venv", *options, venv], place, tool_environment(place), "environment")
 
 
 def tool_environment(place: Place) -> dict[str, str]:

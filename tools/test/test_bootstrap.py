@@ -336,6 +336,127 @@ def test_missing_tools_stop_the_set_up_before_it_begins(checkout, steps_run, mon
     assert not (checkout / ".venv").exists()
 
 
+# Groups
+
+
+@pytest.mark.parametrize(
+    ("words", "groups"),
+    [
+        (["demo"], set()),
+        (["train", "valve"], set()),
+        (["train", "adroit_door", "--demos", "D4RL/door/human-v2"], {"adroit"}),
+        (["evaluate", "runs/2026-adroit_pen-dapg-s0"], {"adroit"}),
+        (["bench", "adroit", "--write"], {"adroit"}),
+        (["identify", "claw"], {"identify"}),
+        (["bench", "identification"], {"identify"}),
+        (["export", "runs/x"], {"export"}),
+        (["bench", "pretrained"], {"export"}),
+        (["bench", "wall"], {"test"}),
+        (["test", "-q", "a.py"], set(bootstrap.GROUPS)),
+        (["identify", "--help"], set()),
+        ([], set()),
+    ],
+)
+def test_a_command_line_asks_for_the_packages_of_its_verb(words, groups):
+    assert set(bootstrap.groups_for(words)) == groups
+
+
+@pytest.fixture
+def groups_installed(monkeypatch):
+    """Names of the groups that are installed, in this order; nothing is installed."""
+    names: list[str] = []
+    monkeypatch.setattr(bootstrap, "install_group", lambda _, group: names.append(group))
+    return names
+
+
+def test_a_group_is_installed_once_when_a_verb_asks_for_it(checkout, steps_run, groups_installed):
+    place = Place(checkout, sourced=False)
+    for group in bootstrap.GROUPS:
+        place.group_lock(group).write_text(f"{group}==1\n")
+    bootstrap.set_up(place, ["demo"])
+    assert groups_installed == [] and bootstrap.up_to_date(place, ["demo"])
+    assert not bootstrap.up_to_date(place, ["identify", "claw"])
+    bootstrap.set_up(place, ["identify", "claw"])
+    bootstrap.set_up(place, ["identify", "claw"])
+    assert groups_installed == ["identify"] and bootstrap.up_to_date(place, ["identify", "claw"])
+    place.group_lock("identify").write_text("identify==2\n")
+    assert bootstrap.up_to_date(place, ["demo"])
+    bootstrap.set_up(place, ["test"])
+    assert groups_installed == ["identify", *bootstrap.GROUPS]
+
+
+def test_a_build_keeps_the_groups_and_new_requirements_do_not(
+    checkout, steps_run, groups_installed
+):
+    place = Place(checkout, sourced=False)
+    place.group_lock("export").write_text("onnx==1\n")
+    bootstrap.set_up(place, ["export"])
+    (checkout / "colcon.meta").write_text("{ }\n")
+    bootstrap.set_up(place)
+    assert bootstrap.up_to_date(place, ["export"])
+    (checkout / "requirements.lock").write_text("numpy==2\n")
+    bootstrap.set_up(place)
+    assert not bootstrap.up_to_date(place, ["export"])
+
+
+def test_a_group_that_cannot_be_installed_is_asked_for_again(checkout, steps_run, monkeypatch):
+    place = Place(checkout, sourced=False)
+    place.group_lock("export").write_text("onnx==1\n")
+
+    def fails(*_):
+        raise SetupError("no network")
+
+    monkeypatch.setattr(bootstrap, "install_group", fails)
+    with pytest.raises(SetupError):
+        bootstrap.set_up(place, ["export"])
+    assert bootstrap.up_to_date(place, ["demo"]) and not bootstrap.up_to_date(place, ["export"])
+
+
+# Progress
+
+
+def test_the_progress_of_pip_counts_packages():
+    fetched = "Collecting numpy==2 (from -r x)\n  Downloading numpy-2.whl\nProcessing ./torch.whl\n"
+    assert bootstrap.pip_progress("", 3, 0) == ""
+    assert bootstrap.pip_progress(fetched, 3, 0) == "2 of 3 fetched, now ./torch.whl"
+    installing = fetched + "Installing collected packages: numpy, torch\n"
+    assert bootstrap.pip_progress(installing, 3, 1) == "1 of 3 installed"
+    assert bootstrap.pip_progress(installing, 0, 1) == "1 installed"
+
+
+def test_the_progress_of_the_build_is_the_percentage_of_the_package():
+    output = "Starting >>> handlab_interfaces\n-- Found x\n"
+    assert bootstrap.build_progress(output) == ""
+    output += "[  3%] Building\n[ 41%] Building\n"
+    assert bootstrap.build_progress(output) == "handlab_interfaces 41 %"
+
+
+def test_a_long_step_shows_lines_of_progress_where_there_is_no_terminal(
+    checkout, capsys, monkeypatch
+):
+    monkeypatch.setattr(bootstrap, "LINE_EVERY", 0.0)
+    monkeypatch.setattr(bootstrap, "LOOK_AGAIN", 0.05)
+    place = Place(checkout, sourced=False)
+    place.venv.mkdir()
+    command = ["sh", "-c", "echo 'Collecting numpy==2'; sleep 0.5"]
+    look = lambda output: bootstrap.pip_progress(output, 7, 0)  # noqa: E731
+    bootstrap.run(command, place, dict(os.environ), "packages", look)
+    assert "packages: 1 of 7 fetched, now numpy==2, 0 s" in capsys.readouterr().err
+
+
+def test_useless_parts_of_packages_are_removed_and_the_others_stay(checkout):
+    place = Place(checkout, sourced=False)
+    torch = place.venv / "lib/python3.11/site-packages/torch"
+    gone = ["include/a.h", "test/b/c", "bin/test_api", "bin/FileStoreTest", "bin/protoc-3.13.0.0"]
+    kept = ["lib/libtorch.so", "bin/torch_shm_manager", "testing/__init__.py"]
+    for name in (*gone, *kept):
+        (torch / name).parent.mkdir(parents=True, exist_ok=True)
+        (torch / name).touch()
+    bootstrap.remove_useless_parts(place)
+    left = {path.relative_to(torch).as_posix() for path in torch.rglob("*") if path.is_file()}
+    assert left == set(kept)
+
+
 def test_the_lock_is_held_by_one_at_a_time(checkout):
     path = checkout / "requirements.lock"
     with path.open() as other:
@@ -354,7 +475,7 @@ def test_the_lock_is_held_by_one_at_a_time(checkout):
     ],
 )
 def test_main_turns_every_end_into_words_and_a_status(monkeypatch, capsys, raised, word, status):
-    def ends(_):
+    def ends(*_):
         raise raised
 
     monkeypatch.setattr(bootstrap, "set_up", ends)
@@ -372,15 +493,19 @@ def names_in(path: Path) -> list[str]:
     return [re.sub(r"[-_.]+", "-", name[0]).lower() for name in names if name]
 
 
+EXACT = re.compile(r"[a-z0-9-]+==[0-9][0-9a-z.]*( ; python_version < \"[0-9.]+\")?")
+
+
 def test_the_locks_name_one_version_of_everything_asked_for():
-    base, ros = (REPOSITORY / f"requirements{kind}.lock" for kind in ("", "-ros"))
-    locked = names_in(base) + names_in(ros)
+    groups = [f"-{group}" for group in bootstrap.GROUPS]
+    locks = {kind: REPOSITORY / f"requirements{kind}.lock" for kind in ("", "-ros", *groups)}
+    base = names_in(locks[""])
+    locked = [name for lock in locks.values() for name in names_in(lock)]
     assert len(locked) == len(set(locked))
-    assert set(names_in(base.with_suffix(".in"))) <= set(names_in(base))
-    assert set(names_in(ros.with_suffix(".in"))) <= set(locked)
-    exact = re.compile(r"[a-z0-9-]+==[0-9][0-9a-z.]*( ; python_version < \"[0-9.]+\")?")
-    lines = (base.read_text() + ros.read_text()).splitlines()
-    assert [x for x in lines if not x.startswith("#") and not exact.fullmatch(x)] == []
+    for lock in locks.values():
+        assert set(names_in(lock.with_suffix(".in"))) <= {*base, *names_in(lock)}, lock
+        lines = lock.read_text().splitlines()
+        assert [x for x in lines if not x.startswith("#") and not EXACT.fullmatch(x)] == []
 
 
 def test_another_ros_is_refused_by_name():

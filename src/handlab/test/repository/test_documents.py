@@ -186,7 +186,7 @@ def test_the_readme_is_short():
 def test_pre_commit_has_the_versions_of_the_lock_file():
     lock = dict(
         line.split("==")
-        for line in (ROOT / "requirements.lock").read_text().split()
+        for line in (ROOT / "requirements-test.lock").read_text().split()
         if "==" in line
     )
     repos = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]

@@ -44,14 +44,21 @@ ROS = {
 """Packages of ROS, called as their modules are."""
 
 FROM_LOCK = {
-    "av", "cma", "dxl2", "gymnasium", "gymnasium_robotics", "lz4", "mcap", "mcap_ros2", "minari",
-    "msgspec", "mujoco", "onnx", "onnxruntime", "pydantic", "pydantic_core", "rosbags", "rustypot",
-    "safetensors", "stable_baselines3", "torch", "viser", "websockets", "yourdfpy", "zstandard",
+    "av", "cma", "gymnasium", "lz4", "mcap", "mcap_ros2", "msgspec", "mujoco", "onnxruntime",
+    "pydantic", "pydantic_core", "rosbags", "safetensors", "torch", "viser", "websockets",
+    "yourdfpy", "zstandard",
 }  # fmt: skip
 """No key, or the distribution's is older than the code needs: requirements.lock has them."""
 
-OPTIONAL = {"mujoco_warp": "gpu", "ray": "ray", "warp": "gpu"}
+OPTIONAL = {
+    "mujoco_warp": "gpu", "ray": "ray", "warp": "gpu",
+    "gymnasium_robotics": "adroit", "minari": "adroit", "onnx": "export",
+    "dxl2": "test", "rustypot": "test", "stable_baselines3": "test",
+}  # fmt: skip
 """Module to requirements-<...>.lock: packages that code imports only where a user asks for them."""
+
+DISTRIBUTIONS = {"dxl2": "dynamixel-python", "warp": "warp-lang"}
+"""Packages of optional modules that have another name."""
 
 UNSEEN = {
     "handlab_hardware": {"python3-msgpack"},  # python-can's udp_multicast imports it
@@ -102,7 +109,8 @@ def test_what_package_xml_cannot_name_is_in_the_lock(package):
     rest = {m for m in modules - ROS - set(KEYS) if not m.startswith("handlab")}
     for module in rest & set(OPTIONAL):
         optional = (share() / f"requirements-{OPTIONAL[module]}.lock").read_text()
-        assert re.search(rf"^{module.replace('_', '-')}\b", optional, re.M), module
+        name = DISTRIBUTIONS.get(module, module.replace("_", "-"))
+        assert re.search(rf"^{name}\b", optional, re.M), module
     rest -= set(OPTIONAL)
     assert rest <= FROM_LOCK, f"give a rosdep key to {sorted(rest - FROM_LOCK)}, or lock it"
     distributions = importlib.metadata.packages_distributions()
