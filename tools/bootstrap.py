@@ -21,6 +21,7 @@ they are installed from wheels. Both are made for one distribution of ROS 2, Jaz
 
 import errno
 import fcntl
+import filecmp
 import hashlib
 import json
 import os
@@ -44,7 +45,7 @@ INSTALLED_FOLDERS = ("launch", "config", "urdf", "demos", "policies")
 GROUPS = {
     "adroit": r"adroit|minari|D4RL",
     "identify": r"^identify( |$)|^bench identification",
-    "export": r"^export( |$)|^bench pretrained",
+    "onnx": r"^export( |$)|^bench pretrained|\.onnx\b|--pretrained",
     "test": r"^bench (wall|minutes_beside)",
 }  # group of packages: words that ask for it; its lock is requirements-<group>.lock
 ALL_GROUPS = r"^test( |$)"  # words that ask for all groups
@@ -55,6 +56,11 @@ USELESS = (
     "torch/bin/*[Tt]est*",
     "torch/bin/protoc*",
 )  # parts of packages that nothing here opens, 190 MB
+WITH_SYMBOLS = (
+    "torch/lib/libtorch_cpu.so",
+    "torch/lib/libtorch_python.so",
+    "zstandard/*.so",
+)  # libraries that come with the symbols of a debugger, 120 MB
 LOG_LINES_SHOWN = 15
 LOOK_AGAIN = 0.5  # s; chosen: between two looks at the progress of a step
 LINE_EVERY = 20.0  # s; chosen: between two lines of progress where there is no terminal
@@ -230,6 +236,19 @@ def missing_groups(place: Place, words: Sequence[str]) -> list[str]:
     ]
 
 
+def wants_repair(words: Sequence[str]) -> bool:
+    """Return whether a command line is `doctor --fix`."""
+    return list(words[:1]) == ["doctor"] and "--fix" in words
+
+
+def starts(place: Place) -> bool:
+    """Return whether the command line starts, which itself finds the damage of other packages."""
+    code = "import handlab.cli.program, handlab.machine.checks"
+    env = tool_environment(place)
+    done = subprocess.run([place.python, "-c", code], env=env, capture_output=True, check=False)
+    return done.returncode == 0
+
+
 def running_version() -> str:
     """Name the version of the running Python, as far as wheels care."""
     return f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -237,6 +256,8 @@ def running_version() -> str:
 
 def up_to_date(place: Place, words: Sequence[str] = ()) -> bool:
     """Return whether no step and no group is left. Run by the environment's own Python."""
+    if wants_repair(words) and not starts(place):
+        return False
     steps = pending(read_stamp(place.venv), fingerprints(place, running_version()))
     return not steps and not missing_groups(place, words)
 
@@ -469,6 +490,8 @@ def install_requirements(place: Place) -> None:
     locks = (argument for lock in place.locks for argument in ("-r", lock))
     pip(place, *locks, count=locked_count(place.locks))
     remove_useless_parts(place)
+    remove_symbols(place)
+    link_copies(place.venv / "lib")
     if not place.sourced:
         include = ask_python(place, "import sysconfig; print(sysconfig.get_path('include'))")
         rewrite_build_paths(place.venv, Path(include), place.site_packages)
@@ -482,6 +505,37 @@ def remove_useless_parts(place: Place) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink()
+
+
+def remove_symbols(place: Place) -> None:
+    """Remove the symbols of a debugger from libraries, where binutils is installed."""
+    if not (strip := shutil.which("strip")):
+        return
+    for pattern in WITH_SYMBOLS:
+        for path in place.site_packages.glob(pattern):
+            draft = path.with_suffix(".stripped")
+            command = [strip, "--strip-unneeded", "-o", draft, path]
+            done = subprocess.run(command, capture_output=True, check=False)
+            if done.returncode == 0:
+                draft.replace(path)
+            else:  # the library works as it is
+                draft.unlink(missing_ok=True)
+
+
+def link_copies(folder: Path) -> None:
+    """Replace equal libraries of several versions' names by links: a wheel holds no links."""
+    seen: dict[tuple[str, int], list[Path]] = {}
+    for path in sorted(folder.glob("lib*.so*"), key=lambda path: -len(path.name)):
+        if path.is_symlink() or not path.is_file():
+            continue
+        same = seen.setdefault((path.name.partition(".so")[0], path.stat().st_size), [])
+        for other in same:
+            if filecmp.cmp(path, other, shallow=False):
+                path.unlink()
+                path.symlink_to(other.name)
+                break
+        else:
+            same.append(path)
 
 
 def install_group(place: Place, group: str) -> None:
@@ -557,6 +611,10 @@ def set_up(place: Place, words: Sequence[str] = ()) -> None:
         done = read_stamp(place.venv)
         version = ask_python(place, "import sys; print('%d.%d' % sys.version_info[:2])")
         want = fingerprints(place, version)
+        if done and wants_repair(words) and not starts(place):
+            say("the environment is damaged: it is made again")
+            write_stamp(place.venv, {})
+            done = {}
         if steps := pending(done, want):
             _take(place, steps, done, want)
         for group in missing_groups(place, words):

@@ -349,8 +349,10 @@ def test_missing_tools_stop_the_set_up_before_it_begins(checkout, steps_run, mon
         (["bench", "adroit", "--write"], {"adroit"}),
         (["identify", "claw"], {"identify"}),
         (["bench", "identification"], {"identify"}),
-        (["export", "runs/x"], {"export"}),
-        (["bench", "pretrained"], {"export"}),
+        (["export", "runs/x"], {"onnx"}),
+        (["evaluate", "policies/valve.onnx"], {"onnx"}),
+        (["demo", "--pretrained"], {"onnx"}),
+        (["bench", "pretrained"], {"onnx"}),
         (["bench", "wall"], {"test"}),
         (["test", "-q", "a.py"], set(bootstrap.GROUPS)),
         (["identify", "--help"], set()),
@@ -389,7 +391,7 @@ def test_a_build_keeps_the_groups_and_new_requirements_do_not(
     checkout, steps_run, groups_installed
 ):
     place = Place(checkout, sourced=False)
-    place.group_lock("export").write_text("onnx==1\n")
+    place.group_lock("onnx").write_text("onnx==1\n")
     bootstrap.set_up(place, ["export"])
     (checkout / "colcon.meta").write_text("{ }\n")
     bootstrap.set_up(place)
@@ -401,7 +403,7 @@ def test_a_build_keeps_the_groups_and_new_requirements_do_not(
 
 def test_a_group_that_cannot_be_installed_is_asked_for_again(checkout, steps_run, monkeypatch):
     place = Place(checkout, sourced=False)
-    place.group_lock("export").write_text("onnx==1\n")
+    place.group_lock("onnx").write_text("onnx==1\n")
 
     def fails(*_):
         raise SetupError("no network")
@@ -455,6 +457,48 @@ def test_useless_parts_of_packages_are_removed_and_the_others_stay(checkout):
     bootstrap.remove_useless_parts(place)
     left = {path.relative_to(torch).as_posix() for path in torch.rglob("*") if path.is_file()}
     assert left == set(kept)
+
+
+def test_equal_libraries_become_links_and_others_stay(tmp_path):
+    for name, text in {
+        "liba.so.2.14.5": "a", "liba.so.2.14": "a", "liba.so": "a", "libb.so": "a", "libc.so": "c",
+        "libc.so.1": "d", "a.txt": "a",
+    }.items():  # fmt: skip
+        (tmp_path / name).write_text(text)
+    bootstrap.link_copies(tmp_path)
+    links = {path.name: os.readlink(path) for path in tmp_path.iterdir() if path.is_symlink()}
+    assert links == {"liba.so.2.14": "liba.so.2.14.5", "liba.so": "liba.so.2.14.5"}
+    assert (tmp_path / "libc.so").read_text() == "c"
+
+
+def test_a_library_that_cannot_be_stripped_stays_as_it_is(checkout):
+    place = Place(checkout, sourced=False)
+    library = place.venv / "lib/python3.11/site-packages/torch/lib/libtorch_cpu.so"
+    library.parent.mkdir(parents=True)
+    library.write_text("not a library")
+    bootstrap.remove_symbols(place)
+    assert library.read_text() == "not a library" and list(library.parent.iterdir()) == [library]
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [(["doctor", "--fix"], True), (["doctor", "--json", "--fix"], True), (["doctor"], False),
+     (["up", "--fix"], False)],
+)  # fmt: skip
+def test_only_the_doctor_examines_the_environment_at_its_start(words, wanted):
+    assert bootstrap.wants_repair(words) == wanted
+
+
+def test_the_doctor_makes_a_damaged_environment_again(checkout, steps_run, monkeypatch, capsys):
+    names, _ = steps_run
+    place = Place(checkout, sourced=False)
+    bootstrap.set_up(place)
+    names.clear()
+    monkeypatch.setattr(bootstrap, "starts", lambda _: False)
+    assert bootstrap.up_to_date(place, ["doctor"])
+    assert not bootstrap.up_to_date(place, ["doctor", "--fix"])
+    bootstrap.set_up(place, ["doctor", "--fix"])
+    assert names == list(bootstrap.STEPS) and "damaged" in capsys.readouterr().err
 
 
 def test_the_lock_is_held_by_one_at_a_time(checkout):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from handlab import doctor
 from handlab.graph import ros_environment
 from handlab.graph.ros_domain import Domain
+from handlab.machine import checks
 from handlab_core.errors import BadConfig
 from handlab_core.system.paths import share
 
@@ -73,7 +73,7 @@ def test_what_no_node_survives_is_refused_before_anything_starts(shell, name, va
     with pytest.raises(BadConfig, match=f"(?s){name}.*{message}") as caught:
         Domain()
     assert "\n" not in str(caught.value)
-    bad = [check for check in doctor._environment() if not check.ok]
+    bad = [check for check in checks._environment() if not check.ok]
     assert [(check.name, check.needed) for check in bad] == [(name, True)]
 
 
@@ -100,7 +100,7 @@ def test_a_graph_is_bound_to_this_machine_and_says_what_it_does_not_use(shell, c
     assert os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] == PROFILE
     ros_environment.prepare()  # a second graph of the same process
     assert capsys.readouterr().err == ""
-    assert doctor._environment()[0].ok
+    assert checks._environment()[0].ok
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_the_network_is_left_as_the_shell_has_it_where_it_is_asked_for(shell, ca
 )
 def test_what_only_disturbs_is_found_by_the_doctor(shell, name, value):
     shell(**{name: value})
-    assert [(c.name, c.ok, c.needed) for c in doctor._environment()] == [(name, False, False)]
+    assert [(c.name, c.ok, c.needed) for c in checks._environment()] == [(name, False, False)]
     Domain().release()
 
 

@@ -44,7 +44,7 @@ ROS = {
 """Packages of ROS, called as their modules are."""
 
 FROM_LOCK = {
-    "av", "cma", "gymnasium", "lz4", "mcap", "mcap_ros2", "msgspec", "mujoco", "onnxruntime",
+    "av", "cma", "gymnasium", "lz4", "mcap", "mcap_ros2", "msgspec", "mujoco",
     "pydantic", "pydantic_core", "rosbags", "safetensors", "torch", "viser", "websockets",
     "yourdfpy", "zstandard",
 }  # fmt: skip
@@ -52,7 +52,7 @@ FROM_LOCK = {
 
 OPTIONAL = {
     "mujoco_warp": "gpu", "ray": "ray", "warp": "gpu",
-    "gymnasium_robotics": "adroit", "minari": "adroit", "onnx": "export",
+    "gymnasium_robotics": "adroit", "minari": "adroit", "onnx": "onnx", "onnxruntime": "onnx",
     "dxl2": "test", "rustypot": "test", "stable_baselines3": "test",
 }  # fmt: skip
 """Module to requirements-<...>.lock: packages that code imports only where a user asks for them."""

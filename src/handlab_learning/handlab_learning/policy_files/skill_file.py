@@ -87,7 +87,7 @@ def export(saved: Checkpoint, path: Path, summary: Mapping[str, Any]) -> dict[st
         BadRun: the checkpoint is damaged, or of a kind that has no ONNX form.
         CannotWrite: the file cannot be written.
     """
-    with packages_of("export"):  # the package onnx only writes
+    with packages_of("onnx"):  # the package onnx only writes
         from handlab_learning.models.onnx_graph import to_onnx
 
     task, manifest = saved.task(), saved.manifest
@@ -145,7 +145,9 @@ class Skill:
     def policy(self, task: LearnableTask | None = None) -> Policy:
         """See `Checkpoint.policy`; the task must be the skill's in hand, rate and limits, too."""
         from handlab_core.environment.policies.policy_kinds import ONNX_FILE
-        from handlab_learning.models.onnx_policy import OnnxPolicy
+
+        with packages_of("onnx"):
+            from handlab_learning.models.onnx_policy import OnnxPolicy
 
         task = task or self.task()
         if found := differences(self.manifest, card_of(task)):
@@ -186,7 +188,8 @@ def load_skill(path: Path) -> Skill:
     Raises:
         BadRun: the file is missing, changed, or no skill.
     """
-    from handlab_learning.models.onnx_policy import OnnxPolicy
+    with packages_of("onnx"):
+        from handlab_learning.models.onnx_policy import OnnxPolicy
 
     content = read_bytes(path, BadRun, MOST_BYTES)
     shown = shown_path(path)

@@ -1,17 +1,23 @@
-"""Checks of the machine: findings, and the remedy for each problem."""
+"""Checks of the machine: findings, the remedy of each, and repairs where a program can do them."""
 
 import importlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from handlab.graph import ros_environment
-from handlab_core.errors import BadConfig, RenderingUnavailable
+from handlab.machine import shared_memory
+from handlab.machine.adapters import Places, lacks_rule, set_timers, slow_adapters, write_rule
+from handlab.machine.installation import EVERYTHING, MESSAGES, PACKAGES, repeat
+from handlab_core.errors import BadConfig, HandlabError, RenderingUnavailable
+from handlab_hardware.dynamixel.protocol.serial_port import UDEV_RULE
 
 MEMORY_NEEDED = 2.0
 """GiB: six node processes, the largest with torch."""
@@ -19,6 +25,10 @@ MEMORY_NEEDED = 2.0
 
 PYTHONPATH_ASIDE = "HANDLAB_PYTHONPATH_ASIDE"
 """The shell's PYTHONPATH, which the entry script does not hand on."""
+
+
+FIX = "./handlab doctor --fix"
+"""Command that repairs the findings that can be repaired."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,8 @@ class Check:
     remedy: str = ""
     needed: bool = True
     """False: only a convenience is missing without it."""
+    repair: Callable[[], str] | None = None
+    """Does what the remedy says and returns the effect in words; None: a person has to do it."""
 
 
 def check_all() -> list[Check]:
@@ -41,8 +53,11 @@ def check_all() -> list[Check]:
         _messages,
         *[_library(name) for name in ("mujoco", "torch", "gymnasium", "rosbags", "viser")],
         _packages,
+        _leftovers,
         _network,
         _memory,
+        _adapters,
+        _rule,
         _rendering,
         _video,
     ]
@@ -51,6 +66,18 @@ def check_all() -> list[Check]:
         if not check.ok:
             os.environ.pop(check.name, None)
     return [*found, *(look() for look in checks)]
+
+
+def repair(check: Check) -> tuple[bool, str]:
+    """Repair one finding; return whether it is repaired, and the effect or the reason in words."""
+    if check.repair is None:
+        return False, f"not by this program: {check.remedy}"
+    try:
+        return True, check.repair()
+    except PermissionError as error:
+        return False, f"{error.filename}: it takes the rights of root: {check.remedy}"
+    except (OSError, ValueError, HandlabError) as error:
+        return False, str(error)
 
 
 def _environment() -> list[Check]:
@@ -75,24 +102,30 @@ def _python() -> Check:
     return Check("python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer")
 
 
+def _again(step: str) -> Callable[[], str]:
+    return partial(repeat, step)
+
+
 def _ros() -> Check:
-    remedy = "delete .venv and start ./handlab again; it installs ROS 2 Jazzy's Python wheels"
+    remedy = f"{FIX}, then start again: ROS 2's Python packages are installed"
     try:
         rclpy = importlib.import_module("rclpy")
         importlib.import_module("rclpy.experimental")
     except ImportError as error:
-        return Check("rclpy", False, str(error), remedy)
+        return Check("rclpy", False, str(error), remedy, repair=_again(EVERYTHING))
     source = "sourced" if os.environ.get("ROS_DISTRO") else "wheels"
     return Check("rclpy", True, f"{source}, {Path(str(rclpy.__file__)).parent}")
 
 
 def _messages() -> Check:
-    remedy = "start ./handlab again: it builds src/handlab_interfaces"
+    remedy = f"{FIX}, then start again: src/handlab_interfaces is built"
+    again = _again(MESSAGES)
     try:
         module = importlib.import_module("handlab_interfaces.msg")
     except ImportError as error:
-        return Check("messages", False, str(error), remedy)
-    return Check("messages", hasattr(module, "Episode"), "handlab_interfaces", remedy)
+        return Check("messages", False, str(error), remedy, repair=again)
+    complete = hasattr(module, "Episode")
+    return Check("messages", complete, "handlab_interfaces", remedy, repair=again)
 
 
 def _library(name: str) -> Callable[[], Check]:
@@ -100,8 +133,8 @@ def _library(name: str) -> Callable[[], Check]:
         try:
             module = importlib.import_module(name)
         except Exception as error:  # mujoco raises RuntimeError at a value of MUJOCO_GL
-            remedy = "delete .venv and start ./handlab again; it installs requirements.lock"
-            return Check(name, False, str(error), remedy)
+            remedy = f"{FIX}, then start again: requirements.lock is installed"
+            return Check(name, False, str(error), remedy, repair=_again(EVERYTHING))
         return Check(name, True, str(getattr(module, "__version__", "there")))
 
     return check
@@ -113,7 +146,8 @@ def _packages() -> Check:
         try:
             importlib.import_module(f"handlab_{name}")
         except ImportError as error:
-            return Check("packages", False, str(error), "start ./handlab again")
+            remedy = f"{FIX}, then start again: handlab's packages are installed"
+            return Check("packages", False, str(error), remedy, repair=_again(PACKAGES))
     return Check("packages", True, ", ".join(f"handlab_{name}" for name in names))
 
 
@@ -137,9 +171,44 @@ def _network() -> Check:
     )
     environment = dict(os.environ)
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True)
-    remedy = "allow UDP on the loopback interface, and space in /dev/shm (rm /dev/shm/fastrtps_*)"
+    remedy = "allow UDP on the loopback interface, and space in /dev/shm"
     return Check("DDS", done.returncode == 0, "a message came through" if not done.returncode else
                  "no message came through", remedy)  # fmt: skip
+
+
+def _leftovers() -> Check:
+    """Check that dead processes left no shared memory."""
+    left = shared_memory.leftovers()
+    size = sum(group.size for group in left) / 2**20
+    found = f"{len(left)} groups of files of dead processes, {size:.0f} MiB"
+    remedy = f"{FIX} removes them; living processes keep theirs"
+    return Check("shared memory", not left, found if left else "nothing left by dead processes",
+                 remedy, needed=False, repair=_remove_leftovers)  # fmt: skip
+
+
+def _remove_leftovers() -> str:
+    gone = shared_memory.remove_leftovers()
+    size = sum(group.size for group in gone) / 2**20
+    return f"removed {len(gone)} groups of files, {size:.0f} MiB"
+
+
+def _adapters(places: Places = Places()) -> Check:  # noqa: B008
+    """Check the latency timers of the adapters that are plugged in."""
+    slow = slow_adapters(places)
+    found = ", ".join(f"{port} holds bytes back for {ms} ms" for port, ms in slow.items())
+    remedy = f"sudo {FIX}, or unplug it and plug it in again where the rule is there"
+    return Check("latency timer", not slow, found or "no adapter holds bytes back",
+                 remedy, needed=False, repair=partial(set_timers, places))  # fmt: skip
+
+
+def _rule(places: Places = Places()) -> Check:  # noqa: B008
+    """Check that adapters are fast when they are plugged in again."""
+    lacks = lacks_rule(places)
+    line = f"echo {shlex.quote(UDEV_RULE)} | sudo tee -a {places.rule}"
+    remedy = f"{line} && sudo udevadm control --reload"
+    return Check("udev rule", not lacks, f"{places.rule} lacks the latency timer" if lacks else
+                 "none is missing", remedy, needed=False,
+                 repair=partial(write_rule, places))  # fmt: skip
 
 
 def _memory() -> Check:
