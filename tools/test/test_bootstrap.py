@@ -348,7 +348,7 @@ def test_missing_tools_stop_the_set_up_before_it_begins(checkout, steps_run, mon
         (["evaluate", "runs/2026-adroit_pen-dapg-s0"], {"adroit"}),
         (["bench", "adroit", "--write"], {"adroit"}),
         (["identify", "claw"], {"identify"}),
-        (["bench", "identification"], {"identify"}),
+        (["bench", "identify"], {"identify"}),
         (["export", "runs/x"], {"onnx"}),
         (["evaluate", "policies/valve.onnx"], {"onnx"}),
         (["demo", "--pretrained"], {"onnx"}),
