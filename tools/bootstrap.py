@@ -61,6 +61,7 @@ WITH_SYMBOLS = (
     "torch/lib/libtorch_python.so",
     "zstandard/*.so",
 )  # libraries that come with the symbols of a debugger, 120 MB
+SAME = "same"  # a step returns it if it has changed nothing that later steps stand on
 LOG_LINES_SHOWN = 15
 LOOK_AGAIN = 0.5  # s; chosen: between two looks at the progress of a step
 LINE_EVERY = 20.0  # s; chosen: between two lines of progress where there is no terminal
@@ -484,8 +485,16 @@ def ask_python(place: Place, code: str) -> str:
     return printed.strip()
 
 
-def install_requirements(place: Place) -> None:
-    """Install the locked packages, and make the CMake files among them fit this machine."""
+def install_requirements(place: Place) -> str | None:
+    """Install the locked packages, and make the CMake files among them fit this machine.
+
+    Returns:
+        `SAME` if all packages were there, as after a lock that only names fewer of them.
+    """
+    if is_installed(place, place.locks):
+        remove_useless_parts(place)
+        remove_symbols(place)
+        return SAME
     say("installing the locked packages (some minutes the first time)")
     locks = (argument for lock in place.locks for argument in ("-r", lock))
     pip(place, *locks, count=locked_count(place.locks))
@@ -495,6 +504,20 @@ def install_requirements(place: Place) -> None:
     if not place.sourced:
         include = ask_python(place, "import sysconfig; print(sysconfig.get_path('include'))")
         rewrite_build_paths(place.venv, Path(include), place.site_packages)
+    return None
+
+
+def is_installed(place: Place, locks: Iterable[Path]) -> bool:
+    """Return whether the packages of lock files are installed in exactly their versions."""
+    lines = (
+        line.partition(";")[0].strip() for lock in locks for line in lock.read_text().splitlines()
+    )
+    wanted = {tuple(line.split("==")) for line in lines if line and not line.startswith("#")}
+    there = set()
+    for record in place.site_packages.glob("*.dist-info/RECORD"):  # written last
+        name, _, version = record.parent.name.removesuffix(".dist-info").partition("-")
+        there.add((re.sub(r"[-_.]+", "-", name).lower(), version.partition("+")[0]))
+    return wanted <= there
 
 
 def remove_useless_parts(place: Place) -> None:
@@ -540,8 +563,10 @@ def link_copies(folder: Path) -> None:
 
 def install_group(place: Place, group: str) -> None:
     """Install a group of packages, which the verb of this command line needs."""
-    say(f"installing the packages of {group}, once")
     lock = place.group_lock(group)
+    if is_installed(place, [lock]):
+        return
+    say(f"installing the packages of {group}, once")
     pip(place, "-r", lock, count=locked_count([lock]))
 
 
@@ -634,11 +659,13 @@ def _take(place: Place, steps: Sequence[str], done: dict[str, str], want: dict[s
         shutil.rmtree(place.venv / "colcon-build", ignore_errors=True)
     # Groups stand on the requirements; packages of theirs that are there are found again at once.
     groups = {} if "requirements" in steps else {k: v for k, v in done.items() if k in GROUPS}
+    before, same = dict(done), False
     for step in steps:
         done = {name: done[name] for name in list(want)[: list(want).index(step)]} | groups
         if done:  # the first step judges for itself whether the folder is ours
             write_stamp(place.venv, done)
-        STEPS[step](place)
+        if not same or before.get(step) != want[step]:
+            same = STEPS[step](place) is SAME
         done[step] = want[step]
         write_stamp(place.venv, done)
 

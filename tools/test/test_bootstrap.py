@@ -414,6 +414,33 @@ def test_a_group_that_cannot_be_installed_is_asked_for_again(checkout, steps_run
     assert bootstrap.up_to_date(place, ["demo"]) and not bootstrap.up_to_date(place, ["export"])
 
 
+def test_packages_that_are_there_in_their_versions_are_not_installed_again(checkout):
+    place = Place(checkout, sourced=False)
+    site = place.venv / "lib/python3.11/site-packages"
+    for name in ("numpy-1.dist-info", "rclpy-1+cpu.dist-info", "half_made-1.dist-info"):
+        (site / name).mkdir(parents=True)
+    for name in ("numpy-1", "rclpy-1+cpu"):
+        (site / f"{name}.dist-info/RECORD").touch()
+    assert bootstrap.is_installed(place, place.locks)
+    lock = checkout / "requirements.lock"
+    for line in ("numpy==2\n", "half-made==1\n", "absent==1\n"):
+        lock.write_text(line)
+        assert not bootstrap.is_installed(place, place.locks), line
+    lock.write_text('# words\nnumpy==1 ; python_version < "3.14"\n')
+    assert bootstrap.is_installed(place, place.locks)
+
+
+def test_a_lock_of_fewer_packages_builds_nothing_again(checkout, steps_run, monkeypatch):
+    names, _ = steps_run
+    place = Place(checkout, sourced=False)
+    bootstrap.set_up(place)
+    names.clear()
+    monkeypatch.setitem(bootstrap.STEPS, "requirements", lambda _: bootstrap.SAME)
+    (checkout / "requirements.lock").write_text("# fewer\n")
+    bootstrap.set_up(place)
+    assert names == [] and bootstrap.up_to_date(place)
+
+
 # Progress
 
 
