@@ -44,7 +44,6 @@ VENDORED = ("third_party/tf2_msgs",)  # built only where ROS 2 lacks the package
 INSTALLED_FOLDERS = ("launch", "config", "urdf", "demos", "policies")
 GROUPS = {
     "adroit": r"adroit|minari|D4RL",
-    "identify": r"^identify( |$)|^bench identify",
     "onnx": r"^export( |$)|^bench pretrained|\.onnx\b|--pretrained",
     "test": r"^bench (wall|minutes_beside)",
 }  # group of packages: words that ask for it; its lock is requirements-<group>.lock

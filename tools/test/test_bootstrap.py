@@ -347,15 +347,13 @@ def test_missing_tools_stop_the_set_up_before_it_begins(checkout, steps_run, mon
         (["train", "adroit_door", "--demos", "D4RL/door/human-v2"], {"adroit"}),
         (["evaluate", "runs/2026-adroit_pen-dapg-s0"], {"adroit"}),
         (["bench", "adroit", "--write"], {"adroit"}),
-        (["identify", "claw"], {"identify"}),
-        (["bench", "identify"], {"identify"}),
         (["export", "runs/x"], {"onnx"}),
         (["evaluate", "policies/valve.onnx"], {"onnx"}),
         (["demo", "--pretrained"], {"onnx"}),
         (["bench", "pretrained"], {"onnx"}),
         (["bench", "wall"], {"test"}),
         (["test", "-q", "a.py"], set(bootstrap.GROUPS)),
-        (["identify", "--help"], set()),
+        (["export", "--help"], set()),
         ([], set()),
     ],
 )
@@ -377,14 +375,14 @@ def test_a_group_is_installed_once_when_a_verb_asks_for_it(checkout, steps_run, 
         place.group_lock(group).write_text(f"{group}==1\n")
     bootstrap.set_up(place, ["demo"])
     assert groups_installed == [] and bootstrap.up_to_date(place, ["demo"])
-    assert not bootstrap.up_to_date(place, ["identify", "claw"])
-    bootstrap.set_up(place, ["identify", "claw"])
-    bootstrap.set_up(place, ["identify", "claw"])
-    assert groups_installed == ["identify"] and bootstrap.up_to_date(place, ["identify", "claw"])
-    place.group_lock("identify").write_text("identify==2\n")
+    assert not bootstrap.up_to_date(place, ["export", "run"])
+    bootstrap.set_up(place, ["export", "run"])
+    bootstrap.set_up(place, ["export", "run"])
+    assert groups_installed == ["onnx"] and bootstrap.up_to_date(place, ["export", "run"])
+    place.group_lock("onnx").write_text("onnx==2\n")
     assert bootstrap.up_to_date(place, ["demo"])
     bootstrap.set_up(place, ["test"])
-    assert groups_installed == ["identify", *bootstrap.GROUPS]
+    assert groups_installed == ["onnx", *bootstrap.GROUPS]
 
 
 def test_a_build_keeps_the_groups_and_new_requirements_do_not(

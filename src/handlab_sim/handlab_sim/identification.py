@@ -13,21 +13,18 @@ from dataclasses import dataclass, replace
 import mujoco
 import numpy as np
 from mujoco import rollout
+from scipy.optimize import lsq_linear
+from scipy.signal import savgol_filter
 
 from handlab_core.errors import BadConfig
 from handlab_core.hands import Hand
 from handlab_core.objects.fixture import BARE, FIXTURES, Fixture
-from handlab_core.system.optional_packages import packages_of
 from handlab_core.types import Array, BoolArray, IntArray
 from handlab_core.worlds.excitation import Recording
 from handlab_core.worlds.fitted import QUANTITIES
 from handlab_core.worlds.world import World
 from handlab_sim.scene import SceneConfig, build_spec
 from handlab_sim.varied import Shape, Variant
-
-with packages_of("identify"):
-    from scipy.optimize import lsq_linear
-    from scipy.signal import savgol_filter
 
 TIMESTEP = 0.002  # s; step of the simulations of the fit
 LOWER = np.array([0.05, 1e-4, 1e-4, 1e-5, -0.02, -0.3, 0.0])
