@@ -18,6 +18,7 @@ from handlab.benches.learning import (
     wall,
 )
 from handlab.benches.running import (
+    flight,
     graph,
     idle,
     inference,
@@ -46,6 +47,7 @@ BENCHES = {
     "sim": sim.BENCH,
     "randomise": randomise.BENCH,
     "parity": parity.BENCH,
+    "flight": flight.BENCH,
     "updates": updates.BENCH,
     "local_models": local_models.BENCH,
     "bus": bus.BENCH,
