@@ -38,6 +38,21 @@ PANEL_PERIOD = 0.25
 JOG_END = 2.0
 """s; time after the newest move of a slider in which the joint is held."""
 
+LATE = 5.0
+"""s; a node is late that has not reported for so long; nodes report once a second."""
+
+RATE_SPAN = 2.0
+"""s; rates of topics are counted over this time at least."""
+
+MOST_NAMES = 4
+"""Number of nodes that are named at one end of a topic; more are counted."""
+
+HEARD = (
+    topics.HAND_STATES, topics.FIXTURE_STATES, topics.HAND_SENT, topics.GOAL, topics.REWARD,
+    topics.EPISODE, topics.DIAGNOSTICS,
+)  # fmt: skip
+"""Topics whose rates are shown."""
+
 STOP_KEY: Literal["space"] = "space"
 
 LEVELS = {diagnostics.OK: "ok", diagnostics.WARN: "**warning**", diagnostics.ERROR: "**ERROR**"}
@@ -60,13 +75,14 @@ class Console:
         self._effort = dict.fromkeys(self._joints, math.nan)
         self._target = dict.fromkeys(self._joints, math.nan)
         self._status: dict[str, tuple[float, float, int]] = {}
-        self._nodes: dict[str, tuple[bytes, str]] = {}
+        self._nodes: dict[str, tuple[bytes, str, float]] = {}  # with the time of the report, s
+        self._traffic = Traffic()
         self._terms = np.zeros(len(task.reward_terms))
         self._return, self._steps, self._good = 0.0, 0, 0
         self._episode = self._episodes = self._successes = 0
         self._jogs: dict[str, tuple[float, float]] = {}  # joint: wanted, rad, and time of the wish
         self._goals: dict[str, float] = {}  # rad; target of a joint that is jogged
-        self._next_jog = self._due = 0.0
+        self._next_jog = self._due = self._rates_due = 0.0
         self._clients: dict[str, Any] = {}
         self._switch = DriverSwitch(node, topics.DRIVERS[:1])
         self._labels = node.create_publisher(String, topics.LABEL, qos.EPISODES)
@@ -93,17 +109,21 @@ class Console:
 
     def on_joints(self, names: tuple[str, ...], q: Any, effort: Any) -> None:
         """Take a reading of joints, rad and N m."""
+        is_hand = names[0] in self._task.hand.joints
+        self._traffic.count(topics.HAND_STATES if is_hand else topics.FIXTURE_STATES)
         self._position.update(zip(names, q.tolist(), strict=True))
         self._effort.update(zip(names, effort.tolist(), strict=True))
 
     def on_goal(self, episode: int) -> None:
         """Begin to count the reward of an episode."""
+        self._traffic.count(topics.GOAL)
         self._episode = episode
         self._terms[:] = 0.0
         self._return, self._steps, self._good = 0.0, 0, 0
 
     def on_reward(self, total: float, terms: tuple[float, ...], success: bool) -> None:
         """Add the reward of a step."""
+        self._traffic.count(topics.REWARD)
         self._return, self._steps, self._good = (
             self._return + total, self._steps + 1, self._good + success,
         )  # fmt: skip
@@ -118,15 +138,18 @@ class Console:
             self._status[name] = celsius, volts, error
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        self._traffic.count(topics.DIAGNOSTICS)
         for status in message.status:
-            self._nodes[status.name] = status.level, status.message
+            self._nodes[status.name] = status.level, status.message, time.monotonic()
 
     def _on_sent(self, command: Any) -> None:
+        self._traffic.count(topics.HAND_SENT)
         sent = command[0]
         held = np.where(sent.effort[0] > 0.0, sent.q[0], np.nan)
         self._target.update(zip(self._task.hand.joints, held.tolist(), strict=True))
 
     def _on_episode(self, success: bool) -> None:
+        self._traffic.count(topics.EPISODE)
         self._episodes += 1
         self._successes += success
 
@@ -149,6 +172,8 @@ class Console:
             self._button("Torque off", partial(self._torque, False))
         with gui.add_folder("Nodes"):
             self._words = gui.add_markdown("-")
+        with gui.add_folder("Topics", expand_by_default=False):
+            self._rates = gui.add_markdown("-")
         with gui.add_folder("Jog", expand_by_default=False):
             for joint, lower, upper in zip(
                 self._task.hand.joints, self._task.hand.lower, self._task.hand.upper, strict=True
@@ -301,6 +326,9 @@ class Console:
         _set(self._progress, self._episode_text())
         _set(self._table, self._joint_text())
         _set(self._words, self._node_text())
+        if time.monotonic() >= self._rates_due:
+            self._rates_due = time.monotonic() + RATE_SPAN
+            _set(self._rates, self._topic_text())
 
     def _episode_text(self) -> str:
         rate = f"{self._successes} of {self._episodes} episodes succeeded"
@@ -333,11 +361,63 @@ class Console:
         return "\n".join(lines)
 
     def _node_text(self) -> str:
+        now = time.monotonic()
         rows = [
-            f"| {name} | {LEVELS.get(level, '?')} | {message.replace('|', '/')} |"
-            for name, (level, message) in sorted(self._nodes.items())
+            f"| {name} | {_state(level, now - since)} | {message.replace('|', '/')} |"
+            for name, (level, message, since) in sorted(self._nodes.items())
         ]
         return "\n".join(["| node | state | says |", "|---|---|---|", *rows])
+
+    def _topic_text(self) -> str:
+        now = time.monotonic()
+        rows = [
+            f"| {self._ends(topic, self._node.get_publishers_info_by_topic)} | {topic} "
+            f"| {self._ends(topic, self._node.get_subscriptions_info_by_topic)} "
+            f"| {number(self._traffic.rate(topic, now), 0)} |"
+            for topic in HEARD
+        ]
+        return "\n".join(["| from | topic | to | Hz |", "|---|---|---|--:|", *rows])
+
+    def _ends(self, topic: str, find: Callable[[str], list[Any]]) -> str:
+        """Return the names of the nodes at one end of a topic, without this one."""
+        ends = find(self._node.resolve_topic_name(topic))
+        # A node may receive by a node of its own, `_NAME_listener`.
+        names = {end.node_name.removeprefix("_").removesuffix("_listener") for end in ends}
+        names -= {self._node.get_name()}
+        return ", ".join(sorted(names)) if len(names) <= MOST_NAMES else f"{len(names)} nodes"
+
+
+class Traffic:
+    """Counts the messages of topics; rates are those between two readings."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._marks: dict[str, tuple[float, int, float]] = {}  # s, count, Hz
+
+    def count(self, topic: str) -> None:
+        """Count a message."""
+        self._counts[topic] = self._counts.get(topic, 0) + 1
+
+    def rate(self, topic: str, now: float) -> float:
+        """Return the rate of a topic in Hz; NaN before its first message.
+
+        Args:
+            topic: name.
+            now: s.
+        """
+        count = self._counts.get(topic, 0)
+        if not count:
+            return math.nan
+        since, counted, rate = self._marks.setdefault(topic, (now, count, math.nan))
+        if now - since >= RATE_SPAN:
+            rate = (count - counted) / (now - since)
+            self._marks[topic] = now, count, rate
+        return rate
+
+
+def _state(level: bytes, age: float) -> str:
+    """Return the state of a node in words, from its newest report and the age of that [s]."""
+    return f"**LATE {age:.0f} s**" if age > LATE else LEVELS.get(level, "?")
 
 
 def _set(panel: Any, text: str) -> None:

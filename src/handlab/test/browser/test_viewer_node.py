@@ -1,9 +1,13 @@
 """The viewer's node, without a browser."""
 
+import re
+
 import numpy as np
 import pytest
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
+from handlab.browser import console
 from handlab.browser.viewer_node import ViewerNode
 from handlab_core.tasks import make_task
 from handlab_core.types import Goal, JointState
@@ -75,3 +79,26 @@ def test_dropped_messages_are_reported(shown, monkeypatch):
     viewer.report()
     [status] = sent[0].status
     assert status.name == "viewer" and "dropped 1 messages on reward" in status.message
+
+
+def test_a_node_that_stops_reporting_is_late_and_rates_are_counted(shown, monkeypatch):
+    viewer, now = shown("valve"), [100.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    panel = viewer._console
+    row = r"hand/joint_states \|[^|]*\| (\S+) \|"
+    rate = lambda: re.search(row, panel._topic_text())[1]  # noqa: E731
+    status = DiagnosticStatus(level=b"\0", name="driver", message="moves")
+    panel._on_diagnostics(DiagnosticArray(status=[status]))
+    now[0] += 2.0
+    assert "| driver | ok | moves |" in panel._node_text()
+    panel._topic_text()
+    for _ in range(60):
+        panel._traffic.count("hand/joint_states")
+    assert rate() == "-"
+    for _ in range(60):
+        panel._traffic.count("hand/joint_states")
+    now[0] += 2.0
+    assert rate() == "30"
+    now[0] += 2.0
+    assert "| driver | **LATE 6 s** | moves |" in panel._node_text()
+    assert rate() == "0"
