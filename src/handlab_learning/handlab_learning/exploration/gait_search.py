@@ -27,7 +27,11 @@ STREAM = 9
 """Number of the search's random stream."""
 
 PATIENCE = 40
-"""Episodes without a lower cost or a success after which the search begins again at random."""
+"""Episodes without progress or a success after which the search begins again at random."""
+
+PROGRESS = 0.95
+"""Largest part of the lowest cost so far that counts as progress. A population far from a success
+may creep on for a hundred episodes otherwise."""
 
 APART = 45
 """Episodes after such a beginning, in which earlier gaits have no children. After these the parents
@@ -140,7 +144,7 @@ class GaitSearch:
         self._tried.append(_Tried(numbers, 1.0 if helped else cost, random and away > WRONG))
         if helped:
             return
-        if cost < lowest or episode.outcome.solved:
+        if cost < PROGRESS * lowest or episode.outcome.solved:
             self._improved = self.episodes
         elif self.episodes - self._improved >= PATIENCE:
             self._begun = self._improved = self.episodes

@@ -234,6 +234,16 @@ def test_a_search_that_improves_no_more_begins_again_at_random():
     assert not np.array_equal(search.best(3).offset, near.offset)
 
 
+def test_a_search_that_only_creeps_begins_again():
+    search = GaitSearch(SPACES, 0, 9, 999)
+    episode = world(search.policy(0), 0)
+    for number in range(PATIENCE + 1):
+        error = 1.0 - 0.001 * number  # 4 % in all
+        path = replace(episode.trajectory, errors=np.append(-2.0, np.full(STEPS - 1, -error)))
+        search.tell(replace(episode, trajectory=path, outcome=Outcome(False, False)))
+    assert search._begun == PATIENCE + 1
+
+
 def test_gaits_from_before_a_new_beginning_have_children_again_later(monkeypatch):
     search = GaitSearch(SPACES, 0, 9, 999)
     episode, parents = world(search.policy(0), 0), []
@@ -255,7 +265,7 @@ def test_gaits_from_before_a_new_beginning_have_children_again_later(monkeypatch
         tell(1.0)
     parents.clear()
     for number in range(APART):
-        tell(0.9 - 0.001 * number)
+        tell(0.9 * 0.94 ** (number // 8))
     assert parents and not any(np.array_equal(parent, near) for parent in parents)
     parents.clear()
     while not parents:  # now and then a random gait comes instead of a child
