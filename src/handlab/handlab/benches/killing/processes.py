@@ -23,6 +23,8 @@ LIMIT = 2.0
 """Seconds for the hand to be let go and for all processes to be gone."""
 START = 120.0
 """Seconds for a graph to start, on a busy machine too."""
+HEARS_HANGUP = ("env", "--default-signal=HUP")
+"""Beginning of a command that ends at SIGHUP, which programs under nohup(1) ignore."""
 SAID = "said"
 """File of a verb's output."""
 LAST = 300
@@ -59,7 +61,7 @@ class RunningVerb:
         self.said = folder / SAID
         with self.said.open("a") as said:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "handlab.cli", *words], cwd=folder,
+                [*HEARS_HANGUP, sys.executable, "-m", "handlab.cli", *words], cwd=folder,
                 stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
                 env=supervised(os.environ),
             )  # fmt: skip
