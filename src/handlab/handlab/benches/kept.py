@@ -14,7 +14,7 @@ def chosen(option: str, text: str, known: Collection[str]) -> list[str]:
     Raises:
         UnknownName: a name is not known; the message lists all known names.
     """
-    names = [name for name in text.split(",") if name] or list(known)
+    names = text.split(",") if text else list(known)
     for name in names:
         if name not in known:
             raise UnknownName(f"name in --{option}", name, known)

@@ -140,9 +140,10 @@ def die(cell):
     os._exit(1)
 
 
-def test_an_unknown_process_is_refused_by_name():
-    with pytest.raises(UnknownName, match="nobody"):
-        kill.cells(KillOptions(victims="nobody"), 0)
+@pytest.mark.parametrize("wrong", ["nobody", ",", "driver,", ",driver"])
+def test_a_list_with_an_unknown_or_empty_name_is_refused(wrong):
+    with pytest.raises(UnknownName, match="name in --victims"):
+        kill.cells(KillOptions(victims=wrong), 0)
 
 
 @pytest.mark.timeout(300)
