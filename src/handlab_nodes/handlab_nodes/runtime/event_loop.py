@@ -27,6 +27,7 @@ from rclpy.task import Future
 from handlab_core.errors import HandlabError, StationTimeout
 from handlab_core.system.lifeline import REFUSED, end_with_supervisors, leave
 from handlab_core.system.scheduling import use_batch_scheduling
+from handlab_nodes.runtime.parameters import refuse_malformed
 
 POLL = 0.2
 """Seconds; longest time until the loop notices a stop from outside."""
@@ -103,6 +104,8 @@ class EventLoop:
         self._interrupts: list[tuple[int, Callable[[], None]]] = []  # depth of work, check
         for node in nodes:
             self.executor.add_node(node)
+        for node in nodes:
+            refuse_malformed(node)
 
     def __enter__(self) -> "EventLoop":
         """Return the loop."""

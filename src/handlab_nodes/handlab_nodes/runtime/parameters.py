@@ -6,11 +6,17 @@ Its description and range are what `ros2 param describe` shows, and the same typ
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.node import Node
 
@@ -92,3 +98,25 @@ def read_params(node: Node, defaults: T) -> T:
         described.type = node.describe_parameter(name).type
         node.set_descriptor(name, described)
     return params
+
+
+def refuse_malformed(node: Node) -> None:
+    """Answer requests for parameters of unknown types; rclpy raises errors, which end the node."""
+    for service in node.services:
+        if service.srv_type in (SetParameters, SetParametersAtomically):
+            service.callback = _refusing(service.callback)
+
+
+def _refusing(answer: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def refusing(request: Any, response: Any) -> Any:
+        try:
+            return answer(request, response)
+        except (AssertionError, TypeError, ValueError) as error:
+            refused = SetParametersResult(successful=False, reason=f"malformed: {error}")
+            if isinstance(request, SetParametersAtomically.Request):
+                response.result = refused
+            else:
+                response.results = [refused] * len(request.parameters)
+            return response
+
+    return refusing

@@ -5,7 +5,9 @@ from typing import Annotated
 import pytest
 import rclpy
 from pydantic import Field
-from rcl_interfaces.srv import DescribeParameters
+from rcl_interfaces.msg import Parameter as ParameterMsg
+from rcl_interfaces.msg import ParameterValue
+from rcl_interfaces.srv import DescribeParameters, SetParameters, SetParametersAtomically
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
@@ -13,6 +15,7 @@ from rclpy.parameter import Parameter
 from handlab_core.errors import BadConfig, HandlabError
 from handlab_core.options import PaceOptions
 from handlab_core.system.validation import Flag, Positive, Seed, Text, checked
+from handlab_nodes.runtime.event_loop import EventLoop
 from handlab_nodes.runtime.parameters import read_params
 
 
@@ -101,3 +104,21 @@ def test_ros2_param_describe_shows_description_and_range(context):
     assert [(r.from_value, r.to_value) for r in seed.integer_range] == [(0, 2**31 - 1)]
     assert groups.description == "groups of joints"
     assert pace.additional_constraints == "one of: lockstep, real"
+
+
+@pytest.mark.parametrize("kind", [SetParameters, SetParametersAtomically])
+def test_a_parameter_of_an_unknown_type_is_refused_and_the_node_goes_on(kind):
+    context = Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node("asked", context=context)
+    request = kind.Request(parameters=[ParameterMsg(name="x", value=ParameterValue(type=255))])
+    topic = "asked/set_parameters" + "_atomically" * (kind is SetParametersAtomically)
+    try:
+        with EventLoop(node, context=context) as loop:
+            client = node.create_client(kind, topic)
+            for _ in range(2):
+                answer = loop.ask(client, request, "an answer")
+                [result] = getattr(answer, "results", None) or [answer.result]
+                assert not result.successful and "malformed" in result.reason
+    finally:
+        context.try_shutdown()
