@@ -22,7 +22,7 @@ def chosen(option: str, text: str, known: Collection[str]) -> list[str]:
 
 
 def kept(bench: str, key: str) -> dict[str, Any]:
-    """Return a part of the last result of a bench; empty if there is no result."""
+    """Return a part of the last result of a bench; empty if that does not have it."""
     path = results() / f"{bench}.json"
-    part: dict[str, Any] = read_json(path)[key] if path.exists() else {}
+    part: dict[str, Any] = read_json(path).get(key, {}) if path.exists() else {}
     return part

@@ -3,7 +3,8 @@
 A learner has learned at its first evaluation in which 90 % of 30 episodes succeed; the policy that
 it hands out then is evaluated once more, on other episodes. One world at a time in this process,
 which gives the episodes of the graph bit for bit. The bench also gives the time of one update of
-the local models on episodes of the size of an Adroit task.
+the local models on episodes of the size of an Adroit task. With the option `tasks` it measures the
+rollouts until local models have learned tasks of the soft hand instead.
 """
 
 import os
@@ -56,15 +57,23 @@ class Row:
     """Rollouts after which a run ends."""
     evaluate_every: int
     """Iterations between evaluations."""
+    task: str = TASK
+    algorithm: str = NAME
 
 
 ROWS = {
     "local_models": Row(100, 1),
-    "rlpd": Row(200, 5),
-    "mpc": Row(130, 2),
-    "npg": Row(4000, 5),
+    "rlpd": Row(200, 5, algorithm="rlpd"),
+    "mpc": Row(130, 2, algorithm="mpc"),
+    "npg": Row(4000, 5, algorithm="npg"),
 }
 """Learners by algorithm, as the option `learners` chooses them."""
+
+SOFT_LIMIT = 75
+"""Rollouts; 15 iterations of 5; runs with the soft hand end there."""
+
+SOFT = {name: Row(SOFT_LIMIT, 1, task=name) for name in ("soft_valve", "soft_bead", "soft_bottle")}
+"""Runs with the soft hand by task, as the option `tasks` chooses them."""
 
 
 @checked
@@ -74,6 +83,12 @@ class LearnersOptions:
     learners: Annotated[
         Text,
         Field(description="Learners, separated by commas; empty: all; others are kept"),
+    ] = ""
+    tasks: Annotated[
+        Text,
+        Field(
+            description="Tasks of the soft hand to learn instead, separated by commas; empty: none"
+        ),
     ] = ""
     seeds: Annotated[
         Count, Field(le=100, description="Seeds of each learner; a run that plans takes hours")
@@ -85,24 +100,32 @@ class LearnersOptions:
 
 def measure(seed: int, options: LearnersOptions) -> Result:
     """Learn, time the updates, and return the median rollouts of the local models."""
-    names = chosen("learners", options.learners, ROWS)
+    tasks = chosen("tasks", options.tasks, SOFT) if options.tasks else []
+    only_soft = bool(tasks) and not options.learners
+    names = [] if only_soft else chosen("learners", options.learners, ROWS)
     seeds = range(seed, seed + options.seeds)
-    runs = learn_all(_learn, names, seeds, options.processes)
-    fresh = {name: _row(name, runs[name]) for name in names}
-    measured = kept(NAME, "rows") | fresh
-    rows = {name: measured[name] for name in ROWS if name in measured}
+    runs = learn_all(_learn, [*names, *tasks], seeds, options.processes)
+    rows = _joined("rows", {name: _row(ROWS[name], runs[name]) for name in names}, ROWS)
+    soft = _joined("soft", {name: _row(SOFT[name], runs[name]) for name in tasks}, SOFT)
     own = rows[NAME]["median_rollouts"] if NAME in rows else None
     value = float("inf") if own is None else float(own)
-    return Result(value, LIMIT, "rollouts", {"rows": rows, "update_s": update_seconds(seed)})
+    details = {"rows": rows, "soft": soft, "update_s": update_seconds(seed)}
+    return Result(value, LIMIT, "rollouts", details)
 
 
-def _row(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
+def _joined(part: str, fresh: Mapping[str, Any], known: Mapping[str, Row]) -> dict[str, Any]:
+    """Return the kept rows of a part of the result with the fresh ones, in the known order."""
+    measured = {**kept(NAME, part), **fresh}
+    return {name: measured[name] for name in known if name in measured}
+
+
+def _row(row: Row, runs: list[dict[str, Any]]) -> dict[str, Any]:
     made, rollouts = origin(NAME), [run["rollouts"] for run in runs]
     return {
         "seeds": [run["seed"] for run in runs],
         "rollouts": rollouts,
         "median_rollouts": median_or_never(rollouts),
-        "given_up_after": ROWS[name].give_up,
+        "given_up_after": row.give_up,
         "success_rate": [run["success_rate"] for run in runs],
         "robot_minutes": [run["robot_minutes"] for run in runs],
         "wall_s": [run["wall_s"] for run in runs],
@@ -112,10 +135,10 @@ def _row(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _learn(root: str, name: str, seed: int) -> dict[str, Any]:
-    row = ROWS[name]
+    row = (ROWS | SOFT)[name]
     config = RunConfig(
-        TASK, algorithm=name, backend="sim", seed=seed, max_hours=100.0, until="success", streak=1,
-        evaluate_every=row.evaluate_every,
+        row.task, algorithm=row.algorithm, backend="sim", seed=seed, max_hours=100.0,
+        until="success", streak=1, evaluate_every=row.evaluate_every,
     )  # fmt: skip
     folder = RunFolder.create(Path(root, name), config, datetime.now())
     sampler, first = (local_sampler(config.make_task(), 1, 1) for _ in range(2))
@@ -179,15 +202,25 @@ def rollouts_text(rollouts: float | None) -> str:
 
 def rollouts_table(result: Kept | None) -> str:
     """Return the table of rollouts until the valve is turned."""
-    if result is None:
+    return _table("learner", "learners", {} if result is None else result["rows"])
+
+
+def soft_table(result: Kept | None) -> str:
+    """Return the table of rollouts until the tasks of the soft hand are learned."""
+    return _table("task", "tasks", {} if result is None else result.get("soft", {}))
+
+
+def _table(what: str, option: str, measured: Mapping[str, Mapping[str, Any]]) -> str:
+    if not measured:
         return NOT_YET
     rows = [
-        "| learner | rollouts, median (seeds) | robot-minutes | success of the policy handed out |",
+        f"| {what} | rollouts, median (seeds) | robot-minutes | success of the policy handed out |",
         "|---|---|---|---|",
     ]
-    for name, row in result["rows"].items():
+    for name, row in measured.items():
         rows.append(f"| {' | '.join(_cells(name, row))} |")
-    return with_command(rows, result)
+    command = f"./handlab bench {NAME} --{option} {','.join(measured)} --write"
+    return with_command(rows, {"command": command})
 
 
 def _cells(name: str, row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -216,5 +249,5 @@ BENCH = Bench(
         "40; under 2 s",
         _cell,
     ),
-    tables=(Table("local_models", rollouts_table),),
+    tables=(Table("local_models", rollouts_table), Table("local_models_soft", soft_table)),
 )

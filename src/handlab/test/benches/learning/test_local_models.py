@@ -1,10 +1,14 @@
 """The bench of rollouts: its rows, and the learners that it compares."""
 
+import json
+
 import pytest
 
+from handlab.benches import kept, result
 from handlab.benches.learning import local_models
 from handlab.benches.table import BENCHES
 from handlab_core.errors import UnknownName
+from handlab_core.tasks import make_task
 from handlab_learning.algorithms import ALGORITHMS
 
 ROW = {
@@ -19,6 +23,33 @@ KEPT = {"rows": {"local_models": ROW}, "update_s": 0.9, "command": "./handlab be
 
 def test_every_learner_of_the_bench_is_an_algorithm():
     assert set(local_models.ROWS) <= set(ALGORITHMS)
+    assert [row.algorithm for row in local_models.ROWS.values()] == list(local_models.ROWS)
+
+
+def test_every_task_of_the_soft_hand_is_learned_by_local_models_within_fifteen_iterations():
+    for name, row in local_models.SOFT.items():
+        assert make_task(name).hand_name == "soft"
+        assert (row.task, row.algorithm, row.give_up) == (name, "local_models", 15 * 5)
+
+
+def test_tasks_of_the_soft_hand_are_measured_beside_kept_learners(monkeypatch, tmp_path):
+    """Only the chosen tasks are learned; the rows of the learners stay as they were."""
+    monkeypatch.setattr(result, "results", lambda: tmp_path)
+    monkeypatch.setattr(kept, "results", lambda: tmp_path)
+    (tmp_path / "local_models.json").write_text(json.dumps(KEPT))
+    monkeypatch.setattr(local_models, "update_seconds", lambda seed: 0.9)
+    run = {"rollouts": 10, "success_rate": 1.0, "robot_minutes": 1.0, "wall_s": 1.0}
+
+    def learn_all(learn, names, seeds, workers):
+        assert names == ["soft_bead"]
+        return {"soft_bead": [run | {"seed": seed} for seed in seeds]}
+
+    monkeypatch.setattr(local_models, "learn_all", learn_all)
+    found = local_models.measure(0, local_models.LearnersOptions(tasks="soft_bead", seeds=2))
+    assert found.details["rows"] == KEPT["rows"] and found.value == 20
+    table = local_models.soft_table(found.plain())
+    assert "| `soft_bead` | **10** (10, 10) | 1.0 | 100%, 100% |" in table
+    assert "bench local_models --tasks soft_bead --write" in table
 
 
 def test_a_row_shows_all_seeds_and_those_that_never_learned():
@@ -31,8 +62,11 @@ def test_a_row_shows_all_seeds_and_those_that_never_learned():
 def test_a_part_without_the_own_row_has_no_figure():
     assert BENCHES["local_models"].figure.measured({"rows": {}, "update_s": 1.0}) == ""
     assert "Not measured" in local_models.rollouts_table(None)
+    assert "Not measured" in local_models.soft_table(KEPT)
 
 
 def test_an_unknown_learner_is_refused_by_name():
     with pytest.raises(UnknownName, match=r"sac.*local_models"):
         local_models.measure(0, local_models.LearnersOptions(learners="sac"))
+    with pytest.raises(UnknownName, match=r"soft_pen.*soft_bead"):
+        local_models.measure(0, local_models.LearnersOptions(tasks="soft_pen"))
