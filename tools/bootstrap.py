@@ -653,9 +653,8 @@ def _take(place: Place, steps: Sequence[str], done: dict[str, str], want: dict[s
         want = fingerprints(place, running_version())
     if missing := missing_packages(place, steps):
         raise SetupError(f"tools are missing: sudo apt install {' '.join(missing)}")
-    if "workspace" in steps and (steps[0] != "workspace" or "workspace" not in done):
-        # Only a build that was completed by the same tools may be continued.
-        shutil.rmtree(place.venv / "colcon-build", ignore_errors=True)
+    # Only a build that was completed by the same tools may be continued.
+    afresh = steps[0] != "workspace" or "workspace" not in done
     # Groups stand on the requirements; packages of theirs that are there are found again at once.
     groups = {} if "requirements" in steps else {k: v for k, v in done.items() if k in GROUPS}
     before, same = dict(done), False
@@ -664,6 +663,8 @@ def _take(place: Place, steps: Sequence[str], done: dict[str, str], want: dict[s
         if done:  # the first step judges for itself whether the folder is ours
             write_stamp(place.venv, done)
         if not same or before.get(step) != want[step]:
+            if step == "workspace" and afresh:  # a build that stays is linked to
+                shutil.rmtree(place.venv / "colcon-build", ignore_errors=True)
             same = STEPS[step](place) is SAME
         done[step] = want[step]
         write_stamp(place.venv, done)
