@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from dataclasses import replace
+from unittest.mock import create_autospec
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from handlab_hardware.dynamixel.protocol import units
 from handlab_hardware.dynamixel.protocol.bus import Answer, Identity
 from handlab_hardware.dynamixel.protocol.registers import REGISTERS, TICKS_PER_TURN
 from handlab_hardware.dynamixel.turns import FAR, TurnRange
+from handlab_hardware.guardian import Guardian
 from handlab_hardware.station_file import MODES, load_station, station_path
 
 CLAW, VALVE = make_hand("claw"), FIXTURES.make("valve")
@@ -132,7 +134,9 @@ class Rig:
             servo.ready_at = 0.0
         self.wire.pass_time(PERIOD)
         monkeypatch.setattr(module, "ServoBus", lambda *_: self.wire)
-        monkeypatch.setattr(module, "Guardian", lambda *_: None)
+        guardian = create_autospec(Guardian, instance=True)  # no process for each example
+        guardian.beat.return_value = False
+        monkeypatch.setattr(module, "Guardian", lambda *_: guardian)
         file = replace(STATION, dynamixel=section)
         self.station = DynamixelBackend(CLAW, VALVE, file, lambda: 1000.0 + self.wire.now)
         self.guard = ClampedBackend(CLAW, VALVE, self.station)
