@@ -59,7 +59,8 @@ def test_an_episode_that_is_stopped_is_repeated_and_counted(graph, policy, pace)
         loop.wait(lambda: stop.begun, "the first episode")
         stop.stop_and_go_on(times=3)
         first, second = episodes
-    assert first.time.breaks == 1 and second.time.breaks == 0
+    # Between two of the stops the episode may begin again, which the next one ends.
+    assert 1 <= first.time.breaks <= 3 and second.time.breaks == 0
     for episode in (first, second):
         assert episode.steps == TASK.steps
         assert np.isfinite(episode.trajectory.observations).all()
