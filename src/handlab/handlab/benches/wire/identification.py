@@ -1,6 +1,5 @@
 """Identification of emulated claws whose parameters are known to the bench alone."""
 
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
+from handlab.benches.formatting import print_row
 from handlab.benches.kept import chosen, kept
 from handlab.benches.result import Bench, Figure, Kept, Result
 from handlab.emulation.realities import CLAW, emulate_claw, realities, reality
@@ -126,7 +126,7 @@ def _row(number: int, seed: int, seconds: float) -> dict[str, Any]:
         "residual": found.residual,
         "attempts": attempts,
     }
-    print(json.dumps({"claw": number} | row), file=sys.stderr, flush=True)
+    print_row({"claw": number} | row)
     return row | {"value": [[float(f"{v:.6g}") for v in joint] for joint in found.value.tolist()]}
 
 

@@ -13,9 +13,7 @@ step and its encoders, and with the latency of a driver's cycle. The same policy
 the emulated wires of all claws, in real time, as a check.
 """
 
-import json
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -26,7 +24,7 @@ import numpy as np
 from pydantic import Field
 from scipy.stats import spearmanr
 
-from handlab.benches.formatting import NOT_YET, with_command
+from handlab.benches.formatting import NOT_YET, print_row, with_command
 from handlab.benches.kept import chosen, kept
 from handlab.benches.result import Bench, Figure, Kept, Result, Table, as_text, origin
 from handlab.benches.wire import identification
@@ -283,7 +281,7 @@ def _run(job: Job) -> dict[str, Any]:
         "commit": made["commit"], "date": made["date"],
     }  # fmt: skip
     write_atomically(job.result, as_text(run))
-    print(json.dumps(run), file=sys.stderr, flush=True)
+    print_row(run)
     return run
 
 
@@ -396,7 +394,7 @@ def _through_wires(place: Path, seed: int) -> dict[str, Any]:
             verdict = evaluate(run, WIRE_EPISODES, seed, graph)
         wired.append(verdict["strict_success_rate"])
         simulated.append(_judged(task, world, policy, seed)["strict_success_rate"])
-        print(json.dumps({"claw": number, "wire": wired[-1]}), file=sys.stderr, flush=True)
+        print_row({"claw": number, "wire": wired[-1]})
     return {"episodes": WIRE_EPISODES, "strict": wired, "simulated": simulated}
 
 
