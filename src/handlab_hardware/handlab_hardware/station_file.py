@@ -29,6 +29,7 @@ from handlab_core.objects.fixture import FIXTURES
 from handlab_core.system.files import read_yaml
 from handlab_core.system.paths import share
 from handlab_core.system.validation import Count, Index, Name, Number, Sign, build, checked
+from handlab_core.worlds.fitted import SUFFIX, fitted_path
 from handlab_hardware.allegro.config import AllegroConfig
 from handlab_hardware.dynamixel.protocol.models import ServoModel, make_model
 
@@ -141,6 +142,16 @@ def station_path(name: str) -> Path:
 def is_emulated(port: str) -> bool:
     """Return whether a serial port is a pseudo-terminal, as the ports of emulated servos are."""
     return os.path.realpath(port).startswith("/dev/pts/")
+
+
+def fitted_file(station: Path, port: str) -> Path:
+    """Return the file of a hand's fitted servos; that of an emulated hand is beside its port.
+
+    Args:
+        station: path of the station file.
+        port: of the servos; empty: not known.
+    """
+    return Path(port + SUFFIX) if is_emulated(port) else fitted_path(str(station))
 
 
 def own_calibration(port: str) -> Path | None:

@@ -21,14 +21,14 @@ from handlab_core.types import NS_PER_S
 from handlab_core.worlds.excitation import DURATION, Recording, excite
 from handlab_core.worlds.fitted import (
     QUANTITIES,
+    SUFFIX,
     Estimate,
     HandFit,
     JointFit,
-    fitted_path,
     write_fit,
 )
 from handlab_data.bag_writer import BagWriter, typestore
-from handlab_hardware.station_file import is_emulated, load_station, station_path
+from handlab_hardware.station_file import fitted_file, load_station, station_path
 from handlab_sim.backend import MujocoBackend
 from handlab_sim.identification import TIMESTEP, ServoFit, fit_servos, safe_motion
 
@@ -81,14 +81,13 @@ def identify(
     facts = load_station(path)
     hand, fixture = make_hand(facts.hand), FIXTURES.make(facts.fixture)
     folder = folder or Path("recordings") / f"{datetime.now():%Y%m%d-%H%M%S}-identify-{path.stem}"
-    with _opened(hardware, hand, fixture, path, port) as (backend, own):
+    with _opened(hardware, hand, fixture, path, port) as (backend, file):
         timestep = backend.model.opt.timestep if isinstance(backend, MujocoBackend) else TIMESTEP
         recording = record(backend, hand, fixture, seconds, seed, stopped, on_time)
     bag = folder / "bag"
     write_bag(bag, hand, recording)
     found = fit_servos(hand, recording, threads=2, timestep=timestep)
     fit = as_fit(hand, found, f"{datetime.now():%Y-%m-%d %H:%M}, {bag}")
-    file = own or fitted_path(str(path))
     write_fit(file, fit)
     page = write_page(folder, hand, recording, found, fit)
     return Identified(fit, file, bag, page)
@@ -113,11 +112,11 @@ def record(
 @contextmanager
 def _opened(
     hardware: str, hand: Hand, fixture: Fixture, station: Path, port: str
-) -> Iterator[tuple[Backend, Path | None]]:
-    """Open the hand; yield it, and the file of its fit if it is not the real one."""
+) -> Iterator[tuple[Backend, Path]]:
+    """Open the hand; yield it, and the file of its fit."""
 
     def own(kind: str) -> Path:
-        return station.with_name(f"{station.stem}.{kind}.fitted.yaml")
+        return station.with_name(f"{station.stem}.{kind}{SUFFIX}")
 
     if not backend_spec(hardware).station_file:
         with closing(make_backend(hardware, hand=hand.name, fixture=fixture.name)) as backend:
@@ -125,9 +124,8 @@ def _opened(
         return
     options = {"hand": hand.name, "fixture": fixture.name, "station": str(station)}
     if port != EMULATED:
-        file = Path(f"{port}.fitted.yaml") if port and is_emulated(port) else None
         with closing(make_backend(hardware, **options, port=port)) as backend:
-            yield backend, file
+            yield backend, fitted_file(station, port)
         return
     with tempfile.TemporaryDirectory(prefix="handlab-") as scratch:
         link = str(Path(scratch, "port"))

@@ -17,7 +17,7 @@ from handlab_core.hardware.servo_monitor import ServoMonitor
 from handlab_core.objects.fixture import FIXTURES, Fixture
 from handlab_core.safety.thermal_protection import ThermalProtection, ThermalState
 from handlab_core.types import Array, BoolArray, Command, IntArray, JointState, Reading
-from handlab_core.worlds.fitted import SUFFIX, fitted_path, read_fit, servos_of_fit
+from handlab_core.worlds.fitted import read_fit, servos_of_fit
 from handlab_hardware.calibrate import calibrate
 from handlab_hardware.clock import time_of_day, whole_ns
 from handlab_hardware.dynamixel import servo_status
@@ -32,7 +32,7 @@ from handlab_hardware.guardian import REPORT_STANDSTILL, STANDSTILL, Guardian
 from handlab_hardware.station_file import (
     Servo,
     StationFile,
-    is_emulated,
+    fitted_file,
     load_station,
     station_path,
 )
@@ -449,8 +449,7 @@ def _healthy_gains(layout: Layout, station: StationFile) -> Array:
         BadConfig: the file of the fit is damaged, or of another hand.
     """
     gains = np.full(layout.n, np.nan)
-    port = layout.section.port
-    path = fitted_path(str(station.path)) if not is_emulated(port) else Path(port + SUFFIX)
+    path = fitted_file(station.path, layout.section.port)
     if path.is_file() and HAND in layout.served:
         hand = make_hand(station.hand)
         gains[layout.slices[HAND]] = servos_of_fit(read_fit(path), hand).gain
