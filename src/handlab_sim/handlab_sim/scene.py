@@ -12,7 +12,7 @@ import mujoco
 
 from handlab_core.errors import BadConfig
 from handlab_core.hands import Hand
-from handlab_core.hands.pneumatics import Pneumatics
+from handlab_core.hands.pneumatics import Chamber, Pneumatics
 from handlab_core.hands.servo import ServoParameters, make_servos
 from handlab_core.objects.fixture import Fixture, Softness
 from handlab_sim.decor import decorate
@@ -147,22 +147,28 @@ def _add_servo(
 
 
 def _add_chambers(spec: mujoco.MjSpec, hand: Hand, pneumatics: Pneumatics) -> None:
-    """Add the chambers, whose activations are their pressures [bar], and the springs of the chains.
-
-    The tendon of a chamber has the torque per pressure as coefficient of each joint.
-    """
+    """Add the chambers, whose activations are their pressures [bar], and their chains."""
     servos = hand.servos
     for i, (name, chamber) in enumerate(zip(hand.joints, pneumatics.chambers, strict=True)):
-        tendon = spec.add_tendon(name=name)
+        add_chain(spec, name, chamber)
         for link in chamber.chain:
-            tendon.wrap_joint(link, chamber.gain)
             joint = spec.joint(link)
-            joint.stiffness = [chamber.stiffness, 0.0, chamber.stiffening]
             joint.damping[0], joint.armature = servos.viscous[i], servos.armature[i]
         air = spec.add_actuator(name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_TENDON)
         air.dyntype, air.dynprm[0] = mujoco.mjtDyn.mjDYN_FILTEREXACT, pneumatics.time_constant
         air.gaintype, air.gainprm[0] = mujoco.mjtGain.mjGAIN_FIXED, servos.stiffness[i]
         air.biastype = mujoco.mjtBias.mjBIAS_NONE
+
+
+def add_chain(spec: mujoco.MjSpec, name: str, chamber: Chamber) -> None:
+    """Add the springs of a chain, and the tendon by which a chamber bends it.
+
+    The tendon has the torque per pressure as coefficient of each joint.
+    """
+    tendon = spec.add_tendon(name=name)
+    for link in chamber.chain:
+        tendon.wrap_joint(link, chamber.gain)
+        spec.joint(link).stiffness = [chamber.stiffness, 0.0, chamber.stiffening]
 
 
 def _add_friction(spec: mujoco.MjSpec, joint: str, coulomb: float) -> None:

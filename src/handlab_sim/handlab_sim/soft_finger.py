@@ -20,6 +20,7 @@ from scipy.optimize import least_squares
 
 from handlab_core.hands.pneumatics import Chamber
 from handlab_core.types import Array
+from handlab_sim.scene import add_chain
 
 LENGTH = 0.19  # m; from the root of the measured finger to its tip, without pressure
 LINKS = 8  # links of the model; as a finger of the soft hand
@@ -49,19 +50,18 @@ def finger_tips(chamber: Chamber, length: float, pressures: Sequence[float] | Ar
     spec.option.gravity = [0.0, 0.0, 0.0]
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.timestep = 0.005
-    piece, body, tendon = length / len(chamber.chain), spec.worldbody, spec.add_tendon(name="air")
+    piece, body = length / len(chamber.chain), spec.worldbody
     for i, name in enumerate(chamber.chain):
         # The joint is in the middle of the piece that it bends.
         body = body.add_body(name=name, pos=[0.0, 0.0, piece if i else piece / 2])
         joint = body.add_joint(name=name, axis=[0.0, -1.0, 0.0])
-        joint.stiffness = [chamber.stiffness, 0.0, chamber.stiffening]
         joint.damping[0] = DAMPING
         own = piece if i + 1 < len(chamber.chain) else piece / 2
         geom = body.add_geom(
             type=mujoco.mjtGeom.mjGEOM_CAPSULE, mass=MASS, contype=0, conaffinity=0
         )
         geom.fromto, geom.size[0] = [0.0, 0.0, 0.0, 0.0, 0.0, own], piece / 3
-        tendon.wrap_joint(name, chamber.gain)
+    add_chain(spec, "air", chamber)
     body.add_site(name="tip", pos=[0.0, 0.0, piece / 2])
     air = spec.add_actuator(name="air", target="air", trntype=mujoco.mjtTrn.mjTRN_TENDON)
     air.gainprm[0] = 1.0
