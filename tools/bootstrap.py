@@ -220,10 +220,11 @@ def pending(done: Mapping[str, str], want: Mapping[str, str]) -> list[str]:
 def groups_for(words: Sequence[str]) -> list[str]:
     """Name the groups of packages that a command line needs, which is given by its words."""
     line = " ".join(words)
-    if re.search(NO_GROUP, line) and not re.search(ALL_GROUPS, line):
+    if re.search(ALL_GROUPS, line):
+        return list(GROUPS)
+    if re.search(NO_GROUP, line):
         return []
-    everything = re.search(ALL_GROUPS, line)
-    return [group for group, pattern in GROUPS.items() if everything or re.search(pattern, line)]
+    return [group for group, pattern in GROUPS.items() if re.search(pattern, line)]
 
 
 def missing_groups(place: Place, words: Sequence[str]) -> list[str]:
@@ -490,15 +491,15 @@ def install_requirements(place: Place) -> str | None:
     Returns:
         `SAME` if all packages were there, as after a lock that only names fewer of them.
     """
-    if is_installed(place, place.locks):
-        remove_useless_parts(place)
-        remove_symbols(place)
-        return SAME
-    say("installing the locked packages (some minutes the first time)")
-    locks = (argument for lock in place.locks for argument in ("-r", lock))
-    pip(place, *locks, count=locked_count(place.locks))
+    same = is_installed(place, place.locks)
+    if not same:
+        say("installing the locked packages (some minutes the first time)")
+        locks = (argument for lock in place.locks for argument in ("-r", lock))
+        pip(place, *locks, count=locked_count(place.locks))
     remove_useless_parts(place)
     remove_symbols(place)
+    if same:
+        return SAME
     link_copies(place.venv / "lib")
     if not place.sourced:
         include = ask_python(place, "import sysconfig; print(sysconfig.get_path('include'))")
