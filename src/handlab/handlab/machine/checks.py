@@ -22,10 +22,8 @@ from handlab_hardware.dynamixel.protocol.serial_port import UDEV_RULE
 MEMORY_NEEDED = 2.0
 """GiB: six node processes, the largest with torch."""
 
-
 PYTHONPATH_ASIDE = "HANDLAB_PYTHONPATH_ASIDE"
 """The shell's PYTHONPATH, which the entry script does not hand on."""
-
 
 FIX = "./handlab doctor --fix"
 """Command that repairs the findings that can be repaired."""
@@ -102,24 +100,20 @@ def _python() -> Check:
     return Check("python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer")
 
 
-def _again(step: str) -> Callable[[], str]:
-    return partial(repeat, step)
-
-
 def _ros() -> Check:
     remedy = f"{FIX}, then start again: ROS 2's Python packages are installed"
     try:
         rclpy = importlib.import_module("rclpy")
         importlib.import_module("rclpy.experimental")
     except ImportError as error:
-        return Check("rclpy", False, str(error), remedy, repair=_again(EVERYTHING))
+        return Check("rclpy", False, str(error), remedy, repair=partial(repeat, EVERYTHING))
     source = "sourced" if os.environ.get("ROS_DISTRO") else "wheels"
     return Check("rclpy", True, f"{source}, {Path(str(rclpy.__file__)).parent}")
 
 
 def _messages() -> Check:
     remedy = f"{FIX}, then start again: src/handlab_interfaces is built"
-    again = _again(MESSAGES)
+    again = partial(repeat, MESSAGES)
     try:
         module = importlib.import_module("handlab_interfaces.msg")
     except ImportError as error:
@@ -134,7 +128,7 @@ def _library(name: str) -> Callable[[], Check]:
             module = importlib.import_module(name)
         except Exception as error:  # mujoco raises RuntimeError at a value of MUJOCO_GL
             remedy = f"{FIX}, then start again: requirements.lock is installed"
-            return Check(name, False, str(error), remedy, repair=_again(EVERYTHING))
+            return Check(name, False, str(error), remedy, repair=partial(repeat, EVERYTHING))
         return Check(name, True, str(getattr(module, "__version__", "there")))
 
     return check
@@ -147,7 +141,7 @@ def _packages() -> Check:
             importlib.import_module(f"handlab_{name}")
         except ImportError as error:
             remedy = f"{FIX}, then start again: handlab's packages are installed"
-            return Check("packages", False, str(error), remedy, repair=_again(PACKAGES))
+            return Check("packages", False, str(error), remedy, repair=partial(repeat, PACKAGES))
     return Check("packages", True, ", ".join(f"handlab_{name}" for name in names))
 
 
