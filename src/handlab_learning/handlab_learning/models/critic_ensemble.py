@@ -13,7 +13,7 @@ from torch.nn import functional
 
 
 class CriticEnsemble(nn.Module):
-    """Ensemble of E critics with equal layers, in single precision.
+    """E critics in single precision; all have the same layers.
 
     value = W_k relu(norm(... relu(norm(W_0 x + b_0)))) + b_k
 
