@@ -34,9 +34,10 @@ from handlab_interfaces import msg as wire
 from handlab_nodes.messages import qos, topics
 from handlab_nodes.messages.cdr_codec import ENCAPSULATION, STAMP
 from handlab_nodes.runtime.diagnostics import ERROR, OK, Diagnostics
-from handlab_nodes.runtime.event_loop import run
+from handlab_nodes.runtime.event_loop import end_request, run
 from handlab_nodes.runtime.inbox import Channel, Inbox
 from handlab_nodes.runtime.parameters import read_params
+from handlab_nodes.runtime.round_trip import unanswering
 from handlab_nodes.runtime.simulated_clock import clock_of
 
 QUEUE = qos.EVERY
@@ -80,7 +81,13 @@ ALWAYS = (topics.HAND_STATES, topics.FIXTURE_STATES, topics.OBJECT_STATE)
 """Streams of which a graph that can move has published something already: it is repeated."""
 
 DISCOVERY, LOOK = 5.0, 0.005
-"""Seconds; longest wait for discovery by the publishers of ALWAYS, and period of the checks."""
+"""Seconds; longest wait for discovery by all publishers, and period of the checks."""
+
+PATIENCE = 2.0
+"""Seconds; longest wait for nodes to answer before a recording ends; the least at its begin."""
+
+PUBLISHING = frozenset(name for names in topics.SENDERS.values() for name in names)
+"""Names of the nodes whose messages a recording waits for, at its begin and at its end."""
 
 HOLD = (topics.DESCRIPTION,)
 """Topics whose last message holds, although it was published before the recording began."""
@@ -303,9 +310,14 @@ class RecorderNode(Node):
             if self._path is None:
                 raise BadConfig("the recorder has no folder to write to: add --bag FOLDER")
             with writing(self._path):
-                self._stop()
-                if request.data:
+                if not request.data:
+                    self._await_last_messages()
+                    self._stop()
+                elif self._tape is None or self._failure:
+                    self._stop()
                     self._start()
+                # Else it is the same request again, from a client that waits for long: to begin
+                # anew would lose what has come since the answer to the first one.
             response.message, self._failure = self._failure, ""
             response.success = not response.message
         except HandlabError as error:
@@ -352,6 +364,33 @@ class RecorderNode(Node):
             time.sleep(LOOK)
         for channel in waiting:
             self.get_logger().warning(f"recording, but nothing comes on {channel.name}")
+        patience = max(deadline - time.monotonic(), PATIENCE)
+        left = unanswering(self, self._publishing, patience, lambda: end_request.made)
+        if left:
+            self.get_logger().warning(
+                f"recording, but {', '.join(left)} did not answer in {patience:.0f} s: "
+                "the first messages may be missing"
+            )
+
+    def _await_last_messages(self) -> None:
+        """Wait until the messages that the graph's nodes have published are here."""
+        if self._tape is None or self._failure:
+            return
+        left = unanswering(self, self._publishing, PATIENCE, lambda: end_request.made)
+        if left:
+            self.get_logger().warning(
+                f"the recording ends, but {', '.join(left)} did not answer in {PATIENCE:g} s: "
+                "the last messages may be missing"
+            )
+
+    def _publishing(self) -> set[str]:
+        """Return the full names of the graph's nodes that publish what is recorded."""
+        return {
+            f"{info.node_namespace.rstrip('/')}/{info.node_name}"
+            for topic in topics.SENDERS.keys() & RECORDED.keys() | {topics.HAND_COMMANDS}
+            for info in self.get_publishers_info_by_topic(self.resolve_topic_name(topic))
+            if info.node_name in PUBLISHING
+        }
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
