@@ -1,12 +1,10 @@
 """One ROS domain for each graph of this machine, so that two at once do not hear each other."""
 
-import fcntl
 import os
-import tempfile
-from pathlib import Path
 
 from handlab.graph import ros_environment
 from handlab_core.errors import BadConfig
+from handlab_core.system import domain_locks
 
 
 class Domain:
@@ -24,17 +22,10 @@ class Domain:
         if chosen := os.environ.get("ROS_DOMAIN_ID"):
             self.id = int(chosen)
             return
-        folder = Path(tempfile.gettempdir()) / f"handlab-domains-{os.getuid()}"
-        folder.mkdir(exist_ok=True)
         for domain in ros_environment.SAFE_DOMAINS:
-            file = os.open(folder / str(domain), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(file)
-                continue
-            self._lock, self.id = file, domain
-            return
+            if (lock := domain_locks.take(domain)) is not None:
+                self._lock, self.id = lock, domain
+                return
         raise BadConfig("all ROS domains are taken by running graphs; end one or set ROS_DOMAIN_ID")
 
     @property

@@ -1,6 +1,7 @@
 """Domains of graphs."""
 
 from handlab.graph.ros_domain import Domain
+from handlab_nodes.runtime.event_loop import guest
 
 
 def test_two_graphs_get_two_domains(monkeypatch):
@@ -14,3 +15,13 @@ def test_two_graphs_get_two_domains(monkeypatch):
         domain.release()
     monkeypatch.setenv("ROS_DOMAIN_ID", "77")
     assert Domain().id == 77
+
+
+def test_a_guest_that_outlives_its_graph_never_meets_the_next_one(monkeypatch):
+    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
+    graph = Domain()
+    with guest("_visitor", graph.id):
+        graph.release()
+        following = Domain()
+        assert following.id != graph.id
+        following.release()

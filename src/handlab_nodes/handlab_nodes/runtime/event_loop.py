@@ -25,6 +25,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from handlab_core.errors import HandlabError, StationTimeout
+from handlab_core.system.domain_locks import visiting
 from handlab_core.system.lifeline import REFUSED, end_with_supervisors, leave
 from handlab_core.system.scheduling import use_batch_scheduling
 from handlab_nodes.runtime.parameters import refuse_malformed
@@ -288,16 +289,17 @@ def guest(name: str, domain: int, simulated: bool = False) -> Iterator[tuple[Nod
         simulated: the node follows the graph's /clock.
     """
     context = Context()
-    rclpy.init(context=context, domain_id=domain)
-    try:
-        time_source = Parameter("use_sim_time", value=simulated)
-        node = rclpy.create_node(
-            name, context=context, namespace="", parameter_overrides=[time_source]
-        )
-        with EventLoop(node, context=context) as loop:
-            yield node, loop
-    finally:
-        context.try_shutdown()
+    with visiting(domain):
+        rclpy.init(context=context, domain_id=domain)
+        try:
+            time_source = Parameter("use_sim_time", value=simulated)
+            node = rclpy.create_node(
+                name, context=context, namespace="", parameter_overrides=[time_source]
+            )
+            with EventLoop(node, context=context) as loop:
+                yield node, loop
+        finally:
+            context.try_shutdown()
 
 
 @contextmanager
