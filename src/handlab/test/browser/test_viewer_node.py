@@ -9,6 +9,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 from handlab.browser import console
 from handlab.browser.viewer_node import ViewerNode
+from handlab.graph.ros_domain import Domain
 from handlab_core.tasks import make_task
 from handlab_core.types import Goal, JointState
 from handlab_nodes.messages.convert import ShownReward
@@ -16,12 +17,12 @@ from handlab_nodes.messages.convert import ShownReward
 
 @pytest.fixture
 def shown():
-    """A function that starts the viewer of a task."""
-    nodes = []
+    """A function that starts the viewer of a task, in a ROS domain of its own."""
+    nodes, domain = [], Domain()
 
     def start(task):
         parameters = ["--ros-args", "-p", f"task:={task}", "-p", "port:=0"]
-        rclpy.init(args=parameters)
+        rclpy.init(args=parameters, domain_id=domain.id)
         nodes.append(ViewerNode())
         return nodes[-1]
 
@@ -29,6 +30,7 @@ def shown():
     for node in nodes:
         node.destroy_node()
     rclpy.try_shutdown()
+    domain.release()
 
 
 def goal_of(task, angle, velocity):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 
 from handlab_nodes.runtime.event_loop import EventLoop
@@ -35,6 +36,8 @@ class PolledSubscriptions:
             use_global_arguments=False,
             enable_rosout=False,
             start_parameter_services=False,
+            # Its services would not answer while the node is not spun.
+            parameter_overrides=[Parameter("start_type_description_service", value=False)],
         )
         holder: Any = owner  # the attribute is ours
         holder.companions = [*getattr(owner, "companions", ()), self.node]
