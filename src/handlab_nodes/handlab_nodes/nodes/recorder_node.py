@@ -38,6 +38,7 @@ from handlab_nodes.runtime.event_loop import end_request, run
 from handlab_nodes.runtime.inbox import Channel, Inbox
 from handlab_nodes.runtime.parameters import read_params
 from handlab_nodes.runtime.round_trip import unanswering
+from handlab_nodes.runtime.serialized import OPTIONS, REPETITION, first_form
 from handlab_nodes.runtime.simulated_clock import clock_of
 
 QUEUE = qos.EVERY
@@ -157,6 +158,30 @@ class LogTime:
     def _look(self) -> None:
         now = self._clock.now().nanoseconds
         self._newest, self._known = max(self._newest, now), not self._simulated or now > 0
+
+
+class WithoutRepetitions:
+    """Uses each message of a stream once, in the order of their stamps.
+
+    A publisher repeats its newest messages when any reader appears, which may be in the middle of a
+    recording; see `handlab_nodes.runtime.stream`.
+
+    Args:
+        use: is given each message that is new.
+    """
+
+    def __init__(self, use: Callable[[bytes], None]) -> None:
+        self._use, self._newest = use, -1
+
+    def __call__(self, data: bytes) -> None:
+        """Use a message, unless it repeats one from before the newest."""
+        stamp = _stamp(data)
+        if data[OPTIONS] == REPETITION:
+            if stamp is None or stamp <= self._newest:
+                return
+            data = first_form(data)
+        self._newest = self._newest if stamp is None else stamp
+        self._use(data)
 
 
 class Tape:
@@ -289,6 +314,7 @@ class RecorderNode(Node):
         """Receive the serialised messages of a topic, in the order in which all of them come."""
         kind = RECORDED[topic][0]
         read = _bytes if kind in STREAMS else partial(_checked, kind)
+        use = WithoutRepetitions(use) if topic in topics.STREAMS else use
         return Inbox.of(self).subscribe(kind, topic, read, use, queue, ordered=True)
 
     def _log_time(self) -> LogTime:

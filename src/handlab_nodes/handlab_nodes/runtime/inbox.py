@@ -146,7 +146,8 @@ class Inbox:
             holder: node that holds the subscription; None: this inbox's own.
             senders: names of the nodes that may send; empty: any. None: those in `topics.SENDERS`.
             exclusive: nodes of one name take turns; see TAKEOVER.
-            ordered: keep the order in which messages of all topics come, and ask for no sender.
+            ordered: keep the order in which messages of all topics come, and ask for no sender;
+                the repetitions of a stream are passed on with their mark.
         """
         if senders is None:
             senders = topics.SENDERS.get(topic, ())
@@ -281,7 +282,8 @@ class Channel(Generic[T]):
         self.overtaken: Callable[[tuple[bytes, dict[str, int]]], None] = self._on_overtaken
         self.closed = False
         # Messages that may be repeated.
-        self._last = _Newest[bytes](REPEATED) if topic in topics.STREAMS else None
+        repeats = topic in topics.STREAMS and not ordered
+        self._last = _Newest[bytes](REPEATED) if repeats else None
         if ordered:
             subscription.callback = self.deliver
             return

@@ -13,7 +13,8 @@ from handlab_core.errors import BadConfig, CannotWrite
 from handlab_core.types import NS_PER_S
 from handlab_nodes.messages import convert, topics
 from handlab_nodes.nodes import recorder_node
-from handlab_nodes.nodes.recorder_node import LogTime, Ring, Tape
+from handlab_nodes.nodes.recorder_node import LogTime, Ring, Tape, WithoutRepetitions
+from handlab_nodes.runtime.serialized import repetition
 
 
 class Tick:
@@ -82,6 +83,22 @@ def state(seconds):
     message = JointState()
     message.header.stamp = convert.to_stamp(seconds)
     return serialize_message(message)
+
+
+def test_a_repeated_message_is_recorded_once_and_time_never_goes_back():
+    """A reader appears while the recording runs: the publisher repeats its newest messages."""
+    used = []
+    use = WithoutRepetitions(used.append)
+    use(repetition(state(0.9)))  # the recorder's own subscription appeared
+    for seconds in (1.0, 1.1, 1.2):
+        use(state(seconds))
+    for seconds in (1.0, 1.1, 1.2, 1.3):
+        use(repetition(state(seconds)))
+    use(state(1.4))
+    assert used == [state(seconds) for seconds in (0.9, 1.0, 1.1, 1.2, 1.3, 1.4)]
+    use(state(0.0))  # a world that begins again
+    use(repetition(state(0.1)))
+    assert used[6:] == [state(0.0), state(0.1)]
 
 
 def read(bag):

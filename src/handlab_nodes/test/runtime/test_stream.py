@@ -1,5 +1,7 @@
 """Streams: a reader that joins loses nothing, and a state that rests reaches a late reader."""
 
+from functools import partial
+
 import pytest
 import rclpy
 from rclpy.context import Context
@@ -107,9 +109,8 @@ def test_only_a_marked_message_is_a_repetition(domain):
     rclpy.init(context=context, domain_id=domain)
     node = rclpy.create_node("unit", context=context, namespace="stream")
     used = []
-    channel = Inbox.of(node).subscribe(
-        JointState, topics.HAND_STATES, bytes, used.append, qos.EVERY, ordered=True
-    )
+    hear = partial(Inbox.of(node).subscribe, JointState, topics.HAND_STATES, bytes)
+    channel = hear(used.append, qos.EVERY, senders=())
     one, two = (b"\x00\x01\x00\x00" + bytes([i] * 12) for i in (1, 2))
     for data in (one, two, repetition(two)):
         channel._receive(data, b"a")
@@ -119,5 +120,7 @@ def test_only_a_marked_message_is_a_repetition(domain):
     assert used[2:] == [one, one]
     channel._receive(b"", b"a")
     assert Inbox.of(node).drops[topics.HAND_STATES].count == 1
+    hear(used.append, qos.EVERY, ordered=True)._receive(repetition(two), b"a")
+    assert used[4:] == [repetition(two)]
     node.destroy_node()
     context.try_shutdown()
