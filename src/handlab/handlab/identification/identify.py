@@ -30,7 +30,9 @@ from handlab_core.worlds.fitted import (
 from handlab_data.bag_writer import BagWriter, typestore
 from handlab_hardware.station_file import fitted_file, load_station, station_path
 from handlab_sim.backend import MujocoBackend
-from handlab_sim.identification import TIMESTEP, ServoFit, fit_servos, safe_motion
+from handlab_sim.identification.fit import ServoFit, fit_servos
+from handlab_sim.identification.motion_model import TIMESTEP
+from handlab_sim.identification.safe_motion import safe_motion
 
 if TYPE_CHECKING:
     from handlab.emulation.emulated_hands import Emulated

@@ -16,7 +16,7 @@ from handlab_core.hands import Hand
 from handlab_core.system.files import write_atomically
 from handlab_core.worlds.excitation import Recording
 from handlab_core.worlds.fitted import QUANTITIES, HandFit
-from handlab_sim.identification import ServoFit
+from handlab_sim.identification.fit import ServoFit
 
 SHOWN = 12.0  # s; end of the recording that is drawn
 UNITS = {

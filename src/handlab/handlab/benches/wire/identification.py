@@ -21,7 +21,7 @@ from handlab_core.system.validation import Positive, Text, checked
 from handlab_core.types import Array
 from handlab_core.worlds.fitted import QUANTITIES
 from handlab_core.worlds.world import World
-from handlab_sim.identification import ServoFit, fit_servos
+from handlab_sim.identification.fit import ServoFit, fit_servos
 
 NAME = "identify"
 

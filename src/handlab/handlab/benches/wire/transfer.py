@@ -58,7 +58,7 @@ from handlab_learning.runs.evaluation import AFTER_TRAINING, Evaluator, summariz
 from handlab_learning.runs.sampler import LocalSampler
 from handlab_learning.runs.trainer import Trainer
 from handlab_sim.backend import MujocoBackend
-from handlab_sim.identification import ServoFit
+from handlab_sim.identification.fit import ServoFit
 from handlab_sim.scene import SceneConfig
 
 NAME, TASK, ALGORITHM = "transfer", "valve", "dapg"
@@ -294,7 +294,7 @@ def _trained(job: Job) -> tuple[Policy, dict[str, Any]]:
     task = make_task(TASK)
     if level == FITTED:
         value = fitted_values(job.number)
-        fit = ServoFit(value, np.zeros_like(value), np.zeros((0, len(value))), 0.0, ())
+        fit = ServoFit(value, np.zeros_like(value), np.zeros((0, len(value))), 0.0, (), np.ones(1))
         write_fit(fitted, as_fit(task.hand, fit, "bench identify"))
         servos = servos_of_fit(read_fit(fitted), task.hand)
     config = RunConfig(

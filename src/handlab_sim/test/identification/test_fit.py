@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import mujoco
 import numpy as np
 import pytest
 
@@ -14,39 +13,23 @@ from handlab_core.worlds.excitation import Recording, approach, excite
 from handlab_core.worlds.fitted import QUANTITIES
 from handlab_core.worlds.world import World
 from handlab_sim.backend import MujocoBackend
-from handlab_sim.identification import fit_servos, safe_motion
-from handlab_sim.scene import SceneConfig, build_spec
+from handlab_sim.identification.fit import fit_servos
+from handlab_sim.scene import SceneConfig
 
 HAND, VALVE, STEP = make_hand("claw"), FIXTURES.make("valve"), 0.005
 
 
-@pytest.fixture(scope="module")
-def room():
-    return safe_motion(HAND, VALVE, np.full(9, 0.4), 0.3)
-
-
-def recorded(servos, room, seconds):
-    """Return the motion of a hand with other servos."""
+def recorded(servos, room, seconds, mass=1.0):
+    """Return the motion of a hand with other servos and masses."""
     config = SceneConfig(timestep=STEP)
-    backend = MujocoBackend(HAND, VALVE, config=config, worlds=[World(servos)])
+    world = World(servos, hand_mass=mass)
+    backend = MujocoBackend(HAND, VALVE, config=config, worlds=[world])
     rows = []
     for target in (*approach(HAND.nominal, room[0]), *excite(HAND, *room, 0, seconds).targets):
         sent_at = backend.read().hand.stamp[0]
         state = backend.step(Command(target[None], HAND.max_effort[None]), None, 0.01).hand
         rows.append((sent_at, target, state.stamp[0], state.q[0], state.effort[0]))
     return Recording(*map(np.array, zip(*rows[-round(seconds * 100) :], strict=True)))
-
-
-def test_a_safe_motion_touches_nothing(room):
-    model = build_spec(HAND, VALVE, SceneConfig()).compile()
-    data, rng = mujoco.MjData(model), np.random.default_rng(5)
-    at = [model.joint(name).qposadr[0] for name in HAND.joints]
-    data.qpos[model.joint("valve").qposadr[0]] = 0.3
-    for _ in range(100):
-        data.qpos[at] = room[0] + room[1] * rng.uniform(-1, 1, 9)
-        mujoco.mj_fwdPosition(model, data)
-        assert not data.ncon
-    assert room[1].min() > 0.1
 
 
 def test_known_servos_are_found(room):
@@ -66,6 +49,14 @@ def test_known_servos_are_found(room):
     ):
         np.testing.assert_allclose(column, wanted, rtol=within, err_msg=name)
     assert found.residual < 1e-3 and (found.low < found.value).all()
+
+
+def test_heavy_links_do_not_pass_for_the_inertia_of_the_rotors(room):
+    """Links weigh, and rotors do not."""
+    own = HAND.servos
+    found = fit_servos(HAND, recorded(own, room, 12.0, mass=1.1), timestep=STEP)
+    np.testing.assert_allclose(found.mass, 1.1, rtol=0.02)
+    np.testing.assert_allclose(found.value[:, 3], own.armature, rtol=0.05)
 
 
 def test_noise_and_play_of_the_gears_do_not_pass_for_friction(room):
