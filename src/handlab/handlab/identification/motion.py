@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from handlab_core.hands import Hand
 from handlab_core.hardware.backend import Backend, Hardware
 from handlab_core.objects.fixture import Fixture
 from handlab_core.safety.clamped_backend import ClampedBackend
+from handlab_core.system.scheduling import realtime_priority
 from handlab_core.types import NS_PER_S, Array, Command
 from handlab_core.worlds.excitation import RATE, Excitation, Recording, approach
 
@@ -51,10 +53,17 @@ class Mover:
     def run(self, centre: Array, excitation: Excitation) -> Recording:
         """Go to the centre, follow the excitation, and release the hand; return the recording.
 
+        Real motors are moved with real-time priority: late commands blur what is measured.
+
         Raises:
             StationFault: a joint is blocked, hot, silent, or has a fault, or the operator has
                 stopped the hand; it is released.
         """
+        realtime = nullcontext() if self._hardware is None else realtime_priority()
+        with realtime:
+            return self._run(centre, excitation)
+
+    def _run(self, centre: Array, excitation: Excitation) -> Recording:
         try:
             for target in approach(self._angles(), self.hand.nominal):
                 self._step(target)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 THREADS = Path("/proc/self/task")
@@ -19,6 +20,17 @@ def use_realtime_priority() -> None:
     """
     with contextlib.suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(PRIORITY))
+
+
+@contextlib.contextmanager
+def realtime_priority() -> Iterator[None]:
+    """Use real-time priority in the body of a `with`; see `use_realtime_priority`."""
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    use_realtime_priority()
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 def use_batch_scheduling() -> None:

@@ -1,8 +1,12 @@
-"""Batch scheduling of all threads of a process."""
+"""Scheduling of the threads of a process."""
 
 import os
 import subprocess
 import sys
+
+import pytest
+
+from handlab_core.system.scheduling import realtime_priority
 
 TURNS = """
 import os, threading
@@ -21,3 +25,12 @@ def test_all_threads_of_a_process_take_turns_those_to_come_too():
     """In a process of its own, since it is for ever."""
     done = subprocess.run([sys.executable, "-c", TURNS], capture_output=True, text=True, check=True)
     assert done.stdout.split() == 3 * [str(os.SCHED_BATCH)]
+
+
+def test_realtime_priority_ends_with_its_block_also_after_an_error():
+    before, asked = os.sched_getscheduler(0), []
+    with pytest.raises(ValueError, match="within"), realtime_priority():
+        asked.append(os.sched_getscheduler(0))
+        raise ValueError("within")
+    assert asked == [os.SCHED_RR] or os.geteuid() != 0
+    assert os.sched_getscheduler(0) == before
