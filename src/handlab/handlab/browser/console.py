@@ -53,6 +53,9 @@ HEARD = (
 )  # fmt: skip
 """Topics whose rates are shown."""
 
+FOLLOW = 0.5
+"""Degrees; a slider follows its joint when it has moved so far. Chosen: above the noise at rest."""
+
 STOP_KEY: Literal["space"] = "space"
 
 LEVELS = {diagnostics.OK: "ok", diagnostics.WARN: "**warning**", diagnostics.ERROR: "**ERROR**"}
@@ -82,6 +85,7 @@ class Console:
         self._episode = self._episodes = self._successes = 0
         self._jogs: dict[str, tuple[float, float]] = {}  # joint: wanted, rad, and time of the wish
         self._goals: dict[str, float] = {}  # rad; target of a joint that is jogged
+        self._sliders: dict[str, viser.GuiSliderHandle[Any]] = {}
         self._next_jog = self._due = self._rates_due = 0.0
         self._clients: dict[str, Any] = {}
         self._switch = DriverSwitch(node, topics.DRIVERS[:1])
@@ -157,6 +161,8 @@ class Console:
 
     def _build(self) -> None:
         gui = self._gui
+        gui.configure_theme(show_logo=False, show_share_button=False)
+        gui.add_markdown(f"{self._task.hand.name} hand, task **{self._task.name}**")
         self._button("STOP (space)", self._stop, color="red", at_once=True)
         gui.add_command("STOP", hotkey=STOP_KEY).on_trigger(lambda _: self._stop())
         self._button("Engage again", self._engage)
@@ -198,11 +204,13 @@ class Console:
         button.on_click(lambda _: act() if at_once else self._requests.put(act))
 
     def _slider(self, joint: str, lower: float, upper: float) -> None:
-        slider = self._gui.add_slider(
+        slider = self._sliders[joint] = self._gui.add_slider(
             joint, min=round(lower, 1), max=round(upper, 1), step=0.1, initial_value=0.0
         )
 
-        def on_update(_: Any) -> None:
+        def on_update(event: viser.GuiEvent[Any]) -> None:
+            if event.client is None:  # not a person: the slider follows its joint
+                return
             wanted = math.radians(float(slider.value))
             self._requests.put(lambda: self._jog_to(joint, wanted))
 
@@ -269,6 +277,8 @@ class Console:
         sending.add_done_callback(on_accepted)
 
     def _jog_to(self, joint: str, wanted: float) -> None:
+        goes_on = joint in self._jogs and joint in self._goals
+        self._goals = {joint: self._goals[joint]} if goes_on else {}
         self._jogs = {joint: (wanted, time.monotonic())}
 
     def _jog(self, now: float) -> None:
@@ -326,11 +336,21 @@ class Console:
         _set(self._progress, self._episode_text())
         _set(self._table, self._joint_text())
         _set(self._words, self._node_text())
+        self._follow()
         if time.monotonic() >= self._rates_due:
             self._rates_due = time.monotonic() + RATE_SPAN
             _set(self._rates, self._topic_text())
 
+    def _follow(self) -> None:
+        """Set the sliders to their joints, except those that a person moves."""
+        for joint, slider in self._sliders.items():
+            angle = math.degrees(self._position[joint])
+            if joint not in self._jogs and abs(angle - slider.value) > FOLLOW:
+                slider.value = min(max(round(angle, 1), slider.min), slider.max)
+
     def _episode_text(self) -> str:
+        if not self._steps and not self._episodes:
+            return "no episode has begun"
         rate = f"{self._successes} of {self._episodes} episodes succeeded"
         lines = [
             f"episode {self._episode}, step {self._steps}: return **{self._return:.1f}**, at the "
@@ -369,14 +389,14 @@ class Console:
         return "\n".join(["| node | state | says |", "|---|---|---|", *rows])
 
     def _topic_text(self) -> str:
+        """Return a list: a table of four columns is wider than the panel."""
         now = time.monotonic()
-        rows = [
-            f"| {self._ends(topic, self._node.get_publishers_info_by_topic)} | {topic} "
-            f"| {self._ends(topic, self._node.get_subscriptions_info_by_topic)} "
-            f"| {number(self._traffic.rate(topic, now), 0)} |"
+        return "\n".join(
+            f"- {topic}, **{number(self._traffic.rate(topic, now), 0)} Hz**: "
+            f"{self._ends(topic, self._node.get_publishers_info_by_topic)} → "
+            f"{self._ends(topic, self._node.get_subscriptions_info_by_topic)}"
             for topic in HEARD
-        ]
-        return "\n".join(["| from | topic | to | Hz |", "|---|---|---|--:|", *rows])
+        )
 
     def _ends(self, topic: str, find: Callable[[str], list[Any]]) -> str:
         """Return the names of the nodes at one end of a topic, without this one."""
@@ -384,7 +404,8 @@ class Console:
         # A node may receive by a node of its own, `_NAME_listener`.
         names = {end.node_name.removeprefix("_").removesuffix("_listener") for end in ends}
         names -= {self._node.get_name()}
-        return ", ".join(sorted(names)) if len(names) <= MOST_NAMES else f"{len(names)} nodes"
+        few = len(names) <= MOST_NAMES
+        return ", ".join(sorted(names)) or "no node" if few else f"{len(names)} nodes"
 
 
 class Traffic:

@@ -17,7 +17,7 @@ from sensor_msgs.msg import JointState
 from viser.extras import ViserUrdf
 
 from handlab.browser.console import Console
-from handlab.browser.web_guard import WebGuard, is_loopback
+from handlab.browser.web_guard import PrivateServer, WebGuard, is_loopback
 from handlab_core.objects.fixture import MARK_RADIUS
 from handlab_core.system.validation import Index, Name, Text, checked
 from handlab_core.types import Array, Goal
@@ -33,6 +33,14 @@ from handlab_sim.urdf import station_urdf
 
 FRAME_TIME = 1 / 30
 """s; in lockstep states come faster than eyes can follow."""
+
+
+NARROW = 576
+"""Pixels; viser draws the panel at the bottom of windows that are not wider."""
+
+FARTHER, LOWER = 1.6, 0.16
+"""Factor and m; on narrow windows the camera stands back, and lower by this height. Chosen: the
+hand is above the panel of a telephone."""
 
 
 @checked
@@ -65,7 +73,7 @@ class ViewerNode(Node):
         if not (token or is_loopback(params.host)):
             token = secrets.token_urlsafe()
         with WebGuard(params.host, token).guarding():
-            self._server = viser.ViserServer(params.host, params.port, verbose=False)
+            self._server = PrivateServer(params.host, params.port, verbose=False)
         self._console = Console(self, self._server, task)
         text = ElementTree.tostring(station_urdf(task.hand, task.fixture))
         self._robot = ViserUrdf(self._server, yourdfpy.URDF.load(io.BytesIO(text)))
@@ -101,7 +109,7 @@ class ViewerNode(Node):
 
         @self._server.on_client_connect
         def _(client: viser.ClientHandle) -> None:
-            client.camera.position, client.camera.look_at = decor.EYE, decor.TARGET
+            client.camera.position, client.camera.look_at = view(client.camera.image_width)
 
     def _on_joints(self, names: Sequence[str], state: JointReading) -> None:
         if names == self._hand.joints:
@@ -146,6 +154,19 @@ class ViewerNode(Node):
         self._robot.update_cfg(np.array([self._positions[name] for name in self._names]))
         if self._newest is not None:
             self._show_goal(np.array([self._newest.stamp]))
+
+
+def view(width: int) -> tuple[Array, Array]:
+    """Return position of the camera and the point at which it looks, m.
+
+    Args:
+        width: pixels; of the window. On narrow ones the panel covers the lower half.
+    """
+    eye, target = np.array(decor.EYE), np.array(decor.TARGET)
+    if width <= NARROW:
+        eye = target + FARTHER * (eye - target)
+        eye[2], target[2] = eye[2] - LOWER, target[2] - LOWER
+    return eye, target
 
 
 def main(args: list[str] | None = None) -> None:

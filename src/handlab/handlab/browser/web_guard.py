@@ -6,6 +6,8 @@
 | to loopback by another host name     | 403: a name that resolves to this machine (rebinding) |
 | to another address, without token    | 403                                                 |
 | with `?token=...`                    | the page, and a cookie for the connection it opens  |
+
+viser offers each page a public address through a server on the internet. `PrivateServer` declines.
 """
 
 import hmac
@@ -16,6 +18,7 @@ from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import viser
 import websockets.asyncio.server as websockets_server
 from websockets import Headers
 from websockets.http11 import Request, Response
@@ -30,6 +33,14 @@ Process = Callable[[Any, Request], Response | None]
 def is_loopback(host: str) -> bool:
     """Return whether an address reaches this machine only."""
     return host in LOOPBACK
+
+
+class PrivateServer(viser.ViserServer):
+    """A server that no page can make public."""
+
+    def request_share_url(self, verbose: bool = True) -> str | None:
+        """Return None: a tunnel from the internet would pass by the guard."""
+        return None
 
 
 class WebGuard:

@@ -8,7 +8,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 from handlab.browser import console
-from handlab.browser.viewer_node import ViewerNode
+from handlab.browser.viewer_node import ViewerNode, view
 from handlab.graph.ros_domain import Domain
 from handlab_core.tasks import make_task
 from handlab_core.types import Goal, JointState
@@ -87,7 +87,7 @@ def test_a_node_that_stops_reporting_is_late_and_rates_are_counted(shown, monkey
     viewer, now = shown("valve"), [100.0]
     monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
     panel = viewer._console
-    row = r"hand/joint_states \|[^|]*\| (\S+) \|"
+    row = r"hand/joint_states, \*\*(\S+) Hz"
     rate = lambda: re.search(row, panel._topic_text())[1]  # noqa: E731
     status = DiagnosticStatus(level=b"\0", name="driver", message="moves")
     panel._on_diagnostics(DiagnosticArray(status=[status]))
@@ -104,3 +104,38 @@ def test_a_node_that_stops_reporting_is_late_and_rates_are_counted(shown, monkey
     now[0] += 2.0
     assert "| driver | **LATE 6 s** | moves |" in panel._node_text()
     assert rate() == "0"
+
+
+def test_a_jog_after_a_stop_begins_where_the_joint_is(shown, monkeypatch):
+    panel, sent = shown("valve")._console, []
+    monkeypatch.setattr(panel, "_ask", lambda kind, name, request, done: sent.append(request))
+    monkeypatch.setattr(panel, "_switch", type("", (), {"stop": staticmethod(lambda: "confirmed")}))
+    joint, step = "FFJ10", console.SPEED * console.PERIOD
+    panel._position[joint] = 0.0
+    for number in range(3):
+        panel._jog_to(joint, 1.0)
+        panel._jog(float(number))
+    panel._stop()
+    panel._position[joint] = -0.2
+    panel._jog_to(joint, 1.0)
+    panel._jog(3.0)
+    assert [request.position for request in sent] == pytest.approx(
+        [step, 2 * step, 3 * step, step - 0.2]
+    )
+
+
+def test_a_slider_follows_its_joint_until_a_person_moves_it(shown):
+    panel = shown("valve")._console
+    panel._position["FFJ10"] = 0.2
+    panel._follow()
+    assert panel._sliders["FFJ10"].value == pytest.approx(11.5, abs=0.06)
+    panel._jog_to("FFJ10", 0.4)
+    panel._position["FFJ10"] = 0.1
+    panel._follow()
+    assert panel._sliders["FFJ10"].value == pytest.approx(11.5, abs=0.06)
+    assert panel._requests.empty()  # following is no wish of a person
+
+
+def test_a_narrow_window_shows_the_hand_above_the_panel():
+    (wide, at), (narrow, below) = view(1280), view(390)
+    assert below[2] < at[2] and np.linalg.norm(narrow - below) > np.linalg.norm(wide - at)

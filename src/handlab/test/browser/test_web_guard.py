@@ -1,9 +1,11 @@
 """Who may use the browser console."""
 
 import http.client
+import threading
 import urllib.error
 import urllib.request
 
+import msgspec
 import pytest
 import viser
 from websockets import Headers
@@ -11,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from handlab.browser.web_guard import WebGuard
+from handlab.browser.web_guard import PrivateServer, WebGuard
 
 PROTOCOL = [Subprotocol(f"viser-v{viser.__version__}")]
 
@@ -44,12 +46,16 @@ def test_another_address_needs_a_token():
 
 
 @pytest.fixture
-def served():
-    servers = []
+def servers():
+    return []
+
+
+@pytest.fixture
+def served(servers):
 
     def serve(token=""):
         with WebGuard("127.0.0.1", token).guarding():
-            server = viser.ViserServer("127.0.0.1", 0, verbose=False)
+            server = PrivateServer("127.0.0.1", 0, verbose=False)
         servers.append(server)
         return server.get_port()
 
@@ -85,3 +91,16 @@ def test_a_token_opens_the_page_and_its_cookie_the_connection(served):
     own = {"Cookie": cookie.partition(";")[0]}
     with connect(f"ws://127.0.0.1:{port}", subprotocols=PROTOCOL, additional_headers=own):
         pass
+
+
+def test_no_page_can_make_the_server_public(served, servers, monkeypatch):
+    asked = threading.Event()
+    monkeypatch.setattr(viser._viser, "ViserTunnel", lambda *_: pytest.fail("made a tunnel"))
+    port = served()
+    [server] = servers
+    request = server.request_share_url
+    monkeypatch.setattr(server, "request_share_url", lambda: (request(), asked.set()))
+    with connect(f"ws://127.0.0.1:{port}", subprotocols=PROTOCOL) as page:
+        page.send(msgspec.msgpack.encode({"type": "ShareUrlRequest"}))
+        assert asked.wait(30.0)
+    assert request() is None and server._share_tunnel is None
