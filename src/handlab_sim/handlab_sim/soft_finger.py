@@ -16,7 +16,6 @@ from collections.abc import Sequence
 
 import mujoco
 import numpy as np
-from scipy.optimize import least_squares
 
 from handlab_core.hands.pneumatics import Chamber
 from handlab_core.types import Array
@@ -36,6 +35,10 @@ TIPS = 1e-3 * np.array([
 
 MASS, DAMPING, SETTLING = 0.002, 0.02, 6.0
 """kg, N m s/rad, s; of a link, of its joint, and of the motion to a rest; they move no rest."""
+
+START, ITERATIONS, DIFFERENCE, LONGEST = np.log([0.1, 1.0]), 40, 1e-5, 1.0
+"""Logarithms of gain and stiffening at which a fit begins; its iterations, the step of its
+derivatives, and the largest change of an iteration."""
 
 
 def finger_tips(chamber: Chamber, length: float, pressures: Sequence[float] | Array) -> Array:
@@ -91,8 +94,19 @@ def fit_finger(pressures: Array, tips: Array, length: float) -> Chamber:
         angle = np.array([made(values).angle(pressure) for pressure in pressures])
         return (arc(angle, length) - tips).ravel()
 
-    found = least_squares(left, np.log([0.1, 1.0]))
-    return made(found.x)
+    values, steps = START, DIFFERENCE * np.eye(len(START))
+    error, damping = left(values), 1.0
+    for _ in range(ITERATIONS):  # Levenberg and Marquardt
+        slopes = np.stack([(left(values + step) - error) / DIFFERENCE for step in steps], axis=1)
+        square = slopes.T @ slopes
+        lifted = square + damping * np.diag(np.diag(square))
+        change = np.clip(-np.linalg.solve(lifted, slopes.T @ error), -LONGEST, LONGEST)
+        tried = left(values + change)
+        if tried @ tried < error @ error:
+            values, error, damping = values + change, tried, damping / 5
+        else:
+            damping *= 8
+    return made(values)
 
 
 CHAIN = tuple(f"link_{i}" for i in range(LINKS))

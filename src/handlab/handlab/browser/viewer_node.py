@@ -62,6 +62,18 @@ class ViewerParams(TaskParams):
     ] = 8080
 
 
+def load_robot(text: bytes) -> yourdfpy.URDF:
+    """Load a URDF whose meshes have the colours of their vertices.
+
+    The viewer copies meshes. To copy colours of faces, trimesh needs scipy, which has 120 MB.
+    """
+    robot = yourdfpy.URDF.load(io.BytesIO(text))
+    for mesh in robot.scene.geometry.values():
+        if mesh.visual.kind == "face":
+            mesh.visual.vertex_colors = mesh.visual.main_color
+    return robot
+
+
 class ViewerNode(Node):
     """Shows hand, object, goal and reward."""
 
@@ -76,7 +88,7 @@ class ViewerNode(Node):
             self._server = PrivateServer(params.host, params.port, verbose=False)
         self._console = Console(self, self._server, task)
         text = ElementTree.tostring(station_urdf(task.hand, task.fixture))
-        self._robot = ViserUrdf(self._server, yourdfpy.URDF.load(io.BytesIO(text)))
+        self._robot = ViserUrdf(self._server, load_robot(text))
         self._names = list(self._robot.get_actuated_joint_names())
         self._positions = dict.fromkeys(self._names, 0.0)
         self._hand, self._fixture = task.hand, task.fixture

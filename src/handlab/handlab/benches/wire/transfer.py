@@ -22,7 +22,6 @@ from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
-from scipy.stats import spearmanr
 
 from handlab.benches.formatting import NOT_YET, print_row, with_command
 from handlab.benches.kept import chosen, kept
@@ -365,8 +364,17 @@ def _row(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         lost = [float(np.mean(values)) for values in each("lost_return")]
         errors = [_fit_error(number) for number in numbers]
         row["fit_errors"], row["lost_return"] = errors, lost
-        row["rank_correlation"] = float(spearmanr(errors, lost).statistic)
+        row["rank_correlation"] = rank_correlation(errors, lost)
     return row
+
+
+def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return Spearman's correlation: that of the ranks; equal values share their mean rank."""
+    ranks = [
+        [np.mean(np.flatnonzero(np.sort(values) == value)) for value in values]
+        for values in (one, other)
+    ]
+    return float(np.corrcoef(ranks)[0, 1])
 
 
 def _mean(rates: Sequence[Sequence[float]]) -> float:

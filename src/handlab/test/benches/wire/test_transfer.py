@@ -1,6 +1,8 @@
 """The bench of transfer: kept policies, their table, and claws as they are behind a wire."""
 
+import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from handlab.benches.wire import transfer
 from handlab.benches.wire.transfer import ALL, Job, as_simulated, fitted_values, transfer_table
@@ -53,6 +55,17 @@ def test_a_fit_with_larger_errors_that_transfers_worse_correlates(monkeypatch):
     monkeypatch.setattr(transfer, "_fit_error", float)
     runs = [run_of(FITTED, {number: 0.9 - number / 10}) for number in range(4)]
     assert transfer._row(runs)["rank_correlation"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("step", [0.01, 1.0])
+def test_the_rank_correlation_is_spearmans_with_ties_too(step):
+    rng = np.random.default_rng(2)
+    for _ in range(5):
+        one, noise = rng.normal(size=10), rng.normal(size=10)
+        one, other = (np.rint(values / step) * step for values in (one, one**3 + noise))
+        assert transfer.rank_correlation(one, other) == pytest.approx(
+            spearmanr(one, other).statistic
+        )
 
 
 def test_a_claw_that_is_not_identified_is_refused(monkeypatch):
