@@ -60,6 +60,7 @@ from handlab_core.tasks.sizes import Spaces
 from handlab_learning.algorithms.algorithm import Algorithm, Demonstrations, Method, algorithm
 from handlab_learning.algorithms.replay import Batch, Replay
 from handlab_learning.algorithms.trials import Trials
+from handlab_learning.exploration.gait_fit import gaits_like
 from handlab_learning.exploration.gait_search import GaitSearch
 from handlab_learning.exploration.hindsight import in_hindsight
 from handlab_learning.models import optimizer_state
@@ -160,8 +161,9 @@ class RlpdConfig:
     """Episodes before the first update with demonstrations."""
 
     own_demonstrations: Index = 0
-    """Number of successful episodes of one gait that the robot searches before it learns, without
-    given demonstrations; 0: none. Only for tasks with an object that has one error."""
+    """Number of successful episodes of one gait that the robot searches before it learns, unless a
+    given demonstration is a success; 0: none. Only for tasks with an object that has one error. The
+    search begins with gaits like what was shown."""
     search_episodes: Count = 120
     """Maximum number of episodes of that search; learning then begins with the findings."""
     hindsight_episodes: Index = 0
@@ -225,7 +227,6 @@ class Rlpd(Algorithm):
         inputs = spaces.observation + spaces.action
         self.critics = CriticEnsemble(config.critics, inputs, config.hidden)
         self.targets = copy.deepcopy(self.critics).requires_grad_(False)
-        self._search = _search(spaces, config, seed) if not demonstrations else None
         self._gait: GaitPolicy | None = None  # what the search found
         self._experiments = _experiments(spaces, config) if not demonstrations else 0
         cloned = bool(demonstrations)
@@ -249,6 +250,7 @@ class Rlpd(Algorithm):
         if self._experiments:
             self._first = max(self._first, self._experiments)
             self._warm_up = config.cloned_critic_warm_up
+        self._search = _search(spaces, config, seed, self._given) if not solved else None
         self._spaces = spaces
         self._hindsight = Replay(spaces, *form, symmetric=config.symmetries)
         self._first += self.replay.episodes
@@ -264,7 +266,7 @@ class Rlpd(Algorithm):
         self.clone = copy.deepcopy(self.actor)
         self._imitation_left = 0  # episodes
         self._acting_clone = False  # whether the actor has learned nothing but to imitate
-        if cloned:
+        if cloned and self._search is None:
             self._begin_with_clone()
 
     @property
@@ -323,7 +325,7 @@ class Rlpd(Algorithm):
             for episode in episodes:
                 self._count(episode)
             return {"champions": float(self._trials.champions)}
-        if search.ended and search.found:
+        if search.ended and (search.found or self._given):
             self._begin_as_found()
         searching = float(not search.ended)
         return {"searching": searching, "own_demonstrations": float(len(search.found)),
@@ -478,7 +480,8 @@ class Rlpd(Algorithm):
     def _begin_with(self, search: GaitSearch) -> None:
         """Learn from the demonstrations that a search found, if any."""
         self._search = None
-        self._demonstrations.add(search.found)
+        for episode in search.found:
+            self._consider(episode)
         if search.found:
             self._gait = search.best(0) if search.succeeded else None
             self._warm_up = self.config.cloned_critic_warm_up
@@ -614,8 +617,13 @@ class _Means:
         return {name: float(torch.stack(values).mean()) for name, values in self._values.items()}
 
 
-def _search(spaces: Spaces, config: RlpdConfig, seed: int) -> GaitSearch | None:
-    """Return the search for own demonstrations; None: the settings ask for none."""
+def _search(
+    spaces: Spaces, config: RlpdConfig, seed: int, shown: Sequence[Episode]
+) -> GaitSearch | None:
+    """Return the search for own demonstrations; None: the settings ask for none.
+
+    It begins with gaits like what was shown without success.
+    """
     if not config.own_demonstrations:
         return None
     if spaces.fingers is None:
@@ -623,7 +631,8 @@ def _search(spaces: Spaces, config: RlpdConfig, seed: int) -> GaitSearch | None:
             f"own_demonstrations is {config.own_demonstrations}; it must be 0 in a task without an "
             "object that has one error"
         )
-    return GaitSearch(spaces, seed, config.own_demonstrations, config.search_episodes)
+    gaits = gaits_like(shown, spaces)
+    return GaitSearch(spaces, seed, config.own_demonstrations, config.search_episodes, gaits)
 
 
 def _experiments(spaces: Spaces, config: RlpdConfig) -> int:

@@ -85,13 +85,16 @@ class GaitSearch:
         seed: of the run.
         wanted: number of demonstrations of one gait after which the search ends.
         limit: number of episodes after which the search ends.
+        gaits: (G, numbers), gaits that are tried first in place of random ones; see `gait_fit`.
     """
 
-    def __init__(self, spaces: Spaces, seed: int, wanted: int, limit: int) -> None:
+    def __init__(
+        self, spaces: Spaces, seed: int, wanted: int, limit: int, gaits: Sequence[Array] = ()
+    ) -> None:
         if spaces.fingers is None:
             raise ValueError("a gait needs an object with an error")
         self._fingers, self._seed = spaces.fingers, seed
-        self._wanted, self._limit = wanted, limit
+        self._wanted, self._limit, self._given = wanted, limit, list(gaits)
         self._joints = max(spaces.fingers.joint) + 1
         self._tried: list[_Tried] = []
         self._repeated: Array | None = None
@@ -165,9 +168,12 @@ class GaitSearch:
             return self._repeated, False
         rng = np.random.default_rng((self._seed, STREAM, self.episodes))
         tried = self._tried[self._begun :]
+        if self.episodes < len(self._given):
+            return self._given[self.episodes], False
         if tried and tried[-1].wrong:
             return self._backwards(tried[-1].numbers), False
-        if len(tried) < RANDOM_GAITS or rng.uniform() < RANDOM:
+        random_gaits = 0 if self._given and not self._begun else RANDOM_GAITS
+        if len(tried) < random_gaits or rng.uniform() < RANDOM:
             return self._draw(rng), True
         pool = tried if len(tried) < APART else self._tried
         return self._child(self._ranked(pool)[:PARENTS], rng), False
