@@ -27,6 +27,7 @@ from handlab.benches.running import (
     pace,
     parity,
     randomise,
+    real_pace,
     sim,
     soak,
     updates,
@@ -36,6 +37,7 @@ from handlab.benches.wire import bus, emulated, identification, transfer
 BENCHES = {
     "minutes": minutes.BENCH,
     "minutes_beside": minutes_beside.BENCH,
+    "real_pace": real_pace.BENCH,
     "pretrained": pretrained.BENCH,
     "repair": repair.BENCH,
     "valve": valve.BENCH,

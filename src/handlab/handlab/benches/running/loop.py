@@ -66,13 +66,19 @@ def _rounds() -> list[Pair]:
 
 
 def _round(loop: EventLoop, reported: dict[str, float]) -> Pair:
-    with ThreadPoolExecutor(
-        1, initializer=use_realtime_priority
-    ) as own:  # of the driver's priority
-        bare = percentile_ms(own.submit(_sleep_in_a_loop).result(), PERCENT)
+    bare = bare_error()
     reported.clear()
     loop.wait(lambda: KEY in reported, "the driver's report")
     return reported[KEY], bare
+
+
+def bare_error() -> float:
+    """Return the period error of a loop that only sleeps, 99th percentile [ms]; takes ten seconds.
+
+    The loop has the driver's priority.
+    """
+    with ThreadPoolExecutor(1, initializer=use_realtime_priority) as own:
+        return percentile_ms(own.submit(_sleep_in_a_loop).result(), PERCENT)
 
 
 def _sleep_in_a_loop() -> list[float]:
