@@ -21,7 +21,7 @@ from handlab_core.errors import BadConfig, StationFault, StationTimeout, Unknown
 from handlab_core.hands import HANDS, Hand, make_hand
 from handlab_interfaces.msg import HandStatus
 from handlab_interfaces.srv import Calibrate, Jog, JointTorque, Reboot
-from handlab_nodes.messages import topics
+from handlab_nodes.messages import convert, topics
 from handlab_nodes.runtime import diagnostics
 from handlab_nodes.runtime.event_loop import EventLoop, guest
 
@@ -58,6 +58,8 @@ class GraphHand:
         self._node, self._loop, self.place = node, loop, place
         self._clients: dict[str, Any] = {}
         self._states: dict[str, tuple[float, float]] = {}  # rad and N m, by joint
+        self._joints = frozenset[str]()  # of the hand, once it is known
+        self._measured_at = -math.inf  # s; newest stamp of the hand's states
         self._targets: dict[str, float] = {}
         self._status: dict[str, tuple[float, float, int, bool]] = {}
         self._nodes: dict[str, NodeReport] = {}
@@ -74,6 +76,7 @@ class GraphHand:
             f"the driver in {place} publishes no joint states: see `./handlab doctor`",
         )
         self.hand = self._find_hand()
+        self._joints = frozenset(self.hand.joints)
 
     def _find_drivers(self) -> bool:
         services = {name.strip("/") for name, _ in self._node.get_service_names_and_types()}
@@ -95,6 +98,8 @@ class GraphHand:
     def _on_states(self, message: JointState) -> None:
         rows = zip(message.name, message.position, message.effort, strict=False)
         self._states.update({name: (position, effort) for name, position, effort in rows})
+        if not self._joints.isdisjoint(message.name):
+            self._measured_at = convert.from_stamp(message.header.stamp)
 
     def _on_sent(self, message: JointState) -> None:
         for name, position, effort in zip(
@@ -172,6 +177,10 @@ class GraphHand:
         self.hand.index(joint)
         self._loop.once(0.0)
         return self._states[joint][0]
+
+    def measured_at(self) -> float:
+        """See `OperatedHand.measured_at`."""
+        return self._measured_at
 
     def step(self, joint: str, position: float, alone: bool) -> float:
         """See `OperatedHand.step`."""

@@ -178,6 +178,11 @@ class DirectHand:
         _, clamped = self._engage()
         return float(clamped.read().hand.q[0, self.hand.index(joint)])
 
+    def measured_at(self) -> float:
+        """See `OperatedHand.measured_at`."""
+        _, clamped = self._engage()
+        return float(clamped.read().hand.stamp[0])
+
     def step(self, joint: str, position: float, alone: bool) -> float:
         """See `OperatedHand.step`."""
         pace, _ = self._engage()

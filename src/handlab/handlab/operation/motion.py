@@ -17,7 +17,8 @@ CLOSE = math.radians(1.5)
 """rad; distance from the target at which a joint has arrived; chosen."""
 
 SETTLE, STILL = 1.0, math.radians(0.1)
-"""s and rad; a joint that moved less in this time does not come closer: gravity, or a block."""
+"""s and rad; a joint that moved less in this time does not come closer: gravity, or a block. Steps
+without a new reading do not count: a joint whose motor is silent may be moving."""
 
 PATIENCE = 6.0
 """s; longest time from the end of a motion to the reading of the position."""
@@ -54,6 +55,7 @@ def move(
     goal = hand.position(joint) if origin is None else origin
     count = max(1, math.ceil(abs(target - goal) / (SPEED * PERIOD)))
     seen: list[float] = []
+    measured_at = -math.inf
     recent = math.ceil(SETTLE / PERIOD)
     for step in range(1, count + math.ceil(PATIENCE / PERIOD) + 1):
         if stopped():
@@ -62,12 +64,16 @@ def move(
         part = min(step / count, 1.0)
         hand.step(joint, goal + part * (target - goal), alone)
         time.sleep(PERIOD)
-        seen.append(hand.position(joint))
-        here = seen[-1]
-        still = step > count + recent and max(seen[-recent:]) - min(seen[-recent:]) < STILL
-        if step > count and (abs(here - target) < CLOSE or still):
+        here = hand.position(joint)
+        before, measured_at = measured_at, hand.measured_at()
+        if measured_at <= before:
+            continue
+        # Readings from before the end of the motion do not show whether the joint has arrived.
+        seen = [*seen, here] if step > count else []
+        still = len(seen) > recent and max(seen[-recent:]) - min(seen[-recent:]) < STILL
+        if seen and (abs(here - target) < CLOSE or still):
             break
-    return seen[-1]
+    return here
 
 
 def hold(

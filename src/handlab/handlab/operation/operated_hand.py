@@ -54,6 +54,13 @@ class OperatedHand(Protocol):
         """Return the position of a joint of the hand, rad."""
         ...
 
+    def measured_at(self) -> float:
+        """Return the time of the newest positions, s, which stands still while motors are silent.
+
+        The origin is that of the hand's clock.
+        """
+        ...
+
     def step(self, joint: str, position: float, alone: bool) -> float:
         """Move a joint a small step toward a position, rad; return its target after the step.
 
