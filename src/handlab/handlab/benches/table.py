@@ -6,7 +6,6 @@ from handlab.benches.learning import (
     demo,
     demos,
     estimators,
-    foam,
     local_models,
     minutes,
     minutes_beside,
@@ -17,6 +16,7 @@ from handlab.benches.learning import (
     valve,
     wall,
 )
+from handlab.benches.models import finger, foam
 from handlab.benches.running import (
     flight,
     graph,
@@ -60,6 +60,7 @@ BENCHES = {
     "transfer": transfer.BENCH,
     "resets": resets.BENCH,
     "foam": foam.BENCH,
+    "finger": finger.BENCH,
     "demos": demos.BENCH,
     "adroit": adroit.BENCH,
     "tasks": tasks.BENCH,

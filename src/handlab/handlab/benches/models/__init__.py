@@ -1,0 +1,1 @@
+"""Benches of models of bodies, beside measurements and formulas."""
