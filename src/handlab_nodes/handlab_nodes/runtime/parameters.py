@@ -6,6 +6,7 @@ Its description and range are what `ros2 param describe` shows, and the same typ
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from rcl_interfaces.msg import (
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.node import Node
+from type_description_interfaces.srv import GetTypeDescription
 
 from handlab_core.errors import BadConfig
 from handlab_core.options import DescriptionOptions
@@ -26,6 +28,9 @@ from handlab_core.system.validation import checked, field_schemas
 from handlab_core.tasks import Task, make_task
 
 T = TypeVar("T")
+
+TYPE_HASH = re.compile(r"RIHS01_[0-9a-f]{64}")
+"""Text of a type's hash; REP 2016."""
 
 
 @checked
@@ -101,10 +106,26 @@ def read_params(node: Node, defaults: T) -> T:
 
 
 def refuse_malformed(node: Node) -> None:
-    """Answer requests for parameters of unknown types; rclpy raises errors, which end the node."""
+    """Answer requests that rclpy and rcl make errors of.
+
+    A parameter of an unknown type would end the node; a hash that is none makes rcl write many
+    lines to the standard error, now and at each later error.
+    """
     for service in node.services:
         if service.srv_type in (SetParameters, SetParametersAtomically):
             service.callback = _refusing(service.callback)
+        elif service.srv_type is GetTypeDescription:
+            service.callback = _checking(service.callback)
+
+
+def _checking(answer: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def checking(request: Any, response: Any) -> Any:
+        if TYPE_HASH.fullmatch(request.type_hash):
+            return answer(request, response)
+        response.failure_reason = "malformed: a type's hash is RIHS01_ and 64 hexadecimal digits"
+        return response
+
+    return checking
 
 
 def _refusing(answer: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

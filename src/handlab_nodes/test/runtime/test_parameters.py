@@ -11,6 +11,8 @@ from rcl_interfaces.srv import DescribeParameters, SetParameters, SetParametersA
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
+from std_msgs.msg import String
+from type_description_interfaces.srv import GetTypeDescription
 
 from handlab_core.errors import BadConfig, HandlabError
 from handlab_core.options import PaceOptions
@@ -122,3 +124,28 @@ def test_a_parameter_of_an_unknown_type_is_refused_and_the_node_goes_on(kind):
                 assert not result.successful and "malformed" in result.reason
     finally:
         context.try_shutdown()
+
+
+def test_a_hash_that_is_none_is_refused_without_a_word_on_the_terminal(capfd):
+    context = Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node("asked", context=context)
+    node.create_publisher(String, "text", 1)
+    [info] = node.get_publishers_info_by_topic("text")
+    try:
+        with EventLoop(node, context=context) as loop:
+            client = node.create_client(GetTypeDescription, "asked/get_type_description")
+
+            def ask(type_hash):
+                request = GetTypeDescription.Request(
+                    type_name="std_msgs/msg/String", type_hash=type_hash
+                )
+                return loop.ask(client, request, "an answer")
+
+            for wrong in ("", "RIHS", "RIHS01_" + "x" * 64, "RIHS01_" + "0" * 3000):
+                answer = ask(wrong)
+                assert not answer.successful and "malformed" in answer.failure_reason
+            assert ask(str(info.topic_type_hash)).successful
+    finally:
+        context.try_shutdown()
+    assert "hash" not in capfd.readouterr().err
