@@ -22,7 +22,8 @@ from handlab_sim.torque_world import TIMESTEP, TorqueWorld
 
 ROOM = "handlab.emulation.realities"
 READERS = {
-    "handlab.benches.wire.identification", "handlab.benches.wire.transfer",
+    "handlab.benches.wire.identification", "handlab.benches.wire.simulated_claws",
+    "handlab.benches.wire.transfer", "handlab.benches.wire.transfer_job",
     "handlab.cli.graph.emulate",
 }  # fmt: skip
 """Modules that import the realities: benches, and the verb that starts the emulator."""

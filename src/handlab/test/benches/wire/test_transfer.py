@@ -1,17 +1,12 @@
-"""The bench of transfer: kept policies, their table, and claws as they are behind a wire."""
+"""The bench of transfer: its rows and its table."""
 
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
 from handlab.benches.wire import transfer
-from handlab.benches.wire.transfer import ALL, Job, as_simulated, fitted_values, transfer_table
-from handlab_core.errors import BadConfig
-from handlab_core.hands import make_hand
-from handlab_core.hands.servo import TICK
-from handlab_core.system.files import write_atomically
+from handlab.benches.wire.transfer import transfer_table
 from handlab_core.worlds.levels import FITTED, FULL
-from handlab_core.worlds.world import Signals, World
 
 
 def run_of(level, claws, iterations=20, corrections=False, seed=0):
@@ -25,20 +20,6 @@ def run_of(level, claws, iterations=20, corrections=False, seed=0):
         "simulated": 0.9, "wall_s": 60.0, "claws": rows,
         "probes": dict.fromkeys(transfer.PROBES, 0.5),
     }  # fmt: skip
-
-
-def test_a_policy_that_was_measured_is_not_measured_again_by_a_bench_that_goes_on(
-    tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    job, runs = Job(FULL, ALL, 0, 20, correct=False), {}
-    assert not job.is_kept(runs)
-    job.place.mkdir(parents=True)
-    write_atomically(job.result, transfer.as_text(run_of(FULL, {0: 0.5})))
-    assert job.is_kept(runs) and list(runs) == [job.name]
-    assert not Job(FULL, ALL, 0, 21, correct=False).is_kept(runs)
-    assert not Job(FULL, ALL, 0, 20, correct=True).is_kept(runs)
-    assert not Job(FULL, ALL, 1, 20, correct=False).is_kept(runs)
 
 
 def test_the_table_shows_success_and_the_worst_claw_and_corrections_once_they_are_measured():
@@ -66,15 +47,3 @@ def test_the_rank_correlation_is_spearmans_with_ties_too(step):
         assert transfer.rank_correlation(one, other) == pytest.approx(
             spearmanr(one, other).statistic
         )
-
-
-def test_a_claw_that_is_not_identified_is_refused(monkeypatch):
-    monkeypatch.setattr(transfer, "kept", lambda bench, key: {})
-    with pytest.raises(BadConfig, match="bench identify --claws 7"):
-        fitted_values(7)
-
-
-def test_a_simulated_claw_has_the_encoders_and_the_cycle_of_one_behind_a_wire():
-    world = as_simulated(World(make_hand("claw").servos, signals=Signals(latency=0.002)), (3, 1))
-    assert (world.servos.resolution == TICK).all()
-    assert world.signals.latency == pytest.approx(0.007) and world.signals.stream == (3, 1)
