@@ -227,7 +227,11 @@ class Console:
 
     def _torque(self, on: bool) -> None:
         request = SetBool.Request(data=on)
-        self._ask(SetBool, topics.HAND_TORQUE, request, f"torque {'on' if on else 'off'}")
+        if on:  # joints that were released alone, too
+            held = JointTorque.Request(joints=[], torque=True)
+            self._ask(JointTorque, self._of(topics.JOINT_TORQUE), held, "")
+        words = "torque on: the next command moves the hand" if on else "torque off"
+        self._ask(SetBool, topics.HAND_TORQUE, request, words)
 
     def _release(self, joint: str) -> None:
         request = JointTorque.Request(joints=[joint], torque=False)
@@ -272,7 +276,8 @@ class Console:
         def on_result(future: Any) -> None:
             answer = future.result()
             done = answer.status == GoalStatus.STATUS_SUCCEEDED and answer.result.success
-            self._say("the reset is done" if done else f"reset failed: {answer.result.message}")
+            why = answer.result.message or "the hand did not reach its pose in time"
+            self._say("the reset is done" if done else f"reset failed: {why}")
 
         sending.add_done_callback(on_accepted)
 

@@ -38,9 +38,9 @@ FRAME_TIME = 1 / 30
 NARROW = 576
 """Pixels; viser draws the panel at the bottom of windows that are not wider."""
 
-FARTHER, LOWER = 1.6, 0.16
-"""Factor and m; on narrow windows the camera stands back, and lower by this height. Chosen: the
-hand is above the panel of a telephone."""
+FARTHER, LOWER = 1.6, 0.38
+"""Factor and m; on narrow windows the camera stands back, and looks lower by this height. Chosen:
+the hand is above the panel of a telephone."""
 
 
 @checked
@@ -177,7 +177,7 @@ def view(width: int) -> tuple[Array, Array]:
     eye, target = np.array(decor.EYE), np.array(decor.TARGET)
     if width <= NARROW:
         eye = target + FARTHER * (eye - target)
-        eye[2], target[2] = eye[2] - LOWER, target[2] - LOWER
+        eye[2], target[2] = eye[2] - LOWER / 2, target[2] - LOWER
     return eye, target
 
 
