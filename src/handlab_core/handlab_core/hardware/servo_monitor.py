@@ -9,6 +9,9 @@ The position loop of a servo makes its torque from its error e = target - q:
 Torque, angle and velocity are measured and the target is known. Least-squares fits over the newest
 motion tell which of these laws explains the torque of a joint.
 
+A cycle that comes late spoils the fits around it, since nobody knows when its target acted; such
+cycles are left out, and a finding needs more fits in a row than one disturbance lasts.
+
 The gains of a healthy hand are those that `identify` has measured, or else those of its first
 motion. A joint that does not move shows nothing, and a stiff servo that turns freely shows little.
 Contacts do not matter, since they change the error and the torque alike.
@@ -54,9 +57,16 @@ LOOSE, LOOSE_RATIO = 0.02, 2.0
 """rad, and in units of the unexplained error; half of the play from which a joint is loose. Chosen:
 a healthy gear has 0.005 rad from end to end."""
 
-HOLD = np.array((2, 2, 4))
-"""Number of fits in a row after which a joint is weak, dead or loose. A joint looks loose while the
-fits see motion from before and after a change, which no gain explains."""
+HOLD = 6
+"""Number of fits in a row, each with new motion, after which a joint is weak, dead or loose. A
+moment at which servos got their targets late spoils the fits of a second; what is worn stays."""
+
+LATE = 1.5
+"""Time since the last cycle, in units of the usual time, from which a cycle is late. When targets
+before it acted is not known, so the next fits begin after it."""
+
+FOLLOW = 0.05
+"""Part of a new time since the last cycle in the usual one; chosen, 0.2 s to follow at 100 Hz."""
 
 EDGE = 0.01
 """rad; smaller errors count as partly on either side of the play; chosen."""
@@ -85,8 +95,9 @@ class ServoMonitor:
         self._targets: deque[Array] = deque(maxlen=LAGS)
         self._squares = np.zeros((LAGS - 1, n, FEATURES, FEATURES))
         self._products = np.zeros((LAGS - 1, n, FEATURES))
-        self._torques, self._time = np.zeros((2, n))
+        self._torques, self._time, self._new = np.zeros((3, n))
         self._left, self._elapsed = EVERY, 0.0  # s; until the next fit, and since the last cycle
+        self._usual = 0.0  # s; time from one cycle to the next
         self._seen = np.zeros((n, 3), dtype=np.int64)  # fits in a row: weak, dead, loose
         self.strength = np.ones(n)
         """(n,) present gains as parts of the healthy ones; 1 where not known."""
@@ -108,6 +119,9 @@ class ServoMonitor:
             torque: N m; measured torques.
             valid: whether each joint is engaged, and was measured in this cycle.
         """
+        if dt > LATE * self._usual:
+            self._targets.clear()
+        self._usual += FOLLOW * (dt - self._usual)
         same = bool(self._targets) and np.array_equal(target, self._targets[0], equal_nan=True)
         self._targets.appendleft(target.copy())
         resting = same and not (np.abs(qd) > REST_SPEED).any()
@@ -131,6 +145,7 @@ class ServoMonitor:
         self._products += dt * features * torque[:, None]
         self._torques = kept * self._torques + dt * torque * torque
         self._time = kept * self._time + dt * good
+        self._new += dt * good
         self._left -= dt
         if self._left <= 0.0:
             self._left = EVERY
@@ -157,6 +172,8 @@ class ServoMonitor:
         fixed, rests = _solved(inverse, left, remaining)
         best = rests.argmin(axis=0)
         loose, lost = np.sqrt(rests[best, joints] / time), -fixed[best, joints, -1]
+        counts &= self._new >= EVERY / 2
+        self._new[:] = 0.0
         for i in np.flatnonzero(counts & (error > LEAST_ERROR)):
             if np.isnan(self._known[i]) or np.isnan(self._rest[i]):
                 self._learn(int(i), float(gain[i]), float(rest[i]), float(error[i]))

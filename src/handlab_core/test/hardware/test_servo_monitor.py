@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from handlab_core.hardware.servo_monitor import ServoMonitor
+from handlab_core.hardware.servo_monitor import LAGS, ServoMonitor
 
 N, DT, GAIN, DAMPING, LIMIT = 4, 0.01, 2.5, 0.05, 3.0
 FAULTY = 2
@@ -19,20 +19,26 @@ class Joints:
         self.q, self.qd = np.zeros(N), np.zeros(N)
         self.time, self.sent = 0.0, [np.zeros(N)] * 3
 
-    def cycle(self, monitor, speed=4.0):
-        self.time += DT
+    def cycle(self, monitor, speed=4.0, stalled=0):
+        """Move for one cycle, or for more if nobody commands and measures meanwhile."""
+        for _ in range(stalled):
+            self._move(self.sent[0])
+        self.time += DT * (1 + stalled)
         target = 0.5 * np.sin(speed * self.time + np.arange(N))
         self.sent = [target, *self.sent[:2]]
         late = 0.6 * self.sent[1] + 0.4 * self.sent[2]  # 14 ms
-        for _ in range(5):
-            torque = self._torque(late)
-            wall = -40.0 * np.maximum(self.q - 0.2, 0.0)  # something to push against
-            self.qd += DT / 5 * (torque + wall - 0.1 * self.qd) / 1e-3 / 5
-            self.q = self.q + DT / 5 * self.qd
+        self._move(late)
         torque = self._torque(late)
         measured = self.q + self.noise * (self.rng.random(N) - 0.5)
         valid = np.ones(N, dtype=bool)
-        monitor.observe(DT, target, measured, self.qd, torque, valid)
+        monitor.observe(DT * (1 + stalled), target, measured, self.qd, torque, valid)
+
+    def _move(self, target):
+        for _ in range(5):
+            torque = self._torque(target)
+            wall = -40.0 * np.maximum(self.q - 0.2, 0.0)  # something to push against
+            self.qd += DT / 5 * (torque + wall - 0.1 * self.qd) / 1e-3 / 5
+            self.q = self.q + DT / 5 * self.qd
 
     def _torque(self, target):
         error = target - self.q
@@ -132,3 +138,42 @@ def test_cycles_without_a_measurement_and_without_torque_are_left_out():
         monitor.observe(DT, target, joints.q, joints.qd, np.zeros(N), np.zeros(N, dtype=bool))
     joints.run(monitor, 3.0)
     assert not any(findings(monitor).values()) and np.isfinite(monitor.strength).all()
+
+
+def test_targets_before_a_late_cycle_explain_nothing_after_it():
+    joints, monitor = Joints(), ServoMonitor(np.full(N, LIMIT), np.full(N, GAIN))
+    joints.run(monitor, 2.0)
+    before = monitor._time.copy()
+    joints.cycle(monitor, stalled=6)
+    for _ in range(LAGS - 2):
+        joints.cycle(monitor)
+        np.testing.assert_array_equal(monitor._time, before)
+    joints.cycle(monitor)
+    assert (monitor._time != before).all()
+    for _ in range(500):  # a slower rate becomes the usual one
+        joints.cycle(monitor, stalled=1)
+    assert (monitor._time > before / 2).all()
+
+
+def test_a_disturbance_of_half_a_second_makes_no_finding():
+    joints, monitor = Joints(), ServoMonitor(np.full(N, LIMIT), np.full(N, GAIN))
+    seen = 0
+    for _ in range(10):
+        joints.run(monitor, 2.0)
+        joints.gain *= 0.5
+        joints.run(monitor, 0.5)
+        joints.gain *= 2.0
+        seen = max(seen, int(monitor._seen.max()))
+        assert not any(findings(monitor).values())
+    assert seen, "the disturbance was seen"
+
+
+def test_a_joint_that_rests_is_not_judged_again_by_its_old_motion():
+    joints, monitor = Joints(), ServoMonitor(np.full(N, LIMIT), np.full(N, GAIN))
+    joints.gain *= 0.5
+    while not monitor._seen.any():
+        joints.cycle(monitor)
+    still = np.zeros(N, dtype=bool)
+    for _ in range(1000):
+        monitor.observe(DT, joints.sent[0], joints.q, joints.qd, np.zeros(N), still)
+    assert not any(findings(monitor).values())
