@@ -19,6 +19,7 @@ from handlab.benches.learning import (
 )
 from handlab.benches.models import finger, foam
 from handlab.benches.running import (
+    console,
     flight,
     graph,
     idle,
@@ -47,6 +48,7 @@ BENCHES = {
     "wall": wall.BENCH,
     "graph": graph.BENCH,
     "idle": idle.BENCH,
+    "console": console.BENCH,
     "sim": sim.BENCH,
     "randomise": randomise.BENCH,
     "parity": parity.BENCH,
