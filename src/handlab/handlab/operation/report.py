@@ -112,5 +112,5 @@ def _known(value: Any) -> Any:
 
 
 def number(value: float, digits: int) -> str:
-    """Return a number as text; unknown ones, NaN, as a dash."""
-    return "-" if math.isnan(value) else f"{value:.{digits}f}"
+    """Return a number as text: unknown ones, NaN, as a dash, and zero without a sign."""
+    return "-" if math.isnan(value) else f"{value:z.{digits}f}"

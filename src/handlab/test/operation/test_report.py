@@ -1,8 +1,17 @@
 """The report of a hand as a table, and as figures for programs."""
 
 import json
+import math
 
-from handlab.operation.report import FAULT, OK, HandReport, JointReport, NodeReport, aligned
+from handlab.operation.report import (
+    FAULT,
+    OK,
+    HandReport,
+    JointReport,
+    NodeReport,
+    aligned,
+    number,
+)
 
 REPORT = HandReport(
     "claw on /dev/ttyUSB0",
@@ -33,3 +42,9 @@ def test_the_table_is_aligned_and_has_degrees():
     assert "28.6" in first and "on" in first and first.endswith("ok")
     assert second.index("does not") == first.index("ok")
     assert aligned([]) == []
+
+
+def test_numbers_for_people():
+    assert [number(v, 1) for v in (math.nan, -0.04, 0.0, -0.06, 12.34)] == [
+        "-", "0.0", "0.0", "-0.1", "12.3"
+    ]  # fmt: skip

@@ -161,8 +161,10 @@ def test_a_joint_is_released_alone_until_the_torque_is_switched_on(page, station
 
 
 def test_a_telephone_shows_the_hand_above_a_panel_that_is_readable(page, station):
+    page.press("Torque on")  # for a short answer at the top
     page.resize(PHONE, page.fine)
     page.open(station.address)  # the camera is set when a page opens
+    page.until("torque on", "the answer")
     stop = page.find("//button[contains(., 'STOP')]")
     assert page.script("return document.documentElement.scrollWidth") <= PHONE[0]
     assert stop.size["height"] >= 22 and stop.size["width"] >= 200
