@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,6 +73,9 @@ class Bench:
     tables: tuple[Table, ...] = ()
     keeps_parts: bool = False
     """The result keeps a part for each hardware; otherwise each hardware has a file of its own."""
+    parts: tuple[str, Collection[str]] | None = None
+    """An option, and the names of which it chooses some. What belongs to a name is kept as soon as
+    it is measured, so that a bench that is broken off has lost one name."""
 
 
 def as_text(result: Mapping[str, Any]) -> str:

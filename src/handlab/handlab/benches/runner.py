@@ -3,9 +3,10 @@
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
+from handlab.benches.kept import chosen
 from handlab.benches.result import Bench, as_text, origin, results
 from handlab.reporting.generated_tables import rewrite_pages
 from handlab_core.errors import UnknownName
@@ -16,7 +17,7 @@ from handlab_core.system.paths import share
 def run_bench(
     name: str, benches: Mapping[str, Bench], seed: int, write: bool, options: Any = None
 ) -> dict[str, Any]:
-    """Measure, and with `write` keep the result in results/<name>.json.
+    """Measure, and with `write` keep each part of the result in results/<name>.json.
 
     Args:
         name: name of the bench.
@@ -38,25 +39,34 @@ def run_bench(
         check_writable(share())
     if options is None and bench.options is not None:
         options = bench.options()
-    chosen = _changed(options)
+    changed = _changed(options)
     words = [
         word
-        for option, value in chosen.items()
+        for option, value in changed.items()
         for word in ([f"--{option}"] if value is True else [f"--{option}", str(value)])
     ]
     # Before measuring: a long bench should not name a commit that came meanwhile.
     made = origin(shlex.join([name, *words]))
-    result = bench.measure(seed) if options is None else bench.measure(seed, options)
-    plain = result.plain()
-    if write:
-        made["load"] = round(os.getloadavg()[1], 1)  # of five minutes: what else ran shows here
-        apart = "hardware" in chosen and not bench.keeps_parts
-        file = f"{name}_{chosen['hardware']}" if apart else name
-        write_atomically(results() / f"{file}.json", as_text(plain | made))
-        if result.draw is not None:
-            result.draw()
-        rewrite_pages()
-    return plain
+    apart = "hardware" in changed and not bench.keeps_parts
+    file = f"{name}_{changed['hardware']}" if apart else name
+    for each in _in_parts(bench, options) if write else [options]:
+        result = bench.measure(seed) if each is None else bench.measure(seed, each)
+        if write:
+            made["load"] = round(os.getloadavg()[1], 1)  # of five minutes: what else ran shows here
+            write_atomically(results() / f"{file}.json", as_text(result.plain() | made))
+            if result.draw is not None:
+                result.draw()
+            rewrite_pages()
+    return result.plain()
+
+
+def _in_parts(bench: Bench, options: Any) -> list[Any]:
+    """Return the options of each part; the options alone if the bench has no parts."""
+    if bench.parts is None:
+        return [options]
+    option, known = bench.parts
+    names = chosen(option, getattr(options, option), known)
+    return [replace(options, **{option: name}) for name in names]
 
 
 def _changed(options: Any) -> dict[str, Any]:

@@ -250,6 +250,7 @@ def _cell(result: Kept) -> str:
 BENCH = Bench(
     measure,
     options=DemosOptions,
+    parts=("tasks", LIMITS),
     figure=Figure(
         "robot-hours to strict success with 20 demonstrations, median of 5 seeds "
         "(times faster than from nothing)",

@@ -183,6 +183,7 @@ def _cell(result: Kept) -> str:
 BENCH = Bench(
     measure,
     options=TasksOptions,
+    parts=("tasks", ROWS),
     figure=Figure(
         "robot-minutes to strict success by off-policy learning, median of 5 seeds: from nothing, "
         "and from one demonstration (`_one`)",

@@ -282,6 +282,7 @@ def _cell(result: Kept) -> str:
 BENCH = Bench(
     measure,
     options=BesideOptions,
+    parts=("tasks", TASKS),
     figure=Figure(
         "robot-minutes to strict success of stable-baselines3's SAC and sb3-contrib's TQC, the "
         "best of three settings each, as a multiple of those of `rlpd`",

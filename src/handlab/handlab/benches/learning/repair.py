@@ -246,6 +246,7 @@ def _median(row: Mapping[str, Any]) -> str:
 BENCH = Bench(
     measure,
     options=RepairOptions,
+    parts=("tasks", FAULTS),
     figure=Figure(
         "robot-minutes until a gait that fails on a faulty hand succeeds strictly again; with a "
         "worn servo success within 3",

@@ -221,6 +221,7 @@ def _cell(result: Kept) -> str:
 BENCH = Bench(
     measure,
     options=SizesOptions,
+    parts=("tasks", TASKS),
     figure=Figure(
         "success with objects of sizes 0.8 to 1.2, two to five lobes, friction 0.3 to 2, mass 0.5 "
         "to 4, trained with them",

@@ -11,7 +11,7 @@ from pydantic import Field
 from handlab.benches.formatting import print_row
 from handlab.benches.kept import chosen, kept
 from handlab.benches.result import Bench, Figure, Kept, Result
-from handlab.emulation.realities import CLAW, emulate_claw, realities, reality
+from handlab.emulation.realities import CLAW, emulate_claw, reality
 from handlab.identification.identify import record
 from handlab_core.errors import StationFault
 from handlab_core.hands import make_hand
@@ -30,6 +30,9 @@ MOST = {"gain": 0.05, "damping": 0.05, "friction": 0.05, "armature": 0.05, "dela
 
 ATTEMPTS = 3
 """Number of attempts to move a claw; chosen."""
+
+CLAWS = tuple(str(number) for number in range(10))
+"""Numbers of the emulated claws."""
 
 RELATIVE = QUANTITIES.index("delay")
 """Number of quantities with relative errors; they come first."""
@@ -51,13 +54,12 @@ class IdentifyOptions:
 
 def measure(seed: int, options: IdentifyOptions) -> Result:
     """Identify each claw over its emulated wire, and compare with the truth."""
-    numbers = [str(number) for number in range(len(realities(CLAW)))]
     fresh = {
         number: _row(int(number), seed, options.seconds)
-        for number in chosen("claws", options.claws, numbers)
+        for number in chosen("claws", options.claws, CLAWS)
     }
     known = kept(NAME, "claws") | fresh
-    claws = {number: known[number] for number in numbers if number in known}
+    claws = {number: known[number] for number in CLAWS if number in known}
     rows = claws.values()
     errors = {name: float(np.median([row["errors"][name] for row in rows])) for name in MOST}
     worst = max(errors[name] / MOST[name] for name in MOST)
@@ -146,6 +148,7 @@ def _cell(result: Kept) -> str:
 BENCH = Bench(
     measure,
     IdentifyOptions,
+    parts=("claws", CLAWS),
     figure=Figure(
         "identification of emulated claws over the wire: median error (of the worst claw)",
         "5 %, 2 ms; cover 90 %",
