@@ -345,7 +345,7 @@ def test_any_damage_of_a_run_is_refused_with_one_line_or_harmless(
         (["train", "--resume", "nowhere"], "no run folder"),
         (["evaluate", "nowhere"], "no checkpoint"),
         (["report", "nowhere"], "there is no run folder"),
-        (["bench", "x"], "unknown bench 'x'; there is: adroit, bus, demo, "),
+        (["bench", "x"], "unknown bench 'x'; there is: adroit, bus, "),
         (["train"], "name a task"),
     ],
 )
