@@ -38,8 +38,8 @@ KEYS = {
 ROS = {
     "action_msgs", "ament_index_python", "builtin_interfaces", "diagnostic_msgs", "geometry_msgs",
     "launch", "launch_ros", "lifecycle_msgs", "rcl_interfaces", "rclpy", "rosgraph_msgs",
-    "sensor_msgs", "std_msgs", "std_srvs", "tf2_msgs", "unique_identifier_msgs",
-    "visualization_msgs",
+    "sensor_msgs", "std_msgs", "std_srvs", "tf2_msgs", "type_description_interfaces",
+    "unique_identifier_msgs", "visualization_msgs",
 }  # fmt: skip
 """Packages of ROS, called as their modules are."""
 
@@ -53,7 +53,7 @@ FROM_LOCK = {
 OPTIONAL = {
     "mujoco_warp": "gpu", "ray": "ray", "warp": "gpu",
     "gymnasium_robotics": "adroit", "minari": "adroit", "onnx": "onnx", "onnxruntime": "onnx",
-    "dxl2": "test", "rustypot": "test", "stable_baselines3": "test",
+    "dxl2": "test", "rustypot": "test", "selenium": "test", "stable_baselines3": "test",
 }  # fmt: skip
 """Module to requirements-<...>.lock: packages that code imports only where a user asks for them."""
 
