@@ -53,7 +53,7 @@ class Mover:
     def run(self, centre: Array, excitation: Excitation) -> Recording:
         """Go to the centre, follow the excitation, and release the hand; return the recording.
 
-        Real motors are moved with real-time priority: late commands blur what is measured.
+        Real motors are moved with real-time priority: late commands blur the measurement.
 
         Raises:
             StationFault: a joint is blocked, hot, silent, or has a fault, or the operator has

@@ -1,4 +1,4 @@
-"""Notice servos that are weaker, looser or less alive than they were.
+"""Find weak, loose and dead servos.
 
 The position loop of a servo makes its torque from its error e = target - q:
 
@@ -59,7 +59,7 @@ a healthy gear has 0.005 rad from end to end."""
 
 HOLD = 6
 """Number of fits in a row, each with new motion, after which a joint is weak, dead or loose. A
-moment at which servos got their targets late spoils the fits of a second; what is worn stays."""
+moment at which servos got their targets late spoils the fits of a second; wear stays."""
 
 LATE = 1.5
 """Time since the last cycle, in units of the usual time, from which a cycle is late. When targets

@@ -163,7 +163,7 @@ class RlpdConfig:
     own_demonstrations: Index = 0
     """Number of successful episodes of one gait that the robot searches before it learns, unless a
     given demonstration is a success; 0: none. Only for tasks with an object that has one error. The
-    search begins with gaits like what was shown."""
+    search begins with gaits like the demonstrations."""
     search_episodes: Count = 120
     """Maximum number of episodes of that search; learning then begins with the findings."""
     hindsight_episodes: Index = 0
@@ -622,7 +622,7 @@ def _search(
 ) -> GaitSearch | None:
     """Return the search for own demonstrations; None: the settings ask for none.
 
-    It begins with gaits like what was shown without success.
+    It begins with gaits like the demonstrations, which show no success.
     """
     if not config.own_demonstrations:
         return None

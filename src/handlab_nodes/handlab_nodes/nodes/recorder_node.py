@@ -410,7 +410,7 @@ class RecorderNode(Node):
             )
 
     def _publishing(self) -> set[str]:
-        """Return the full names of the graph's nodes that publish what is recorded."""
+        """Return the full names of the graph's nodes that publish recorded topics."""
         return {
             f"{info.node_namespace.rstrip('/')}/{info.node_name}"
             for topic in topics.SENDERS.keys() & RECORDED.keys() | {topics.HAND_COMMANDS}

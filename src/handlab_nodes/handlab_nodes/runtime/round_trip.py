@@ -2,8 +2,8 @@
 
 A request goes to the parameter service of each node. DDS announces the readers of one process in
 the order in which they were made, and a node publishes and answers in one thread. So a node that
-answers a client made now has discovered all earlier subscriptions of this process, and what it
-published before it read the request was sent before the answer.
+answers a client made now has discovered all earlier subscriptions of this process. All messages
+that it published before it read the request were sent before the answer.
 """
 
 import time

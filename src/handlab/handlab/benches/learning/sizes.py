@@ -53,7 +53,7 @@ DRAWN = {
     "object.mass": "0.5:4",
     "object.lobes": "2,3,4,5",
 }
-"""What training draws, and from where; every size and number of lobes is compiled once."""
+"""Ranges from which training draws. Each size and each number of lobes is compiled once."""
 
 POINTS = {
     "object.scale": (0.8, 0.9, 1.0, 1.1, 1.2),

@@ -71,7 +71,7 @@ class Page:
         view = {"type": "ViewerCameraMessage"} | CAMERA
         self._socket.send(msgspec.msgpack.encode(view))
         self.angles: list[tuple[float, float]] = []
-        """Times [s] at which the link turned on the page, and its angles [rad]."""
+        """Turns of the link on the page: time [s] and angle [rad]."""
         self._thread = threading.Thread(target=self._read)
         self._thread.start()
 

@@ -1,4 +1,4 @@
-"""One policy of the bench of transfer: its training, what it does on claws, and its correction."""
+"""One policy of the bench of transfer: its training, its success on claws, and its correction."""
 
 import shutil
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ class Job:
 
     @property
     def result(self) -> Path:
-        """File of what was measured."""
+        """File of the measurement."""
         return self.place / "result.json"
 
     def is_kept(self, runs: dict[str, Any]) -> bool:
