@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 import mujoco
 import numpy as np
+from mujoco import minimize
 
 from handlab_core.hands.pneumatics import Chamber
 from handlab_core.types import Array
@@ -36,9 +37,11 @@ TIPS = 1e-3 * np.array([
 MASS, DAMPING, SETTLING = 0.002, 0.02, 6.0
 """kg, N m s/rad, s; of a link, of its joint, and of the motion to a rest; they move no rest."""
 
-START, ITERATIONS, DIFFERENCE, LONGEST = np.log([0.1, 1.0]), 40, 1e-5, 1.0
-"""Logarithms of gain and stiffening at which a fit begins; its iterations, the step of its
-derivatives, and the largest change of an iteration."""
+START = np.log([0.1, 1.0])
+"""Logarithms of gain and stiffening at which a fit begins."""
+
+SEARCHED = START - 8.0, START + 8.0
+"""Lower and upper bounds of a fit. Farther away the angle of a finger overflows."""
 
 
 def finger_tips(chamber: Chamber, length: float, pressures: Sequence[float] | Array) -> Array:
@@ -90,23 +93,14 @@ def fit_finger(pressures: Array, tips: Array, length: float) -> Chamber:
         gain, stiffening = np.exp(values)
         return Chamber(CHAIN, float(gain), 1.0, float(stiffening))
 
-    def left(values: Array) -> Array:
-        angle = np.array([made(values).angle(pressure) for pressure in pressures])
-        return (arc(angle, length) - tips).ravel()
+    def left(candidates: Array) -> Array:
+        """Return the errors of the tips, (2 len(pressures), C), of candidates (2, C)."""
+        fingers = [made(values) for values in candidates.T]
+        angles = [[finger.angle(pressure) for pressure in pressures] for finger in fingers]
+        return np.stack([(arc(np.array(each), length) - tips).ravel() for each in angles], axis=1)
 
-    values, steps = START, DIFFERENCE * np.eye(len(START))
-    error, damping = left(values), 1.0
-    for _ in range(ITERATIONS):  # Levenberg and Marquardt
-        slopes = np.stack([(left(values + step) - error) / DIFFERENCE for step in steps], axis=1)
-        square = slopes.T @ slopes
-        lifted = square + damping * np.diag(np.diag(square))
-        change = np.clip(-np.linalg.solve(lifted, slopes.T @ error), -LONGEST, LONGEST)
-        tried = left(values + change)
-        if tried @ tried < error @ error:
-            values, error, damping = values + change, tried, damping / 5
-        else:
-            damping *= 8
-    return made(values)
+    found, _ = minimize.least_squares(START, left, bounds=SEARCHED, verbose=0)
+    return made(found)
 
 
 CHAIN = tuple(f"link_{i}" for i in range(LINKS))
