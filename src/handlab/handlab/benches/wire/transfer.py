@@ -87,8 +87,7 @@ class TransferOptions:
 def measure(seed: int, options: TransferOptions) -> Result:
     """Train, transfer and correct; return the best strict success of full and fitted policies."""
     levels = chosen("levels", options.levels, LEVELS)
-    numbers = [str(number) for number in range(len(realities(CLAW)))]
-    fitted = [int(number) for number in chosen("claws", options.claws, numbers)]
+    fitted = [int(number) for number in chosen("claws", options.claws, identification.CLAWS)]
     if FITTED in levels:
         for number in fitted:
             fitted_values(number)  # before hours of training
