@@ -631,7 +631,7 @@ def _search(
             f"own_demonstrations is {config.own_demonstrations}; it must be 0 in a task without an "
             "object that has one error"
         )
-    gaits = gaits_like(shown, spaces)
+    gaits = gaits_like(shown, spaces.fingers)
     return GaitSearch(spaces, seed, config.own_demonstrations, config.search_episodes, gaits)
 
 

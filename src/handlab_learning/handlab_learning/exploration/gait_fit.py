@@ -10,7 +10,7 @@ import numpy as np
 
 from handlab_core.environment.episode import Episode
 from handlab_core.environment.policies.gait_policy import SLOWER
-from handlab_core.tasks.sizes import Spaces
+from handlab_core.tasks.sizes import Fingers
 from handlab_core.types import Array
 from handlab_learning.exploration.gait_search import LIMITS
 
@@ -27,7 +27,7 @@ SHORTEST = 10
 """Steps of a demonstration; shorter ones show no stroke."""
 
 
-def gaits_like(shown: Sequence[Episode], spaces: Spaces) -> list[Array]:
+def gaits_like(shown: Sequence[Episode], fingers: Fingers) -> list[Array]:
     """Return the numbers of gaits that move as was shown, one for each of the FACTORS.
 
     The fit is least squares of one frequency, and of an offset, a sine and a cosine for each
@@ -36,18 +36,17 @@ def gaits_like(shown: Sequence[Episode], spaces: Spaces) -> list[Array]:
 
     Args:
         shown: the demonstrations; without any of SHORTEST steps the list is empty.
-        spaces: sizes of the task; its `fingers` must be known.
+        fingers: of the task.
     """
     moving = [steps for steps in map(_far_actions, shown) if len(steps) >= SHORTEST]
-    if not moving or spaces.fingers is None:
+    if not moving:
         return []
     actions = np.concatenate(moving)
     step = np.concatenate([np.arange(len(each)) for each in moving])
-    period = spaces.fingers.period
 
     def fitted(frequency: float) -> tuple[float, Array]:
         """Return the squared residual, and offset, sine and cosine of each joint, (3, A)."""
-        phase = 2 * np.pi * frequency * period * step
+        phase = 2 * np.pi * frequency * fingers.period * step
         columns = np.stack((np.ones(len(step)), np.sin(phase), np.cos(phase)), axis=1)
         parts, *_ = np.linalg.lstsq(columns, actions, rcond=None)
         return float(np.square(actions - columns @ parts).sum()), parts
@@ -55,7 +54,7 @@ def gaits_like(shown: Sequence[Episode], spaces: Spaces) -> list[Array]:
     frequencies = np.geomspace(*LIMITS, FREQUENCIES)
     best = min(frequencies, key=lambda frequency: fitted(frequency)[0])
     offset, sine, cosine = fitted(best)[1]
-    like = _numbers(spaces, offset, sine + 1j * cosine)
+    like = _numbers(fingers, offset, sine + 1j * cosine)
     return [np.concatenate((like[:-1], [np.log(factor * best)], like[-1:])) for factor in FACTORS]
 
 
@@ -65,16 +64,15 @@ def _far_actions(episode: Episode) -> Array:
     return episode.trajectory.actions[: int(near.argmax()) if near.any() else episode.steps]
 
 
-def _numbers(spaces: Spaces, offset: Array, swing: Array) -> Array:
+def _numbers(fingers: Fingers, offset: Array, swing: Array) -> Array:
     """Return the numbers of a gait without its frequency: those of alike joints are means.
 
     Args:
-        spaces: sizes of the task.
+        fingers: of the task.
         offset: (A,).
         swing: (A,) complex; amplitude and lead.
     """
-    assert spaces.fingers is not None
-    joint, finger = np.array(spaces.fingers.joint), np.array(spaces.fingers.finger)
+    joint, finger = np.array(fingers.joint), np.array(fingers.finger)
     after = np.array([
         swing[i] * swing[k].conj()
         for i in range(len(joint)) for k in range(len(joint))

@@ -41,7 +41,7 @@ def test_a_gait_that_was_shown_comes_back_at_every_speed(name):
     path = [policy.act(far)[0] for _ in range(60)]
     [episode] = local_sampler(task, 1, 1).sample(policy.begin(), EpisodePlan(0, [0]))
     far_away = replace(episode.trajectory, actions=np.array(path), errors=np.full(60, -3.0))
-    gaits = gaits_like([replace(episode, trajectory=far_away)], task.spaces)
+    gaits = gaits_like([replace(episode, trajectory=far_away)], task.spaces.fingers)
     for factor, gait in zip(FACTORS, gaits, strict=True):
         again = GaitSearch(task.spaces, 0, 1, 1, [gait]).policy(0)
         assert again.speed == pytest.approx(factor * policy.speed, rel=0.03)
@@ -53,12 +53,12 @@ def test_a_gait_that_was_shown_comes_back_at_every_speed(name):
 def test_what_is_too_short_shows_no_gait(slow):
     path = slow[0].trajectory
     near = replace(path, errors=np.zeros(len(path.errors)))
-    assert gaits_like([], FLIP.spaces) == []
-    assert gaits_like([replace(slow[0], trajectory=near)], FLIP.spaces) == []
+    assert gaits_like([], FLIP.spaces.fingers) == []
+    assert gaits_like([replace(slow[0], trajectory=near)], FLIP.spaces.fingers) == []
 
 
 def test_a_search_tries_what_was_shown_first_and_then_its_children(slow):
-    gaits = gaits_like(slow, FLIP.spaces)
+    gaits = gaits_like(slow, FLIP.spaces.fingers)
     search = GaitSearch(FLIP.spaces, 0, 1, 20, gaits)
     for gait in gaits:
         np.testing.assert_array_equal(search._next()[0], gait)
@@ -67,7 +67,7 @@ def test_a_search_tries_what_was_shown_first_and_then_its_children(slow):
 
 
 def test_slow_demonstrations_lead_to_successes_within_three_minutes(slow):
-    search = GaitSearch(FLIP.spaces, 11, 1, 25, gaits_like(slow, FLIP.spaces))
+    search = GaitSearch(FLIP.spaces, 11, 1, 25, gaits_like(slow, FLIP.spaces.fingers))
     sampler = local_sampler(FLIP, 1, 1)
     while not search.ended:
         plan = EpisodePlan(11, [search.episodes])
