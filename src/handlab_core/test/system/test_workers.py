@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 POOL = """
-import signal, sys, time
+import os, signal, sys, time
 from handlab_core.system.workers import worker_pool
 
 def nap(_):
@@ -21,7 +21,8 @@ def end(*_):
 
 if __name__ == "__main__":
     signal.signal(signal.SIGALRM, end)  # as the command line does with SIGTERM
-    with worker_pool(2, sys.argv[1], print, "begun") as pool:
+    # One write a worker: the text and the line's end of a print may be parted by another's.
+    with worker_pool(2, sys.argv[1], os.write, 1, b"begun\\n") as pool:
         jobs = [pool.submit(nap, n) for n in range(2)]
         time.sleep(60)
 """
