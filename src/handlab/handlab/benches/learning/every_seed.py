@@ -1,20 +1,29 @@
 """Runs of several kinds and seeds side by side; robot time does not depend on the machine."""
 
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from handlab.experiments.demonstrations import demonstrations_of, source
 from handlab.experiments.parallelism import processes
 from handlab.experiments.task_kinds import local_sampler
 from handlab_core.environment.episode import Episode
+from handlab_core.environment.policies.policy import Policy
+from handlab_core.hands.servo import ServoParameters
 from handlab_core.system.workers import worker_pool
+from handlab_core.worlds.levels import NONE
+from handlab_learning.policy_files import saved_policy
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
 from handlab_learning.runs.trainer import Trainer
 
 T = TypeVar("T")
+
+WORLDS = 64
+"""Episodes of an iteration of `learn_in_worlds`, each in a world of its own."""
 
 
 def learn_all(
@@ -64,3 +73,43 @@ def learn_in_process(
     sampler, first = (local_sampler(config.make_task(), num_envs, 1) for _ in range(2))
     trainer = Trainer(config, sampler, demonstrations=demonstrations, first_sampler=first)
     return folder, trainer.run(folder)
+
+
+def learn_in_worlds(
+    place: Path,
+    task: str,
+    seed: int,
+    iterations: int,
+    *,
+    vary: Sequence[str] = (),
+    randomise: str = NONE,
+    servos: ServoParameters | None = None,
+) -> tuple[Policy, dict[str, Any]]:
+    """Learn by DAPG from the task's demonstrations; return the policy and the run's summary.
+
+    Args:
+        place: folder of the run; what it holds is deleted.
+        task: name of the task.
+        seed: random seed.
+        iterations: number of iterations, `WORLDS` episodes each.
+        vary: variations of the object, as `train --vary` takes them.
+        randomise: level of randomisation, as `train --randomise` takes it.
+        servos: parameters of the hand; None: as described.
+    """
+    shutil.rmtree(place, ignore_errors=True)
+    config = RunConfig(
+        task, algorithm="dapg", backend="sim", seed=seed, until="hours", max_hours=1e6,
+        vary=list(vary), randomise=randomise, demos=source(task, "dapg", ""), evaluate_every=10,
+        settings={"npg.episodes_per_iteration": WORLDS},
+    )  # fmt: skip
+    sampler = local_sampler(
+        config.make_task(), WORLDS, 1, variations=config.variations(), servos=servos,
+        fresh=bool(vary),
+    )  # fmt: skip
+    trainer = Trainer(
+        config, sampler, demonstrations=demonstrations_of(config),
+        stop=lambda: trainer.progress.iteration >= iterations,
+    )  # fmt: skip
+    summary = trainer.run(RunFolder.create(place, config, datetime.now()))
+    policy = saved_policy.load(Path(summary["run_dir"])).policy(config.make_task())
+    return policy, summary

@@ -6,9 +6,7 @@ described, and with all quantities drawn together. A little noise of the sensors
 of a point differ.
 """
 
-import shutil
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,31 +19,22 @@ from pydantic import Field
 
 from handlab.benches.formatting import NOT_YET, print_row, with_command
 from handlab.benches.kept import chosen, kept
-from handlab.benches.learning.every_seed import learn_all
+from handlab.benches.learning.every_seed import learn_all, learn_in_worlds
 from handlab.benches.options import TasksOptions
 from handlab.benches.result import Bench, Figure, Kept, Result, Table, origin
-from handlab.experiments.demonstrations import demonstrations_of, source
 from handlab.experiments.task_kinds import local_sampler
 from handlab.reporting.learning_curves import save_figure
-from handlab_core.environment.policies.policy import Policy
 from handlab_core.objects.fixture import xacro_arguments
 from handlab_core.system.paths import share
 from handlab_core.system.validation import Count, checked
 from handlab_core.tasks import Task, make_task
 from handlab_core.tasks.variation import QUANTITIES, parse_variations
-from handlab_learning.policy_files import saved_policy
-from handlab_learning.runs.config import RunConfig
-from handlab_learning.runs.directory import RunFolder
 from handlab_learning.runs.evaluation import AFTER_TRAINING, Evaluator, summarize
-from handlab_learning.runs.trainer import Trainer
 
-NAME, ALGORITHM = "sizes", "dapg"
+NAME = "sizes"
 TASKS = ("valve", "flip")
 ASKED = 0.9
 """Success that is asked of policies that trained with the variations; chosen."""
-
-WORLDS = 64
-"""Episodes of an iteration, each with an object of its own if objects vary."""
 
 DRAWN = {
     "object.scale": "0.8,0.9,1,1.1,1.2",
@@ -127,8 +116,10 @@ def _learn(root: str, name: str, seed: int) -> dict[str, Any]:
     task_name, kind, iterations = name.split()
     task = make_task(task_name)
     drawn = [f"{quantity}={DRAWN[quantity]}" for quantity in quantities(task)]
-    policy = _trained(Path(root, f"{task_name}-{kind}-{seed}"), task_name, seed, int(iterations),
-                      drawn if kind == VARIED else [])  # fmt: skip
+    policy, _ = learn_in_worlds(
+        Path(root, f"{task_name}-{kind}-{seed}"), task_name, seed, int(iterations),
+        vary=drawn if kind == VARIED else (),
+    )  # fmt: skip
 
     def success(texts: Sequence[str], episodes: int) -> float:
         sampler = local_sampler(task, episodes, 1, variations=parse_variations([*texts, *NOISE]))
@@ -144,24 +135,6 @@ def _learn(root: str, name: str, seed: int) -> dict[str, Any]:
     }
     print_row({"task": task_name, "trained": kind, "seed": seed} | run)
     return run
-
-
-def _trained(place: Path, task: str, seed: int, iterations: int, drawn: list[str]) -> Policy:
-    """Return a policy that learned with these variations."""
-    shutil.rmtree(place, ignore_errors=True)
-    config = RunConfig(
-        task, algorithm=ALGORITHM, backend="sim", seed=seed, until="hours", max_hours=1e6,
-        vary=drawn, demos=source(task, ALGORITHM, ""), evaluate_every=10,
-        settings={"npg.episodes_per_iteration": WORLDS},
-    )  # fmt: skip
-    made = config.make_task()
-    sampler = local_sampler(made, WORLDS, 1, variations=config.variations(), fresh=True)
-    trainer = Trainer(
-        config, sampler, demonstrations=demonstrations_of(config),
-        stop=lambda: trainer.progress.iteration >= iterations,
-    )  # fmt: skip
-    summary = trainer.run(RunFolder.create(place, config, datetime.now()))
-    return saved_policy.load(Path(summary["run_dir"])).policy(make_task(task))
 
 
 def draw(rows: Mapping[str, Mapping[str, Any]], path: Path) -> None:

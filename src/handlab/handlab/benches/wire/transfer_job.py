@@ -10,12 +10,11 @@ import numpy as np
 
 from handlab.benches.formatting import print_row
 from handlab.benches.kept import kept
+from handlab.benches.learning.every_seed import learn_in_worlds
 from handlab.benches.result import as_text, origin
 from handlab.benches.wire import identification
 from handlab.benches.wire.simulated_claws import PROBES, claw_sampler, probe_world
 from handlab.emulation.realities import CLAW, realities, reality
-from handlab.experiments.demonstrations import demonstrations_of, source
-from handlab.experiments.task_kinds import local_sampler
 from handlab.identification.identify import as_fit
 from handlab_core.environment.policies.policy import Policy
 from handlab_core.errors import BadConfig
@@ -25,7 +24,6 @@ from handlab_core.types import Array
 from handlab_core.worlds.fitted import read_fit, servos_of_fit, write_fit
 from handlab_core.worlds.levels import FITTED
 from handlab_core.worlds.world import World
-from handlab_learning.policy_files import saved_policy
 from handlab_learning.policy_files.base_policy import GAIT
 from handlab_learning.runs.config import RunConfig
 from handlab_learning.runs.directory import RunFolder
@@ -33,11 +31,11 @@ from handlab_learning.runs.evaluation import AFTER_TRAINING, Evaluator, summariz
 from handlab_learning.runs.trainer import Trainer
 from handlab_sim.identification.fit import ServoFit
 
-NAME, TASK, ALGORITHM = "transfer", "valve", "dapg"
+NAME, TASK = "transfer", "valve"
 
-WORLDS, ITERATIONS = 64, 20
-"""Episodes of an iteration, each in a world of its own, and iterations of a training; more of them
-improve strict success in the full worlds by less than its noise."""
+ITERATIONS = 20
+"""Iterations of a training; more of them improve strict success in the full worlds by less than its
+noise."""
 
 EPISODES = 30
 """Episodes of one policy on one claw."""
@@ -139,25 +137,15 @@ def _trained(job: Job) -> tuple[Policy, dict[str, Any]]:
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     fitted, servos = place / "claw.fitted.yaml", None
-    task = make_task(TASK)
     if level == FITTED:
+        task = make_task(TASK)
         value = fitted_values(job.number)
         fit = ServoFit(value, np.zeros_like(value), np.zeros((0, len(value))), 0.0, (), np.ones(1))
         write_fit(fitted, as_fit(task.hand, fit, "bench identify"))
         servos = servos_of_fit(read_fit(fitted), task.hand)
-    config = RunConfig(
-        TASK, algorithm=ALGORITHM, backend="sim", seed=seed, until="hours", max_hours=1e6,
-        randomise=level, demos=source(TASK, ALGORITHM, ""), evaluate_every=10,
-        settings={"npg.episodes_per_iteration": WORLDS},
-    )  # fmt: skip
-    sampler = local_sampler(task, WORLDS, 1, variations=config.variations(), servos=servos)
-    trainer = Trainer(
-        config, sampler, demonstrations=demonstrations_of(config),
-        stop=lambda: trainer.progress.iteration >= job.iterations,
-    )  # fmt: skip
-    summary = trainer.run(RunFolder.create(place / "runs", config, datetime.now()))
-    saved = saved_policy.load(Path(summary["run_dir"]))
-    return saved.policy(task), summary
+    return learn_in_worlds(
+        place / "runs", TASK, seed, job.iterations, randomise=level, servos=servos
+    )
 
 
 def judged(task: Task, world: World, policy: Policy, seed: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from handlab.benches.learning import sizes
+from handlab.benches.learning import every_seed, sizes
 from handlab.benches.learning.sizes import FIXED, POINTS, VARIED
 from handlab.benches.result import as_text
 from handlab_core.tasks import make_task
@@ -24,7 +24,7 @@ def test_training_draws_from_the_range_in_which_policies_are_judged():
 
 @pytest.mark.parametrize("kind", [FIXED, VARIED])
 def test_a_policy_is_judged_at_every_point_and_with_all_drawn(tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(sizes, "WORLDS", 4)
+    monkeypatch.setattr(every_seed, "WORLDS", 4)
     monkeypatch.setattr(sizes, "AT_POINT", 2)
     monkeypatch.setattr(sizes, "TOGETHER", 2)
     monkeypatch.setattr(sizes, "POINTS", {"object.mass": (0.5, 4.0), "object.lobes": (2,)})
