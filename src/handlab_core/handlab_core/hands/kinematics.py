@@ -1,4 +1,4 @@
-"""Forward kinematics of a URDF: the pose of every link for given joint positions.
+"""Forward kinematics of a URDF: the pose of every link for given joint positions; its masses.
 
 A joint's transform is its origin, followed by the motion along or about its axis
 (http://wiki.ros.org/urdf/XML/joint).
@@ -55,8 +55,17 @@ class JointFrame:
         return self.origin.then(Pose((position * x, position * y, position * z)))
 
 
+@dataclass(frozen=True, slots=True)
+class Mass:
+    """Mass of a link."""
+
+    link: str
+    mass: float  # kg
+    centre: Vector  # m; centre of mass, in the link
+
+
 class KinematicTree:
-    """The joints of a URDF.
+    """The joints and masses of a URDF.
 
     Args:
         urdf: text of the URDF.
@@ -69,12 +78,24 @@ class KinematicTree:
         try:
             robot = ElementTree.fromstring(urdf)
             joints = [_joint(element) for element in robot.findall("joint")]
+            masses = [_mass(element) for element in robot.findall("link")]
         except (ElementTree.ParseError, KeyError, ValueError) as error:
             raise BadConfig(f"the robot description is no URDF: {error}") from None
         self.joints = {joint.name: joint for joint in joints}
         """Every joint, by name."""
         self.fixed = tuple(joint for joint in joints if joint.kind == FIXED)
+        self.masses = tuple(mass for mass in masses if mass.mass > 0.0)
+        """Mass of every link that has one."""
         self._above = {joint.child: joint for joint in joints}
+        self._from_root = sorted(joints, key=lambda joint: len(self.chain(joint.child)))
+
+    def chain(self, link: str) -> tuple[JointFrame, ...]:
+        """Return the joints from the root to a link, in this order; none for an unknown link."""
+        joints = list[JointFrame]()
+        while (joint := self._above.get(link)) is not None:
+            joints.append(joint)
+            link = joint.parent
+        return tuple(reversed(joints))
 
     def link_pose(self, link: str, positions: Mapping[str, float]) -> Pose:
         """Return the pose of a link in the root link.
@@ -84,10 +105,17 @@ class KinematicTree:
             positions: rad or m, by joint; joints that are not named are at 0.
         """
         pose = Pose()
-        while (joint := self._above.get(link)) is not None:
+        for joint in reversed(self.chain(link)):
             pose = joint.pose(positions.get(joint.name, 0.0)).then(pose)
-            link = joint.parent
         return pose
+
+    def poses(self, positions: Mapping[str, float]) -> dict[str, Pose]:
+        """Return the poses of all child links in the root link, by link; see `link_pose`."""
+        poses = dict[str, Pose]()
+        for joint in self._from_root:
+            above = poses.get(joint.parent, Pose())
+            poses[joint.child] = above.then(joint.pose(positions.get(joint.name, 0.0)))
+        return poses
 
 
 def _joint(element: ElementTree.Element) -> JointFrame:
@@ -114,6 +142,12 @@ def _joint(element: ElementTree.Element) -> JointFrame:
         raise ValueError(f"joint {name} has an axis without length")
     unit = (x / length, y / length, z / length) if length else (0.0, 0.0, 0.0)
     return JointFrame(name, kind, ends["parent"], ends["child"], Pose(xyz, turned), unit)
+
+
+def _mass(element: ElementTree.Element) -> Mass:
+    origin, mass = element.find("inertial/origin"), element.find("inertial/mass")
+    kilograms = 0.0 if mass is None else float(mass.attrib["value"])
+    return Mass(element.attrib["name"], kilograms, _numbers(origin, "xyz", "0 0 0"))
 
 
 def _numbers(element: ElementTree.Element | None, name: str, default: str) -> Vector:

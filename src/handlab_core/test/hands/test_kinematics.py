@@ -6,7 +6,7 @@ import pytest
 
 from handlab_core.errors import BadConfig
 from handlab_core.estimation.quaternions import about
-from handlab_core.hands.kinematics import KinematicTree, Pose
+from handlab_core.hands.kinematics import KinematicTree, Mass, Pose
 
 ARM = """<robot name="arm">
 <link name="world"/><link name="base"/><link name="upper"/><link name="slider"/>
@@ -21,6 +21,10 @@ ARM = """<robot name="arm">
 </joint>
 </robot>"""
 
+HEAVY = """<link name="upper">
+  <inertial><origin xyz="0 0 0.1"/><mass value="0.3"/></inertial>
+</link>"""
+
 
 def test_a_link_is_where_the_joints_above_it_bring_it():
     """By hand: the base looks along y, so its x is the world's y."""
@@ -29,6 +33,25 @@ def test_a_link_is_where_the_joints_above_it_bring_it():
     pose = tree.link_pose("slider", {"turn": math.pi / 2, "slide": 0.25})
     assert pose.position == pytest.approx((0.0, 0.75, 1.0))  # 1 ahead, then 0.25 back
     assert pose.orientation == pytest.approx(about((0, 0, 1), math.pi))
+
+
+def test_the_poses_of_all_links_are_those_of_each_and_masses_are_read():
+    """Links are in any order in a file."""
+    positions = {"turn": 0.4, "slide": 0.25}
+    parts = ARM.split("</joint>")
+    backward = f"{parts[0][: parts[0].index('<joint')]}" + "".join(
+        part[part.index("<joint") :] + "</joint>" for part in reversed(parts[:-1])
+    )
+    for text in (ARM, backward + "</robot>"):
+        tree = KinematicTree(text.replace('<link name="upper"/>', HEAVY))
+        poses = tree.poses(positions)
+        assert poses.keys() == {"base", "upper", "slider"}
+        for link, pose in poses.items():
+            expected = tree.link_pose(link, positions)
+            assert pose.position == pytest.approx(expected.position)
+            assert pose.orientation == pytest.approx(expected.orientation)
+        assert tree.masses == (Mass("upper", 0.3, (0.0, 0.0, 0.1)),)
+        assert [joint.name for joint in tree.chain("slider")] == ["mount", "turn", "slide"]
 
 
 def test_joints_that_are_not_named_are_at_zero():

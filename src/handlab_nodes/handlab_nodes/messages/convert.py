@@ -93,8 +93,17 @@ def joints_msg(
     return message
 
 
-def named_positions(message: JointStateMsg) -> tuple[float, dict[str, float]]:
-    """Read the stamp [s] and the positions [rad or m] of any joints, by name.
+class NamedJoints(NamedTuple):
+    """A reading of any joints, by name."""
+
+    stamp: float  # s
+    positions: dict[str, float]  # rad or m
+    speeds: dict[str, float]  # rad/s or m/s; empty: the message has none
+    efforts: dict[str, float]  # N m or N; empty: the message has none; NaN: not known
+
+
+def named_joints(message: JointStateMsg) -> NamedJoints:
+    """Read a message about any joints.
 
     Raises:
         ValueError: its stamp is no time, a name comes twice, or a position is not finite or absent.
@@ -103,7 +112,12 @@ def named_positions(message: JointStateMsg) -> tuple[float, dict[str, float]]:
     if len(message.position) != len(names) or len(set(names)) != len(names):
         raise ValueError(f"{len(message.position)} positions for the joints {_some(names)}")
     _check_finite(np.frombuffer(message.position))
-    return stamp, dict(zip(names, message.position.tolist(), strict=True))
+    speeds, efforts = (
+        dict(zip(names, values, strict=True)) if len(values) == len(names) else {}
+        for values in (message.velocity, message.effort)
+    )
+    positions = dict(zip(names, message.position.tolist(), strict=True))
+    return NamedJoints(stamp, positions, speeds, efforts)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -7,7 +7,8 @@ from geometry_msgs.msg import Point, TransformStamped
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker
 
-from handlab_core.estimation.quaternions import Vector
+from handlab_core.estimation.quaternions import Vector, inverse, rotate
+from handlab_core.hands.fingertip_force import FingertipForce
 from handlab_core.hands.kinematics import JointFrame
 from handlab_core.objects.fixture import MARK_RADIUS
 
@@ -16,6 +17,16 @@ WORLD = "world"
 
 GOAL_COLOR = ColorRGBA(r=0.20, g=0.72, b=0.35, a=1.0)
 OBJECT_COLOR = ColorRGBA(r=0.95, g=0.55, b=0.18, a=1.0)
+FORCE_COLOR = ColorRGBA(r=0.85, g=0.16, b=0.20, a=1.0)
+
+FORCE_LENGTH = 0.01
+"""m/N; length of a force's arrow. Chosen: usual forces of 1 to 10 N are as long as a link."""
+
+FORCE_STEP = 0.1
+"""N; forces are shown in these steps, so that noise makes no messages."""
+
+LETTERS = 0.012
+"""m; height of letters."""
 
 ARROW = (0.006, 0.014, 0.02)
 """m; diameters of an arrow's shaft and head, and length of the head. Chosen: thinner than a lobe,
@@ -66,6 +77,33 @@ def arrow(name: str, number: int, ends: Sequence[Vector], color: ColorRGBA) -> M
     marker = _marker(name, number, Marker.ARROW, color)
     marker.points = [Point(x=x, y=y, z=z) for x, y, z in ends]
     marker.scale.x, marker.scale.y, marker.scale.z = ARROW
+    return marker
+
+
+def force_markers(force: FingertipForce, frame: str) -> list[Marker]:
+    """Return an arrow from a fingertip along its force, and its size; hidden if it is not shown.
+
+    Args:
+        force: at the fingertip.
+        frame: name of the fingertip's frame, in which the markers are.
+    """
+    local = rotate(inverse(force.pose.orientation), force.force)
+    x, y, z = (FORCE_LENGTH * FORCE_STEP * round(part / FORCE_STEP) for part in local)
+    markers = [
+        arrow("force", force.number, ((0.0, 0.0, 0.0), (x, y, z)), FORCE_COLOR),
+        _text("force_size", force.number, (x, y, z), f"{force.size:.1f} N"),
+    ]
+    for marker in markers:
+        marker.header.frame_id = frame
+        marker.action = Marker.ADD if force.shown else Marker.DELETE
+    return markers
+
+
+def _text(name: str, number: int, at: Vector, text: str) -> Marker:
+    marker = _marker(name, number, Marker.TEXT_VIEW_FACING, FORCE_COLOR)
+    marker.text, marker.scale.z = text, LETTERS
+    position = marker.pose.position
+    position.x, position.y, position.z = at
     return marker
 
 

@@ -1,8 +1,9 @@
-"""Scene: the station for rviz, as frames on /tf and markers of goal and object.
+"""Scene: the station for rviz, as frames on /tf and markers of goal, object and forces.
 
 | input           | output                                                              |
 |-----------------|---------------------------------------------------------------------|
-| `joint_states`  | transforms of the joints in each message, on /tf                    |
+| `joint_states`  | transforms of the joints in each message, on /tf; an arrow at each  |
+|                 | fingertip: the force that it exerts, estimated from the efforts     |
 | `object/state`  | an arrow: the angle of the object as the estimator has it           |
 | `episode_goal`  | a ball at the goal of the object, or at the goal of each fingertip  |
 
@@ -20,6 +21,7 @@ from sensor_msgs.msg import JointState
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
+from handlab_core.hands.fingertip_force import FingertipForces, dry_friction
 from handlab_core.hands.kinematics import KinematicTree
 from handlab_core.objects.fixture import BARE
 from handlab_core.system.validation import Flag, checked
@@ -32,6 +34,7 @@ from handlab_nodes.messages.scene_messages import (
     WORLD,
     arrow,
     ball,
+    force_markers,
     frame_prefix,
     transform,
 )
@@ -45,6 +48,9 @@ from handlab_nodes.runtime.throttle import Throttle
 PERIOD = 0.03
 """Seconds of wall time, least period of messages; a tenth below that of a driver's `joint_states`,
 so that none of those is late for its jitter."""
+
+FORCE_PERIOD = 0.1
+"""Seconds of wall time, least period of estimates of forces; people read no faster."""
 
 
 @checked
@@ -72,6 +78,8 @@ class SceneNode(Node):
         self._listeners = 0
         self._goal: Goal | None = None
         self._object: ObjectEstimate | None = None
+        self._forces = FingertipForces(self._tree, task.hand)
+        self._force_markers = list[Marker]()
         self._shown = MarkerArray()
         self._count = 0
         self._transforms = None
@@ -80,8 +88,9 @@ class SceneNode(Node):
             self._publish_fixed()
         self._markers = self.create_publisher(MarkerArray, topics.MARKERS, qos.LATCHED)
         self._throttle = Throttle[None](self._publish, PERIOD)
-        hear, positions = Inbox.of(self).subscribe, convert.named_positions
-        read_joints = convert.decoder(JointState, positions)
+        self._estimates = Throttle[convert.NamedJoints](self._estimate_forces, FORCE_PERIOD)
+        hear = Inbox.of(self).subscribe
+        read_joints = convert.decoder(JointState, convert.named_joints)
         hear(JointState, topics.JOINT_STATES, read_joints, self._on_joints, qos.SENSOR)
         read_goal = convert.goal_decoder(task)
         hear(wire.EpisodeGoal, topics.GOAL, read_goal, self._on_goal, qos.LATCHED)
@@ -97,11 +106,31 @@ class SceneNode(Node):
         fixed = [transform(joint, 0.0, now, self._prefix) for joint in self._tree.fixed]
         publisher.publish(TFMessage(transforms=fixed))
 
-    def _on_joints(self, read: tuple[float, dict[str, float]]) -> None:
-        stamp, positions = read
+    def _on_joints(self, read: convert.NamedJoints) -> None:
+        stamp, positions = read.stamp, self._described(read.positions)
         self._stamp = max(self._stamp, stamp)
-        self._moved |= {name: (stamp, at) for name, at in self._described(positions).items()}
+        self._moved |= {name: (stamp, at) for name, at in positions.items()}
+        if positions.keys() >= set(self._task.hand.joints):
+            self._estimates.offer(read)
         self._throttle.offer(None)
+
+    def _estimate_forces(self, read: convert.NamedJoints) -> None:
+        """Make the markers of fingertips whose joints have an effort.
+
+        A real hand has more friction than its description; see `dry_friction`.
+        """
+        hand = self._task.hand
+        simulated = self.count_publishers(topics.SIMULATION_STATE) > 0
+        speeds = np.array([read.speeds.get(name, 0.0) for name in hand.joints])
+        efforts = np.array([read.efforts.get(name, np.nan) for name in hand.joints])
+        forces = self._forces.estimate(
+            read.positions, speeds, efforts, dry_friction(hand, simulated)
+        )
+        self._force_markers = [
+            marker
+            for force in forces
+            for marker in force_markers(force, self._prefix + hand.fingertips[force.number])
+        ]
 
     def _described(self, positions: dict[str, float]) -> dict[str, float]:
         """Return the positions of the description's joints, rad or m; see `Hand.shape`."""
@@ -124,7 +153,9 @@ class SceneNode(Node):
     def _publish(self, _: None) -> None:
         self._publish_moved()
         self._polled.take()
-        shown = MarkerArray(markers=[*self._goal_markers(), *self._object_markers()])
+        shown = MarkerArray(
+            markers=[*self._goal_markers(), *self._object_markers(), *self._force_markers]
+        )
         if shown != self._shown:
             self._shown = shown
             self._markers.publish(shown)
@@ -181,6 +212,7 @@ class SceneNode(Node):
 
     def work(self, loop: object) -> None:
         """Publish the held-back values."""
+        self._estimates.flush()
         self._throttle.flush()
 
     def report(self) -> None:

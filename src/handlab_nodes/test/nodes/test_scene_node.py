@@ -18,12 +18,15 @@ from visualization_msgs.msg import Marker, MarkerArray
 from handlab.graph.config import GraphConfig, build_graph, station_description
 from handlab.graph.processes import command
 from handlab_core.environment.station import start_request
+from handlab_core.estimation.quaternions import rotate
+from handlab_core.hands.fingertip_force import FingertipForces
 from handlab_core.hands.kinematics import KinematicTree, Pose
 from handlab_core.system.paths import share
 from handlab_core.tasks import make_task
 from handlab_core.types import Goal
 from handlab_nodes.clients.graph_station import GraphStation
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
+from handlab_nodes.messages.scene_messages import FORCE_LENGTH
 from handlab_nodes.nodes.scene_node import SceneNode
 from handlab_nodes.runtime.event_loop import EventLoop
 
@@ -165,6 +168,50 @@ def test_goal_and_object_are_marked_in_the_robots_world(show):
 
 def goal_at(angle):
     return TASK.fixture.mark_position(angle)
+
+
+def pressing(effort, stamp):
+    """A claw in its nominal pose: the bottom joint of one finger has an effort; NaN: no efforts."""
+    hand = TASK.hand
+    efforts = [effort * (name == "FFJ12") for name in hand.joints]
+    message = JointState(name=hand.joints, position=hand.nominal.tolist())
+    message.velocity, message.effort = [0.0] * hand.n, efforts
+    message.header.stamp = convert.to_stamp(stamp)
+    return message
+
+
+def test_a_fingertip_that_pushes_has_an_arrow_in_its_own_frame_and_loses_it(show):
+    scene, other, both = show("valve", "left")
+    arrays = []
+    other.create_subscription(MarkerArray, topics.MARKERS, arrays.append, qos.LATCHED)
+    joints = other.create_publisher(JointState, topics.JOINT_STATES, qos.REPORT)
+    both.until(lambda: joints.get_subscription_count())
+
+    def forces(effort):
+        joints.publish(pressing(effort, time.monotonic()))
+        found = [m for m in arrays[-1].markers if m.ns.startswith("force")] if arrays else []
+        return {(m.ns, m.id): m for m in found if m.action == Marker.ADD}
+
+    both.until(lambda: forces(1.5))
+    shown = forces(1.5)
+    assert shown.keys() == {("force", 0), ("force_size", 0)}  # the weight of the others is less
+    assert {m.header.frame_id for m in shown.values()} == {"left/first_tip"}
+    arrow, size = shown["force", 0], shown["force_size", 0]
+    end = arrow.points[1]
+    length = np.linalg.norm([end.x, end.y, end.z])
+    assert float(size.text.removesuffix(" N")) == pytest.approx(length / FORCE_LENGTH, abs=0.15)
+    hand = TASK.hand
+    efforts = np.where(np.array(hand.joints) == "FFJ12", 1.5, 0.0)
+    positions = dict(zip(hand.joints, hand.nominal.tolist(), strict=True))
+    (expected, *_) = FingertipForces(KinematicTree(station_description("valve")), hand).estimate(
+        positions, np.zeros(hand.n), efforts, np.zeros(hand.n)
+    )
+    turned = rotate(expected.pose.orientation, (end.x, end.y, end.z))
+    np.testing.assert_allclose(turned, FORCE_LENGTH * np.array(expected.force), atol=1e-3)
+    both.until(lambda: not forces(0.0))
+    scene._estimates._period = 0.0
+    both.until(lambda: forces(1.5))
+    both.until(lambda: not forces(np.nan))
 
 
 @pytest.mark.parametrize("task", ["pose", "allegro_pose", "soft_pose"])
