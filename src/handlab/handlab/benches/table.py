@@ -17,7 +17,7 @@ from handlab.benches.learning import (
     valve,
     wall,
 )
-from handlab.benches.models import finger, foam
+from handlab.benches.models import finger, foam, forces
 from handlab.benches.running import (
     console,
     flight,
@@ -65,6 +65,7 @@ BENCHES = {
     "resets": resets.BENCH,
     "foam": foam.BENCH,
     "finger": finger.BENCH,
+    "forces": forces.BENCH,
     "demos": demos.BENCH,
     "adroit": adroit.BENCH,
     "tasks": tasks.BENCH,

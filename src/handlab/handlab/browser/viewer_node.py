@@ -17,7 +17,10 @@ from sensor_msgs.msg import JointState
 from viser.extras import ViserUrdf
 
 from handlab.browser.console import Console
+from handlab.browser.force_arrows import ForceArrows
 from handlab.browser.web_guard import PrivateServer, WebGuard, is_loopback
+from handlab_core.hands.fingertip_force import FingertipForces, dry_friction
+from handlab_core.hands.kinematics import KinematicTree
 from handlab_core.objects.fixture import MARK_RADIUS
 from handlab_core.system.validation import Index, Name, Text, checked
 from handlab_core.types import Array, Goal
@@ -33,6 +36,9 @@ from handlab_sim.urdf import station_urdf
 
 FRAME_TIME = 1 / 30
 """s; in lockstep states come faster than eyes can follow."""
+
+FORCE_PERIOD = 0.1
+"""s; between two estimates of forces, which people read as numbers."""
 
 
 SEEN = 1e-4
@@ -92,6 +98,10 @@ class ViewerNode(Node):
         self._console = Console(self, self._server, task)
         text = ElementTree.tostring(station_urdf(task.hand, task.fixture))
         self._robot = ViserUrdf(self._server, load_robot(text))
+        self._forces = FingertipForces(KinematicTree(text.decode()), task.hand)
+        self._arrows = ForceArrows(self._server.scene, task.hand)
+        self._reading: JointReading | None = None
+        self._estimated = np.full(3 * task.hand.n, np.inf)
         self._names = list(self._robot.get_actuated_joint_names())
         self._positions = dict.fromkeys(self._names, 0.0)
         self._drawn = np.full(len(self._names), np.inf)
@@ -110,7 +120,7 @@ class ViewerNode(Node):
         self._newest: convert.ShownReward | None = None
         self._wanted: Goal | None = None
         self._marked = task.aim.of_object
-        self._due = time.monotonic()
+        self._due = self._forces_due = time.monotonic()
         self._diagnostics = Diagnostics(self)
         secret = f"/?token={token}" if token else ""
         self.get_logger().info(f"open http://{params.host}:{self._server.get_port()}{secret}")
@@ -129,6 +139,7 @@ class ViewerNode(Node):
 
     def _on_joints(self, names: Sequence[str], state: JointReading) -> None:
         if names == self._hand.joints:
+            self._reading = state
             shape = self._hand.shape(state.q[0])
             self._positions.update(zip(self._hand.moving, shape.tolist(), strict=True))
         else:
@@ -146,6 +157,17 @@ class ViewerNode(Node):
             angle = float(self._wanted.at(stamp)[0, 0])
             self._goal.position = self._fixture.mark_position(angle)
             self._goal.visible = True
+
+    def _show_forces(self, state: JointReading) -> None:
+        """Estimate the forces of a reading that differs from the last one of which they are."""
+        numbers = np.concatenate([state.q[0], state.qd[0], state.effort[0]])
+        if np.abs(numbers - self._estimated).max() < SEEN:
+            return
+        self._estimated = numbers
+        simulated = self.count_publishers(topics.SIMULATION_STATE) > 0
+        friction = dry_friction(self._hand, simulated)
+        joints = dict(zip(self._hand.joints, state.q[0].tolist(), strict=True))
+        self._arrows.show(self._forces.estimate(joints, state.qd[0], state.effort[0], friction))
 
     def _on_reward(self, reward: convert.ShownReward) -> None:
         self._newest = reward
@@ -167,6 +189,9 @@ class ViewerNode(Node):
         if now < self._due:
             return
         self._due = now + FRAME_TIME
+        if self._reading is not None and now >= self._forces_due:
+            self._forces_due = now + FORCE_PERIOD
+            self._show_forces(self._reading)
         pose = np.array([self._positions[name] for name in self._names])
         if np.abs(pose - self._drawn).max(initial=0.0) > SEEN:
             self._robot.update_cfg(pose)

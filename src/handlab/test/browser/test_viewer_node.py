@@ -16,6 +16,7 @@ from handlab.graph.ros_domain import Domain
 from handlab_core.tasks import make_task
 from handlab_core.types import Goal, JointState
 from handlab_nodes.messages.convert import ShownReward
+from handlab_nodes.messages.scene_messages import FORCE_LENGTH
 from handlab_sim.urdf import station_urdf
 
 
@@ -89,6 +90,30 @@ def test_soft_fingers_bend_and_objects_slide_as_they_are_measured(shown):
     shape = dict(zip(hand.moving, hand.shape(np.full(hand.n, 0.4)), strict=True))
     assert {viewer._positions[name] for name in shape} == set(shape.values())
     assert viewer._positions["bead"] == 0.5 * fixture.travel
+
+
+def test_a_fingertip_that_pushes_has_an_arrow_and_its_size_in_newtons(shown):
+    hand, viewer = make_task("valve").hand, shown("valve")
+    arrow, label = viewer._arrows._tips[0]._arrow, viewer._arrows._tips[0]._label
+
+    def read(effort):
+        efforts = np.where(np.array(hand.joints) == "FFJ12", effort, 0.0)
+        state = JointState(np.zeros(1), hand.nominal[None], np.zeros((1, 9)), efforts[None])
+        viewer._on_joints(hand.joints, state)
+        viewer._due = viewer._forces_due = 0.0
+        viewer.work(None)
+
+    assert not arrow.visible and not label.visible
+    read(0.6)
+    assert arrow.visible and label.visible
+    begin, end = np.array(arrow.points)[0]
+    length = np.linalg.norm(end - begin) / FORCE_LENGTH
+    assert label.text == f"{length:.1f} N" and length > 5.0
+    np.testing.assert_allclose(label.position, end, atol=1e-6)
+    others = viewer._arrows._tips[1:]
+    assert not any(tip._arrow.visible for tip in others)  # their weight alone
+    read(0.0)
+    assert not arrow.visible and not label.visible
 
 
 def test_dropped_messages_are_reported(shown, monkeypatch):
