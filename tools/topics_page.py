@@ -68,6 +68,7 @@ MEANINGS = {
     "hand/joint_commands": "targets of the hand: rad, largest effort in N m",
     "hand/joint_commands_sent": "what the clamp made of the newest command; effort 0: no goal sent",
     "fixture/joint_commands": "targets of the object's motor: rad, largest effort in N m",
+    "hand/torque_on": "whether the hand follows commands; false: its torque was turned off",
     "hand/status": "temperatures, voltages and hardware errors of the hand; requests for a pause",
     "fixture/status": "the same for the fixture",
     "hand/guide": "rest position (rad) and stiffness (N m/rad) of springs that guide the fingers",

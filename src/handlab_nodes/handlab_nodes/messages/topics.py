@@ -19,6 +19,7 @@ CONTROLLER_COMMANDS = "forward_position_controller/commands"
 HAND_SENT = "hand/joint_commands_sent"
 HAND_STATUS = "hand/status"
 HAND_TORQUE = "hand/torque"
+HAND_TORQUE_ON = "hand/torque_on"
 FIXTURE_STATES = "fixture/joint_states"
 FIXTURE_COMMANDS = "fixture/joint_commands"
 FIXTURE_TORQUE = "fixture/torque"
@@ -100,6 +101,7 @@ SENDERS = {
     HAND_STATUS: DRIVERS,
     FIXTURE_STATUS: DRIVERS,
     HAND_SENT: DRIVERS,
+    HAND_TORQUE_ON: DRIVERS,
     GUIDE: ("teacher",),
     DETECTIONS: ("camera",),
     OBJECT_STATE: ("estimator", "replay"),

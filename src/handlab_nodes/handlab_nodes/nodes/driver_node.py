@@ -118,8 +118,11 @@ class DriverNode(LifecycleNode):
         self._serve(JointTorque, topics.JOINT_TORQUE, self._on_joint_torque)
         self._serve(Reboot, topics.REBOOT, self._on_reboot)
         self._serve(Calibrate, topics.CALIBRATE, self._on_calibrate)
+        self._torque_on = None
         if HAND in params.groups:
             self.create_service(Jog, topics.JOG, self._on_jog)
+            changes = qos.LATCHED_CHANGES
+            self._torque_on = self.create_publisher(Bool, topics.HAND_TORQUE_ON, changes)
         self._standstill, self._standing = StandstillReader(), False
         self._stopped = self.create_publisher(Bool, topics.STOPPED, qos.LATCHED_CHANGES)
         self._flag(stopped=False)
@@ -175,6 +178,7 @@ class DriverNode(LifecycleNode):
         self._pace = pace
         self._driver_publishers.forget()
         pace.start()
+        self._publish_torque(HAND, True)
         self._flag(stopped=False)
         return super().on_activate(state)
 
@@ -307,9 +311,14 @@ class DriverNode(LifecycleNode):
             response.message = "" if response.success else "the driver is not active"
             if self._pace is not None:
                 self._pace.engage(group, request.data)
+                self._publish_torque(group, request.data)
             return response
 
         return on_torque
+
+    def _publish_torque(self, group: str, on: bool) -> None:
+        if group == HAND and self._torque_on is not None:
+            self._torque_on.publish(Bool(data=on))
 
     def _on_emergency_stop(
         self, request: SetBool.Request, response: SetBool.Response

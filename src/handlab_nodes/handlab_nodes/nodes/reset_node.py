@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
+from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
 from handlab_core.environment.stamp_sync import MEMORY, StampSync
@@ -32,6 +33,7 @@ from handlab_nodes.runtime import goal_checks
 from handlab_nodes.runtime.actions import GoalServer, announce
 from handlab_nodes.runtime.diagnostics import OK, WARN, Diagnostics
 from handlab_nodes.runtime.event_loop import EventLoop, run
+from handlab_nodes.runtime.inbox import Inbox
 from handlab_nodes.runtime.parameters import TaskParams, read_params
 from handlab_nodes.runtime.polled_subscriptions import PolledSubscriptions
 
@@ -40,6 +42,9 @@ LEAVE_TIMEOUT = 2.0
 
 TELEPORT_TIMEOUT = 10.0
 """Seconds; longest wait for the services of a driver that is being started."""
+
+TORQUE_SETTLE = 0.5
+"""Seconds; time in which the driver's word that the torque is on again may arrive; chosen."""
 
 
 @checked
@@ -68,6 +73,10 @@ class ResetNode(Node):
         self._controllers: Output | None = None
         if params.command_output != JOINT_STATE:  # else no controller commands the hand
             self._controllers = make_output(params.command_output, self, task.hand)
+        self._torque_is_on = True  # until the driver reports otherwise
+        on = convert.decoder(Bool, lambda message: message.data)
+        changes, hear = qos.LATCHED_CHANGES, Inbox.of(self).subscribe
+        hear(Bool, topics.HAND_TORQUE_ON, on, self._on_torque, changes)
         self._teleport = self.create_client(Teleport, topics.TELEPORT)
         self._goal_server = GoalServer(
             self,
@@ -129,6 +138,7 @@ class ResetNode(Node):
         stage = None
         self._hand_over(True, loop)
         while True:
+            self._check_torque(loop)
             tick = procedure.tick(reading, self._period)
             result.attempts = tick.attempt
             result.duration = float(reading.hand.stamp[0] - began)
@@ -143,6 +153,21 @@ class ResetNode(Node):
             # Stamps of a machine's clock never are exactly a period apart.
             due = float(reading.hand.stamp[0]) + 0.999 * self._period
             reading = self._readings.next(loop, due)
+
+    def _on_torque(self, on: bool) -> None:
+        self._torque_is_on = on
+
+    def _check_torque(self, loop: EventLoop) -> None:
+        """Raise StationFault if a person has turned the hand's torque off: no joint would move.
+
+        Beside controllers the reset turns it on by itself.
+        """
+        if self._torque_is_on or self._controllers is not None:
+            return
+        with suppress(StationTimeout):
+            loop.wait(lambda: self._torque_is_on, topics.HAND_TORQUE_ON, TORQUE_SETTLE)
+        if not self._torque_is_on:
+            raise StationFault("the hand's torque is off: turn it on, then reset again")
 
     def _leave(self, success: bool, loop: EventLoop) -> None:
         """Let the fixture go and hand the hand over, whatever ended the reset.

@@ -6,11 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from rclpy.action import ActionClient
+from std_srvs.srv import SetBool
 
 from handlab_core.environment.env import Env
 from handlab_core.environment.episode import EpisodePlan
 from handlab_core.environment.rollout import rollout
 from handlab_core.environment.station import start_request
+from handlab_core.reset.motor import ResetConfig
 from handlab_core.tasks import make_task
 from handlab_interfaces.action import Reset
 from handlab_nodes.clients.graph_station import GraphStation
@@ -40,6 +42,30 @@ def test_the_reset_tells_its_stages_and_ends_within_tolerance(graph):
         start = station.reset(start_request(TASK, 0, np.array([1])))
         assert np.abs(start.hand.q[0] - TASK.hand.nominal).max() <= np.deg2rad(5)
         assert abs(start.object.angle[0]) <= np.deg2rad(5)
+
+
+def test_a_reset_without_torque_says_so_at_once_and_succeeds_when_it_is_on_again(graph):
+    with graph(*RING, driver={"pace": "real"}) as (_, node, loop):
+        client = ActionClient(node, Reset, topics.RESET)
+        torque = node.create_client(SetBool, topics.HAND_TORQUE)
+
+        def reset():
+            handle = loop.result(client.send_goal_async(Reset.Goal()), "acceptance")
+            return loop.result(handle.get_result_async(), "the result").result
+
+        def turn(on):
+            request = SetBool.Request(data=on)
+            loop.wait(lambda: loop.ask(torque, request, topics.HAND_TORQUE).success, "the driver")
+
+        loop.wait(torque.service_is_ready, "the driver", 200.0)
+        turn(on=False)
+        refused = reset()
+        assert not refused.success and refused.attempts == 1
+        assert "torque is off: turn it on" in refused.message
+        assert refused.duration < ResetConfig().release_time + ResetConfig().hand_timeout
+        turn(on=True)
+        done = reset()
+        assert done.success and not done.message
 
 
 def test_a_teleport_is_there_for_simulation_and_gives_the_same_as_in_process(graph, local_env):
