@@ -1,21 +1,13 @@
 """Soft actor-critic with prior data (RLPD; Ball et al., arXiv:2302.02948).
 
-    y      = r + gamma^n (min over some of the ensemble of Q'(s', a') - alpha log pi(a'|s'))
-    critic : minimise  sum over the ensemble of mean (Q_i(s, a) - y)^2
-    actor  : maximise  mean over the ensemble of Q_i(s, a) - alpha log pi(a|s)
-    alpha  : minimise  alpha (-log pi(a|s) - target entropy)
+The learner is `off_policy.soft_actor_critic`. Around it there are
 
-r is the discounted sum of n rewards, a and a' are drawn from the policy, Q' are averages of Q. The
-parts come from
-
-- soft actor-critic with its automatic temperature (Haarnoja et al., arXiv:1812.05905),
-- an ensemble, the minimum over a random subset, and many updates per step (REDQ; Chen et al.,
-  arXiv:2101.05982),
-- layer normalisation of the critics, and half of each batch from demonstrations (RLPD),
+- many updates per step (REDQ; Chen et al., arXiv:2101.05982),
+- half of each batch from demonstrations (RLPD),
 - noise that is correlated over an episode (Eberhard et al., ICLR 2023),
-- a term that keeps the actor near the demonstrations (Fujimoto and Gu, arXiv:2106.06860),
 - a critic that learns from all known episodes before the actor does, and rare updates of the actor
-  (ResFiT; arXiv:2509.19301).
+  (ResFiT; arXiv:2509.19301),
+- a search for demonstrations of its own, and trials of what it has learned.
 
 Steps in which an intervener acted are in both memories: that of the run, and that of the
 demonstrations (HIL-SERL; arXiv:2410.21845).
@@ -31,15 +23,13 @@ runs, so that the robot never waits for them.
 import copy
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated
 
-import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from handlab_core.environment.episode import Episode
 from handlab_core.environment.noise import BROWN, PINK
@@ -52,21 +42,24 @@ from handlab_core.system.validation import (
     Fraction,
     Index,
     NotNegative,
-    Number,
     Positive,
     checked,
 )
 from handlab_core.tasks.sizes import Spaces
 from handlab_learning.algorithms.algorithm import Algorithm, Demonstrations, Method, algorithm
-from handlab_learning.algorithms.replay import Batch, Replay
-from handlab_learning.algorithms.trials import Trials
 from handlab_learning.exploration.gait_fit import gaits_like
 from handlab_learning.exploration.gait_search import GaitSearch
 from handlab_learning.exploration.hindsight import in_hindsight
-from handlab_learning.models import optimizer_state
-from handlab_learning.models.critic_ensemble import CriticEnsemble
-from handlab_learning.models.policy_network import Widths, part, prefixed
+from handlab_learning.models.policy_network import part, prefixed
 from handlab_learning.models.squashed_actor import SquashedActor
+from handlab_learning.off_policy.imitation import Imitation, ImitationConfig
+from handlab_learning.off_policy.replay import Batch, Replay
+from handlab_learning.off_policy.soft_actor_critic import (
+    SmallCount,
+    SoftActorCritic,
+    SoftActorCriticConfig,
+)
+from handlab_learning.off_policy.trials import Trials
 
 LOOK_EVERY = 0.1
 """Seconds between two calls of `enough` during updates: a cancelled run ends at once."""
@@ -74,41 +67,16 @@ LOOK_EVERY = 0.1
 PROMISING = 5
 """Newest episodes, one of which must be a success before an evaluation is worth its time."""
 
-ELITE = 5
-"""Number of episodes that the robot imitates as long as none is a success; they are the best of all
-episodes, as in the cross-entropy method (Rubinstein, 1999)."""
-
-SmallCount = Annotated[Count, Field(le=64)]
-
 
 @checked
-class RlpdConfig:
+class RlpdConfig(SoftActorCriticConfig, ImitationConfig):
     """Settings; without a source: the best median among some variants on the valve."""
 
-    hidden: Widths = (128, 128)
-    """Widths of the hidden layers of actor and critics; 256 in RLPD, which takes twice the time."""
-    critics: SmallCount = 4
-    """Number of critics; 10 in RLPD and REDQ."""
-    subset: SmallCount = 2
-    """Number of targets of which the minimum counts; REDQ."""
     update_ratio: Positive = 4.0
     """Updates of the critics per step of the robot; 20 in RLPD."""
     actor_every: Count = 4
     """Updates of the critics for each update of the actor; 1 in SAC, 20 in RLPD, 2 to 8 in
     ResFiT."""
-    batch: Count = 128
-    """Transitions of an update; 256 in RLPD, which takes twice the time."""
-    critic_rate: Positive = 5e-4
-    """Learning rate; 3e-4 in RLPD."""
-    actor_rate: Positive = 3e-4
-    """Learning rate; RLPD."""
-    temperature_rate: Positive = 3e-4
-    """Learning rate; RLPD."""
-    target_rate: Fraction = 0.01
-    """Weight of the critics in their targets after an update; 0.005 in SAC."""
-    average_rate: Fraction = 0.005
-    """Weight of the actor in the averaged actor after an update of the actor. The averaged actor is
-    evaluated and handed out, because a single one may be worse than its neighbours."""
     gamma: Annotated[Fraction, Field(gt=0)] = 0.97
     """Discount factor of a step; 0.96 to 0.985 in HIL-SERL at the same 10 Hz."""
     n_step: SmallCount = 3
@@ -116,15 +84,10 @@ class RlpdConfig:
     reward_scale: Positive = 0.02
     """Factor of the rewards. It brings the values of a task to the order of 1; with larger values
     the critics spend thousands of updates on their size."""
-    target_entropy: Number | None = None
-    """Entropy of the policy that the temperature aims at; None: minus the number of actions, as in
-    SAC."""
     symmetries: Flag = True
     """Whether transitions are repeated with alike fingers exchanged, where a task has such."""
     temperature: Positive = 0.02
     """Initial temperature alpha, in the unit of the scaled rewards."""
-    entropy_backup: Flag = True
-    """Whether the target has the entropy of the next action; false in RLPD on hands (Adroit)."""
     noise_exponent: Annotated[NotNegative, Field(le=4)] = PINK
     """Power spectrum of the exploration noise, 1/f^exponent; 1 in Eberhard et al. White noise (0)
     on position targets hardly moves a hand."""
@@ -135,25 +98,9 @@ class RlpdConfig:
 
     demonstration_fraction: Fraction = 0.5
     """Part of each batch that comes from the demonstrations, if there are any; RLPD."""
-    cloning_updates: Index = 2000
-    """Updates of the actor towards the demonstrations before the first episode."""
-    cloning_rate: Positive = 1e-3
-    """Learning rate of these updates; that of `bc`."""
-    cloning_jitter: NotNegative = 0.2
-    """Noise on the observations during cloning, in standard deviations of the observations; see
-    `bc`."""
-    cloning_weight: NotNegative = 2.5
-    """Weight of the actor's squared distance from the demonstrated actions, in units of the mean
-    absolute value of actions; TD3+BC has 0.4 for the sum over the actions."""
-    look_ahead: SmallCount = 4
-    """Largest number of steps by which a clone of demonstrations without a success is ahead of
-    them. It follows the action that a demonstration took later, so that it is faster."""
     cloned_critic_warm_up: Index = 1000
     """Updates of the critics before the first update of a cloned actor. Critics that know nothing
     destroy what was cloned; ResFiT."""
-    cloned_std: Annotated[Positive, Field(le=1)] = 0.06
-    """Initial standard deviation of a cloned policy. At 0.2, noise wrecks a gait that turns the
-    valve without it."""
     cloned_temperature: Positive = 0.002
     """Initial temperature with demonstrations, in the unit of the scaled rewards; 0.01 in SERL.
     More hides the cloned behaviour."""
@@ -190,11 +137,6 @@ class RlpdConfig:
     return_after: Count = 3
     """Trials in a row without a success after which the actor is the champion again."""
 
-    def __post_init__(self) -> None:
-        """Check the sizes of the ensemble and of its subset."""
-        if self.subset > self.critics:
-            raise BadConfig(f"subset is {self.subset}; there are {self.critics} critics")
-
 
 class Rlpd(Algorithm):
     """Soft actor-critic on all episodes of the run and, if there are any, demonstrations.
@@ -221,49 +163,32 @@ class Rlpd(Algorithm):
     ) -> None:
         torch.set_num_threads(1)  # the networks are too small for more to help
         torch.manual_seed(seed)
-        self.config = config
-        self.actor = make_actor() if make_actor else SquashedActor(spaces, config.hidden)
-        self._observed = observed
-        inputs = spaces.observation + spaces.action
-        self.critics = CriticEnsemble(config.critics, inputs, config.hidden)
-        self.targets = copy.deepcopy(self.critics).requires_grad_(False)
-        self._gait: GaitPolicy | None = None  # what the search found
-        self._experiments = _experiments(spaces, config) if not demonstrations else 0
+        self.config, self._spaces, self._observed = config, spaces, observed
+        self._rng = torch.Generator().manual_seed(seed)
         cloned = bool(demonstrations)
         initial = config.cloned_temperature if cloned else config.temperature
-        self.log_temperature = torch.tensor(initial).log().requires_grad_()
-        self._first = config.cloned_first_episodes if cloned else config.first_episodes
-        self._warm_up = config.cloned_critic_warm_up if cloned else config.critic_warm_up
-        given = config.target_entropy
-        self._target_entropy = -float(spaces.action) if given is None else given
-        self._rng = torch.Generator().manual_seed(seed)
+        actor = make_actor() if make_actor else None
+        self.sac = SoftActorCritic(spaces, config, initial, self._rng, actor)
         form = config.n_step, config.gamma, config.reward_scale
         self.replay = Replay(spaces, *form, symmetric=config.symmetries)
+        self._experiments = 0 if cloned else _experiments(spaces, config)
+        hindsight = Replay(spaces, *form, symmetric=config.symmetries)
         # At a symmetric start, exchanged demonstrations would contradict each other.
-        self._demonstrations = Replay(spaces, *form, symmetric=False)
-        solved = [episode for episode in demonstrations if episode.outcome.solved]
-        self._demonstrations.add(solved or demonstrations)
-        self._given = [] if solved else list(demonstrations)
-        self._poor = self._given  # the best episodes, until there is a success
-        if solved:
-            self.replay.add([episode for episode in demonstrations if not episode.outcome.solved])
-        if self._experiments:
-            self._first = max(self._first, self._experiments)
-            self._warm_up = config.cloned_critic_warm_up
-        self._search = _search(spaces, config, seed, self._given) if not solved else None
-        self._spaces = spaces
-        self._hindsight = Replay(spaces, *form, symmetric=config.symmetries)
-        self._first += self.replay.episodes
-        self._optimisers = {
-            "actor": _adam(self.actor.parameters(), config.actor_rate),
-            "critics": _adam(self.critics.parameters(), config.critic_rate),
-            "temperature": _adam([self.log_temperature], config.temperature_rate),
-        }
+        shown = Replay(spaces, *form, symmetric=False)
+        self.imitation = Imitation(
+            config, shown, demonstrations, self.sac.actor, self._rng,
+            hindsight if self._experiments else None,
+        )  # fmt: skip
+        self.replay.add(self.imitation.failed)
+        self._search = _search(spaces, config, seed, self.imitation)
+        self._gait: GaitPolicy | None = None  # what the search found
+        self._first = config.cloned_first_episodes if cloned else config.first_episodes
+        self._first = max(self._first, self._experiments) + self.replay.episodes
+        knows_much = cloned or self._experiments
+        self._warm_up = config.cloned_critic_warm_up if knows_much else config.critic_warm_up
         self._episodes = self._updates = self._newest_steps = 0
         self._newest: deque[bool] = deque(maxlen=PROMISING)  # whether they succeeded
-        self.averaged = copy.deepcopy(self.actor).requires_grad_(False)
-        self._trials = Trials(self.actor, config.trial_every, config.trial_successes)
-        self.clone = copy.deepcopy(self.actor)
+        self._trials = Trials(self.sac.actor, config.trial_every, config.trial_successes)
         self._imitation_left = 0  # episodes
         self._acting_clone = False  # whether the actor has learned nothing but to imitate
         if cloned and self._search is None:
@@ -284,10 +209,10 @@ class Rlpd(Algorithm):
         if self._search is not None:
             return self._search.policy(2 * self._episodes)
         if self._experimenting:
-            return self.actor.to_numpy(BROWN, 2 * self._episodes)
+            return self.sac.actor.to_numpy(BROWN, 2 * self._episodes)
         if self._trials.running:
             return self._steady(self._trials.challenger, 2 * self._episodes)
-        actor = self.clone if self._imitation_left else self.actor
+        actor = self.imitation.clone if self._imitation_left else self.sac.actor
         return actor.to_numpy(self.config.noise_exponent, 2 * self._episodes)
 
     def result(self) -> Policy:
@@ -299,7 +224,7 @@ class Rlpd(Algorithm):
             return self._steady(self._trials.champion, version)
         if self._gait is not None:
             return replace(self._gait, version=version)
-        return self.averaged.to_numpy(self.config.noise_exponent, version)
+        return self.sac.averaged.to_numpy(self.config.noise_exponent, version)
 
     @property
     def _experimenting(self) -> bool:
@@ -325,7 +250,7 @@ class Rlpd(Algorithm):
             for episode in episodes:
                 self._count(episode)
             return {"champions": float(self._trials.champions)}
-        if search.ended and (search.found or self._given):
+        if search.ended and (search.found or self.imitation.given):
             self._begin_as_found()
         searching = float(not search.ended)
         return {"searching": searching, "own_demonstrations": float(len(search.found)),
@@ -345,17 +270,15 @@ class Rlpd(Algorithm):
                 self._imitation_left = 0
                 self._return_to_champion()
         elif self._imitation_left:
-            self._trials.begin(self.clone)
+            self._trials.begin(self.imitation.clone)
         elif self._updates > self._warm_up:
-            self._trials.after_other(self.averaged)
+            self._trials.after_other(self.sac.averaged)
 
     def _return_to_champion(self) -> None:
         """Begin with the champion again when learning has led nowhere since."""
         if self._trials.hopeless < self.config.return_after:
             return
-        champion = self._trials.champion.state_dict()
-        self.actor.load_state_dict(champion)
-        self.averaged.load_state_dict(champion)
+        self.sac.act_as(self._trials.champion)
         self._trials.hopeless = 0
 
     def _first_success(self, episode: Episode) -> bool:
@@ -366,25 +289,24 @@ class Rlpd(Algorithm):
         """
         if self._trials.champions or self._trials.running or self._imitation_left:
             return False
-        count = self._demonstrations.episodes
+        count = self.imitation.demonstrations.episodes
         return self.config.own_successes and episode.outcome.solved and not count & (count - 1)
 
     def recall(self, episodes: Sequence[Episode]) -> None:
         """See `Algorithm.recall`."""
         for episode in map(self._observed, episodes):
             self.replay.add([episode])
-            self._demonstrations.add([episode], intervened=True)
-            if self._experiments:
-                self._hindsight.add(
-                    [in_hindsight(episode, self._spaces, self.config.hindsight_steps)]
-                )
+            self.imitation.demonstrations.add([episode], intervened=True)
+            if self.imitation.hindsight is not None:
+                steps = self.config.hindsight_steps
+                self.imitation.hindsight.add([in_hindsight(episode, self._spaces, steps)])
             self._newest.append(episode.success)
             if self._search is not None:
                 self._search.tell(episode)
                 if self._search.ended:
                     self._begin_with(self._search)
             elif self.config.own_successes and not episode.intervention_rate:
-                self._consider(episode)
+                self.replay.add(self.imitation.consider(episode))
         self._newest_steps = sum(episode.steps for episode in episodes[-1:])
 
     def update_meanwhile(self, enough: Callable[[], bool] = lambda: False) -> dict[str, float]:
@@ -405,91 +327,49 @@ class Rlpd(Algorithm):
                     break
                 looked = time.monotonic()
             self._update(record)
-        return record.means() | {"updates": float(due), "temperature": self._temperature()}
-
-    def _temperature(self) -> float:
-        return float(self.log_temperature.detach().exp())
+        return record.means() | {"updates": float(due), "temperature": self.sac.temperature}
 
     def _update(self, record: "_Means") -> None:
         """Update the critics and, every few times, the actor and the temperature."""
         batch = self._draw()
-        record.add("critic_loss", self._update_critics(batch))
+        record.add("critic_loss", self.sac.update_critics(batch))
         self._updates += 1
         late = self._updates - self._warm_up
         imitating = self._acting_clone and self._imitation_left
         if late > 0 and late % self.config.actor_every == 0 and not imitating:
             self._acting_clone = False
-            value, log_prob = self._update_actor(batch.observation)
-            self._update_temperature(log_prob)
+            shown = len(self.imitation.demonstrations) > 0
+            value, log_prob = self.sac.update_actor(
+                batch.observation, self._distance if shown else None
+            )
+            self.sac.update_temperature(log_prob)
             record.add("action_value", value)
             record.add("entropy", -log_prob)
 
+    def _distance(self) -> Tensor:
+        return self.imitation.distance(self.sac.actor)
+
     def _draw(self) -> Batch:
         """Draw a batch, the agreed part of it from the demonstrations."""
-        count = self.config.batch
-        if not len(self._demonstrations):
+        count, shown = self.config.batch, self.imitation.demonstrations
+        if not len(shown):
             return self.replay.batch(self.replay.draw(count, self._rng))
         given = round(self.config.demonstration_fraction * count)
-        rows = (
-            self.replay.draw(count - given, self._rng),
-            self._demonstrations.draw(given, self._rng),
-        )
+        rows = self.replay.draw(count - given, self._rng), shown.draw(given, self._rng)
         return self.replay.batch(torch.cat(rows))
-
-    def targets_of(self, batch: Batch) -> Tensor:
-        """Return the values y that the critics learn, (B,)."""
-        with torch.no_grad():
-            action, log_prob = self.actor.sample(batch.following, self._rng)
-            members = torch.randperm(self.config.critics, generator=self._rng)
-            following = torch.cat((batch.following, action), -1)
-            value: Tensor = self.targets(following, members[: self.config.subset]).amin(0)
-            if self.config.entropy_backup:
-                value = value - self.log_temperature.exp() * log_prob
-            target: Tensor = batch.reward + batch.discount * value
-        return target
-
-    def _update_critics(self, batch: Batch) -> Tensor:
-        """Make a step of the critics, then of their targets; return the mean squared error."""
-        target = self.targets_of(batch)
-        error: Tensor = (self.critics(batch.taken) - target).square().mean(1)
-        self._step("critics", error.sum())
-        _follow(self.targets, self.critics, self.config.target_rate)
-        return error.detach().mean()
-
-    def _update_actor(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """Make a step of the actor; return means of the value and of the log density."""
-        self.critics.requires_grad_(False)  # saves the gradients that nothing needs here
-        action, log_prob = self.actor.sample(observation, self._rng)
-        values = self.critics(torch.cat((observation, action), -1))
-        value = values.mean()
-        loss = self.log_temperature.detach().exp() * log_prob.mean() - value
-        if len(self._demonstrations) and self.config.cloning_weight:
-            unit = values.detach().abs().mean()  # the weight holds for rewards of any size
-            loss = loss + self.config.cloning_weight * unit * self._distance(
-                self.actor, self._demonstrations
-            )
-        self._step("actor", loss)
-        self.critics.requires_grad_(True)
-        _follow(self.averaged, self.actor, self.config.average_rate)
-        return value.detach(), log_prob.detach().mean()
-
-    def _update_temperature(self, log_prob: Tensor) -> None:
-        surplus = -log_prob - self._target_entropy
-        self._step("temperature", self.log_temperature.exp() * surplus)
 
     def _begin_with(self, search: GaitSearch) -> None:
         """Learn from the demonstrations that a search found, if any."""
         self._search = None
         for episode in search.found:
-            self._consider(episode)
+            self.replay.add(self.imitation.consider(episode))
         if search.found:
             self._gait = search.best(0) if search.succeeded else None
             self._warm_up = self.config.cloned_critic_warm_up
 
     def _begin_as_found(self) -> None:
         """Begin with a clone of what the robot has found out on its own."""
-        with torch.no_grad():
-            self.log_temperature.fill_(self.config.cloned_temperature).log_()
+        self.sac.temperature = self.config.cloned_temperature
         self._begin_with_clone()
 
     def _begin_with_clone(self) -> None:
@@ -500,106 +380,34 @@ class Rlpd(Algorithm):
     def _begin_imitation(self, episodes: int) -> None:
         """Clone the demonstrations, and try the clone and others after it for some episodes."""
         self._imitate()
-        self._trials.begin(self.clone)
+        self._trials.begin(self.imitation.clone)
         if self._trials.running:
             self._imitation_left = episodes
 
-    def _consider(self, episode: Episode) -> None:
-        """Add an own success to the demonstrations; the first one takes the place of poor ones.
-
-        Before it, the robot imitates the best among its own episodes and the demonstrations.
-        """
-        if not episode.outcome.solved:
-            if self._poor:
-                every = [*self._poor, episode]
-                self._poor = sorted(every, key=_return, reverse=True)[:ELITE]
-            return
-        if self._poor:
-            self.replay.add(self._given)
-            self._poor, self._demonstrations = [], self._demonstrations.emptied()
-        self._demonstrations.add([episode])
-
-    def _examples(self) -> Replay:
-        """Return the demonstrations to clone: hurried ones, if there is no success."""
-        if self._experiments:
-            return self._hindsight
-        if not self._poor:
-            return self._demonstrations
-        steps = int(torch.randint(self.config.look_ahead + 1, (), generator=self._rng))
-        hurried = self._demonstrations.emptied()
-        hurried.add([_hurried(episode, steps) for episode in self._poor])
-        return hurried
-
     def _imitate(self) -> None:
-        """Make the agreed steps towards the demonstrated actions, with a jitter of random size."""
-        examples = self._examples()
-        self.clone.set_std(self.config.cloned_std)
-        octaves = 2.0 * float(torch.rand((), generator=self._rng)) - 1.0
-        jitter = None
-        if not self._experiments:  # many motions vary enough, and jitter would blur the goal
-            jitter = self.config.cloning_jitter * 2.0**octaves * examples.spread()
-        optimiser = _adam(self.clone.parameters(), self.config.cloning_rate)
-        for _ in range(self.config.cloning_updates):
-            _step(optimiser, self._distance(self.clone, examples, jitter))
+        """Bring the clone nearer to the demonstrations, and the actor with it, if it is one."""
+        self.imitation.imitate()
         if self._acting_clone:
-            self.actor.load_state_dict(self.clone.state_dict())
-            self.averaged.load_state_dict(self.clone.state_dict())
-
-    def _distance(
-        self, actor: SquashedActor, examples: Replay, jitter: Tensor | None = None
-    ) -> Tensor:
-        """Return the mean squared distance from the actions of some demonstrated steps.
-
-        Args:
-            actor: network whose distance is returned.
-            examples: the demonstrations.
-            jitter: (O,), standard deviation of the noise on the observations; None: no noise.
-        """
-        batch = examples.batch(examples.draw(self.config.batch, self._rng))
-        observation = batch.observation
-        if jitter is not None:
-            noise = torch.randn(observation.shape, generator=self._rng)
-            observation = observation + jitter * noise
-        return functional.mse_loss(actor.mode(observation), batch.action)
-
-    def _step(self, name: str, loss: Tensor) -> None:
-        _step(self._optimisers[name], loss)
+            self.sac.act_as(self.imitation.clone)
 
     def state_dict(self) -> dict[str, Tensor]:
         """See `Algorithm.state_dict`; episodes and demonstrations are not part of the state."""
-        state = {"log_temperature": self.log_temperature.detach(), "rng": self._rng.get_state()}
-        for name, net in self._networks().items():
-            state |= prefixed(name, net.state_dict())
-        for name, optimiser in self._optimisers.items():
-            state |= prefixed(f"adam_{name}", optimizer_state.state_dict(optimiser))
+        state = self.sac.state_dict() | prefixed("clone", self.imitation.clone.state_dict())
         state |= prefixed("trials", self._trials.state_dict())
         counts = [
             self._episodes, self._updates, self._imitation_left, int(self._acting_clone)
         ]  # fmt: skip
-        return state | {"counts": torch.tensor(counts)}
+        return state | {"counts": torch.tensor(counts), "rng": self._rng.get_state()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """See `Algorithm.load_state_dict`."""
-        for name, net in self._networks().items():
-            net.load_state_dict(part(state, name))
-        for name, optimiser in self._optimisers.items():
-            optimizer_state.load_state_dict(optimiser, part(state, f"adam_{name}"))
+        self.sac.load_state_dict(state)
+        self.imitation.clone.load_state_dict(part(state, "clone"))
         self._trials.load_state_dict(part(state, "trials"))
-        with torch.no_grad():
-            self.log_temperature.copy_(state["log_temperature"])
         self._rng.set_state(state["rng"])
         counts = map(int, state["counts"])
         self._episodes, self._updates, self._imitation_left, acting_clone = counts
         self._acting_clone = bool(acting_clone)
-
-    def _networks(self) -> dict[str, nn.Module]:
-        return {
-            "actor": self.actor,
-            "averaged": self.averaged,
-            "clone": self.clone,
-            "critics": self.critics,
-            "targets": self.targets,
-        }
 
 
 class _Means:
@@ -618,20 +426,21 @@ class _Means:
 
 
 def _search(
-    spaces: Spaces, config: RlpdConfig, seed: int, shown: Sequence[Episode]
+    spaces: Spaces, config: RlpdConfig, seed: int, imitation: Imitation
 ) -> GaitSearch | None:
-    """Return the search for own demonstrations; None: the settings ask for none.
+    """Return the search for own demonstrations; None: there is a success, or none is asked for.
 
     It begins with gaits like the demonstrations, which show no success.
     """
-    if not config.own_demonstrations:
+    solved = imitation.demonstrations.episodes > len(imitation.given)
+    if solved or not config.own_demonstrations:
         return None
     if spaces.fingers is None:
         raise BadConfig(
             f"own_demonstrations is {config.own_demonstrations}; it must be 0 in a task without an "
             "object that has one error"
         )
-    gaits = gaits_like(shown, spaces.fingers)
+    gaits = gaits_like(imitation.given, spaces.fingers)
     return GaitSearch(spaces, seed, config.own_demonstrations, config.search_episodes, gaits)
 
 
@@ -643,35 +452,6 @@ def _experiments(spaces: Spaces, config: RlpdConfig) -> int:
             "goals are no poses of the hand"
         )
     return config.hindsight_episodes
-
-
-def _hurried(episode: Episode, steps: int) -> Episode:
-    """Return an episode with the actions of some steps later, the last one repeated."""
-    path, count = episode.trajectory, episode.steps
-    later = np.minimum(np.arange(count) + steps, count - 1)
-    return replace(episode, trajectory=replace(path, actions=path.actions[later]))
-
-
-def _return(episode: Episode) -> float:
-    return episode.episode_return
-
-
-def _step(optimiser: torch.optim.Adam, loss: Tensor) -> None:
-    optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
-
-
-def _adam(parameters: Iterable[Tensor], rate: float) -> torch.optim.Adam:
-    return torch.optim.Adam(parameters, lr=rate, fused=True)
-
-
-def _follow(average: nn.Module, net: nn.Module, rate: float) -> None:
-    """Move the parameters of an averaged network towards those of a network."""
-    averages: list[Tensor] = list(average.parameters())
-    own: list[Tensor] = list(net.parameters())
-    with torch.no_grad():
-        torch._foreach_lerp_(averages, own, rate)
 
 
 algorithm("rlpd", Method(RlpdConfig, Rlpd, Demonstrations.OPTIONAL, off_policy=True))

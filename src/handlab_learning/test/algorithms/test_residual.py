@@ -102,7 +102,7 @@ def test_learning_begins_with_the_base_policy(base, own):
 
 
 def test_the_actor_samples_what_its_numpy_copy_does(base):
-    actor = residual(TASK.spaces, SMALL, 0, (), base).actor
+    actor = residual(TASK.spaces, SMALL, 0, (), base).sac.actor
     with torch.no_grad():
         for parameter in actor.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=None))

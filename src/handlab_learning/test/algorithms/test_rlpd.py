@@ -54,7 +54,9 @@ def values_of(learner, observations):
     with torch.no_grad():
         action = torch.linspace(-1, 1, 21)[:, None]
         return [
-            float(learner.critics(torch.cat((torch.tensor(o).expand(21, -1), action), 1)).mean())
+            float(
+                learner.sac.critics(torch.cat((torch.tensor(o).expand(21, -1), action), 1)).mean()
+            )
             for o in observations
         ]
 
@@ -88,7 +90,7 @@ def test_the_entropy_of_the_policy_is_part_of_the_values():
     learner.update_meanwhile()
     x = torch.eye(2)[torch.arange(20_000) % 2]
     with torch.no_grad():
-        entropy = -float(learner.actor.sample(x, torch.Generator().manual_seed(0))[1].mean())
+        entropy = -float(learner.sac.actor.sample(x, torch.Generator().manual_seed(0))[1].mean())
     expected = np.array([2 / 3, 4 / 3]) + 0.5 * entropy
     assert values_of(learner, np.eye(2, dtype=np.float32)) == pytest.approx(expected, abs=0.1)
 
@@ -119,46 +121,6 @@ def test_the_gain_of_a_linear_quadratic_problem():
     gain, _ = np.polyfit(x[:, 0], learner.policy().act(x)[:, 0], 1)
     assert 1.0 < k < 1.6
     assert gain == pytest.approx(-k, rel=0.15)
-
-
-def constant_critics(learner, values):
-    """Make the targets constant functions."""
-    for layer in learner.targets.layers:
-        layer.zero_()
-    learner.targets.layers[-1].copy_(torch.tensor(values)[:, None, None])
-
-
-def test_targets_by_hand():
-    """r + gamma^n min Q': 2 + 0.25 * 3 for two steps at gamma 1/2."""
-    config = replace(SMALL, critics=3, subset=3, gamma=0.5, n_step=2, reward_scale=1.0,
-                     entropy_backup=False)  # fmt: skip
-    learner = Rlpd(Spaces(1, 1, 4), config, 0)
-    constant_critics(learner, [5.0, 3.0, 9.0])
-    learner.update([episode_of(np.zeros((4, 1)), np.zeros((3, 1)), [1.0, 2.0, 4.0])])
-    batch = learner.replay.batch(learner.replay._rows[:3])
-    expected = [1 + 2 / 2 + 3 / 4, 2 + 4 / 2 + 3 / 4, 4 + 3 / 2]
-    assert learner.targets_of(batch).tolist() == pytest.approx(expected)
-
-
-def test_the_minimum_is_over_a_random_part_of_the_ensemble():
-    config = replace(SMALL, critics=3, subset=2, gamma=0.5, entropy_backup=False)
-    learner = Rlpd(Spaces(1, 1, 4), config, 0)
-    constant_critics(learner, [1.0, 2.0, 4.0])
-    learner.update([episode_of(np.zeros((2, 1)), np.zeros((1, 1)), [0.0])])
-    batch = learner.replay.batch(learner.replay._rows[:1])
-    drawn = [round(float(learner.targets_of(batch)[0]) / 0.5) for _ in range(300)]
-    assert drawn.count(1) / 300 == pytest.approx(2 / 3, abs=0.1)  # of 12, 14, 24 two have it
-    assert set(drawn) == {1, 2}
-
-
-def test_the_temperature_follows_the_entropy():
-    learner = Rlpd(TASK.spaces, SMALL, 0)
-    before = learner._temperature()
-    learner._update_temperature(torch.tensor(30.0))  # entropy -30: too little
-    assert learner._temperature() > before
-    learner = Rlpd(TASK.spaces, SMALL, 0)
-    learner._update_temperature(torch.tensor(-30.0))
-    assert learner._temperature() < before
 
 
 @pytest.fixture
@@ -195,12 +157,12 @@ def test_critics_warm_up_before_the_actor_follows_them(own):
 def test_the_policy_that_is_handed_out_is_an_average(own):
     learner = Rlpd(TASK.spaces, replace(SMALL, actor_every=1, average_rate=0.5), 0)
     x = own[0].trajectory.observations
-    start = learner.averaged.net[-1].bias.clone()
+    start = learner.sac.averaged.net[-1].bias.clone()
     learner.update(own[:1])
     learner.config = replace(learner.config, update_ratio=1 / own[0].steps)
     learner.update_meanwhile()
-    middle = (start + learner.actor.net[-1].bias.detach()) / 2
-    torch.testing.assert_close(learner.averaged.net[-1].bias, middle)
+    middle = (start + learner.sac.actor.net[-1].bias.detach()) / 2
+    torch.testing.assert_close(learner.sac.averaged.net[-1].bias, middle)
     assert not np.array_equal(learner.policy().act(x), learner.result().act(x))
     assert learner.policy().version != learner.result().version
 
@@ -220,8 +182,8 @@ def test_the_first_policy_is_a_clone_of_the_demonstrations(own):
     learner = Rlpd(TASK.spaces, config, 0, shown)
     action = learner.result().act(own[0].trajectory.observations)
     np.testing.assert_allclose(action, 0.4, atol=0.1)
-    assert learner._temperature() == pytest.approx(config.cloned_temperature)
-    assert Rlpd(TASK.spaces, config, 0)._temperature() == pytest.approx(config.temperature)
+    assert learner.sac.temperature == pytest.approx(config.cloned_temperature)
+    assert Rlpd(TASK.spaces, config, 0).sac.temperature == pytest.approx(config.temperature)
 
 
 def test_a_clone_stays_until_its_critics_know_something(own):
@@ -240,8 +202,8 @@ def test_a_clone_stays_until_its_critics_know_something(own):
 def test_a_clone_explores_near_the_demonstrations(own):
     learner = Rlpd(TASK.spaces, replace(SMALL, cloned_std=0.06), 0, own)
     x = torch.tensor(own[0].trajectory.observations, dtype=torch.float32)
-    np.testing.assert_allclose(learner.actor(x)[1].exp().detach(), 0.06, rtol=1e-4)
-    plain = Rlpd(TASK.spaces, SMALL, 0).actor(x)[1].exp().detach()
+    np.testing.assert_allclose(learner.sac.actor(x)[1].exp().detach(), 0.06, rtol=1e-4)
+    plain = Rlpd(TASK.spaces, SMALL, 0).sac.actor(x)[1].exp().detach()
     assert float(plain.mean()) == pytest.approx(1.0, abs=0.3)
 
 
@@ -253,10 +215,10 @@ def test_a_clone_holds_at_any_size_of_the_rewards(own):
         learner = Rlpd(TASK.spaces, config, 0, own)
         learner.update(own[:1])
         with torch.no_grad():
-            learner.critics.layers[-2].zero_()
-            learner.critics.layers[-1].fill_(100.0 * scale)
-        learner._update_actor(learner._draw().observation)
-        pulls.append(float(learner.actor.net[-1].weight.grad.norm()))
+            learner.sac.critics.layers[-2].zero_()
+            learner.sac.critics.layers[-1].fill_(100.0 * scale)
+        learner.sac.update_actor(learner._draw().observation, learner._distance)
+        pulls.append(float(learner.sac.actor.net[-1].weight.grad.norm()))
     assert pulls[1] / pulls[0] == pytest.approx(1000.0, rel=0.1)
 
 

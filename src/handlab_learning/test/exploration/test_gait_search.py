@@ -175,8 +175,8 @@ def test_found_demonstrations_are_cloned_and_learned_from():
     assert last[0]["searching"] == 0.0 and last[0]["own_demonstrations"] == 3.0
     assert isinstance(learner.policy(), SquashedPolicy)
     assert isinstance(learner.result(), GaitPolicy)  # until the clone is as good
-    assert len(learner._demonstrations) == 3 * STEPS
-    assert float(learner.log_temperature.detach().exp()) == pytest.approx(SMALL.cloned_temperature)
+    assert len(learner.imitation.demonstrations) == 3 * STEPS
+    assert learner.sac.temperature == pytest.approx(SMALL.cloned_temperature)
     assert learner.update_meanwhile()["updates"] == 10 + 4
 
 

@@ -39,9 +39,12 @@ def test_intervened_steps_are_in_the_run_and_in_the_demonstrations(helped):
     algorithm = learner()
     algorithm.update([helped, replace(helped, interventions=np.zeros(0))])
     given = int(helped.interventions.sum())
-    assert len(algorithm.replay) == 2 * helped.steps and len(algorithm._demonstrations) == given
-    rows = algorithm._demonstrations._rows[:given]
-    actions = algorithm._demonstrations.batch(rows).action.numpy()
+    assert (
+        len(algorithm.replay) == 2 * helped.steps
+        and len(algorithm.imitation.demonstrations) == given
+    )
+    rows = algorithm.imitation.demonstrations._rows[:given]
+    actions = algorithm.imitation.demonstrations.batch(rows).action.numpy()
     expected = np.clip(helped.trajectory.actions[helped.interventions > 0], -1, 1)
     np.testing.assert_allclose(actions, expected, rtol=1e-6)
     assert algorithm.update_meanwhile()["updates"] > 0
@@ -54,7 +57,7 @@ def test_a_resumed_learner_has_the_interventions_of_the_log(helped, tmp_path):
     np.testing.assert_array_equal(read.interventions, helped.interventions)
     algorithm = learner()
     algorithm.recall([read])
-    assert len(algorithm._demonstrations) == int(helped.interventions.sum())
+    assert len(algorithm.imitation.demonstrations) == int(helped.interventions.sum())
 
 
 def test_the_rate_of_interventions_is_in_the_metrics(helped):

@@ -1,4 +1,4 @@
-"""Trials: the champion is a policy that has shown what it can do, and it stays."""
+"""What the robot imitates, what it tries without noise, and what is handed out."""
 
 from dataclasses import replace
 
@@ -8,79 +8,14 @@ import torch
 
 from handlab_core.environment.episode import Outcome
 from handlab_core.tasks import make_task
-from handlab_learning.algorithms.rlpd import ELITE, PROMISING, Rlpd, RlpdConfig
-from handlab_learning.algorithms.trials import Trials
-from handlab_learning.models.squashed_actor import SquashedActor
+from handlab_learning.algorithms.rlpd import PROMISING, Rlpd, RlpdConfig
+from handlab_learning.off_policy.imitation import ELITE
 
 TASK = make_task("valve")
 SMALL = RlpdConfig(
     hidden=(8,), batch=16, update_ratio=0.5, first_episodes=1, cloned_first_episodes=1,
     cloning_updates=20, cloned_critic_warm_up=3, trial_every=3, trial_successes=2,
 )  # fmt: skip
-
-
-def actor(bias):
-    """Return a network with a recognisable policy."""
-    net = SquashedActor(TASK.spaces, (8,))
-    with torch.no_grad():
-        net.net[-1].bias.fill_(bias)
-    return net
-
-
-def mark(net):
-    return float(net.net[-1].bias[0].detach())
-
-
-def test_a_challenger_that_succeeds_often_enough_is_the_champion_as_it_was():
-    trials, learning = Trials(actor(0.0), every=3, successes=2), actor(1.0)
-    trials.after_other(learning)
-    assert not trials.running
-    trials.after_other(learning)
-    assert trials.running
-    with torch.no_grad():
-        learning.net[-1].bias.fill_(5.0)  # learning goes on
-    trials.after_trial(True)
-    assert trials.running and not trials.champions
-    trials.after_trial(True)
-    assert not trials.running and trials.champions == 1
-    assert mark(trials.champion) == 1.0
-
-
-def test_a_failure_ends_a_trial_and_the_next_one_comes_later():
-    trials = Trials(actor(0.0), every=3, successes=2)
-    trials.begin(actor(1.0))
-    trials.after_trial(True)
-    trials.after_trial(False)
-    assert not trials.running and not trials.champions
-    trials.after_other(actor(2.0))
-    assert not trials.running
-    trials.after_other(actor(3.0))
-    assert trials.running and mark(trials.challenger) == 3.0
-    trials.after_trial(True)  # the success before the failure does not count
-    assert trials.running and not trials.champions
-
-
-def test_a_champion_stays_until_another_succeeds_twice_as_often():
-    trials = Trials(actor(0.0), every=1, successes=2)
-    trials.begin(actor(1.0))
-    for good in (True, True):
-        trials.after_trial(good)
-    trials.begin(actor(2.0))
-    for good in (True, True, True, False):
-        trials.after_trial(good)
-    assert trials.champions == 1 and mark(trials.champion) == 1.0
-    trials.begin(actor(3.0))
-    for _ in range(4):
-        trials.after_trial(True)
-    assert trials.champions == 2 and mark(trials.champion) == 3.0
-
-
-def test_no_trial_begins_when_they_are_off():
-    trials = Trials(actor(0.0), every=0, successes=2)
-    trials.begin(actor(1.0))
-    for _ in range(9):
-        trials.after_other(actor(1.0))
-    assert not trials.running
 
 
 @pytest.fixture
@@ -110,7 +45,7 @@ def test_what_is_handed_out_is_the_champion_while_learning_goes_on(own):
     np.testing.assert_array_equal(before, challenger.act(x))
     run(learner, own[5:8], [False] * 3)
     np.testing.assert_array_equal(learner.result().act(x), before)
-    assert not np.array_equal(learner.averaged.to_numpy(1.0, 0).act(x), before)
+    assert not np.array_equal(learner.sac.averaged.to_numpy(1.0, 0).act(x), before)
 
 
 def test_an_actor_that_learning_has_ruined_is_the_champion_again(own):
@@ -119,7 +54,7 @@ def test_an_actor_that_learning_has_ruined_is_the_champion_again(own):
     run(learner, own[:4], [False, False, True, True])
     champion = learner.result().act(x)
     run(learner, own[4:6], [False, False])  # another policy and a trial
-    assert np.abs(learner.averaged.to_numpy(1.0, 0).act(x) - champion).max() > 1e-3
+    assert np.abs(learner.sac.averaged.to_numpy(1.0, 0).act(x) - champion).max() > 1e-3
     run(learner, own[6:8], [False, False])  # the second trial without a success
     np.testing.assert_allclose(learner.policy().act(x), champion, atol=1e-6)
 
@@ -144,13 +79,13 @@ def test_a_clone_is_tried_first(own):
 def test_own_successes_become_demonstrations(own):
     learner = Rlpd(TASK.spaces, SMALL, 0)
     run(learner, own[:3], [False, True, False])
-    assert len(learner._demonstrations) == own[1].steps
+    assert len(learner.imitation.demonstrations) == own[1].steps
     helped = replace(own[3], interventions=np.ones(own[3].steps))
     run(learner, [helped], [True])
-    assert len(learner._demonstrations) == own[1].steps + own[3].steps  # once, not twice
+    assert len(learner.imitation.demonstrations) == own[1].steps + own[3].steps  # once, not twice
     other = Rlpd(TASK.spaces, replace(SMALL, own_successes=False), 0)
     run(other, own[:3], [False, True, False])
-    assert not len(other._demonstrations)
+    assert not len(other.imitation.demonstrations)
 
 
 @pytest.mark.parametrize("outcomes", [(0, 0, 1), (1, 1, 0)])
@@ -158,7 +93,7 @@ def test_failed_demonstrations_are_no_examples(own, outcomes):
     """They are in the memory of the run, because critics learn from failures, too."""
     shown = [told(e, bool(strict)) for e, strict in zip(own, outcomes, strict=False)]
     learner = Rlpd(TASK.spaces, SMALL, 0, shown)
-    assert len(learner._demonstrations) == sum(outcomes) * own[0].steps
+    assert len(learner.imitation.demonstrations) == sum(outcomes) * own[0].steps
     assert learner.replay.episodes == 3 - sum(outcomes)
     learner.update(own[3:4])
     assert learner.update_meanwhile()["updates"] > 0
@@ -175,7 +110,7 @@ def test_demonstrations_without_success_are_hurried_until_there_is_one(own):
     lead = (learner.policy().act(seen) - ramp[:4]).mean() / (ramp[1, 0] - ramp[0, 0])
     assert -0.3 < lead < config.look_ahead + 0.3
     run(learner, own[1:3], [False, True])  # the clone, and it with noise
-    assert len(learner._demonstrations) == own[2].steps and not learner._poor
+    assert len(learner.imitation.demonstrations) == own[2].steps and not learner.imitation._poor
     assert learner.replay.episodes == 4
 
 
@@ -202,17 +137,17 @@ def test_a_clone_that_fails_gives_way_to_other_clones_before_the_actor_follows_c
     first = learner.policy().act(x)
     run(learner, own[2:3], [False])  # the first clone
     assert not learner._trials.running
-    critics = learner.critics.layers[0].detach().clone()
+    critics = learner.sac.critics.layers[0].detach().clone()
     run(learner, own[3:4], [True])  # with noise, while the next one is cloned
-    assert len(learner._demonstrations) == 3 * own[0].steps
-    assert not torch.equal(learner.critics.layers[0], critics)
+    assert len(learner.imitation.demonstrations) == 3 * own[0].steps
+    assert not torch.equal(learner.sac.critics.layers[0], critics)
     second = learner.policy().act(x)
     assert learner._trials.running and not np.array_equal(second, first)
     run(learner, own[4:6], [True, True])
     np.testing.assert_array_equal(learner.result().act(x), second)
-    actor = learner.actor.net[0].weight.detach().clone()
+    actor = learner.sac.actor.net[0].weight.detach().clone()
     run(learner, own[6:7], [False])  # there is a champion: imitation is over
-    assert not torch.equal(learner.actor.net[0].weight, actor)
+    assert not torch.equal(learner.sac.actor.net[0].weight, actor)
 
 
 def test_imitation_ends_after_the_agreed_episodes(own):
@@ -251,10 +186,12 @@ def test_without_a_success_the_best_episodes_are_imitated(own):
     learner = Rlpd(TASK.spaces, SMALL, 0, shown)
     good = replace(own[8].trajectory, rewards=np.full(own[8].steps, 9.0))
     learner.recall([told(replace(own[8], trajectory=good), False)])
-    returns = [episode.episode_return for episode in learner._poor]
+    returns = [episode.episode_return for episode in learner.imitation._poor]
     best = sorted((episode.episode_return for episode in shown), reverse=True)
     assert returns == [9.0 * own[8].steps, *best[: ELITE - 1]]
-    assert len(learner._demonstrations) == 8 * own[0].steps  # what critics learn from stays
+    assert (
+        len(learner.imitation.demonstrations) == 8 * own[0].steps
+    )  # what critics learn from stays
 
 
 def test_an_evaluation_is_worth_its_time_after_a_success_or_with_a_champion(own):

@@ -8,7 +8,7 @@ import torch
 
 from handlab_core.environment.episode import Outcome
 from handlab_core.tasks import make_task
-from handlab_learning.algorithms.replay import FIRST_ROWS, Replay, transitions
+from handlab_learning.off_policy.replay import FIRST_ROWS, Replay, transitions
 
 TASK = make_task("valve")
 SEEN, ACTS = TASK.observation_size, TASK.hand.n
