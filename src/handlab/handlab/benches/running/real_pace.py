@@ -40,6 +40,9 @@ ERROR_LIMIT = 2.0
 MINUTES = 30.0
 """Robot-minutes after which a run ends."""
 
+LOGS = Path("runs", "bench-real-pace")
+"""Folder of what each run prints."""
+
 START = 120.0
 """s; time for the graph of a run to appear."""
 
@@ -78,9 +81,11 @@ def _learn(seed: int) -> dict[str, Any]:
         "--max-hours", str(MINUTES / 60), "--seed", str(seed), "--json",
     ]  # fmt: skip
     command = [sys.executable, "-m", "handlab.cli", *words]
+    LOGS.mkdir(parents=True, exist_ok=True)
+    printed = LOGS / f"{seed}.log"
     with (
         tempfile.TemporaryDirectory(prefix="handlab-") as scratch,
-        Path(scratch, "log").open("w+") as log,
+        printed.open("w") as log,
     ):
         verb = subprocess.Popen(command, cwd=scratch, stdout=log, stderr=subprocess.STDOUT)
         try:
@@ -88,10 +93,11 @@ def _learn(seed: int) -> dict[str, Any]:
         finally:
             verb.terminate()
             verb.wait()
-        log.seek(0)
-        lines = log.read().splitlines()
+    lines = printed.read_text().splitlines()
     if verb.returncode != 0:
-        raise StationFault(f"the run of seed {seed} ended with code {verb.returncode}: {lines[-1]}")
+        raise StationFault(
+            f"the run of seed {seed} ended with code {verb.returncode}; see {printed.absolute()}"
+        )
     summary = json.loads(lines[-1])
     hours = summary["robot_hours_to_strict_success"]
     run = {
