@@ -85,16 +85,31 @@ class StateForm:
         return self.state(observations, change)
 
     def split(self, state: Array, size: int) -> tuple[Array, Array]:
-        """Return observation and change, (..., O) each; elements of no state are zero.
+        """Return observation and change, (..., O) each, to be read only.
+
+        Elements of no state are zero.
 
         Args:
             state: (..., X).
             size: number of elements of an observation, O.
         """
-        observation, change = np.zeros((2, *state.shape[:-1], size))
-        observation[..., list(self.elements)] = state[..., : len(self.elements)]
-        change[..., list(self.moving)] = state[..., len(self.elements) :]
-        return observation, change
+        known = len(self.elements)
+        shape = (*state.shape[:-1], size)
+        return (
+            _placed(state[..., :known], self.elements, shape),
+            _placed(state[..., known:], self.moving, shape),
+        )
+
+
+def _placed(values: Array, elements: tuple[int, ...], shape: tuple[int, ...]) -> Array:
+    """Return values (..., E) as elements of a larger array; without a copy where they are all."""
+    if not elements:
+        return np.broadcast_to(np.float64(0.0), shape)
+    if elements == tuple(range(shape[-1])):
+        return values
+    placed = np.zeros(shape)
+    placed[..., list(elements)] = values
+    return placed
 
 
 @dataclass(frozen=True, slots=True)

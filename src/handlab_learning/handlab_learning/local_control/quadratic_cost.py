@@ -36,10 +36,11 @@ def expand(reward: Callable[[Array], Array], states: Array, blur: Array) -> tupl
     nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
     weights = weights / weights.sum()
     slope, curvature = np.empty_like(states), np.empty_like(states)
+    moved = np.repeat(states[None], NODES, axis=0)
     for i, width in enumerate(blur):
-        moved = np.repeat(states[None], NODES, axis=0)
         moved[..., i] += (nodes * width).reshape(-1, *[1] * (states.ndim - 1))
         values = reward(moved)
+        moved[..., i] = states[..., i]
         slope[..., i] = -np.tensordot(weights * nodes, values, 1) / width
         curvature[..., i] = -np.tensordot(weights * (nodes**2 - 1), values, 1) / width**2
     return slope, curvature

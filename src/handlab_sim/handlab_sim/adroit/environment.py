@@ -6,6 +6,7 @@ seed and number determine all random values.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr
+from functools import partial
 from io import StringIO
 from typing import Any
 
@@ -23,10 +24,12 @@ from handlab_core.environment.episode import (
 from handlab_core.environment.policies.policy import Policy
 from handlab_core.system.optional_packages import packages_of
 from handlab_core.tasks.adroit import SuiteTask
+from handlab_core.tasks.adroit.turning import TURNINGS
 from handlab_core.tasks.task import NOISE_STREAM, START_STREAM, episode_rng
 from handlab_core.tasks.variation import Variation, draw_all, object_of
 from handlab_core.types import Array
 from handlab_sim.adroit.objects import AdroitObject
+from handlab_sim.adroit.turning import TurnEnv
 
 with packages_of("adroit"), redirect_stderr(StringIO()):  # suppress Farama's notice about rewards
     from gymnasium_robotics.envs.adroit_hand.adroit_door import AdroitHandDoorEnv
@@ -34,11 +37,12 @@ with packages_of("adroit"), redirect_stderr(StringIO()):  # suppress Farama's no
     from gymnasium_robotics.envs.adroit_hand.adroit_pen import AdroitHandPenEnv
     from gymnasium_robotics.envs.adroit_hand.adroit_relocate import AdroitHandRelocateEnv
 
-ENVIRONMENTS: dict[str, type] = {
+ENVIRONMENTS: dict[str, Callable[..., Any]] = {
     "AdroitHandDoor": AdroitHandDoorEnv,
     "AdroitHandHammer": AdroitHandHammerEnv,
     "AdroitHandPen": AdroitHandPenEnv,
     "AdroitHandRelocate": AdroitHandRelocateEnv,
+    **{name: partial(TurnEnv, turning) for name, turning in TURNINGS.items()},
 }
 
 PALM_COST = 0.1
@@ -50,7 +54,7 @@ def _between(data: Any, palm: int, other: Array) -> float:
     return float(np.linalg.norm(data.site_xpos[palm] - other))
 
 
-# m; distance between palm and object; 0 for the pen, which lies in the hand from the start.
+# m; distance between palm and object; 0 for an object that is in the hand from the start.
 PALM_DISTANCE: dict[str, Callable[[Any], float]] = {
     "AdroitHandDoor": lambda env: _between(
         env.data, env.grasp_site_id, env.data.site_xpos[env.handle_site_id]
@@ -62,6 +66,7 @@ PALM_DISTANCE: dict[str, Callable[[Any], float]] = {
     "AdroitHandRelocate": lambda env: _between(
         env.data, env.S_grasp_site_id, env.data.xpos[env.obj_body_id]
     ),
+    **dict.fromkeys(TURNINGS, lambda env: 0.0),
 }
 
 
@@ -88,6 +93,7 @@ ERROR: dict[str, Callable[[Any], float]] = {
     "AdroitHandRelocate": lambda env: _between(
         env.data, env.target_obj_site_id, env.data.xpos[env.obj_body_id]
     ),
+    **dict.fromkeys(TURNINGS, lambda env: env.error),
 }
 
 

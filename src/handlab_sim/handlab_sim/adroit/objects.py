@@ -8,6 +8,7 @@ import numpy as np
 
 from handlab_core.errors import BadConfig
 from handlab_core.tasks.adroit import SuiteTask
+from handlab_core.tasks.adroit.turning import TURNINGS
 from handlab_core.tasks.variation import ObjectVariation
 from handlab_core.types import Array
 
@@ -16,11 +17,15 @@ BODIES = {
     "AdroitHandHammer": ("Object",),
     "AdroitHandPen": ("Object",),
     "AdroitHandRelocate": ("Object",),
+    **dict.fromkeys(TURNINGS, ("Object",)),
 }
 """Bodies of the object; for the door: leaf and latch, without the frame."""
 
 LYING = ("AdroitHandHammer", "AdroitHandRelocate")
 """Environments whose object lies on the table, so that its height depends on its size."""
+
+ONE_SIZE = ("AdroitHandDoor", *TURNINGS)
+"""Environments whose object keeps its size: the grasp fits this one."""
 
 FIELDS = (
     "body_mass", "body_inertia", "body_ipos", "body_pos", "geom_size", "geom_pos", "geom_rbound",
@@ -82,6 +87,6 @@ class AdroitObject:
                 f"{self._task.name} has no springs and no lobes; vary object.scale, object.mass, "
                 "object.friction or object.damping"
             )
-        if chosen.scale != 1.0 and self._task.environment == "AdroitHandDoor":
-            raise BadConfig("adroit_door keeps its size; vary object.mass, object.friction or "
-                            "object.damping")  # fmt: skip
+        if chosen.scale != 1.0 and self._task.environment in ONE_SIZE:
+            raise BadConfig(f"the object of {self._task.name} keeps its size; vary object.mass, "
+                            "object.friction or object.damping")  # fmt: skip

@@ -2,9 +2,9 @@
 
 A learner has learned at its first evaluation in which 90 % of 30 episodes succeed; the policy that
 it hands out then is evaluated once more, on other episodes. One world at a time in this process,
-which gives the episodes of the graph bit for bit. The bench also gives the time of one update of
-the local models on episodes of the size of an Adroit task. With the option `tasks` it measures the
-rollouts until local models have learned tasks of the soft hand instead.
+which gives the episodes of the graph bit for bit. Other rows are the rollouts until local models
+have learned tasks of the soft hand and of the Adroit hand, and the time of one update on episodes
+of the size of an Adroit task. Rows that are not measured are kept.
 """
 
 import os
@@ -45,8 +45,11 @@ NAME, TASK, SEEDS = "local_models", "valve", 5
 LIMIT = 40
 """Rollouts; limit of the median of the local models."""
 
-ADROIT, UPDATES = "adroit_pen", 5
+ADROIT, UPDATES = "adroit_turn_pen_pneumatic", 5
 """Task whose sizes the timed update has (100 steps), and number of timed updates."""
+
+UPDATE = "update"
+"""Name of the row with the time of an update."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Row:
     """Iterations between evaluations."""
     task: str = TASK
     algorithm: str = NAME
+    episodes: int = 30
+    """Episodes of an evaluation."""
 
 
 ROWS = {
@@ -67,27 +72,41 @@ ROWS = {
     "mpc": Row(130, 2, algorithm="mpc"),
     "npg": Row(4000, 5, algorithm="npg"),
 }
-"""Learners by algorithm, as the option `learners` chooses them."""
+"""Learners of the valve by algorithm."""
 
 SOFT_LIMIT = 75
 """Rollouts; 15 iterations of 5; runs with the soft hand end there."""
 
 SOFT = {name: Row(SOFT_LIMIT, 1, task=name) for name in ("soft_valve", "soft_bead", "soft_bottle")}
-"""Runs with the soft hand by task, as the option `tasks` chooses them."""
+"""Runs with the soft hand by task."""
+
+TURN_LIMIT, TURN_EPISODES = 60, 10
+"""Rollouts; 12 iterations of 5; and episodes of an evaluation, which start almost alike."""
+
+TURNS = {
+    name: Row(TURN_LIMIT, 1, task=name, episodes=TURN_EPISODES)
+    for name in (
+        "adroit_turn_pen",
+        "adroit_turn_rod",
+        "adroit_turn_pen_pneumatic",
+        "adroit_turn_rod_pneumatic",
+    )
+}
+"""Runs with the Adroit hand by task."""
+
+PARTS = (*ROWS, *SOFT, *TURNS, UPDATE)
+"""Names of the rows, as the option `rows` chooses them."""
 
 
 @checked
 class LearnersOptions:
     """The part of the bench that is measured."""
 
-    learners: Annotated[
-        Text,
-        Field(description="Learners, separated by commas; empty: all; others are kept"),
-    ] = ""
-    tasks: Annotated[
+    rows: Annotated[
         Text,
         Field(
-            description="Tasks of the soft hand to learn instead, separated by commas; empty: none"
+            description="Learners of the valve, tasks of local models, or update, separated by "
+            "commas; empty: all; others are kept"
         ),
     ] = ""
     seeds: Annotated[
@@ -100,16 +119,17 @@ class LearnersOptions:
 
 def measure(seed: int, options: LearnersOptions) -> Result:
     """Learn, time the updates, and return the median rollouts of the local models."""
-    tasks = chosen("tasks", options.tasks, SOFT) if options.tasks else []
-    only_soft = bool(tasks) and not options.learners
-    names = [] if only_soft else chosen("learners", options.learners, ROWS)
+    names = chosen("rows", options.rows, PARTS)
     seeds = range(seed, seed + options.seeds)
-    runs = learn_all(_learn, [*names, *tasks], seeds, options.processes)
-    rows = _joined("rows", {name: _row(ROWS[name], runs[name]) for name in names}, ROWS)
-    soft = _joined("soft", {name: _row(SOFT[name], runs[name]) for name in tasks}, SOFT)
+    runs = learn_all(_learn, [n for n in names if n != UPDATE], seeds, options.processes)
+    rows, soft, turns = (
+        _joined(part, {n: _row(known[n], runs[n]) for n in runs if n in known}, known)
+        for part, known in (("rows", ROWS), ("soft", SOFT), ("adroit", TURNS))
+    )
     own = rows[NAME]["median_rollouts"] if NAME in rows else None
     value = float("inf") if own is None else float(own)
-    details = {"rows": rows, "soft": soft, "update_s": update_seconds(seed)}
+    timed = _timed(seed) if UPDATE in names else kept(NAME, UPDATE)
+    details = {"rows": rows, "soft": soft, "adroit": turns, UPDATE: timed}
     return Result(value, LIMIT, "rollouts", details)
 
 
@@ -117,6 +137,12 @@ def _joined(part: str, fresh: Mapping[str, Any], known: Mapping[str, Row]) -> di
     """Return the kept rows of a part of the result with the fresh ones, in the known order."""
     measured = {**kept(NAME, part), **fresh}
     return {name: measured[name] for name in known if name in measured}
+
+
+def _timed(seed: int) -> dict[str, Any]:
+    made = origin(NAME)
+    seconds = update_seconds(seed)
+    return {"task": ADROIT, "s": seconds, "commit": made["commit"], "date": made["date"]}
 
 
 def _row(row: Row, runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -135,10 +161,11 @@ def _row(row: Row, runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _learn(root: str, name: str, seed: int) -> dict[str, Any]:
-    row = (ROWS | SOFT)[name]
+    row = (ROWS | SOFT | TURNS)[name]
     config = RunConfig(
         row.task, algorithm=row.algorithm, backend="sim", seed=seed, max_hours=100.0,
         until="success", streak=1, evaluate_every=row.evaluate_every,
+        evaluation_episodes=row.episodes,
     )  # fmt: skip
     folder = RunFolder.create(Path(root, name), config, datetime.now())
     sampler, first = (local_sampler(config.make_task(), 1, 1) for _ in range(2))
@@ -202,15 +229,20 @@ def rollouts_text(rollouts: float | None) -> str:
 
 def rollouts_table(result: Kept | None) -> str:
     """Return the table of rollouts until the valve is turned."""
-    return _table("learner", "learners", {} if result is None else result["rows"])
+    return _table("learner", {} if result is None else result["rows"])
 
 
 def soft_table(result: Kept | None) -> str:
     """Return the table of rollouts until the tasks of the soft hand are learned."""
-    return _table("task", "tasks", {} if result is None else result.get("soft", {}))
+    return _table("task", {} if result is None else result.get("soft", {}))
 
 
-def _table(what: str, option: str, measured: Mapping[str, Mapping[str, Any]]) -> str:
+def turns_table(result: Kept | None) -> str:
+    """Return the table of rollouts until objects are turned in the Adroit hand."""
+    return _table("task", {} if result is None else result.get("adroit", {}))
+
+
+def _table(what: str, measured: Mapping[str, Mapping[str, Any]]) -> str:
     if not measured:
         return NOT_YET
     rows = [
@@ -219,7 +251,7 @@ def _table(what: str, option: str, measured: Mapping[str, Mapping[str, Any]]) ->
     ]
     for name, row in measured.items():
         rows.append(f"| {' | '.join(_cells(name, row))} |")
-    command = f"./handlab bench {NAME} --{option} {','.join(measured)} --write"
+    command = f"./handlab bench {NAME} --rows {','.join(measured)} --write"
     return with_command(rows, {"command": command})
 
 
@@ -236,8 +268,9 @@ def _cell(result: Kept) -> str:
     if row is None:
         return ""
     rollouts = _cells(NAME, row)[1]
-    update = f"an update takes {result['update_s']:.2f} s"
-    return f"{rollouts}, {update}; [more](docs/results.md#rollouts-by-local-models)"
+    timed = result.get(UPDATE)
+    update = f", an update takes {timed['s']:.2f} s" if timed else ""
+    return f"{rollouts}{update}; [more](docs/results.md#rollouts-by-local-models)"
 
 
 BENCH = Bench(
@@ -249,5 +282,10 @@ BENCH = Bench(
         "40; under 2 s",
         _cell,
     ),
-    tables=(Table("local_models", rollouts_table), Table("local_models_soft", soft_table)),
+    tables=(
+        Table("local_models", rollouts_table),
+        Table("local_models_soft", soft_table),
+        Table("local_models_adroit", turns_table),
+    ),
+    parts=("rows", PARTS),
 )

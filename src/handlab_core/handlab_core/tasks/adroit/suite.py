@@ -20,7 +20,7 @@ from handlab_core.errors import UnknownName
 from handlab_core.system.registry import Registry
 from handlab_core.tasks import TASKS
 from handlab_core.tasks.learnable import LearnableTask
-from handlab_core.tasks.sizes import Spaces
+from handlab_core.tasks.sizes import ObservedReward, Spaces, StateForm
 
 REWARDS = ("published", "gymnasium")
 """Reward variants. In door, hammer and relocate gymnasium-robotics before 1.4.3 adds the distance
@@ -103,6 +103,12 @@ class SuiteTask:
     period: float = 0.01
     """s; control period."""
     reward: str = "published"
+    rewards: tuple[str, ...] = REWARDS
+    """Names of the reward variants."""
+    form: StateForm | None = None
+    """See `Spaces.form`."""
+    observed_reward: ObservedReward | None = field(default=None, compare=False)
+    """See `Spaces.reward`; that of the published tasks is not a function of the observation."""
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=_settings)
     """Settings by algorithm that differ from the defaults."""
     randomisation: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -121,11 +127,6 @@ class SuiteTask:
         return self.success
 
     @property
-    def rewards(self) -> tuple[str, ...]:
-        """Names of the reward variants."""
-        return REWARDS
-
-    @property
     def layout(self) -> tuple[tuple[str, int], ...]:
         """Parts of the observation; the environment does not name them."""
         return ((self.environment, self.observation_size),)
@@ -133,12 +134,18 @@ class SuiteTask:
     @property
     def spaces(self) -> Spaces:
         """Sizes of observation and action, and length of an episode."""
-        return Spaces(self.observation_size, self.action_size, self.steps)
+        return Spaces(
+            self.observation_size,
+            self.action_size,
+            self.steps,
+            form=self.form,
+            reward=self.observed_reward,
+        )
 
     def with_reward(self, name: str) -> "SuiteTask":
         """Return the same task under another reward variant."""
-        if name not in REWARDS:
-            raise UnknownName(f"reward of {self.name}", name, REWARDS)
+        if name not in self.rewards:
+            raise UnknownName(f"reward of {self.name}", name, self.rewards)
         return replace(self, reward=name)
 
 
