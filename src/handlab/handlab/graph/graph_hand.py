@@ -11,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
+from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from handlab.graph import ros_environment
@@ -19,11 +20,13 @@ from handlab.graph.running_graphs import RunningGraph, chosen_graph
 from handlab.operation.report import FAULT, OK, WARNING, HandReport, JointReport, NodeReport
 from handlab_core.errors import BadConfig, StationFault, StationTimeout, UnknownName
 from handlab_core.hands import HANDS, Hand, make_hand
+from handlab_data.flight_record import ROBOT
 from handlab_interfaces.msg import HandStatus
 from handlab_interfaces.srv import Calibrate, Jog, JointTorque, Reboot
-from handlab_nodes.messages import convert, topics
+from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.runtime import diagnostics
 from handlab_nodes.runtime.event_loop import EventLoop, guest
+from handlab_nodes.runtime.inbox import Inbox
 
 DISCOVERY = 10.0
 """s; time for the nodes of a domain to be found; on a busy machine DDS needs seconds."""
@@ -63,11 +66,18 @@ class GraphHand:
         self._targets: dict[str, float] = {}
         self._status: dict[str, tuple[float, float, int, bool]] = {}
         self._nodes: dict[str, NodeReport] = {}
-        node.create_subscription(JointState, topics.JOINT_STATES, self._on_states, NEWEST)
-        node.create_subscription(JointState, topics.HAND_SENT, self._on_sent, NEWEST)
+        self._described = ""
+        """Name of the hand in the description."""
+        hear, joints = Inbox.of(node).subscribe, convert.decoder(JointState, convert.named_efforts)
+        hear(JointState, topics.JOINT_STATES, joints, self._on_states, NEWEST)
+        hear(JointState, topics.HAND_SENT, joints, self._on_sent, NEWEST)
         for topic in (topics.HAND_STATUS, topics.FIXTURE_STATUS):
-            node.create_subscription(HandStatus, topic, self._on_status, 10)
-        node.create_subscription(DiagnosticArray, topics.DIAGNOSTICS, self._on_diagnostics, 100)
+            status = convert.decoder(HandStatus, _checked_status)
+            hear(HandStatus, topic, status, self._on_status, qos.REPORT)
+        everything = convert.decoder(DiagnosticArray, lambda message: message)
+        hear(DiagnosticArray, topics.DIAGNOSTICS, everything, self._on_diagnostics, qos.EVERY)
+        description = convert.decoder(String, lambda message: message.data)
+        hear(String, topics.DESCRIPTION, description, self._on_description, qos.LATCHED)
         self._drivers: list[str] = []
         self._until(self._find_drivers, DISCOVERY, f"no driver answers in {place}")
         self._until(
@@ -88,24 +98,34 @@ class GraphHand:
         return bool(self._drivers)
 
     def _find_hand(self) -> Hand:
-        for name in HANDS:
-            if set((hand := make_hand(name)).joints) <= set(self._states):
-                return hand
-        raise StationFault(f"the joints of {self.place} are those of no hand of handlab")
+        """Return the hand that has these joints; the description tells equal hands apart."""
+        found = {n: hand for n in HANDS if set((hand := make_hand(n)).joints) <= set(self._states)}
+        if not found:
+            raise StationFault(f"the joints of {self.place} are those of no hand of handlab")
+        if len(found) == 1:
+            return next(iter(found.values()))
+        several = f"the joints of {self.place} are those of {', '.join(found)}"
+        self._until(
+            lambda: self._described in found,
+            DISCOVERY,
+            f"{several}, and its {topics.DESCRIPTION} names none of them",
+        )
+        return found[self._described]
 
     # Topics.
 
-    def _on_states(self, message: JointState) -> None:
-        rows = zip(message.name, message.position, message.effort, strict=False)
-        self._states.update({name: (position, effort) for name, position, effort in rows})
-        if not self._joints.isdisjoint(message.name):
-            self._measured_at = convert.from_stamp(message.header.stamp)
+    def _on_states(self, read: tuple[float, dict[str, tuple[float, float]]]) -> None:
+        stamp, states = read
+        self._states |= {name: s for name, s in states.items() if math.isfinite(s[0])}
+        if not self._joints.isdisjoint(states):
+            self._measured_at = stamp
 
-    def _on_sent(self, message: JointState) -> None:
-        for name, position, effort in zip(
-            message.name, message.position, message.effort, strict=False
-        ):
-            self._targets[name] = position if effort > 0.0 else math.nan
+    def _on_sent(self, read: tuple[float, dict[str, tuple[float, float]]]) -> None:
+        _, goals = read
+        self._targets |= {
+            name: position if effort > 0.0 else math.nan
+            for name, (position, effort) in goals.items()
+        }
 
     def _on_status(self, message: HandStatus) -> None:
         rows = zip(
@@ -113,6 +133,10 @@ class GraphHand:
         )
         for name, temperature, voltage, error in rows:
             self._status[name] = temperature, voltage, error, message.torque
+
+    def _on_description(self, description: str) -> None:
+        if (names := ROBOT.search(description)) is not None:
+            self._described = names[1]
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -275,6 +299,14 @@ def graph_hand(graph: RunningGraph | None, domain: int | None) -> Iterator[Graph
     """
     with _joined(graph, domain) as (node, loop, place):
         yield GraphHand(node, loop, place)
+
+
+def _checked_status(message: HandStatus) -> HandStatus:
+    """Return a message; raise ValueError if a joint lacks a value."""
+    sizes = {len(values) for values in (message.temperature, message.voltage)}
+    if sizes | {len(message.hardware_error)} != {len(message.name)}:
+        raise ValueError(f"{len(message.name)} joints do not fit the numbers of values")
+    return message
 
 
 @contextmanager

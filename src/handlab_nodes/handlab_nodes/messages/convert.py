@@ -120,6 +120,22 @@ def named_joints(message: JointStateMsg) -> NamedJoints:
     return NamedJoints(stamp, positions, speeds, efforts)
 
 
+def named_efforts(message: JointStateMsg) -> tuple[float, dict[str, tuple[float, float]]]:
+    """Read the stamp [s], and positions [rad or m] and efforts [N m] of any joints, by name.
+
+    A number may be NaN, which says that it is not known.
+
+    Raises:
+        ValueError: its stamp is no time, or a joint has no position or no effort.
+    """
+    stamp, names = checked_stamp(message.header.stamp), list(message.name)
+    sizes = len(message.position), len(message.effort)
+    if sizes != (len(names), len(names)):
+        raise ValueError(f"{sizes[0]} positions and {sizes[1]} efforts for {_some(names)}")
+    pairs = zip(message.position.tolist(), message.effort.tolist(), strict=True)
+    return stamp, dict(zip(names, pairs, strict=True))
+
+
 def _some(names: Sequence[str]) -> str:
     """Return the first names, for a message."""
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
