@@ -198,7 +198,7 @@ def _problems(
 
 
 def arm(bus: ServoBus, plan: Plan, retries: int = RETRIES) -> None:
-    """Release one servo and set up return delay, mode, profile and bus watchdog.
+    """Release one servo and set up return delay, mode, gains, profile and bus watchdog.
 
     Args:
         bus: bus of the servo.
@@ -218,17 +218,30 @@ def arm(bus: ServoBus, plan: Plan, retries: int = RETRIES) -> None:
         for register, wanted in (("return_delay_time", 0), ("operating_mode", int(plan.mode))):
             if value[register] != wanted:
                 bus.write(servo.id, register, wanted, retries)
-        # Values that another program left in the RAM would slow the joint down.
-        for register, wanted in (
-            ("profile_velocity", 0),
-            ("profile_acceleration", 0),
-            ("goal_pwm", value["pwm_limit"]),
-        ):
+        for register, wanted in _as_after_power_on(plan, value).items():
             if value[register] != wanted:
                 bus.write(servo.id, register, wanted, retries)
         bus.write(servo.id, "bus_watchdog", WATCHDOG_COUNTS, retries)
     except ServoRefused as error:
         raise ServoRefused(f"{servo}: {error}") from error
+
+
+def _as_after_power_on(plan: Plan, value: "_Values") -> dict[str, int]:
+    """Return the RAM's registers of the motion as power-on sets them.
+
+    Values of another program would slow the joint down, weaken it, or make it oscillate.
+    """
+    d, i, p = plan.servo.model.gains
+    return {
+        "position_d_gain": d,
+        "position_i_gain": i,
+        "position_p_gain": p,
+        "feedforward_2nd_gain": 0,
+        "feedforward_1st_gain": 0,
+        "profile_velocity": 0,
+        "profile_acceleration": 0,
+        "goal_pwm": value["pwm_limit"],
+    }
 
 
 def disarm(bus: ServoBus, servo: Servo) -> None:

@@ -79,13 +79,22 @@ def test_without_current_a_current_based_servo_is_refused(make_rig):
         rig.open()
 
 
-def test_what_another_program_left_in_the_ram_does_not_slow_the_hand_down(make_rig):
+@pytest.mark.parametrize(
+    ("register", "value"),
+    [
+        ("profile_velocity", 5), ("profile_acceleration", 1), ("goal_pwm", 99),
+        ("position_p_gain", 16), ("position_p_gain", 16383), ("position_d_gain", 16383),
+        ("position_i_gain", 1000), ("feedforward_1st_gain", 1000), ("feedforward_2nd_gain", 1000),
+    ],
+)  # fmt: skip
+def test_what_another_program_left_in_the_ram_does_not_change_how_a_hand_moves(
+    make_rig, register, value
+):
     rig = make_rig()
-    for register, value in (("profile_velocity", 5), ("profile_acceleration", 1), ("goal_pwm", 99)):
-        rig.put(10, register, value)
+    fresh = rig.get(11, register)
+    rig.put(10, register, value)
     rig.open()
-    assert rig.get(10, "profile_velocity") == rig.get(10, "profile_acceleration") == 0
-    assert rig.get(10, "goal_pwm") == rig.get(10, "pwm_limit")
+    assert rig.get(10, register) == rig.get(11, register) == fresh
 
 
 def test_a_servo_that_is_weakened_or_less_protected_is_noted(make_rig):
