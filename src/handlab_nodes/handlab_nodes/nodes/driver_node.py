@@ -374,8 +374,11 @@ class DriverNode(LifecycleNode):
 
     def _on_joint_torque(self, request: JointTorque.Request) -> str:
         assert self._backend is not None
-        joints = request.joints or (*self._task.hand.joints, self._task.fixture.joint)
-        for joint in joints:
+        known = (*self._task.hand.joints, self._task.fixture.joint)
+        for joint in request.joints:  # all of them before the first is changed
+            if joint not in known:
+                raise UnknownName("joint", joint, known)
+        for joint in request.joints or known:
             self._backend.loosen(joint, not request.torque)
         return ""
 

@@ -165,8 +165,13 @@ def test_single_joints_are_let_go_by_service(tmp_path):
         bench.until(lambda: torques([0, 1]), "one joint to be let go")
         assert bench.ask(JointTorque, "driver/joint_torque", joints=[], torque=True).success
         bench.until(lambda: torques([1, 1]), "all to hold")
-        refused = bench.ask(JointTorque, "driver/joint_torque", joints=["thumb"], torque=True)
+        joints = {"joints": ["FFJ10", "thumb"], "torque": False}
+        refused = bench.ask(JointTorque, "driver/joint_torque", **joints)
         assert "FFJ10" in refused.message and not refused.success
+        bench.until(lambda: torques([1, 1]), "all to hold, as none was let go")
+        for _ in range(20):
+            assert not torques([0, 1]), "a request that was refused let a joint go"
+            time.sleep(0.02)
 
 
 def test_the_commands_told_as_sent_are_those_on_the_wire_also_while_a_servo_is_silent(tmp_path):
