@@ -9,33 +9,38 @@ import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import psutil
+from pydantic import Field
 
 from handlab_core.errors import BadConfig
-from handlab_core.system.files import write_atomically
+from handlab_core.system.files import read_json, write_atomically, writing
+from handlab_core.system.validation import Index, Text, build, checked
+
+MOST_PID = 2**22
+"""Largest number of a process; Linux, PID_MAX_LIMIT."""
 
 
-@dataclass(frozen=True)
+@checked
 class RunningGraph:
     """One graph of this machine."""
 
-    pid: int
+    pid: Annotated[Index, Field(le=MOST_PID)]
     """Process that started it."""
     began: float
     """s; time of day at which that process began: the kernel reuses numbers."""
-    domain: int
+    domain: Index
     """ROS domain id."""
     words: str
     """Command line of the process."""
     nodes: tuple[str, ...]
-    task: str = ""
-    hardware: str = ""
-    port: str = ""
-    station: str = ""
+    task: Text = ""
+    hardware: Text = ""
+    port: Text = ""
+    station: Text = ""
 
     def __str__(self) -> str:
         return f"{self.words} (process {self.pid}, ROS_DOMAIN_ID={self.domain})"
@@ -53,6 +58,9 @@ def announced(domain: int, nodes: Iterable[str], facts: Mapping[str, Any]) -> Pa
         domain: ROS domain id.
         nodes: names of all nodes.
         facts: parameters of the driver; empty: the graph has none.
+
+    Raises:
+        CannotWrite: the folder of the files cannot be written.
     """
     process = psutil.Process()
     graph = RunningGraph(
@@ -64,7 +72,8 @@ def announced(domain: int, nodes: Iterable[str], facts: Mapping[str, Any]) -> Pa
         **{name: str(facts.get(name, "")) for name in ("task", "hardware", "port", "station")},
     )
     path = folder() / f"{domain}-{process.pid}.json"
-    path.parent.mkdir(exist_ok=True)
+    with writing(path.parent):
+        path.parent.mkdir(exist_ok=True)
     write_atomically(path, json.dumps(asdict(graph)))
     return path
 
@@ -74,10 +83,9 @@ def running_graphs() -> list[RunningGraph]:
     found = []
     for path in sorted(folder().glob("*.json")):
         try:
-            values = json.loads(path.read_text())
-            graph = RunningGraph(**values | {"nodes": tuple(values["nodes"])})
-        except (OSError, ValueError, TypeError, KeyError):
-            continue  # just being removed, or of another version
+            graph = build(RunningGraph, read_json(path), str(path))
+        except BadConfig:
+            continue  # just being removed, damaged, or of another version
         if _lives(graph):
             found.append(graph)
         else:

@@ -9,7 +9,7 @@ import pytest
 
 from handlab.graph import running_graphs
 from handlab.graph.running_graphs import announced, chosen_graph
-from handlab_core.errors import BadConfig
+from handlab_core.errors import BadConfig, CannotWrite
 
 FACTS = {"task": "valve", "hardware": "dynamixel", "port": "/dev/ttyUSB0"}
 
@@ -54,5 +54,31 @@ def test_a_graph_whose_process_is_gone_is_forgotten(tmp_path):
     for change in ({"pid": process.pid}, {"began": values["began"] - 100.0}):
         path.write_text(json.dumps(values | change))
         assert chosen_graph(None) is None and not path.exists()
-    path.write_text("{")
+
+
+DAMAGE = (
+    "", "{", "[]", "3", "null", "[" * 5000, "9" * 5000, {"pid": "x"}, {"pid": -1}, {"pid": [1]},
+    {"pid": 10**30}, {"began": None}, {"began": "x"}, {"began": float("nan")}, {"domain": {}},
+    {"nodes": 3}, {"nodes": [1]}, {"port": 3}, {"port": "\0"}, {"words": None}, {"more": 1},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("change", DAMAGE, ids=lambda change: str(change)[:20])
+def test_a_damaged_file_hides_no_other_graph(change, tmp_path):
+    announced(7, ["driver"], FACTS)
+    damaged = announced(8, ["driver"], FACTS | {"port": "/dev/ttyUSB1"})
+    if isinstance(change, dict):
+        change = json.dumps(json.loads(damaged.read_text()) | change)
+    damaged.write_text(change)
+    assert chosen_graph(None).domain == 7
+    assert chosen_graph(None, "/dev/ttyUSB0").domain == 7
+    damaged.unlink()
+    damaged.mkdir()
+    assert chosen_graph(None).domain == 7
+
+
+def test_a_file_in_the_way_of_the_folder_is_named():
+    running_graphs.folder().touch()
     assert chosen_graph(None) is None
+    with pytest.raises(CannotWrite, match=str(running_graphs.folder())):
+        announced(7, ["driver"], FACTS)
