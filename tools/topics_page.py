@@ -83,7 +83,7 @@ MEANINGS = {
     "demonstration/session": "facts of the recording: task, hand, joints, calibration",
     "demonstration/mark": "begin, end and verdict of each demonstration",
     "robot_description": "URDF of hand and object",
-    "simulation/state": "stamp [s], and state of the simulation then; for an exact replay",
+    "simulation/state": "stamp [s] and state of a simulation in lockstep; for an exact replay",
     "label": "words of a person about this moment, for the recording",
     "clock": "simulated time; `/clock` of a robot without a namespace",
     "/diagnostics": "state of every node, once a second (REP 107)",

@@ -129,7 +129,7 @@ class DriverPublishers:
         if HAND in groups:
             self._sent = node.create_publisher(JointState, topics.HAND_SENT, qos.STREAM)
         self._simulation = None
-        if clock_rate is not None and HAND in groups:
+        if lockstep and clock_rate is not None and HAND in groups:  # else no replay is exact
             self._simulation = node.create_publisher(
                 Float64MultiArray, topics.SIMULATION_STATE, qos.STREAM
             )

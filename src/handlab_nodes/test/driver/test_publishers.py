@@ -26,7 +26,7 @@ from handlab_core.objects.fixture import FIXTURES
 from handlab_core.tasks import make_task
 from handlab_interfaces.srv import Teleport
 from handlab_nodes.clients.graph_station import GraphStation
-from handlab_nodes.driver.publishers import CLOCK_RATE, JOINT_STATES_RATE
+from handlab_nodes.driver.publishers import CLOCK_RATE, JOINT_STATES_RATE, DriverPublishers
 from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.runtime.event_loop import EventLoop
 from handlab_nodes.runtime.serialized import OPTIONS, REPETITION
@@ -141,6 +141,20 @@ def test_the_clock_is_slow_enough_to_wake_for_and_ends_with_the_newest_stamp():
         diagnostics.stamps.clear()
         newest = [states.stamps[-1]] * len(build_graph(CLOSED))  # an older one may be on its way
         loop.wait(lambda: diagnostics.stamps[-len(newest) :] == newest, "/diagnostics")
+
+
+@pytest.mark.parametrize("lockstep", [True, False])
+def test_the_state_of_a_simulation_is_published_where_a_replay_is_exact(domain, lockstep):
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=domain)
+    node = rclpy.create_node("driver", context=context)
+    names = {"hand": list(TASK.hand.joints), "fixture": [TASK.fixture.joint]}
+    DriverPublishers(node, names, tuple(names), CLOCK_RATE, lockstep)
+    published = {publisher.topic_name for publisher in node.publishers}
+    node.destroy_node()
+    context.shutdown()
+    assert (f"/{topics.SIMULATION_STATE}" in published) == lockstep
+    assert f"/{topics.HAND_SENT}" in published
 
 
 @pytest.mark.parametrize("pace", ["lockstep", "real"])
