@@ -17,6 +17,7 @@ from handlab.benches.learning import (
     valve,
     wall,
 )
+from handlab.benches.machine import install
 from handlab.benches.models import finger, foam, forces
 from handlab.benches.running import (
     console,
@@ -40,6 +41,7 @@ BENCHES = {
     "minutes": minutes.BENCH,
     "minutes_beside": minutes_beside.BENCH,
     "real_pace": real_pace.BENCH,
+    "install": install.BENCH,
     "pretrained": pretrained.BENCH,
     "repair": repair.BENCH,
     "valve": valve.BENCH,

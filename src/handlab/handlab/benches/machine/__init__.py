@@ -1,0 +1,1 @@
+"""Benches of the machine: what a newcomer waits for."""
