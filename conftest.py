@@ -10,6 +10,7 @@ LONGEST = (
     "handlab_nodes/test/nodes/test_runner_node.py",
     "handlab_nodes/test/clients/test_graph_sampler.py",
     "handlab/test/benches/running/test_soak.py",
+    "handlab/test/repository/test_commands.py",
     "handlab/test/cli/test_program.py",
     "handlab_nodes/test/nodes/test_reward_node.py",
     "handlab_nodes/test/nodes/recorder_node/test_readers.py",
