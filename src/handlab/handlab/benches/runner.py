@@ -40,11 +40,7 @@ def run_bench(
     if options is None and bench.options is not None:
         options = bench.options()
     changed = _changed(options)
-    words = [
-        word
-        for option, value in changed.items()
-        for word in ([f"--{option}"] if value is True else [f"--{option}", str(value)])
-    ]
+    words = [word for option, value in changed.items() for word in _words(option, value)]
     # Before measuring: a long bench should not name a commit that came meanwhile.
     made = origin(shlex.join([name, *words]))
     apart = "hardware" in changed and not bench.keeps_parts
@@ -67,6 +63,13 @@ def _in_parts(bench: Bench, options: Any) -> list[Any]:
     option, known = bench.parts
     names = chosen(option, getattr(options, option), known)
     return [replace(options, **{option: name}) for name in names]
+
+
+def _words(option: str, value: Any) -> list[str]:
+    """Return the words of the command line that give an option a value."""
+    if isinstance(value, bool):
+        return [f"--{option}" if value else f"--no-{option}"]
+    return [f"--{option}", str(value)]
 
 
 def _changed(options: Any) -> dict[str, Any]:

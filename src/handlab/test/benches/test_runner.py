@@ -8,6 +8,7 @@ from handlab.benches import runner
 from handlab.benches.options import TasksOptions
 from handlab.benches.result import Bench, Result
 from handlab_core.errors import StationFault, UnknownName
+from handlab_core.system.validation import Flag, Text, checked
 
 
 @pytest.fixture
@@ -58,3 +59,27 @@ def test_without_a_result_to_keep_all_parts_are_measured_at_once(folder):
     measured = []
     runner.run_bench("x", bench_of(folder, measured), 0, write=False)
     assert measured == [["a", "b", "c"]] and not (folder / "x.json").exists()
+
+
+@checked
+class Choices:
+    """Options of a bench; some are on from the start."""
+
+    wire: Flag = True
+    again: Flag = False
+    levels: Text = ""
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (Choices(), ""),
+        (Choices(wire=False), "--no-wire "),
+        (Choices(again=True, levels="none,full"), "--again --levels none,full "),
+    ],
+)
+def test_the_command_of_a_result_can_be_typed_again(folder, options, words):
+    bench = Bench(lambda seed, options: Result(1.0, 1.0, "", {}), options=Choices)
+    runner.run_bench("x", {"x": bench}, 0, write=True, options=options)
+    kept = json.loads((folder / "x.json").read_text())
+    assert kept["command"] == f"./handlab bench x {words}--write"
