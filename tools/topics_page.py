@@ -92,7 +92,7 @@ MEANINGS = {
     "<driver>/transition_event": "lifecycle transitions of a driver",
     "/tf": "frames of all links that move; a robot in a namespace has it before their names",
     "/tf_static": "frames of all links that are fixed to another one",
-    "visualization_marker_array": "goal, object as estimated, and forces at fingertips, for rviz",
+    "visualization_marker_array": "goal, object as estimated, fingertip forces, reward; for rviz",
     "<action>/_started": "identity of the process that serves an action, once it has started",
 }
 """Topic to its meaning; a topic that is missing here is an error."""

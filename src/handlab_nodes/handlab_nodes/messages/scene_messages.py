@@ -28,6 +28,11 @@ FORCE_STEP = 0.1
 LETTERS = 0.012
 """m; height of letters."""
 
+REWARD_COLOR = ColorRGBA(r=0.15, g=0.17, b=0.20, a=1.0)
+
+REWARD_AT: Vector = (0.0, -0.22, 0.03)
+"""m; place of the reward's words: on the table, beside every hand; chosen."""
+
 ARROW = (0.006, 0.014, 0.02)
 """m; diameters of an arrow's shaft and head, and length of the head. Chosen: thinner than a lobe,
 so that it shows above the object."""
@@ -91,7 +96,7 @@ def force_markers(force: FingertipForce, frame: str) -> list[Marker]:
     x, y, z = (FORCE_LENGTH * FORCE_STEP * round(part / FORCE_STEP) for part in local)
     markers = [
         arrow("force", force.number, ((0.0, 0.0, 0.0), (x, y, z)), FORCE_COLOR),
-        _text("force_size", force.number, (x, y, z), f"{force.size:.1f} N"),
+        text("force_size", force.number, (x, y, z), f"{force.size:.1f} N", FORCE_COLOR),
     ]
     for marker in markers:
         marker.header.frame_id = frame
@@ -99,9 +104,10 @@ def force_markers(force: FingertipForce, frame: str) -> list[Marker]:
     return markers
 
 
-def _text(name: str, number: int, at: Vector, text: str) -> Marker:
-    marker = _marker(name, number, Marker.TEXT_VIEW_FACING, FORCE_COLOR)
-    marker.text, marker.scale.z = text, LETTERS
+def text(name: str, number: int, at: Vector, words: str, color: ColorRGBA) -> Marker:
+    """Return words that face the viewer, at a position [m]; see `ball`."""
+    marker = _marker(name, number, Marker.TEXT_VIEW_FACING, color)
+    marker.text, marker.scale.z = words, LETTERS
     position = marker.pose.position
     position.x, position.y, position.z = at
     return marker

@@ -5,6 +5,7 @@
 | `joint_states`  | transforms of the joints in each message, on /tf; an arrow at each  |
 |                 | fingertip: the force that it exerts, estimated from the efforts     |
 | `object/state`  | an arrow: the angle of the object as the estimator has it           |
+| `reward`        | words: the newest reward, and whether the object is at the goal     |
 | `episode_goal`  | a ball at the goal of the object, or at the goal of each fingertip  |
 
 It wakes for `joint_states` alone, of which a driver publishes at most 30 a second: in lockstep the
@@ -31,11 +32,14 @@ from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.messages.scene_messages import (
     GOAL_COLOR,
     OBJECT_COLOR,
+    REWARD_AT,
+    REWARD_COLOR,
     WORLD,
     arrow,
     ball,
     force_markers,
     frame_prefix,
+    text,
     transform,
 )
 from handlab_nodes.runtime.diagnostics import OK, Diagnostics
@@ -78,6 +82,7 @@ class SceneNode(Node):
         self._listeners = 0
         self._goal: Goal | None = None
         self._object: ObjectEstimate | None = None
+        self._reward: convert.ShownReward | None = None
         self._forces = FingertipForces(self._tree, task.hand)
         self._force_markers = list[Marker]()
         self._shown = MarkerArray()
@@ -98,6 +103,9 @@ class SceneNode(Node):
         read_object = cdr_codec.ObjectStates().unpack
         state = wire.ObjectState, topics.OBJECT_STATE
         self._polled.listen(*state, read_object, self._on_object, qos.SENSOR)
+        self._rewards = PolledSubscriptions(self, "rewards")
+        rewards = convert.decoder(wire.Reward, convert.shown_reward)
+        self._rewards.listen(wire.Reward, topics.REWARD, rewards, self._on_reward, qos.SENSOR)
         self._diagnostics = Diagnostics(self)
 
     def _publish_fixed(self) -> None:
@@ -150,12 +158,20 @@ class SceneNode(Node):
     def _on_object(self, estimate: ObjectEstimate) -> None:
         self._object = estimate
 
+    def _on_reward(self, reward: convert.ShownReward) -> None:
+        self._reward = reward
+
     def _publish(self, _: None) -> None:
         self._publish_moved()
         self._polled.take()
+        self._rewards.skim()  # of a thousand steps a second, the newest is read
+        self._rewards.take()
         shown = MarkerArray(
-            markers=[*self._goal_markers(), *self._object_markers(), *self._force_markers]
-        )
+            markers=[
+                *self._goal_markers(), *self._object_markers(), *self._force_markers,
+                *self._reward_markers(),
+            ]
+        )  # fmt: skip
         if shown != self._shown:
             self._shown = shown
             self._markers.publish(shown)
@@ -205,6 +221,13 @@ class SceneNode(Node):
         fixture = self._task.fixture
         ends = fixture.mark_centre, fixture.mark_position(float(self._object.angle[0]))
         yield self._in_world(arrow("object", 0, ends, OBJECT_COLOR))
+
+    def _reward_markers(self) -> Iterator[Marker]:
+        """Write the newest reward beside the hand."""
+        if self._reward is not None:
+            place = ", at the goal" if self._reward.success else ""
+            words = f"reward {self._reward.total:.2f}{place}"
+            yield self._in_world(text("reward", 0, REWARD_AT, words, REWARD_COLOR))
 
     def _in_world(self, marker: Marker) -> Marker:
         marker.header.frame_id = self._prefix + WORLD

@@ -170,6 +170,36 @@ def goal_at(angle):
     return TASK.fixture.mark_position(angle)
 
 
+def test_the_newest_reward_is_written_beside_the_hand(show):
+    _, other, both = show("valve", "left")
+    arrays = []
+    other.create_subscription(MarkerArray, topics.MARKERS, arrays.append, qos.LATCHED)
+    joints = other.create_publisher(JointState, topics.JOINT_STATES, qos.REPORT)
+    both.until(lambda: joints.get_subscription_count())
+    context = Context()
+    rclpy.init(context=context, args=["--ros-args", "-r", "__ns:=/left"])
+    node = rclpy.create_node("reward", context=context)
+    rewards = node.create_publisher(convert.wire.Reward, topics.REWARD, qos.STREAM)
+    try:
+        both.until(lambda: rewards.get_subscription_count())
+
+        def words(total, success):
+            for value in (99.0, total):  # the first of a burst is not read
+                message = convert.wire.Reward(total=value, success=success)
+                message.terms = [value]
+                rewards.publish(message)
+            joints.publish(joints_at(TASK, time.monotonic())[0])
+            return [m.text for m in arrays[-1].markers if m.ns == "reward"] if arrays else []
+
+        both.until(lambda: words(-1.254, False) == ["reward -1.25"])
+        both.until(lambda: words(4.0, True) == ["reward 4.00, at the goal"])
+        [marker] = [m for m in arrays[-1].markers if m.ns == "reward"]
+        assert marker.header.frame_id == "left/world" and marker.type == Marker.TEXT_VIEW_FACING
+    finally:
+        node.destroy_node()
+        context.try_shutdown()
+
+
 def pressing(effort, stamp):
     """A claw in its nominal pose: the bottom joint of one finger has an effort; NaN: no efforts."""
     hand = TASK.hand
