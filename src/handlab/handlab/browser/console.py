@@ -204,8 +204,10 @@ class Console:
         button.on_click(lambda _: act() if at_once else self._requests.put(act))
 
     def _slider(self, joint: str, lower: float, upper: float) -> None:
+        low, high = round(lower, 1), round(upper, 1)
+        begin = min(max(0.0, low), high)  # until the joint's position comes
         slider = self._sliders[joint] = self._gui.add_slider(
-            joint, min=round(lower, 1), max=round(upper, 1), step=0.1, initial_value=0.0
+            joint, min=low, max=high, step=0.1, initial_value=begin
         )
 
         def on_update(event: viser.GuiEvent[Any]) -> None:

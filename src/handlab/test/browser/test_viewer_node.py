@@ -92,6 +92,17 @@ def test_soft_fingers_bend_and_objects_slide_as_they_are_measured(shown):
     assert viewer._positions["bead"] == 0.5 * fixture.travel
 
 
+@pytest.mark.parametrize("task", ["leap_pose", "allegro_valve", "soft_valve"])
+def test_the_console_of_every_hand_has_a_slider_for_each_joint(shown, task):
+    """A joint of LEAP and one of Allegro have no zero in their ranges."""
+    hand, sliders = make_task(task).hand, shown(task)._console._sliders
+    assert sliders.keys() == set(hand.joints)
+    for joint, lower, upper in zip(hand.joints, hand.lower, hand.upper, strict=True):
+        ends = sliders[joint].min, sliders[joint].max
+        assert ends == pytest.approx(np.degrees([lower, upper]), abs=0.06)
+        assert ends[0] <= sliders[joint].value <= ends[1]
+
+
 def test_a_fingertip_that_pushes_has_an_arrow_and_its_size_in_newtons(shown):
     hand, viewer = make_task("valve").hand, shown("valve")
     arrow, label = viewer._arrows._tips[0]._arrow, viewer._arrows._tips[0]._label
