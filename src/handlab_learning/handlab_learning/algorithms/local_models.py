@@ -14,6 +14,9 @@ or those of a demonstration. Where starts differ, several controllers share the 
 start is nearest acts (Kumar, Gupta, Todorov and Levine, arXiv:1611.05095). Their actions can be
 cloned into one network; see `distillation`.
 
+With `object_centric`, demonstrations show the motion of the object alone, and each controller
+follows those that it comes near; see `shown_motions`.
+
 Not published is the hold at the goal, which stops the clock of a controller; see `Hold`.
 """
 
@@ -40,9 +43,10 @@ from handlab_core.types import Array
 from handlab_learning.algorithms.algorithm import Algorithm, Demonstrations, Method, algorithm
 from handlab_learning.algorithms.bc import CloningConfig
 from handlab_learning.algorithms.distillation import distil
-from handlab_learning.local_control import linear_dynamics, lqr, quadratic_cost
+from handlab_learning.local_control import linear_dynamics, lqr, quadratic_cost, shown_motions
 from handlab_learning.local_control.linear_dynamics import LinearDynamics
 from handlab_learning.local_control.lqr import LinearController, QuadraticCost
+from handlab_learning.local_control.shown_motions import ShownMotions
 from handlab_learning.models.gaussian_mixture import GaussianMixture, fit_mixture
 from handlab_learning.models.policy_network import Widths, part, prefixed
 
@@ -102,6 +106,9 @@ class LocalModelsConfig:
     """Weight of half the square of each action, in units of the reward."""
     controllers: Annotated[Count, Field(le=64)] = 1
     """Number of controllers; more than one where starts differ."""
+    object_centric: Flag = False
+    """Follow the motion of the object in demonstrations, in place of the reward; their actions do
+    not count."""
     distilled: Flag = False
     """Whether the network that clones the controllers is evaluated and handed out, instead of
     them."""
@@ -153,6 +160,9 @@ class LocalModels(Algorithm):
         still = np.zeros((spaces.steps, spaces.action))
         self._locals = [_Local(_open_loop(still, config.search_std, self._form.size))]
         self._starts = np.zeros((1, spaces.observation))
+        self._shown: ShownMotions | None = None
+        if config.object_centric:
+            self._shown, demonstrations = _shown(spaces, demonstrations), ()
         self._searching = not demonstrations and config.search_iterations > 0
         self._distilled: tuple[int, Policy] | None = None
         if not self._searching:
@@ -211,11 +221,12 @@ class LocalModels(Algorithm):
             return {"searching": float(self._searching)}
         prior = self._prior()
         improved, groups = 0, self._nearest(episodes)
+        goals = self._goals(groups)
         for number, (local, own) in enumerate(zip(self._locals, groups, strict=True)):
             if len(own) < 2:
                 continue
             try:
-                self._locals[number] = self._improved(local, own, prior)
+                self._locals[number] = self._improved(local, own, prior, goals.get(number))
                 improved += 1
             except np.linalg.LinAlgError as error:
                 log.warning("controller %d stays as it is: %s", number, error)
@@ -237,6 +248,25 @@ class LocalModels(Algorithm):
                 groups[number].append(episode)
         return groups
 
+    def _goals(self, groups: Sequence[Sequence[Episode]]) -> dict[int, Array]:
+        """Return what each controller with enough episodes follows of the shown motions, (T + 1,).
+
+        Motions that are out of reach have no share in it.
+        """
+        numbers = [number for number, own in enumerate(groups) if len(own) >= 2]
+        if self._shown is None or not numbers:
+            return {}
+        shown = self._shown
+        paths = [self._paths(groups[number])[0][..., self._error] for number in numbers]
+        shares = shown_motions.assigned(shown.distances(paths))
+        return {n: shown.goals(row) for n, row in zip(numbers, shares, strict=True)}
+
+    @property
+    def _error(self) -> int:
+        """Number of the error of the object in the state."""
+        fingers = self._spaces.fingers
+        return 0 if fingers is None else self._form.elements.index(fingers.error)
+
     def _prior(self) -> GaussianMixture:
         """Return the mixture over the transitions of the newest episodes."""
         states, actions = self._paths(self._recent[-self.config.prior_episodes :])
@@ -247,14 +277,24 @@ class LocalModels(Algorithm):
         return fit_mixture(points, count, rng)
 
     def _improved(
-        self, local: _Local, episodes: Sequence[Episode], prior: GaussianMixture
+        self,
+        local: _Local,
+        episodes: Sequence[Episode],
+        prior: GaussianMixture,
+        goals: Array | None,
     ) -> _Local:
         """Return a controller after one improvement from its own episodes."""
         config, old = self.config, local.controller
         states, actions = self._paths(episodes)
         dynamics = linear_dynamics.fit(states, actions, prior, config.prior_strength)
-        cost = self._cost(states, actions, episodes)
-        measured = -float(np.mean([episode.episode_return for episode in episodes]))
+        if goals is None:
+            cost = self._cost(states, actions, episodes)
+            measured = -float(np.mean([episode.episode_return for episode in episodes]))
+        else:
+            model = shown_motions.follow(goals, self._error, self._form.size)
+            cost = quadratic_cost.quadratic(*model, self._spaces.action, config.action_cost)
+            away = np.square(states[..., self._error] - goals) - np.square(goals)
+            measured = float(away[:, 1:].sum(axis=1).mean())
         multiplier = local.multiplier
         if local.improved:
             multiplier = lqr.adapted(multiplier, local.predicted, local.cost - measured)
@@ -324,9 +364,16 @@ class LocalModels(Algorithm):
         self._locals = []
         for number in range(len(self._starts)):
             own = [e for e, chosen in zip(episodes, belongs, strict=True) if chosen == number]
-            best = max(own, key=lambda episode: episode.episode_return)
+            best = max(own, key=self._worth)
             actions = np.clip(_padded(self._planned(best), steps), -1.0, 1.0)
             self._locals.append(_Local(_open_loop(actions, std, size)))
+
+    def _worth(self, episode: Episode) -> float:
+        """Return the return of an episode; with shown motions, how near it comes to one."""
+        if self._shown is None:
+            return episode.episode_return
+        path = self._paths([episode])[0][..., self._error]
+        return -float(self._shown.distances([path]).min())
 
     def _planned(self, episode: Episode) -> Array:
         """Return the actions of an episode, (T, U); of a random motion those without a hold."""
@@ -369,6 +416,17 @@ class LocalModels(Algorithm):
             self._locals.append(_Local(controller, multiplier, eta, cost, predicted, improved))
             starts.append(arrays["start"])
         self._starts = np.stack(starts)
+
+
+def _shown(spaces: Spaces, demonstrations: Sequence[Episode]) -> ShownMotions:
+    """Return the motions of the object in demonstrations; raise BadConfig if there are none."""
+    if spaces.fingers is None:
+        raise BadConfig("object_centric needs a task with an object whose error is observed")
+    if not demonstrations:
+        raise BadConfig("object_centric needs motions of the object; give a bag with --demos")
+    error = spaces.fingers.error
+    motions = [episode.trajectory.observations[:, error] for episode in demonstrations]
+    return ShownMotions.of(motions, spaces.steps)
 
 
 def spread_starts(firsts: Array, count: int, rounds: int = 10) -> tuple[Array, Array]:

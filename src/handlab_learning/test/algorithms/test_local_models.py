@@ -13,6 +13,7 @@ from handlab_core.environment.episode import (
     Trajectory,
 )
 from handlab_core.environment.policies.linear_policy import LinearPolicy
+from handlab_core.errors import BadConfig
 from handlab_core.tasks.sizes import Fingers, Spaces
 from handlab_core.tasks.task import NOISE_STREAM, episode_rng
 from handlab_learning.algorithms.bc import CloningConfig
@@ -259,3 +260,54 @@ def test_a_network_clones_what_the_controllers_mean_not_their_noise():
     clean = relabelled(controllers, episode).trajectory
     np.testing.assert_allclose(clean.actions[:, 0], -0.5 * clean.observations[:-1, 0])
     assert np.abs(clean.actions - episode.trajectory.actions).max() > 0.05
+
+
+SHOWN = replace(SPACES, fingers=Fingers(0, (0,), (0,), 0.1), reward=None)
+"""A mass whose position counts as the error of an object."""
+
+
+def _motion(*errors):
+    """Return a demonstration that shows positions of the mass, with actions that mean nothing."""
+    seen = np.stack([np.array([error, 0.0]) for error in errors])
+    [like] = run(LocalModels(SPACES, CONFIG, 0).policy(), 0, count=1)
+    steps = len(errors) - 1
+    path = replace(
+        like.trajectory, observations=seen, actions=np.full((steps, 1), np.nan),
+        rewards=np.zeros(steps), reward_terms=np.zeros((steps, 1)), errors=seen[1:, 0],
+    )  # fmt: skip
+    return replace(like, trajectory=path)
+
+
+def test_only_the_motion_of_the_object_is_shown_and_the_controller_follows_it():
+    """The reward would draw the mass to zero; the motion ends at 2. Another is out of reach."""
+    follows = replace(CONFIG, object_centric=True, hold=0.0)
+    near = _motion(*np.linspace(1.0, 2.0, STEPS + 1))
+    unreachable = _motion(*np.linspace(1.0, -60.0, STEPS + 1))
+    learner = learn(LocalModels(SHOWN, follows, 0, [unreachable, near]), 6)
+    [episode] = run(learner.result(), 99, count=1, deterministic=True)
+    path = episode.trajectory.observations[:, 0]
+    np.testing.assert_allclose(path[-5:], near.trajectory.observations[-5:, 0], atol=0.25)
+
+
+@pytest.mark.parametrize(
+    ("spaces", "shown", "reason"),
+    [(SHOWN, [], "--demos"), (SPACES, [_motion(1.0, 0.0)], "whose error is observed")],
+)
+def test_object_centric_demonstrations_need_an_object_and_a_motion(spaces, shown, reason):
+    with pytest.raises(BadConfig, match=reason):
+        LocalModels(spaces, replace(CONFIG, object_centric=True), 0, shown)
+
+
+def test_the_search_ends_with_the_motion_that_comes_nearest_to_a_shown_one():
+    """Not with that of the highest return."""
+    follows = replace(CONFIG, object_centric=True, hold=0.0)
+    motions = LocalModels(SPACES, CONFIG, 0).policy()
+    tried = run(motions, 3)
+    far = max(tried, key=lambda e: e.trajectory.observations[-1, 0])
+    assert far is not max(tried, key=lambda e: e.episode_return)
+    shown = _motion(*far.trajectory.observations[:, 0])
+    learner = LocalModels(SHOWN, follows, 0, [shown])
+    learner.update(tried)
+    policy = learner.policy().begin()
+    first = policy.act(far.trajectory.observations[:1])
+    np.testing.assert_allclose(first, far.trajectory.actions[:1])
