@@ -1,9 +1,10 @@
 """One ROS domain for each graph of this machine, so that two at once do not hear each other."""
 
 import os
+from contextlib import suppress
 
 from handlab.graph import ros_environment
-from handlab_core.errors import BadConfig
+from handlab_core.errors import BadConfig, CannotWrite
 from handlab_core.system import domain_locks
 
 
@@ -14,6 +15,7 @@ class Domain:
 
     Raises:
         BadConfig: all are taken, or a variable of the shell is in the way.
+        CannotWrite: the locks cannot be written, and no domain is chosen.
     """
 
     def __init__(self) -> None:
@@ -21,6 +23,10 @@ class Domain:
         self._lock: int | None = None
         if chosen := os.environ.get("ROS_DOMAIN_ID"):
             self.id = int(chosen)
+            with suppress(CannotWrite):  # a graph that is given its domain needs no lock
+                self._lock = domain_locks.take(self.id)
+            if self._lock is None:
+                self._lock = domain_locks.share(self.id)
             return
         for domain in ros_environment.SAFE_DOMAINS:
             if (lock := domain_locks.take(domain)) is not None:

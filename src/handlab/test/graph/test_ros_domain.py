@@ -13,8 +13,21 @@ def test_two_graphs_get_two_domains(monkeypatch):
     assert three.id == one.id
     for domain in (two, three):
         domain.release()
-    monkeypatch.setenv("ROS_DOMAIN_ID", "77")
-    assert Domain().id == 77
+
+
+def test_a_graph_in_a_chosen_domain_meets_no_graph_that_chose_none(monkeypatch):
+    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
+    first = Domain()
+    first.release()
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(first.id))
+    one, two = Domain(), Domain()  # the user may share it
+    assert one.id == two.id == first.id
+    monkeypatch.delenv("ROS_DOMAIN_ID")
+    for chosen in (one, two):
+        other = Domain()
+        assert other.id != first.id
+        other.release()
+        chosen.release()
 
 
 def test_a_guest_that_outlives_its_graph_never_meets_the_next_one(monkeypatch):
