@@ -17,6 +17,7 @@ from handlab_nodes.runtime.diagnostics import (
     Diagnostics,
     strangers_among,
 )
+from handlab_nodes.runtime.inbox import NO_NAME
 
 NEWS_PERIOD = 0.1
 """Seconds; shortest time between reports of changed motors, besides the report of every second."""
@@ -64,7 +65,8 @@ class DriverDiagnostics:
         self._counts = {} if health is None else dict(health.counts)
         self._published_at = time.monotonic()
         topic = self._node.resolve_topic_name(topics.HAND_COMMANDS)
-        senders = [info.node_name for info in self._node.get_publishers_info_by_topic(topic)]
+        names = [info.node_name for info in self._node.get_publishers_info_by_topic(topic)]
+        senders = [name for name in names if name != NO_NAME]  # which the next report has
         strangers = strangers_among(senders, self._sources)
         counts: dict[str, object] = {
             "commands_clamped": backend.clamped,
