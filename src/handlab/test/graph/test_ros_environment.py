@@ -309,3 +309,11 @@ def test_another_machine_reaches_a_graph_only_if_it_is_asked_for(elsewhere, doma
     assert {"driver", "runner"} <= set(seen.stdout.split())
     assert {"driver", "runner"} <= set(found[0])
     assert found[1] == ["stranger"]
+
+
+def test_libraries_are_compiled_once_whatever_the_shell_says(tmp_path):
+    environment = CLEAN | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    environment.pop("ROS_DISTRO", None)
+    words = [share() / "handlab", "tasks"]
+    subprocess.run(words, env=environment, capture_output=True, timeout=100, check=True)
+    assert list(tmp_path.rglob("*.pyc"))
