@@ -49,6 +49,8 @@ class TrainingDisplay:
         self._config, self._meter = config, meter
         self._evaluations: list[float] = []
         self._row: Row = {}
+        self._estimate = ""
+        """Words of the robot time to success that were printed last."""
         self._best = 0  # iteration of the best policy so far
         self._began = time.monotonic()
         self._bar = Progress(
@@ -96,8 +98,9 @@ class TrainingDisplay:
         )
         if "steps_per_s" in row:
             line += f"  {row['steps_per_s']:6.0f} steps/s"
-        if self._meter is not None and self._meter.text:
-            line += f"  {self._meter.text}"
+        estimate = "" if self._meter is None else self._meter.text
+        if estimate != self._estimate:  # what each line repeats is not read
+            line, self._estimate = f"{line}  {estimate}".rstrip(), estimate
         print(line, file=sys.stderr, flush=True)
 
     def _table(self) -> Table:
