@@ -40,6 +40,10 @@ NODES = (
 )  # fmt: skip
 
 
+START = 200.0
+"""Seconds; longest start of a node, of which the learner imports most, on a busy machine too."""
+
+
 class Client:
     """A client of all actions that watches the hand."""
 
@@ -53,7 +57,7 @@ class Client:
     def cancelled(self, kind, topic, goal, moment):
         """Send a goal and cancel it; return its status, its result and how long that took."""
         client, feedback = ActionClient(self.node, kind, topic), []
-        self.loop.wait(client.server_is_ready, topic)
+        self.loop.wait(client.server_is_ready, topic, START)
         sending = client.send_goal_async(goal, feedback_callback=feedback.append)
         handle = self.loop.result(sending, "acceptance")
         assert handle.accepted
