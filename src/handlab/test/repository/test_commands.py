@@ -182,7 +182,7 @@ class Reader:
     """Types commands in a folder of its own."""
 
     def __init__(self, folder):
-        self.folder, self._runs, self._emulator = folder, {}, None
+        self.folder, self._runs, self._emulator, self._started = folder, {}, None, []
         self.port = str(folder / "port")
 
     def run(self, seed):
@@ -210,10 +210,12 @@ class Reader:
 
     def start(self, words, *more):
         """Start a command as a process."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "handlab.cli", *shlex.split(words), *more], cwd=self.folder,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
+        self._started.append(process)
+        return process
 
     def hear(self, process, text):
         """Read what a process prints until a text comes."""
@@ -231,8 +233,10 @@ class Reader:
         return process.returncode
 
     def close(self):
-        if self._emulator is not None:
-            self.end(self._emulator)
+        """End what still runs: the emulator, and commands of tests that failed."""
+        for process in self._started:
+            if process.poll() is None:
+                self.end(process)
 
 
 @pytest.fixture(scope="module")
@@ -251,8 +255,10 @@ def reader(tmp_path_factory):
         # Other graphs of this machine are no concern of this reader.
         patch.setattr(operated_hand, "chosen_graph", lambda *_: None)
         made = Reader(folder)
-        yield made
-        made.close()
+        try:
+            yield made
+        finally:
+            made.close()
 
 
 @pytest.mark.timeout(2 * MINUTES)
