@@ -136,6 +136,7 @@ NOT_HERE = {
     r"demo|demo --post": "learns for minutes to hours: `./handlab bench demo`, `bench valve`",
     r"test( .*)?": "runs these tests",
     r"doctor --fix": "changes the machine; test_checks.py tries each repair",
+    r"train adroit_.*": "learns for an hour: `./handlab bench local_models`",
     r"train .*--workers ray .*": "needs Ray, which `requirements-ray.lock` installs",
     r"train .*--hardware mujoco_gpu .*": "needs a graphics card",
     r"record .*--hardware .*": "a person guides the fingers",
