@@ -72,6 +72,7 @@ class Console:
 
     def __init__(self, node: Node, server: viser.ViserServer, task: Task) -> None:
         self._node, self._gui, self._task = node, server.gui, task
+        self._server = server
         self._requests: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._joints = (*task.hand.joints, task.fixture.joint)
         self._position = dict.fromkeys(self._joints, math.nan)
@@ -337,7 +338,8 @@ class Console:
             self._jog(now)
         if now >= self._due:
             self._due = now + PANEL_PERIOD
-            self._show()
+            if self._server.get_clients():
+                self._show()
 
     def _show(self) -> None:
         _set(self._progress, self._episode_text())

@@ -183,12 +183,14 @@ class ViewerNode(Node):
         self._server.stop()
 
     def work(self, loop: object) -> None:
-        """Draw, as often as eyes can follow."""
+        """Draw, as often as eyes can follow, while a page is open."""
         now = time.monotonic()
         self._console.work()
         if now < self._due:
             return
         self._due = now + FRAME_TIME
+        if not self._server.get_clients():
+            return
         if self._reading is not None and now >= self._forces_due:
             self._forces_due = now + FORCE_PERIOD
             self._show_forces(self._reading)

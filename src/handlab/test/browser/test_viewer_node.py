@@ -21,14 +21,16 @@ from handlab_sim.urdf import station_urdf
 
 
 @pytest.fixture
-def shown():
-    """A function that starts the viewer of a task, in a ROS domain of its own."""
+def shown(monkeypatch):
+    """A function that starts the viewer of a task with a page, in a ROS domain of its own."""
     nodes, domain = [], Domain()
 
     def start(task):
         parameters = ["--ros-args", "-p", f"task:={task}", "-p", "port:=0"]
         rclpy.init(args=parameters, domain_id=domain.id)
         nodes.append(ViewerNode())
+        nodes[-1].pages = {0: None}  # one is open
+        monkeypatch.setattr(nodes[-1]._server, "get_clients", lambda: nodes[-1].pages)
         return nodes[-1]
 
     yield start
@@ -125,6 +127,18 @@ def test_a_fingertip_that_pushes_has_an_arrow_and_its_size_in_newtons(shown):
     assert not any(tip._arrow.visible for tip in others)  # their weight alone
     read(0.0)
     assert not arrow.visible and not label.visible
+
+
+def test_nothing_is_drawn_before_a_page_is_open_and_then_all(shown):
+    task = make_task("valve")
+    hand, viewer = task.hand, shown(task.name)
+    bent, viewer.pages = JointState(np.zeros(1), *np.full((3, 1, 9), 0.3)), {}
+    viewer._on_joints(hand.joints, bent)
+    for pages in ({}, {0: None}):
+        viewer.pages, viewer._due = pages, 0.0
+        viewer.work(None)
+        drawn = dict(zip(viewer._names, viewer._drawn.tolist(), strict=True))
+        assert (drawn["FFJ12"] == 0.3) == bool(pages)
 
 
 def test_dropped_messages_are_reported(shown, monkeypatch):

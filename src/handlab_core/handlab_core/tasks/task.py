@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -125,9 +126,9 @@ class Task:
         if not 0.0 <= self.smoothing < 1.0:
             raise BadConfig(f"task {self.name}: smoothing {self.smoothing} must be in [0, 1)")
 
-    @property
+    @cached_property
     def hand(self) -> Hand:
-        """Hand of the task."""
+        """Hand of the task; built once, since environments and nodes ask for it in every step."""
         return make_hand(self.hand_name)
 
     @property
