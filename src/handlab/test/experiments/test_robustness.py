@@ -1,4 +1,4 @@
-"""Varied episodes: determinism, accounts, and what is told of them."""
+"""Varied episodes: determinism, accounts, and the words about them."""
 
 import json
 import math

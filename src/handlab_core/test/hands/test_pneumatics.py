@@ -1,4 +1,4 @@
-"""Chambers: the angles that air gives a chain, and what is refused."""
+"""Chambers: the angles that air gives a chain, and pressures that are refused."""
 
 from dataclasses import replace
 

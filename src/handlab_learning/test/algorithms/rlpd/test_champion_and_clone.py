@@ -1,4 +1,4 @@
-"""What the robot imitates, what it tries without noise, and what is handed out."""
+"""Imitation, trials without noise, and the policy that is handed out."""
 
 from dataclasses import replace
 
