@@ -7,7 +7,7 @@ The learner is `off_policy.soft_actor_critic`. Around it there are
 - noise that is correlated over an episode (Eberhard et al., ICLR 2023),
 - a critic that learns from all known episodes before the actor does, and rare updates of the actor
   (ResFiT; arXiv:2509.19301),
-- a search for demonstrations of its own, and trials of what it has learned.
+- a search for demonstrations of its own, and trials of its policies.
 
 Steps in which an intervener acted are in both memories: that of the run, and that of the
 demonstrations (HIL-SERL; arXiv:2410.21845).

@@ -88,7 +88,7 @@ def learn_in_worlds(
     """Learn by DAPG from the task's demonstrations; return the policy and the run's summary.
 
     Args:
-        place: folder of the run; what it holds is deleted.
+        place: folder of the run; older files in it are deleted.
         task: name of the task.
         seed: random seed.
         iterations: number of iterations, `WORLDS` episodes each.
