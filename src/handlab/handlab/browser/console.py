@@ -15,7 +15,6 @@ import numpy as np
 import viser
 from action_msgs.msg import GoalStatus
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.action import ActionClient
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
@@ -31,6 +30,7 @@ from handlab_interfaces.srv import Calibrate, Jog, JointTorque, Reboot
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.runtime import diagnostics
 from handlab_nodes.runtime.inbox import Inbox
+from handlab_nodes.runtime.safe_actions import SafeActionClient
 
 PANEL_PERIOD = 0.25
 """s; between two updates of the tables; people do not read faster."""
@@ -91,7 +91,7 @@ class Console:
         self._clients: dict[str, Any] = {}
         self._switch = DriverSwitch(node, topics.DRIVERS[:1])
         self._labels = node.create_publisher(String, topics.LABEL, qos.EPISODES)
-        self._reset = ActionClient(node, Reset, topics.RESET)
+        self._reset = SafeActionClient(node, Reset, topics.RESET)
         self._listen()
         self._build()
 

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from rclpy.action import ActionClient
-
 from handlab.graph.emergency_stop import GraphSwitch
 from handlab.graph.live_diagnostics import DiagnosticsMonitor
 from handlab.graph.processes import Graph
@@ -27,6 +25,7 @@ from handlab_nodes.clients.person import intervention_msg
 from handlab_nodes.messages import qos, topics
 from handlab_nodes.runtime.actions import deliver
 from handlab_nodes.runtime.event_loop import POLL, guest
+from handlab_nodes.runtime.safe_actions import SafeActionClient
 
 Row = dict[str, Any]
 
@@ -153,7 +152,7 @@ class GraphClient:
             between: called several times a second.
             kept: at Ctrl-C cancel it and wait, so that the finished part is kept.
         """
-        client = ActionClient(self._node, action, topic)
+        client = SafeActionClient(self._node, action, topic)
         self._until(client.server_is_ready)
         sent = deliver(client, action, goal, self._until, lambda m: on_feedback(m.feedback))
         if sent is None:

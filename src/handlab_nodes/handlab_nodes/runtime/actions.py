@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from action_msgs.msg import GoalStatus, GoalStatusArray
-from rclpy.action import ActionClient, ActionServer, CancelResponse, GoalResponse
+from rclpy.action import CancelResponse, GoalResponse
 from rclpy.action.client import ClientGoalHandle
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
@@ -27,6 +27,7 @@ from handlab_nodes.driver.driver_monitor import DriverMonitor
 from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.runtime.event_loop import ANSWER, EventLoop
 from handlab_nodes.runtime.inbox import Inbox
+from handlab_nodes.runtime.safe_actions import SafeActionClient, SafeActionServer
 
 PATIENCE = 600.0
 """Seconds of wall time; longest wait for a missing node. A person has time to restart it."""
@@ -106,7 +107,7 @@ class GoalServer:
         self._under_way: dict[str, bool] = {}
         for outer in within:
             self._follow(outer)
-        self._server = ActionServer(
+        self._server = SafeActionServer(
             node,
             action,
             topic,
@@ -220,7 +221,7 @@ Until = Callable[[Callable[[], bool]], None]
 
 
 def deliver(
-    client: ActionClient,
+    client: SafeActionClient,
     action: Any,
     goal: Any,
     until: Until,
@@ -291,7 +292,7 @@ class RestartSafeActionClient:
 
     def __init__(self, node: Node, loop: EventLoop, action: Any, topic: str) -> None:
         self._node, self._loop, self._topic, self._server = node, loop, topic, ""
-        self._action, self._client = action, ActionClient(node, action, topic)
+        self._action, self._client = action, SafeActionClient(node, action, topic)
         Inbox.of(node).subscribe(
             String, topics.started(topic), _read_started, self._on_started, qos.LATCHED
         )
