@@ -24,7 +24,7 @@ def test_quality(command):
 WHOLE = {
     f"src/handlab/test/repository/test_{name}.py"
     for name in (
-        "backends", "contributing", "documents", "examples", "manifests", "names",
+        "backends", "commands", "contributing", "documents", "examples", "manifests", "names",
         "one_file_is_enough",
         "quality",
     )

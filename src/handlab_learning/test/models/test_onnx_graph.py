@@ -85,7 +85,7 @@ def test_the_file_acts_as_the_network_of_torch_that_was_trained(algorithm):
     task = make_task("valve")
     config = RunConfig(algorithm=algorithm, settings={"hidden": [16, 16]})
     made = make_algorithm(algorithm, SPACES, config.algorithm_config(), 0)
-    policy = made.actor.to_numpy(1.0, 0) if algorithm == "rlpd" else made.policy()
+    policy = made.sac.actor.to_numpy(1.0, 0) if algorithm == "rlpd" else made.policy()
     rng = np.random.default_rng(0)
     observation = rng.normal(size=(5, INPUTS))
     action = exported(policy).act(observation)
