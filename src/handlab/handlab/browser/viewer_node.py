@@ -27,19 +27,17 @@ from handlab_core.types import Array, Goal
 from handlab_core.types import JointState as JointReading
 from handlab_interfaces import msg as wire
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
+from handlab_nodes.messages.scene_messages import FORCE_PERIOD
 from handlab_nodes.runtime.diagnostics import OK, Diagnostics
 from handlab_nodes.runtime.event_loop import run
 from handlab_nodes.runtime.inbox import Inbox
 from handlab_nodes.runtime.parameters import TaskParams, read_params
+from handlab_nodes.runtime.simulated_clock import is_simulated
 from handlab_sim import decor
 from handlab_sim.urdf import station_urdf
 
 FRAME_TIME = 1 / 30
 """s; in lockstep states come faster than eyes can follow."""
-
-FORCE_PERIOD = 0.1
-"""s; between two estimates of forces, which people read as numbers."""
-
 
 SEEN = 1e-4
 """rad or m; least motion that is drawn. Chosen: a tenth of a pixel; noise at rest costs no time."""
@@ -164,8 +162,7 @@ class ViewerNode(Node):
         if np.abs(numbers - self._estimated).max() < SEEN:
             return
         self._estimated = numbers
-        simulated = self.count_publishers(topics.SIMULATION_STATE) > 0
-        friction = dry_friction(self._hand, simulated)
+        friction = dry_friction(self._hand, is_simulated(self))
         joints = dict(zip(self._hand.joints, state.q[0].tolist(), strict=True))
         self._arrows.show(self._forces.estimate(joints, state.qd[0], state.effort[0], friction))
 

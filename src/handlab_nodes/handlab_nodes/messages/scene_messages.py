@@ -22,6 +22,9 @@ FORCE_COLOR = ColorRGBA(r=0.85, g=0.16, b=0.20, a=1.0)
 FORCE_LENGTH = 0.01
 """m/N; length of a force's arrow. Chosen: usual forces of 1 to 10 N are as long as a link."""
 
+FORCE_PERIOD = 0.1
+"""Seconds of wall time, least period of estimates of forces; people read no faster."""
+
 FORCE_STEP = 0.1
 """N; forces are shown in these steps, so that noise makes no messages."""
 

@@ -30,6 +30,7 @@ from handlab_core.types import Goal, ObjectEstimate
 from handlab_interfaces import msg as wire
 from handlab_nodes.messages import cdr_codec, convert, qos, topics
 from handlab_nodes.messages.scene_messages import (
+    FORCE_PERIOD,
     GOAL_COLOR,
     OBJECT_COLOR,
     REWARD_AT,
@@ -47,14 +48,12 @@ from handlab_nodes.runtime.event_loop import run
 from handlab_nodes.runtime.inbox import Inbox
 from handlab_nodes.runtime.parameters import TaskParams, read_params
 from handlab_nodes.runtime.polled_subscriptions import PolledSubscriptions
+from handlab_nodes.runtime.simulated_clock import is_simulated
 from handlab_nodes.runtime.throttle import Throttle
 
 PERIOD = 0.03
 """Seconds of wall time, least period of messages; a tenth below that of a driver's `joint_states`,
 so that none of those is late for its jitter."""
-
-FORCE_PERIOD = 0.1
-"""Seconds of wall time, least period of estimates of forces; people read no faster."""
 
 
 @checked
@@ -128,12 +127,10 @@ class SceneNode(Node):
         A real hand has more friction than its description; see `dry_friction`.
         """
         hand = self._task.hand
-        simulated = self.count_publishers(topics.SIMULATION_STATE) > 0
         speeds = np.array([read.speeds.get(name, 0.0) for name in hand.joints])
         efforts = np.array([read.efforts.get(name, np.nan) for name in hand.joints])
-        forces = self._forces.estimate(
-            read.positions, speeds, efforts, dry_friction(hand, simulated)
-        )
+        friction = dry_friction(hand, is_simulated(self))
+        forces = self._forces.estimate(read.positions, speeds, efforts, friction)
         self._force_markers = [
             marker
             for force in forces

@@ -41,6 +41,11 @@ def clock_of(node: Node) -> Clock:
     return node.get_clock()
 
 
+def is_simulated(node: Node) -> bool:
+    """Return whether the robot is simulated: then its driver publishes the robot's time."""
+    return node.count_publishers(topics.CLOCK) > 0
+
+
 def _checked(message: ClockMsg) -> ClockMsg:
     """Return a message; ValueError if its time is none."""
     convert.checked_stamp(message.clock)

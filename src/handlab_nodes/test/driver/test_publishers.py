@@ -30,6 +30,7 @@ from handlab_nodes.driver.publishers import CLOCK_RATE, JOINT_STATES_RATE, Drive
 from handlab_nodes.messages import convert, qos, topics
 from handlab_nodes.runtime.event_loop import EventLoop
 from handlab_nodes.runtime.serialized import OPTIONS, REPETITION
+from handlab_nodes.runtime.simulated_clock import is_simulated
 from handlab_sim.backend import MujocoBackend
 from handlab_sim.urdf import station_urdf
 
@@ -155,6 +156,21 @@ def test_the_state_of_a_simulation_is_published_where_a_replay_is_exact(domain, 
     context.shutdown()
     assert (f"/{topics.SIMULATION_STATE}" in published) == lockstep
     assert f"/{topics.HAND_SENT}" in published
+
+
+@pytest.mark.parametrize("lockstep", [True, False])
+@pytest.mark.parametrize("clock_rate", [CLOCK_RATE, None])
+def test_a_robot_is_known_as_simulated_in_either_pace(domain, lockstep, clock_rate):
+    """What friction a fingertip's force is estimated with depends on it."""
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=domain)
+    node = rclpy.create_node("driver", context=context)
+    names = {"hand": list(TASK.hand.joints), "fixture": [TASK.fixture.joint]}
+    DriverPublishers(node, names, tuple(names), clock_rate, lockstep)
+    found = is_simulated(node)
+    node.destroy_node()
+    context.shutdown()
+    assert found == (clock_rate is not None)
 
 
 @pytest.mark.parametrize("pace", ["lockstep", "real"])
