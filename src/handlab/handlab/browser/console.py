@@ -20,6 +20,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
+from handlab.browser.handles import set_if_changed
 from handlab.graph.emergency_stop import DriverSwitch
 from handlab.operation.motion import PERIOD, SPEED, toward
 from handlab.operation.report import number
@@ -342,13 +343,13 @@ class Console:
                 self._show()
 
     def _show(self) -> None:
-        _set(self._progress, self._episode_text())
-        _set(self._table, self._joint_text())
-        _set(self._words, self._node_text())
+        set_if_changed(self._progress, "content", self._episode_text())
+        set_if_changed(self._table, "content", self._joint_text())
+        set_if_changed(self._words, "content", self._node_text())
         self._follow()
         if time.monotonic() >= self._rates_due:
             self._rates_due = time.monotonic() + RATE_SPAN
-            _set(self._rates, self._topic_text())
+            set_if_changed(self._rates, "content", self._topic_text())
 
     def _follow(self) -> None:
         """Set the sliders to their joints, except those that a person moves."""
@@ -448,9 +449,3 @@ class Traffic:
 def _state(level: bytes, age: float) -> str:
     """Return the state of a node in words, from its newest report and the age of that [s]."""
     return f"**LATE {age:.0f} s**" if age > LATE else LEVELS.get(level, "?")
-
-
-def _set(panel: Any, text: str) -> None:
-    """Send a text to the browsers if it has changed."""
-    if panel.content != text:
-        panel.content = text

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import viser
 
+from handlab.browser.handles import set_if_changed
 from handlab_core.hands import Hand
 from handlab_core.hands.fingertip_force import FingertipForce
 from handlab_core.types import Array
@@ -54,8 +54,8 @@ class _Tip:
 
     def show(self, force: FingertipForce | None) -> None:
         """Show a force, or none."""
-        _set(self._arrow, "visible", force is not None)
-        _set(self._label, "visible", force is not None)
+        set_if_changed(self._arrow, "visible", force is not None)
+        set_if_changed(self._label, "visible", force is not None)
         if force is None:
             return
         begin = np.array(force.pose.position)
@@ -64,10 +64,4 @@ class _Tip:
             return
         self._ends = self._arrow.points = ends
         self._label.position = ends[0, 1]
-        _set(self._label, "text", f"{force.size:.1f} N")
-
-
-def _set(handle: Any, name: str, value: Any) -> None:
-    """Send a value to the pages if it has changed."""
-    if getattr(handle, name) != value:
-        setattr(handle, name, value)
+        set_if_changed(self._label, "text", f"{force.size:.1f} N")
