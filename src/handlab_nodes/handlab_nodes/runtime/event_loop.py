@@ -103,19 +103,22 @@ class SafeExecutor(rclpy_implementation.EventsExecutor):  # type: ignore[misc]  
         """See `rclpy.executors.Executor.create_task`; a failure is kept in `failures`."""
 
         def plain(*args: Any, **kwargs: Any) -> Any:
-            try:
+            with self._keeping():
                 return callback(*args, **kwargs)
-            except Exception as problem:
-                self.failures.append(problem)
 
         async def waiting(*args: Any, **kwargs: Any) -> Any:
-            try:
+            with self._keeping():
                 return await callback(*args, **kwargs)
-            except Exception as problem:
-                self.failures.append(problem)
 
         kept = waiting if inspect.iscoroutinefunction(callback) else plain
         return super().create_task(kept, *args, **kwargs)
+
+    @contextmanager
+    def _keeping(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as problem:
+            self.failures.append(problem)
 
 
 class EventLoop:

@@ -9,39 +9,30 @@ from typing import Any
 
 from rclpy.action import ActionClient, ActionServer
 from rclpy.node import Node
+from rclpy.waitable import Waitable
 
 
-class SafeActionClient(ActionClient):
-    """Client of an action that survives a second server; the first answer counts."""
-
-    def __init__(self, node: Node, action_type: Any, action_name: str) -> None:
-        super().__init__(node, action_type, action_name)
-
-    async def execute(self, taken_data: Any) -> None:
-        """Take an answer; report one that cannot be used."""
-        try:
-            await super().execute(taken_data)
-        except Exception as problem:
-            _report(self._node, self._action_name, problem)
-
-
-class SafeActionServer(ActionServer):
-    """Server of an action that survives a client which leaves at any moment."""
+class _Safe(Waitable):
+    """Client or server that drops a message which it cannot use, and reports it."""
 
     def __init__(self, node: Node, action_type: Any, action_name: str, **options: Any) -> None:
-        super().__init__(node, action_type, action_name, **options)
-        self._served = action_name
+        super().__init__(node, action_type, action_name, **options)  # type: ignore[call-arg]
+        self._reported = node.get_logger(), action_name
 
     async def execute(self, taken_data: Any) -> None:
-        """Take a request; report one that cannot be answered."""
+        """Carry out a message; see `rclpy.waitable.Waitable`."""
         try:
             await super().execute(taken_data)
         except Exception as problem:
-            _report(self._node, self._served, problem)
+            logger, action = self._reported
+            logger.warning(  # a stranger may send at any rate
+                f"dropped a message of the action {action}: {problem}", throttle_duration_sec=5.0
+            )
 
 
-def _report(node: Node, action: str, problem: Exception) -> None:
-    """Warn, at most every five seconds: a stranger may send at any rate."""
-    node.get_logger().warning(
-        f"dropped a message of the action {action}: {problem}", throttle_duration_sec=5.0
-    )
+class SafeActionClient(_Safe, ActionClient):
+    """Client of an action that survives a second server; the first answer counts."""
+
+
+class SafeActionServer(_Safe, ActionServer):
+    """Server of an action that survives a client which leaves at any moment."""
