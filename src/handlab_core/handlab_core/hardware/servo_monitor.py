@@ -1,4 +1,4 @@
-"""Find weak, loose and dead servos.
+"""Monitor of the servos: it finds those that are weak, loose or dead.
 
 The position loop of a servo makes its torque from its error e = target - q:
 

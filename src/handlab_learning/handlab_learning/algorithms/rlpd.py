@@ -172,13 +172,14 @@ class Rlpd(Algorithm):
         form = config.n_step, config.gamma, config.reward_scale
         self.replay = Replay(spaces, *form, symmetric=config.symmetries)
         self._experiments = 0 if cloned else _experiments(spaces, config)
-        hindsight = Replay(spaces, *form, symmetric=config.symmetries)
+        hindsight = None
+        if self._experiments:
+            hindsight = Replay(spaces, *form, symmetric=config.symmetries)
         # At a symmetric start, exchanged demonstrations would contradict each other.
         shown = Replay(spaces, *form, symmetric=False)
         self.imitation = Imitation(
-            config, shown, demonstrations, self.sac.actor, self._rng,
-            hindsight if self._experiments else None,
-        )  # fmt: skip
+            config, shown, demonstrations, self.sac.actor, self._rng, hindsight
+        )
         self.replay.add(self.imitation.failed)
         self._search = _search(spaces, config, seed, self.imitation)
         self._gait: GaitPolicy | None = None  # what the search found

@@ -51,7 +51,7 @@ class ImitationConfig:
 
 
 class Imitation:
-    """What the robot imitates, and the clone that does.
+    """Holds the episodes that the robot imitates, and the clone that imitates them.
 
     Args:
         config: settings.
