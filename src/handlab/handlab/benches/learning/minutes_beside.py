@@ -1,6 +1,6 @@
 """Robot-minutes to strict success of other learners on the same task, beside those of `rlpd`.
 
-stable-baselines3's SAC, and sb3-contrib's TQC where that package is installed, learn in the same
+stable-baselines3's SAC and sb3-contrib's TQC, where they are installed, learn in the same
 Gymnasium environment. Robot time counts steps and resets, as for `rlpd`. After every EVERY episodes
 the policy runs without noise as in every evaluation of ours, and that takes no robot time. Each
 learner has three settings; the table shows all, and the best one counts.
