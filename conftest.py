@@ -1,5 +1,7 @@
-"""Order of the test files: the longest first, so that no process of a parallel run ends alone."""
+"""All tests: the longest files come first, and no test chooses the ROS domain of a later one."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Move the longest files to the front; the others keep their order."""
     rank = {SOURCES / name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path, len(LONGEST)))
+
+
+@pytest.fixture(autouse=True)
+def _domain_of_the_shell() -> Iterator[None]:
+    """Fail a test that leaves another domain behind, in which a later one would meet strangers."""
+    before = os.environ.get("ROS_DOMAIN_ID")
+    yield
+    assert os.environ.get("ROS_DOMAIN_ID") == before

@@ -50,7 +50,8 @@ class Processes(dict):
         for process in self.values():
             process.send_signal(signal.SIGTERM)
         codes = {name: process.wait(60) for name, process in self.items()}
-        assert not any(codes.values()), f"nodes did not end cleanly: {codes}"
+        ends = {0, -signal.SIGALRM}  # the last: Fast DDS may hang at the end, see `event_loop.run`
+        assert set(codes.values()) <= ends, f"nodes did not end cleanly: {codes}"
 
 
 @contextmanager

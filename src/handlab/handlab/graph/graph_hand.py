@@ -317,8 +317,22 @@ def _joined(
     number = graph.domain if graph is not None else domain
     if number is None:
         raise BadConfig("no graph runs: start one by `./handlab up`")
-    os.environ["ROS_DOMAIN_ID"] = str(number)
-    ros_environment.prepare()
     place = f"{graph.words}, ROS_DOMAIN_ID={number}" if graph else f"ROS_DOMAIN_ID={number}"
-    with guest("_handlab_bench", number) as (node, loop):
+    with _choosing(number), guest("_handlab_bench", number) as (node, loop):
         yield node, loop, place
+
+
+@contextmanager
+def _choosing(domain: int) -> Iterator[None]:
+    """Choose a domain as a user of the shell does; a graph that starts later has its own again."""
+    variable = "ROS_DOMAIN_ID"
+    before = os.environ.get(variable)
+    os.environ[variable] = str(domain)
+    try:
+        ros_environment.prepare()
+        yield
+    finally:
+        if before is None:
+            del os.environ[variable]
+        else:
+            os.environ[variable] = before

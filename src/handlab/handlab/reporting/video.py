@@ -18,8 +18,8 @@ from handlab_core.errors import RenderingUnavailable
 from handlab_core.system.files import check_writable, produce_atomically
 from handlab_sim import offscreen
 
-TIMEOUT = 120.0
-"""s."""
+TIMEOUT = 300.0
+"""s; a slow machine without a graphics card needs two minutes."""
 
 
 def render(checkpoint: Path, output: Path, seed: int = 0) -> str | None:

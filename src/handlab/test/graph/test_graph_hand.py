@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 import threading
@@ -87,7 +88,6 @@ def domain(monkeypatch):
     """Claim a domain for one test."""
     monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
     claimed = Domain()
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(claimed.id))  # the hand sets it, too
     yield claimed.id
     claimed.release()
 
@@ -144,6 +144,18 @@ def test_hands_with_the_same_joints_are_told_apart(domain):
     for name in ("leap", "allegro"):
         with PublishedHand(domain, make_hand(name)), graph_hand(None, domain) as hand:
             assert hand.hand.name == name
+
+
+def test_a_graph_that_starts_after_a_verb_has_a_domain_of_its_own(domain, monkeypatch):
+    with PublishedHand(domain, make_hand("claw")), graph_hand(None, domain):
+        pass
+    other = Domain()
+    assert other.id != domain
+    other.release()
+    monkeypatch.setenv("ROS_DOMAIN_ID", "7")
+    with PublishedHand(domain, make_hand("claw")), graph_hand(None, domain):
+        pass
+    assert os.environ["ROS_DOMAIN_ID"] == "7"
 
 
 def test_no_message_of_a_stranger_or_of_another_shape_ends_a_verb(domain):

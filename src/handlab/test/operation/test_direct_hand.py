@@ -161,7 +161,7 @@ def test_jog_moves_by_degrees_and_by_keys(claw, terminal):
     program.until(lambda: claw.get("MFJ20", "torque_enable"), "the torque")
     before = claw.get("MFJ20", "goal_position")
     program.press("+++")
-    program.until(lambda: claw.get("MFJ20", "goal_position") >= before + 60, "6 degrees", 10.0)
+    program.until(lambda: claw.get("MFJ20", "goal_position") >= before + 60, "6 degrees", 60.0)
     program.press("q")
     assert program.code() == 0 and claw.limp()
 

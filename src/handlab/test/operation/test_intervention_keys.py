@@ -59,7 +59,7 @@ def test_a_person_takes_the_fingers_of_a_training_and_gives_them_back(terminal, 
                 break
         assert torques() == {0}, f"the fingers are engaged, {began:.1f} s after the start"
         program.press("p")
-        program.until(lambda: torques() == {1}, "the policy to go on", 10.0)
+        program.until(lambda: torques() == {1}, "the policy to go on", 60.0)
         rows = lambda: folder.metrics()[1:]  # noqa: E731  (the first evaluation is no iteration)
         program.until(lambda: any(row["intervention_rate"] > 0 for row in rows()), "a row", 120.0)
         program.press("\x03")

@@ -4,6 +4,7 @@ import errno
 import random
 import socket
 import time
+from dataclasses import replace
 
 import can
 import numpy as np
@@ -32,8 +33,12 @@ def command(backend, q):
     backend.step(Command(np.asarray(q)[None], HAND.max_effort[None]), None, 0.01)
 
 
-def test_two_hands_on_one_machine_share_no_torque(group, wait_for, emulate):
-    """Linux would deliver the frames of both groups to all four sockets."""
+def test_two_hands_on_one_machine_share_no_torque(group, wait_for, emulate, monkeypatch):
+    """Linux would deliver the frames of both groups to all four sockets.
+
+    One process carries two hands and two drivers; at a third of the frames a slow machine can.
+    """
+    monkeypatch.setitem(VERSIONS, "v4", replace(VERSIONS["v4"], periods=(9, 0, 500)))
     hands = [emulate("udp_multicast", group(n))[0] for n in (1, 2)]
     backends = [AllegroBackend(HAND, AllegroConfig("udp_multicast", group(n))) for n in (1, 2)]
     try:
@@ -112,7 +117,7 @@ def test_garbage_ends_neither_the_emulator_nor_the_driver(group, wait_for, emula
 
         backend.deactivate()
         backend.activate()  # takes back errors that were made up
-        wait_for(settled, 10.0)
+        wait_for(settled)
         assert thread.is_alive()
     finally:
         backend.close()

@@ -37,6 +37,16 @@ def sent(rig):
     return rig.station._bus._port.sent
 
 
+def sent_in(rig, cycles):
+    """Bytes sent in some cycles without a retry, which a slow machine makes now and then."""
+    for _ in range(10):
+        retries, before = rig.station.motor_status.counts["retries"], sent(rig)
+        rig.step(cycles=cycles)
+        if rig.station.motor_status.counts["retries"] == retries:
+            return sent(rig) - before
+    raise AssertionError("there was a retry each time")
+
+
 def said(rig):
     return " ".join(rig.station.motor_status.problems)
 
@@ -63,10 +73,8 @@ def test_the_fixture_is_engaged_by_a_command_and_passive_without(live):
 
 def test_torque_is_written_only_when_it_changes(live):
     live.step(cycles=3)
-    before = sent(live)
     live.station._servos._next_health = np.inf
-    live.step(cycles=5)
-    assert sent(live) - before == 5 * CYCLE, "a goal and a read in each cycle"
+    assert sent_in(live, 5) == 5 * CYCLE, "a goal and a read in each cycle"
 
 
 def test_current_based_mode_limits_the_current(make_rig):
@@ -108,9 +116,7 @@ def test_every_servo_is_asked_once_in_a_period(live):
     for servo in live.port.bus.servos:
         live.port.bus.loop.temperature[live.port.bus.servos.index(servo)] = 40 + servo.id / 10
     cycles = round(HEALTH_PERIOD / 0.01)
-    before = sent(live)
-    live.step(cycles=cycles)
-    assert sent(live) - before == cycles * CYCLE + 10 * READ
+    assert sent_in(live, cycles) == cycles * CYCLE + 10 * READ
     expected = [40 + int(j[3:]) / 10 for j in live.hand.joints]
     np.testing.assert_allclose(live.station.motor_status.hand.temperature, expected, atol=1.5)
 

@@ -90,7 +90,7 @@ def recorded(domain, tmp_path_factory):
             wire.Episode, topics.EPISODE, lambda m: live.append(convert.episode(m)), qos.EPISODES
         )
         result = _record(node, loop, 3)
-        loop.wait(lambda: len(live) == 3, "episodes", 10.0)
+        loop.wait(lambda: len(live) == 3, "episodes", 60.0)
     assert result.success and result.accepted == 3 and not result.dropped
     return bag, live
 

@@ -79,7 +79,7 @@ def test_looking_shows_what_was_recorded_and_needs_no_driver(recorded, processes
         loop.wait(lambda: node.count_publishers(topics.REWARD), "the reward computer")
         loop.wait(lambda: node.count_publishers(topics.TF), "the scene")
         done = replayed(node, loop, bag, episodes=[1])
-        loop.wait(all_came, "the last state and its reward", 10.0)
+        loop.wait(all_came, "the last state and its reward", 60.0)
         newest = lambda message: convert.from_stamp(message.header.stamp)  # noqa: E731
         loop.wait(lambda: frames and newest(frames[-1].transforms[0]) == motion.ended, "frames")
         assert not node.count_publishers(topics.HAND_COMMANDS)

@@ -50,9 +50,14 @@ def jog(page, station):
     page.unfold("Jog")
     at = station.register(JOINT, "present_position")
     page.fill(JOINT, 20.0 if turn(page) < 10.0 else 0.0)
-    moved = lambda: abs(station.register(JOINT, "present_position") - at)  # noqa: E731
-    page.until(lambda: moved() > 80, "the servo to turn")
-    assert station.engaged() == FINGERS
+    held = []
+
+    def moved():
+        held.append(station.engaged())
+        return abs(station.register(JOINT, "present_position") - at) > 80
+
+    page.until(moved, "the servo to turn")
+    assert FINGERS in held  # a slow page may look when the jog has ended and the hand is let go
 
 
 def test_the_hand_on_the_page_moves_as_its_joint_is_jogged(page, station):

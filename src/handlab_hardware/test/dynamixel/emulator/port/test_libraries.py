@@ -25,7 +25,7 @@ def name():
 
 @pytest.fixture
 def controller(name):
-    controller = Xl430PyController(name, 1_000_000, 0.1)
+    controller = Xl430PyController(name, 1_000_000, 0.5)
     yield controller
     controller.close()
 
