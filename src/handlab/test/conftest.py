@@ -47,6 +47,12 @@ def play():
 
 
 @pytest.fixture
+def no_film(monkeypatch):
+    """Reports have no film, whose drawing takes a minute without a graphics card."""
+    monkeypatch.setenv("MUJOCO_GL", "off")
+
+
+@pytest.fixture
 def cli():
     """Start a verb in a process that does not outlive the test."""
     started = []

@@ -95,6 +95,7 @@ def test_an_evaluation_through_the_graph_is_that_of_the_process(graph_run):
     assert through == alone and through["episodes"] == 3
 
 
+@pytest.mark.usefixtures("no_film")
 @pytest.mark.timeout(300)
 def test_a_run_on_motors_goes_by_the_clock_and_its_report_plots_their_heat(tmp_path):
     motors = {"hardware": "dynamixel", "port": EMULATED}
@@ -109,6 +110,7 @@ def test_a_run_on_motors_goes_by_the_clock_and_its_report_plots_their_heat(tmp_p
     assert height > 0.8 * width  # a third plot below the two of every run
 
 
+@pytest.mark.usefixtures("no_film")
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("victim", ["runner", "learner"])
 def test_a_run_whose_node_is_killed_says_so_and_can_be_resumed(tmp_path, victim, cli):

@@ -33,6 +33,7 @@ def test_keys_choose_a_finger_and_move_its_joints():
     assert "1 to 4" in allegro.hint and "u i o l" in allegro.hint
 
 
+@pytest.mark.usefixtures("no_film")
 @pytest.mark.timeout(400)
 def test_a_person_takes_the_fingers_of_a_training_and_gives_them_back(terminal, tmp_path):
     link = tmp_path / "port"

@@ -89,6 +89,7 @@ def engage(program):
     program.until("engaged again", "the hand to be engaged")
 
 
+@pytest.mark.usefixtures("no_film")
 def test_a_training_on_motors_stops_at_a_key_and_repeats_the_episode(terminal, motors, tmp_path):
     config = RunConfig(
         hardware="dynamixel", port=str(motors.link), settings=SMALL,
@@ -161,6 +162,7 @@ def test_a_key_lets_the_hand_go_while_the_graph_still_starts(terminal, motors, t
     assert program.modes() == program.before and motors.torques() == {0}
 
 
+@pytest.mark.usefixtures("no_film")
 def test_a_simulation_in_this_process_stands_still_at_a_key(terminal, tmp_path):
     words = "train", "valve", "--backend", "sim", "--worlds", "2", "--max-hours", "0.05"
     program = terminal(*PROGRAM, *words, "--until", "hours", cwd=tmp_path)

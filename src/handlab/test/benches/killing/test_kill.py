@@ -172,6 +172,7 @@ def test_a_driver_that_wakes_reports_it_and_engages_each_joint_from_where_it_is(
             verb.wait(lambda: "stood still" in verb.said.read_text(), "the report")
 
 
+@pytest.mark.usefixtures("no_film")
 @pytest.mark.timeout(600)
 def test_a_run_loses_nothing_to_kills_of_learner_runner_and_supervisor():
     cases = learning.strike_learning(0, 0)

@@ -34,6 +34,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(disk)], check=False)
 
 
+@pytest.mark.usefixtures("no_film")
 @pytest.mark.timeout(600)
 def test_a_run_on_a_full_disk_says_so_and_is_resumed_where_there_is_space(small_disk):
     disk, enlarge = small_disk
