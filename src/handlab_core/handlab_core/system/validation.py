@@ -7,7 +7,7 @@ one rule serves all.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache, wraps
 from types import NoneType, UnionType
@@ -163,13 +163,18 @@ def build(kind: type[T], given: Any, where: str = "", error: type[HandlabError] 
         raise error(f"{prefix}{problem}") from None
 
 
-def field_schemas(kind: Any) -> dict[str, dict[str, Any]]:
+def field_schemas(kind: Any) -> Mapping[str, Mapping[str, Any]]:
     """Return the JSON Schema of each field of a checked dataclass, by name.
 
     It has what the field's type declares: `description`, `minimum`, `exclusiveMinimum`, `maximum`,
     `exclusiveMaximum`, and the known names as `enum` (JSON Schema 2020-12, Validation, section 6).
     """
-    schemas: dict[str, dict[str, Any]] = _adapter(kind).json_schema().get("properties", {})
+    return _schemas(kind)
+
+
+@cache
+def _schemas(kind: Any) -> Mapping[str, Mapping[str, Any]]:
+    schemas: Mapping[str, Mapping[str, Any]] = _adapter(kind).json_schema().get("properties", {})
     return schemas
 
 
