@@ -1,6 +1,5 @@
 """Viewer: the station in a browser, live from the topics. A node like the others."""
 
-import io
 import secrets
 import time
 import xml.etree.ElementTree as ElementTree
@@ -10,13 +9,12 @@ from typing import Annotated
 
 import numpy as np
 import viser
-import yourdfpy
 from pydantic import Field
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
-from viser.extras import ViserUrdf
 
 from handlab.browser.console import Console
+from handlab.browser.drawn_robot import SEEN, DrawnRobot
 from handlab.browser.force_arrows import ForceArrows
 from handlab.browser.web_guard import PrivateServer, WebGuard, is_loopback
 from handlab_core.hands.fingertip_force import FingertipForces, dry_friction
@@ -38,9 +36,6 @@ from handlab_sim.urdf import station_urdf
 
 FRAME_TIME = 1 / 30
 """s; in lockstep states come faster than eyes can follow."""
-
-SEEN = 1e-4
-"""rad or m; least motion that is drawn. Chosen: a tenth of a pixel; noise at rest costs no time."""
 
 NARROW = 576
 """Pixels; viser draws the panel at the bottom of windows that are not wider."""
@@ -69,18 +64,6 @@ class ViewerParams(TaskParams):
     ] = 8080
 
 
-def load_robot(text: bytes) -> yourdfpy.URDF:
-    """Load a URDF whose meshes have the colours of their vertices.
-
-    The viewer copies meshes. To copy colours of faces, trimesh needs scipy, which has 120 MB.
-    """
-    robot = yourdfpy.URDF.load(io.BytesIO(text))
-    for mesh in robot.scene.geometry.values():
-        if mesh.visual.kind == "face":
-            mesh.visual.vertex_colors = mesh.visual.main_color
-    return robot
-
-
 class ViewerNode(Node):
     """Shows hand, object, goal and reward."""
 
@@ -95,14 +78,12 @@ class ViewerNode(Node):
             self._server = PrivateServer(params.host, params.port, verbose=False)
         self._console = Console(self, self._server, task)
         text = ElementTree.tostring(station_urdf(task.hand, task.fixture))
-        self._robot = ViserUrdf(self._server, load_robot(text))
+        self._robot = DrawnRobot(self._server, text)
         self._forces = FingertipForces(KinematicTree(text.decode()), task.hand)
         self._arrows = ForceArrows(self._server.scene, task.hand)
         self._reading: JointReading | None = None
         self._estimated = np.full(3 * task.hand.n, np.inf)
-        self._names = list(self._robot.get_actuated_joint_names())
-        self._positions = dict.fromkeys(self._names, 0.0)
-        self._drawn = np.full(len(self._names), np.inf)
+        self._positions = dict.fromkeys(self._robot.joints, 0.0)
         self._hand, self._fixture = task.hand, task.fixture
         self._set_scene()
         hear = Inbox.of(self).subscribe
@@ -191,10 +172,7 @@ class ViewerNode(Node):
         if self._reading is not None and now >= self._forces_due:
             self._forces_due = now + FORCE_PERIOD
             self._show_forces(self._reading)
-        pose = np.array([self._positions[name] for name in self._names])
-        if np.abs(pose - self._drawn).max(initial=0.0) > SEEN:
-            self._robot.update_cfg(pose)
-            self._drawn = pose
+        self._robot.show(self._positions)
         if self._newest is not None:
             self._show_goal(np.array([self._newest.stamp]))
 

@@ -1,23 +1,19 @@
 """The viewer's node, without a browser."""
 
-import io
 import re
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import rclpy
-import yourdfpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 from handlab.browser import console
-from handlab.browser.viewer_node import ViewerNode, load_robot, view
+from handlab.browser.viewer_node import ViewerNode, view
 from handlab.graph.ros_domain import Domain
 from handlab_core.tasks import make_task
 from handlab_core.types import Goal, JointState
 from handlab_nodes.messages.convert import ShownReward
 from handlab_nodes.messages.scene_messages import FORCE_LENGTH
-from handlab_sim.urdf import station_urdf
 
 
 @pytest.fixture
@@ -44,19 +40,6 @@ def goal_of(task, angle, velocity):
     return Goal(
         np.array([3]), np.array([2.0]), np.array([angle], float), np.array([velocity], float)
     )
-
-
-@pytest.mark.parametrize("name", ["valve", "soft_bead"])
-def test_meshes_have_the_colours_of_the_urdf_at_their_vertices(name):
-    """Colours of faces would need scipy when the viewer copies a mesh."""
-    task = make_task(name)
-    text = ElementTree.tostring(station_urdf(task.hand, task.fixture))
-    plain, shown = yourdfpy.URDF.load(io.BytesIO(text)), load_robot(text)
-    assert shown.scene.geometry
-    for part, mesh in shown.scene.geometry.items():
-        assert mesh.visual.kind == "vertex"
-        own = plain.scene.geometry[part].visual.main_color
-        np.testing.assert_array_equal(mesh.visual.main_color, own)
 
 
 def test_the_goals_mark_moves_with_the_goal(shown):
@@ -137,8 +120,7 @@ def test_nothing_is_drawn_before_a_page_is_open_and_then_all(shown):
     for pages in ({}, {0: None}):
         viewer.pages, viewer._due = pages, 0.0
         viewer.work(None)
-        drawn = dict(zip(viewer._names, viewer._drawn.tolist(), strict=True))
-        assert (drawn["FFJ12"] == 0.3) == bool(pages)
+        assert (viewer._robot.drawn["FFJ12"] == 0.3) == bool(pages)
 
 
 def test_dropped_messages_are_reported(shown, monkeypatch):
