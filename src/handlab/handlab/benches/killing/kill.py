@@ -19,7 +19,6 @@ same command goes on with the others. A result keeps the cells of earlier ones t
 measure.
 """
 
-import json
 import multiprocessing
 import os
 import signal
@@ -29,28 +28,25 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from handlab.benches.journal import journal
 from handlab.benches.kept import chosen, kept
 from handlab.benches.killing.cells import strike_run, strike_with_hand
 from handlab.benches.killing.learning import LEARNERS, PART, strike_learning
 from handlab.benches.killing.processes import SIGNALS, Case
 from handlab.benches.killing.verbs import RUNS, WITH_HAND, Verb
 from handlab.benches.result import Bench, Figure, Kept, Result
-from handlab_core.system.provenance import commit
 from handlab_core.system.validation import Count, Flag, Index, Text, checked
 from handlab_core.system.workers import worker_pool
 
 NAME = "kill"
 PARTS = ("hand", "run", PART)
 VICTIMS = sorted({victim for verb in (*WITH_HAND, *RUNS) for victim in verb.victims})
-KEEP_FOR = 12 * 3600.0
-"""Seconds for which measured cells of a broken-off measurement count."""
 PARTING = 2.0
 """Seconds for a worker to end what it has started."""
 POOLS = 3
@@ -138,55 +134,12 @@ def _verb(known: Sequence[Verb], name: str) -> Verb:
     return next(verb for verb in known if verb.name == name)
 
 
-class Journal:
-    """File of the cells that were measured, one a line.
-
-    Args:
-        path: of the file.
-        key: of the measurement; lines of another one do not count.
-    """
-
-    def __init__(self, path: Path, key: str) -> None:
-        self._path, self._key = path, key
-
-    def read(self) -> dict[str, list[Case]]:
-        """Return the cases of measured cells by the name of the cell."""
-        found: dict[str, list[Case]] = {}
-        with suppress(OSError):
-            for line in self._path.read_text().splitlines():
-                with suppress(ValueError, TypeError, KeyError):  # a line that was being written
-                    entry = json.loads(line)
-                    if entry["key"] == self._key and time.time() - entry["time"] < KEEP_FOR:
-                        found[entry["cell"]] = [Case(**case) for case in entry["cases"]]
-        return found
-
-    def add(self, cell: Cell, cases: Sequence[Case]) -> None:
-        """Add a cell. A disk that is full costs only the memory of it."""
-        entry = {"key": self._key, "time": time.time(), "cell": cell.name}
-        line = json.dumps(entry | {"cases": [asdict(case) for case in cases]})
-        with suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a") as file:
-                file.write(line + "\n")
-
-    def clear(self) -> None:
-        """Remove the file."""
-        with suppress(OSError):
-            self._path.unlink()
-
-
-def journal(seed: int, kills: int) -> Journal:
-    """Return the journal of this commit's measurement."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Journal(cache / "handlab" / "bench-kill.jsonl", f"{commit()} {seed} {kills}")
-
-
 def measure(seed: int, options: KillOptions) -> Result:
     """Strike every process of every verb with every signal, and count the violations."""
-    wanted, measured = cells(options, seed), journal(seed, options.kills)
+    wanted, measured = cells(options, seed), journal(NAME, f"{seed} {options.kills}")
     if options.again:
         measured.clear()
-    done = measured.read()
+    done = {name: [Case(**case) for case in cases] for name, cases in measured.read().items()}
     left = [cell for cell in wanted if cell.name not in done]
     if len(left) < len(wanted):
         _say(f"{len(wanted) - len(left)} cells were measured before; --again measures them again")
@@ -195,7 +148,7 @@ def measure(seed: int, options: KillOptions) -> Result:
         for number, (cell, cases, failure) in enumerate(_measured(left, options.jobs), 1):
             done[cell.name] = cases
             if not failure:
-                measured.add(cell, cases)
+                measured.add(cell.name, [asdict(case) for case in cases])
             wrong = [text for case in cases for text in case.wrong]
             minutes = (time.monotonic() - began) / 60
             _say(

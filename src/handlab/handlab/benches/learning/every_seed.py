@@ -3,10 +3,12 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import as_completed
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from handlab.benches.journal import journal
 from handlab.experiments.demonstrations import demonstrations_of, source
 from handlab.experiments.parallelism import processes
 from handlab.experiments.task_kinds import local_sampler
@@ -31,26 +33,45 @@ def learn_all(
     names: Sequence[str],
     seeds: Sequence[int],
     workers: int | None = None,
+    bench: str = "",
 ) -> dict[str, list[T]]:
     """Carry out one run for each name and seed, side by side.
+
+    A bench that was broken off carries out the runs that are left; see `journal`.
 
     Args:
         learn: carries out a run; takes a scratch folder, the name and the seed.
         names: kinds of runs.
         seeds: random seeds.
         workers: number of runs side by side; None: one for each core.
+        bench: words that name the measurement, whose results must be JSON; empty: nothing is kept.
 
     Returns:
         Results by name, in the order of the seeds.
     """
-    jobs = [(name, seed) for name in names for seed in seeds]
+    finished = journal(bench) if bench else None
+    done: dict[str, T] = finished.read() if finished else {}
     with (
         tempfile.TemporaryDirectory(prefix="handlab-") as scratch,
         worker_pool(workers or processes()) as pool,
     ):
-        done = list(pool.map(learn, [scratch] * len(jobs), *zip(*jobs, strict=True)))
-    count = len(seeds)
-    return {name: done[i * count : (i + 1) * count] for i, name in enumerate(names)}
+        running = {
+            pool.submit(learn, scratch, name, seed): _part(name, seed)
+            for name in names
+            for seed in seeds
+            if _part(name, seed) not in done
+        }
+        for run in as_completed(running):
+            done[running[run]] = run.result()
+            if finished:
+                finished.add(running[run], run.result())
+    if finished:
+        finished.clear()
+    return {name: [done[_part(name, seed)] for seed in seeds] for name in names}
+
+
+def _part(name: str, seed: int) -> str:
+    return f"{name}, seed {seed}"
 
 
 def learn_in_process(

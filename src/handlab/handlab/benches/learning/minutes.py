@@ -74,7 +74,8 @@ def measure(seed: int, options: TasksOptions) -> Result:
     """Learn, and return the worst ratio of a median, a slowest seed or a loss to its limit."""
     names = chosen("tasks", options.tasks, ROWS)
     seeds = range(seed, seed + SEEDS)
-    fresh = {name: _row(name, runs) for name, runs in learn_all(_learn, names, seeds).items()}
+    runs = learn_all(_learn, names, seeds, bench=" ".join((NAME, *names)))
+    fresh = {name: _row(name, each) for name, each in runs.items()}
     measured = kept(NAME, "rows") | fresh
     rows = {name: measured[name] for name in ROWS if name in measured}
     ratios = [ratio(ROWS[name], row) for name, row in rows.items()]

@@ -103,8 +103,10 @@ def measure(seed: int, options: BesideOptions) -> Result:
     seeds = range(seed, seed + options.seeds)
     own = kept("minutes", "rows")
     for task in chosen("tasks", options.tasks, TASKS):
+        wanted = [f"{learner} {setting}" for learner in learners for setting in SETTINGS]
+        done = learn_all(partial(_learn, task), wanted, seeds, bench=f"{NAME} {task}")
         for learner in learners:
-            runs = learn_all(partial(_learn, task, learner), list(SETTINGS), seeds)
+            runs = {setting: done[f"{learner} {setting}"] for setting in SETTINGS}
             rows[f"{task} {learner}"] = _row(task, learner, runs, own.get(task))
     ratios = [row["ratio"] for row in rows.values() if row["ratio"] is not None]
     return Result(
@@ -224,13 +226,14 @@ class Judge:
         self.strict = self.strict.after(good, robot_hours, config.streak)
 
 
-def _learn(task: str, learner: str, root: str, name: str, seed: int) -> dict[str, Any]:
+def _learn(task: str, root: str, name: str, seed: int) -> dict[str, Any]:
     import handlab.gym  # noqa: F401  (registers the environments)
     from handlab.gym.registration import gym_id
 
     torch.set_num_threads(1)
+    learner, chosen_setting = name.split()
     package, kind = LEARNERS[learner]
-    setting, began = SETTINGS[name], time.monotonic()
+    setting, began = SETTINGS[chosen_setting], time.monotonic()
     env = Scaled(gymnasium.make(gym_id(make_task(task))), setting.reward_scale)
     model = getattr(importlib.import_module(package), kind)(
         "MlpPolicy", env, seed=seed, device="cpu", **setting.parameters
@@ -244,7 +247,7 @@ def _learn(task: str, learner: str, root: str, name: str, seed: int) -> dict[str
         "success_rate": judge.success_rate,
         "wall_s": time.monotonic() - began,
     }
-    shown = {"task": task, "learner": learner, "setting": name, "seed": seed} | run
+    shown = {"task": task, "learner": learner, "setting": chosen_setting, "seed": seed} | run
     print_row(shown)
     return run
 

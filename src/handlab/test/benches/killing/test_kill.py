@@ -8,6 +8,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from handlab.benches import journal
 from handlab.benches.killing import kill, learning, verbs
 from handlab.benches.killing.cells import strike_with_hand
 from handlab.benches.killing.kill import KillOptions
@@ -119,7 +120,7 @@ def test_a_cell_that_cannot_be_measured_is_a_violation_and_is_tried_again(struck
     result = kill.measure(0, options)
     [wrong] = result.details["wrong"]
     assert wrong == ("hand: train: learner SIGHUP: cannot be measured: StationTimeout: waited")
-    monkeypatch.setattr(kill.Journal, "clear", lambda self: None)
+    monkeypatch.setattr(journal.Journal, "clear", lambda self: None)
     monkeypatch.setattr(kill, "_measured", measured)
     kill.measure(0, options)
     struck.clear()

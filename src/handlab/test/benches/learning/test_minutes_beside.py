@@ -19,7 +19,7 @@ def test_another_learner_ends_at_the_limit_of_robot_time(monkeypatch):
     monkeypatch.setattr(minutes_beside, "Judge", Watched)
     monkeypatch.setattr(minutes_beside, "EVERY", 2)
     monkeypatch.setitem(minutes_beside.TASKS, "valve", 0.45)
-    run = _learn("valve", "sac", "", "scaled", 0)
+    run = _learn("valve", "", "sac scaled", 0)
     assert run["robot_minutes"] is None and run["success_rate"] == 0.0
     [judge] = judges
     assert judge._episodes == 3 and 27.0 < judge._robot_s < 40.0
