@@ -35,22 +35,28 @@ class Fingers:
 
 @dataclass(frozen=True, slots=True)
 class Relabelling:
-    """Goals that are positions of the joints: the observation at a goal that was reached later."""
+    """How to observe a goal that was reached later: a pose of the hand, or an angle of the object.
 
-    positions: tuple[int, ...]  # elements of an observation: joints
-    errors: tuple[int, ...]  # elements of an observation: joints minus goal [rad]
-    scale: tuple[float, ...]  # rad for each unit of a position
+    A goal that moves is moved as a whole, so that it is where the object was at the later moment.
+    """
+
+    measured: tuple[int, ...]  # elements of an observation whose change changes the errors
+    errors: tuple[int, ...]  # elements of an observation: measured value minus goal [rad]
+    scale: tuple[float, ...]  # rad for each unit of a measured value
+    bent: tuple[int, ...] = ()  # elements of an observation: tanh(error / bend)
+    bend: float = 1.0  # rad
 
     def observed(self, now: Array, later: Array) -> Array:
-        """Return observations whose goal is where the joints are later, (..., O).
+        """Return observations whose goal was reached later, (..., O).
 
         Args:
             now: (..., O), observations.
-            later: (..., O), observations some steps after them.
+            later: (..., O), observations at the moments whose poses or angles are the goals.
         """
-        joints = list(self.positions)
+        errors = (now - later)[..., list(self.measured)] * np.array(self.scale)
         relabelled: Array = now.copy()
-        relabelled[..., list(self.errors)] = (now - later)[..., joints] * np.array(self.scale)
+        relabelled[..., list(self.errors)] = errors
+        relabelled[..., list(self.bent)] = np.tanh(errors[..., : len(self.bent)] / self.bend)
         return relabelled
 
 
@@ -123,7 +129,7 @@ class Spaces:
     fingers: Fingers | None = None  # None: there is no object that has an error
     form: StateForm | None = None  # None: the whole observation, and its change
     reward: ObservedReward | None = field(default=None, compare=False)  # None: not known
-    relabelling: Relabelling | None = None  # None: goals are no positions of the joints
+    relabelling: Relabelling | None = None  # None: the goal cannot be another one afterwards
 
     @property
     def state_form(self) -> StateForm:

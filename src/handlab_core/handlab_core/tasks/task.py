@@ -189,10 +189,11 @@ class Task:
             self.period,
         )
 
-    def _relabelling(self) -> Relabelling | None:
-        """Return how to observe another goal; None: the goal is one of the object."""
-        if self.aim.of_object:
-            return None
+    def _relabelling(self) -> Relabelling:
+        """Return how to observe another goal."""
+        if isinstance(self.aim, ObjectAim):
+            error, fine = self._elements("error"), self._elements("fine_error")
+            return Relabelling(error, error, (1.0,), fine, self.aim.fine or 1.0)
         ones = np.ones(self.hand.n)
         half = self.hand.target(ones) - self.hand.target(0 * ones)
         elements = self._elements("joints"), self._elements("joint_errors")

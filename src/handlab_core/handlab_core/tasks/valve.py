@@ -25,6 +25,12 @@ FOUND_BY_GAIT = {"rlpd": {"own_demonstrations": 8}}
 BRED_GAIT = {"rlpd": FOUND_BY_GAIT["rlpd"] | {"search_episodes": 200}}
 """Settings of tasks that no random gait solves, but a descendant of one; a longer search."""
 
+FOUND_FOR_MANY_GOALS = {
+    "rlpd": {"own_demonstrations": 6, "search_episodes": 60, "other_goals": 4}
+}  # fmt: skip
+"""Settings of tasks with random goals. A gait that solves one goal in three is a beginning, and a
+longer search finds none that solves more."""
+
 REWARDS = {
     # "Simply the negative distance": the post of 2018.
     "post": (Term("distance", -1.0, terms.distance),),

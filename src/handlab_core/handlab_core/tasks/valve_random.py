@@ -14,7 +14,7 @@ import numpy as np
 
 from handlab_core.rewards.goal import ObjectAim
 from handlab_core.tasks.task import TASKS, Range, Task
-from handlab_core.tasks.valve import LOBES, REWARDS
+from handlab_core.tasks.valve import FOUND_FOR_MANY_GOALS, LOBES, REWARDS
 
 SPREAD = np.deg2rad(60.0)  # rad; half range of start and goal; DClawTurnRandom, ROBEL
 FINE = 0.25  # rad; error below which the wider bonus of the reward begins
@@ -39,4 +39,5 @@ def valve_random() -> Task:
         symmetric=True,
         start_angle=Range(-SPREAD, SPREAD),
         goal_angle=Range(np.pi - SPREAD, np.pi + SPREAD),
+        settings=FOUND_FOR_MANY_GOALS,
     )

@@ -55,7 +55,7 @@ class ResidualConfig(RlpdConfig):
     def __post_init__(self) -> None:
         """Check that the base policy is where learning begins."""
         super().__post_init__()
-        for name in ("own_demonstrations", "hindsight_episodes"):
+        for name in ("own_demonstrations", "hindsight_episodes", "other_goals"):
             if getattr(self, name):
                 raise BadConfig(
                     f"{name} is {getattr(self, name)}; it must be 0, because learning begins with "

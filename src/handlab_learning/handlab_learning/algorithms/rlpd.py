@@ -14,7 +14,8 @@ demonstrations (HIL-SERL; arXiv:2410.21845).
 
 Where goals are poses of the hand, the robot may begin with an experiment: slow random motions, in
 hindsight, are demonstrations of how to reach the poses that they came by (Andrychowicz et al.,
-arXiv:1707.01495; Ghosh et al., arXiv:1912.06088). A clone of them is the first policy.
+arXiv:1707.01495; Ghosh et al., arXiv:1912.06088). A clone of them is the first policy. Critics may
+learn from every episode again with goals that it reached (`other_goals`; Andrychowicz et al.).
 
 An iteration is one episode. The updates that an episode pays for are made while the next episode
 runs, so that the robot never waits for them.
@@ -46,10 +47,11 @@ from handlab_core.system.validation import (
     checked,
 )
 from handlab_core.tasks.sizes import Spaces
+from handlab_core.tasks.task import episode_rng
 from handlab_learning.algorithms.algorithm import Algorithm, Demonstrations, Method, algorithm
 from handlab_learning.exploration.gait_fit import gaits_like
 from handlab_learning.exploration.gait_search import GaitSearch
-from handlab_learning.exploration.hindsight import in_hindsight
+from handlab_learning.exploration.hindsight import in_hindsight, with_other_goals
 from handlab_learning.models.policy_network import part, prefixed
 from handlab_learning.models.squashed_actor import SquashedActor
 from handlab_learning.off_policy.imitation import Imitation, ImitationConfig
@@ -63,6 +65,9 @@ from handlab_learning.off_policy.trials import Trials
 
 LOOK_EVERY = 0.1
 """Seconds between two calls of `enough` during updates: a cancelled run ends at once."""
+
+STREAM = 10
+"""Number of the random stream of other goals."""
 
 PROMISING = 5
 """Newest episodes, one of which must be a success before an evaluation is worth its time."""
@@ -118,6 +123,11 @@ class RlpdConfig(SoftActorCriticConfig, ImitationConfig):
     without given demonstrations; 0: none. Only for tasks whose goals are poses."""
     hindsight_steps: SmallCount = 2
     """Steps from an action to the pose that it is said to reach."""
+    other_goals: Annotated[Index, Field(le=64)] = 0
+    """Number of goals, which an episode reached, with which the critics learn from it again; 4 in
+    hindsight experience replay (HER)."""
+    other_goal_fraction: Fraction = 0.5
+    """Part of a batch, without its demonstrations, that has other goals; 0.8 in HER."""
     imitation_episodes: Index = 30
     """Episodes after cloning in which the robot only imitates, unless there is a champion before:
     clones are tried in turn with noise and without, and successes join the demonstrations. The
@@ -171,6 +181,8 @@ class Rlpd(Algorithm):
         self.sac = SoftActorCritic(spaces, config, initial, self._rng, actor)
         form = config.n_step, config.gamma, config.reward_scale
         self.replay = Replay(spaces, *form, symmetric=config.symmetries)
+        _check_other_goals(spaces, config)
+        self._other_goals = self.replay.emptied()
         self._experiments = 0 if cloned else _experiments(spaces, config)
         hindsight = None
         if self._experiments:
@@ -301,6 +313,10 @@ class Rlpd(Algorithm):
             if self.imitation.hindsight is not None:
                 steps = self.config.hindsight_steps
                 self.imitation.hindsight.add([in_hindsight(episode, self._spaces, steps)])
+            if self.config.other_goals:
+                rng = episode_rng(episode.key.seed, episode.number, STREAM)
+                goals = self.config.other_goals
+                self._other_goals.add(with_other_goals(episode, self._spaces, goals, rng))
             self._newest.append(episode.success)
             if self._search is not None:
                 self._search.tell(episode)
@@ -352,11 +368,16 @@ class Rlpd(Algorithm):
 
     def _draw(self) -> Batch:
         """Draw a batch, the agreed part of it from the demonstrations."""
-        count, shown = self.config.batch, self.imitation.demonstrations
-        if not len(shown):
-            return self.replay.batch(self.replay.draw(count, self._rng))
-        given = round(self.config.demonstration_fraction * count)
-        rows = self.replay.draw(count - given, self._rng), shown.draw(given, self._rng)
+        config, shown = self.config, self.imitation.demonstrations
+        given = round(config.demonstration_fraction * config.batch) if len(shown) else 0
+        again = config.other_goal_fraction if len(self._other_goals) else 0.0
+        other = round(again * (config.batch - given))
+        parts = (
+            (self.replay, config.batch - given - other),
+            (shown, given),
+            (self._other_goals, other),
+        )
+        rows = [memory.draw(part, self._rng) for memory, part in parts if part]
         return self.replay.batch(torch.cat(rows))
 
     def _begin_with(self, search: GaitSearch) -> None:
@@ -447,12 +468,20 @@ def _search(
 
 def _experiments(spaces: Spaces, config: RlpdConfig) -> int:
     """Return the number of episodes to learn from in hindsight."""
-    if config.hindsight_episodes and spaces.relabelling is None:
+    if config.hindsight_episodes and (spaces.relabelling is None or spaces.fingers is not None):
         raise BadConfig(
             f"hindsight_episodes is {config.hindsight_episodes}; it must be 0 in a task whose "
             "goals are no poses of the hand"
         )
     return config.hindsight_episodes
+
+
+def _check_other_goals(spaces: Spaces, config: RlpdConfig) -> None:
+    if config.other_goals and (spaces.relabelling is None or spaces.reward is None):
+        raise BadConfig(
+            f"other_goals is {config.other_goals}; it must be 0 in a task whose goals cannot be "
+            "others afterwards"
+        )
 
 
 algorithm("rlpd", Method(RlpdConfig, Rlpd, Demonstrations.OPTIONAL, off_policy=True))

@@ -6,6 +6,8 @@ goals via iterated supervised learning", arXiv:1912.06088.
 
 from dataclasses import replace
 
+import numpy as np
+
 from handlab_core.environment.episode import Episode
 from handlab_core.tasks.sizes import Spaces
 
@@ -34,3 +36,31 @@ def in_hindsight(episode: Episode, spaces: Spaces, steps: int) -> Episode:
         errors=path.errors[:count],
     )
     return replace(episode, trajectory=shorter, interventions=episode.interventions[:count])
+
+
+def with_other_goals(
+    episode: Episode, spaces: Spaces, count: int, rng: np.random.Generator
+) -> list[Episode]:
+    """Return an episode again with goals that it reached at random moments.
+
+    The rewards are those of the other goals.
+
+    Args:
+        episode: T steps.
+        spaces: sizes of the task; its `relabelling` and its `reward` must be known.
+        count: number of goals.
+        rng: draws the moments, each step with the same probability.
+    """
+    if spaces.relabelling is None or spaces.reward is None:
+        raise ValueError("other goals need a task whose goals and rewards are known")
+    path = episode.trajectory
+    change = np.diff(path.observations, axis=0)
+    rest = path.rewards - spaces.reward(path.observations[1:], change)
+    found = []
+    for moment in rng.integers(1, episode.steps + 1, count):
+        observations = spaces.relabelling.observed(path.observations, path.observations[moment])
+        rewards = rest + spaces.reward(observations[1:], np.diff(observations, axis=0))
+        found.append(
+            replace(episode, trajectory=replace(path, observations=observations, rewards=rewards))
+        )
+    return found

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from handlab.experiments.task_kinds import local_sampler
 from handlab_core.environment.episode import EpisodePlan
@@ -11,7 +12,7 @@ from handlab_core.errors import BadConfig
 from handlab_core.tasks import make_task
 from handlab_learning.algorithms.residual import ResidualConfig
 from handlab_learning.algorithms.rlpd import Rlpd, RlpdConfig
-from handlab_learning.exploration.hindsight import in_hindsight
+from handlab_learning.exploration.hindsight import in_hindsight, with_other_goals
 
 CONFIG = RlpdConfig(hindsight_episodes=2, hidden=(32,), cloning_updates=300, update_ratio=0.1)
 
@@ -77,3 +78,51 @@ def test_experiments_are_counted_and_come_back_on_resume():
 def test_hindsight_without_poses_is_refused(build):
     with pytest.raises(BadConfig, match="hindsight_episodes is 2; it must be 0"):
         build()
+
+
+@pytest.mark.parametrize("name", ["valve", "valve_random", "valve_tracking", "pose"])
+def test_other_goals_were_reached_and_have_their_rewards(name):
+    task = make_task(name).with_reward("robel")
+    spaces = task.spaces
+    learner = Rlpd(spaces, RlpdConfig(), 0)
+    [episode] = local_sampler(task, 1, 1).sample(learner.policy(), EpisodePlan(0, [0]))
+    told, path = spaces.relabelling, episode.trajectory
+    for other in with_other_goals(episode, spaces, 3, np.random.default_rng(0)):
+        now = other.trajectory
+        errors = now.observations[:, list(told.errors)]
+        assert np.isclose(np.abs(errors).max(axis=1).min(), 0.0), "it came by its goal"
+        moved = path.observations[:, list(told.measured)] * np.array(told.scale)
+        np.testing.assert_allclose(np.diff(errors, axis=0), np.diff(moved, axis=0), atol=1e-12)
+        rows = np.abs(errors[1:]).mean(axis=1), np.abs(path.errors)
+        new, old = (sum(weights(task, error)) for error in rows)
+        np.testing.assert_allclose(now.rewards - path.rewards, new - old, atol=1e-9)
+        if told.bent:
+            bent = np.tanh(errors[:, 0] / 0.25)
+            np.testing.assert_allclose(now.observations[:, told.bent[0]], bent)
+
+
+def weights(task, error):
+    """Return the terms of a reward that depend on the distance, (T,) each."""
+    for term in task.rewards["robel"]:
+        if term.name == "distance":
+            yield term.weight * error
+        elif term.name in ("near", "very_near"):
+            yield term.weight * (error < {"near": 0.25, "very_near": 0.1}[term.name])
+
+
+def test_a_part_of_each_batch_has_other_goals():
+    task = make_task("valve_random")
+    config = RlpdConfig(hidden=(8,), batch=20, other_goals=2, other_goal_fraction=0.25)
+    learner = Rlpd(task.spaces, config, 0)
+    episodes = local_sampler(task, 1, 1).sample(learner.policy(), EpisodePlan(0, [0]))
+    learner.update(list(episodes))
+    error = task.spaces.relabelling.errors[0]
+    own = learner.replay.batch(learner.replay._rows[: len(learner.replay)]).observation[:, error]
+    drawn = learner._draw().observation[:, error]
+    assert sum(not bool(torch.isclose(own, one).any()) for one in drawn) == 5
+
+
+def test_other_goals_are_refused_where_a_goal_cannot_be_another_one():
+    spaces = replace(make_task("valve").spaces, relabelling=None)
+    with pytest.raises(BadConfig, match="other_goals is 4; it must be 0"):
+        Rlpd(spaces, RlpdConfig(other_goals=4), 0)
