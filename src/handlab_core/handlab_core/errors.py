@@ -26,6 +26,9 @@ from collections.abc import Iterable
 MOST_SHOWN = 80
 """Characters of a value in a message."""
 
+MOST_SAID = 500
+"""Characters of another program's words."""
+
 
 def shown(value: object) -> str:
     """Return a value for a message, on one line and shortened."""
@@ -34,6 +37,13 @@ def shown(value: object) -> str:
     except (ValueError, RecursionError):  # a number of thousands of digits, a deep nesting
         return f"a very long {type(value).__name__}"
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 4]} ..."
+
+
+def said(text: str) -> str:
+    """Return another program's words for a terminal: one line, shortened, nothing unprintable."""
+    line = " ".join(text.split())
+    line = line if len(line) <= MOST_SAID else f"{line[: MOST_SAID - 4]} ..."
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 class HandlabError(Exception):

@@ -20,7 +20,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
-from handlab.browser.handles import set_if_changed
+from handlab.browser.handles import literal, set_if_changed
 from handlab.graph.emergency_stop import DriverSwitch
 from handlab.operation.motion import PERIOD, SPEED, toward
 from handlab.operation.report import number
@@ -325,7 +325,7 @@ class Console:
         client.call_async(request).add_done_callback(on_answer)
 
     def _say(self, text: str) -> None:
-        self._said.content = text
+        self._said.content = literal(text)
 
     # Called by the node's loop.
 
@@ -393,7 +393,7 @@ class Console:
     def _node_text(self) -> str:
         now = time.monotonic()
         rows = [
-            f"| {name} | {_state(level, now - since)} | {message.replace('|', '/')} |"
+            f"| {literal(name)} | {_state(level, now - since)} | {literal(message)} |"
             for name, (level, message, since) in sorted(self._nodes.items())
         ]
         return "\n".join(["| node | state | says |", "|---|---|---|", *rows])

@@ -18,7 +18,7 @@ from handlab.graph import ros_environment
 from handlab.graph.emergency_stop import DriverSwitch
 from handlab.graph.running_graphs import RunningGraph, chosen_graph
 from handlab.operation.report import FAULT, OK, WARNING, HandReport, JointReport, NodeReport
-from handlab_core.errors import BadConfig, StationFault, StationTimeout, UnknownName
+from handlab_core.errors import BadConfig, StationFault, StationTimeout, UnknownName, said
 from handlab_core.hands import HANDS, Hand, make_hand
 from handlab_data.flight_record import ROBOT
 from handlab_interfaces.msg import HandStatus
@@ -141,7 +141,8 @@ class GraphHand:
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             level = LEVELS.get(status.level, FAULT)
-            self._nodes[status.name] = NodeReport(status.name, level, status.message)
+            report = NodeReport(said(status.name), level, said(status.message))
+            self._nodes[report.name] = report
 
     # Verbs.
 

@@ -11,7 +11,7 @@ from rclpy.node import Node
 from handlab.graph.emergency_stop import GraphSwitch
 from handlab.graph.processes import Graph
 from handlab.operation.stop_key import StopKey
-from handlab_core.errors import StationFault
+from handlab_core.errors import StationFault, said
 from handlab_nodes.runtime.diagnostics import ERROR, NOT_ACTIVE, OK
 from handlab_nodes.runtime.event_loop import POLL, guest
 
@@ -79,6 +79,7 @@ class DiagnosticsMonitor:
 
     def take(self, name: str, level: bytes, message: str) -> None:
         """Take a report of a node; programs outside of the graph may report, too."""
+        name, message = said(name), said(message)
         report = self._reports.get(name)
         if report is None:
             report = self._reports[name] = Report(level, message, self._clock())

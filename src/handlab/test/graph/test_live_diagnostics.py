@@ -111,3 +111,9 @@ def test_drivers_of_emulated_motors_wait_for_them_without_a_complaint():
             )
             drivers = [n for n in nodes if n.executable == "driver_node"]
             assert drivers and all(("start_patience" in n.parameters) == emulate for n in drivers)
+
+
+def test_the_words_of_a_stranger_do_not_act_on_the_terminal(scene):
+    _, after = scene
+    [line] = after(1, ("stranger\x1b[2J", WARN, "\x1b[31mhot\x07\r\nhandlab: all is well"))
+    assert line == r"stranger\x1b[2J: warning: \x1b[31mhot\x07 handlab: all is well"

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
@@ -176,6 +177,7 @@ class Station:
             node.create_client(SetBool, name)
             for name in (stop, topics.HAND_TORQUE, topics.PAUSE, topics.RECORD)
         )
+        self._reports = node.create_publisher(DiagnosticArray, topics.DIAGNOSTICS, 10)
         released = topics.of_driver(topics.DRIVERS[0], topics.JOINT_TORQUE)
         self._release = node.create_client(JointTorque, released)
 
@@ -195,6 +197,11 @@ class Station:
 
     def engaged(self):
         return sum(self.register(joint, "torque_enable") for joint in IDS)
+
+    def say(self, name, words):
+        """Report on the diagnostics as a program that is no part of the graph."""
+        status = DiagnosticStatus(level=DiagnosticStatus.WARN, name=name, message=words)
+        self._reports.publish(DiagnosticArray(status=[status]))
 
     def fail(self, joint):
         self.motors.inject(Fault("overload", id=IDS[joint]))

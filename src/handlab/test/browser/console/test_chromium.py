@@ -147,6 +147,15 @@ def test_a_motor_with_an_error_is_named_and_rebooted(page, station):
     page.until(lambda: f"{JOINT} error" not in page.text(), "the table")
 
 
+def test_the_words_of_a_stranger_are_shown_and_make_no_page_of_their_own(page, station):
+    words = "<iframe srcdoc='<script>parent.document.title = 1</script>'></iframe> at 70 <80 | *b*"
+    title = page.driver.title
+    station.say("stranger", words)
+    page.until(words, "the words as they are")
+    assert not page.driver.find_elements("tag name", "iframe")
+    assert page.driver.title == title
+
+
 def test_calibrating_answers(page):
     page.unfold("Motors")
     page.press("Calibrate: this pose is zero")
