@@ -43,7 +43,12 @@ def said(text: str) -> str:
     """Return another program's words for a terminal: one line, shortened, nothing unprintable."""
     line = " ".join(text.split())
     line = line if len(line) <= MOST_SAID else f"{line[: MOST_SAID - 4]} ..."
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    return printable(line)
+
+
+def printable(text: str) -> str:
+    """Return a text in which nothing acts on a terminal but the ends of its lines."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 class HandlabError(Exception):

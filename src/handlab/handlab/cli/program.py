@@ -15,7 +15,7 @@ import typer
 
 from handlab.cli import ended_at_once
 from handlab.reporting.terminal import PROGRAM
-from handlab_core.errors import HandlabError
+from handlab_core.errors import HandlabError, printable
 from handlab_core.system.files import shown_path
 from handlab_core.system.lifeline import leave
 
@@ -172,7 +172,7 @@ def _reason(error: Exception) -> str:
         return "not enough memory: ask for fewer worlds, episodes or points"
     if isinstance(error, RecursionError):
         return "something is nested too deeply to be read"
-    return str(error)
+    return printable(str(error))
 
 
 def _short(text: str) -> str:

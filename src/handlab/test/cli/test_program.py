@@ -197,6 +197,7 @@ def test_any_value_of_any_option_is_taken_or_refused_with_one_line(
     ("error", "words"),
     [
         (OSError(errno.ENOSPC, "No space left on device", "/a/file"), "/a/file: No space left"),
+        (HandlabError("the learner says \x1b[2J\r"), r"the learner says \x1b[2J\r"),
         (PermissionError(errno.EACCES, "Permission denied", "x" * 500), "Permission denied"),
         (OSError("odd"), "odd"),
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), "not UTF-8"),
