@@ -7,7 +7,9 @@
 | dynamixel.mode          | position, or current_based_position (which limits the torque)      |
 | dynamixel.calibration   | optional: file beside this one with measured zeros; may be missing |
 |                         | (an emulated hand has a file of its own, see `own_calibration`)    |
-| dynamixel.servos        | joint to {id, model, zero [rad], direction, 1 or -1}               |
+| dynamixel.gains         | optional: {p, i, d}, register values of the position loop          |
+| dynamixel.servos        | joint to {id, model, zero [rad], direction, 1 or -1}, and gains    |
+|                         | if they differ; without any a servo has those of power-on          |
 | allegro                 | fields of `AllegroConfig`                                          |
 
 The servos are those of the hand, of the fixture, or of both.
@@ -43,12 +45,26 @@ MAX_ID = 252
 """Largest id of a servo; Protocol 2.0."""
 OWN_CALIBRATION = ".emulated.calibration.yaml"
 """Suffix that turns the port of an emulated hand into the name of its calibration file."""
+MAX_GAIN = 16_383
+"""Largest gain; XM430 e-manual, control table, Position P Gain."""
 MAX_BAUD = 4_500_000
 """bit/s; fastest speed of a servo; XM430 e-manual, control table, Baud Rate."""
 
 
 Zero = Annotated[Number, Field(ge=-4 * math.pi, le=4 * math.pi)]
 """rad; servo angle at the joint's zero, at most two turns from the encoder's zero."""
+
+
+Gain = Annotated[Index, Field(le=MAX_GAIN)]
+
+
+@checked
+class Gains:
+    """Gains of a servo's position loop; registers position_p_gain, _i_gain and _d_gain."""
+
+    p: Gain
+    i: Gain = 0
+    d: Gain = 0
 
 
 @checked
@@ -59,6 +75,7 @@ class _ServoFacts:
     model: Name
     zero: Zero
     direction: Sign = 1
+    gains: Gains | None = None
 
 
 @checked
@@ -70,6 +87,7 @@ class _DynamixelFacts:
     baud: Annotated[Count, Field(le=MAX_BAUD)] = DEFAULT_BAUD
     mode: Mode = "position"
     calibration: Name | None = None
+    gains: Gains | None = None
 
 
 @checked
@@ -105,6 +123,13 @@ class Servo:
     model: ServoModel
     zero: float  # rad; servo angle at the joint's zero
     direction: int = 1  # 1 or -1
+    own_gains: Gains | None = None  # None: those of power-on
+
+    @property
+    def gains(self) -> Gains:
+        """Gains of the position loop."""
+        d, i, p = self.model.gains
+        return self.own_gains or Gains(p, i, d)
 
     def __str__(self) -> str:
         return f"servo {self.id} ({self.joint})"
@@ -192,7 +217,7 @@ def load_station(path: Path | str, nominal: bool = False, port: str = "") -> Sta
 
 
 def _section(facts: _DynamixelFacts, path: Path) -> DynamixelSection:
-    servos = tuple(_servo(joint, servo, path) for joint, servo in facts.servos.items())
+    servos = tuple(_servo(j, servo, facts.gains, path) for j, servo in facts.servos.items())
     for servo in servos:
         if facts.mode == CURRENT_BASED_POSITION and servo.model.current_unit is None:
             raise BadConfig(
@@ -202,12 +227,12 @@ def _section(facts: _DynamixelFacts, path: Path) -> DynamixelSection:
     return DynamixelSection(facts.port, servos, facts.baud, facts.mode, calibration)
 
 
-def _servo(joint: str, facts: _ServoFacts, path: Path) -> Servo:
+def _servo(joint: str, facts: _ServoFacts, gains: Gains | None, path: Path) -> Servo:
     try:
         model = make_model(facts.model)
     except UnknownName as error:
         raise BadConfig(f"{path}: {joint}: {error}") from None
-    return Servo(joint, facts.id, model, facts.zero, facts.direction)
+    return Servo(joint, facts.id, model, facts.zero, facts.direction, facts.gains or gains)
 
 
 def _check_servos(servos: Iterable[Servo], groups: Iterable[tuple[str, ...]], path: Path) -> None:

@@ -4,7 +4,7 @@ import yaml
 
 from handlab_core.errors import BadConfig
 from handlab_core.hands import make_hand
-from handlab_hardware.station_file import load_station, station_path
+from handlab_hardware.station_file import Gains, load_station, station_path
 
 CLAW = yaml.safe_load(station_path("claw").read_text())
 
@@ -40,6 +40,23 @@ def test_the_claw_has_every_joint_with_the_ids_and_zeros_of_robel():
         assert servos[joint].zero == pytest.approx(np.pi / 2 if top else np.pi, abs=1e-6)
     assert servos["valve"].id == 50
     assert station.dynamixel.baud == 1_000_000 and not station.dynamixel.calibrated
+
+
+def test_gains_are_those_of_the_servo_then_of_the_station_then_of_power_on(load, given):
+    section = given["dynamixel"]
+    d, i, p = load(given).dynamixel.servos[0].model.gains
+    assert load(given).dynamixel.servos[0].gains == Gains(p, i, d)
+    section["gains"] = {"p": 600, "d": 200}
+    section["servos"]["FFJ11"]["gains"] = {"p": 450}
+    first, second = load(given).dynamixel.servos[:2]
+    assert first.gains == Gains(600, 0, 200) and second.gains == Gains(450, 0, 0)
+
+
+def test_the_leap_hand_has_the_gains_of_its_makers_program():
+    servos = load_station(station_path("leap")).dynamixel.servos
+    sideways = {servo.id for servo in servos if servo.gains == Gains(450, 0, 150)}
+    assert sideways == {0, 4, 8}
+    assert {servo.gains for servo in servos if servo.id not in sideways} == {Gains(600, 0, 200)}
 
 
 def test_a_models_plug_makes_no_difference(load, given):
@@ -96,6 +113,11 @@ def test_all_that_is_wrong_with_ids_and_joints_is_said_at_once(load, given):
         ("dynamixel", "baud", 10**12),
         ("dynamixel", "calibration", 3),
         ("dynamixel", "calibration", "a\0b"),
+        ("dynamixel", "gains", 600),
+        ("dynamixel", "gains", {"p": 16_384}),
+        ("dynamixel", "gains", {"d": 200}),
+        ("FFJ10", "gains", {"p": -1}),
+        ("FFJ10", "gains", {"p": 600, "k": 1}),
     ],
 )
 def test_impossible_values_are_refused(load, given, section, key, value):

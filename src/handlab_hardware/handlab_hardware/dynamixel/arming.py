@@ -218,7 +218,7 @@ def arm(bus: ServoBus, plan: Plan, retries: int = RETRIES) -> None:
         for register, wanted in (("return_delay_time", 0), ("operating_mode", int(plan.mode))):
             if value[register] != wanted:
                 bus.write(servo.id, register, wanted, retries)
-        for register, wanted in _as_after_power_on(plan, value).items():
+        for register, wanted in _motion_registers(plan, value).items():
             if value[register] != wanted:
                 bus.write(servo.id, register, wanted, retries)
         bus.write(servo.id, "bus_watchdog", WATCHDOG_COUNTS, retries)
@@ -226,16 +226,16 @@ def arm(bus: ServoBus, plan: Plan, retries: int = RETRIES) -> None:
         raise ServoRefused(f"{servo}: {error}") from error
 
 
-def _as_after_power_on(plan: Plan, value: "_Values") -> dict[str, int]:
-    """Return the RAM's registers of the motion as power-on sets them.
+def _motion_registers(plan: Plan, value: "_Values") -> dict[str, int]:
+    """Return the RAM's registers of the motion: the station's gains, else as power-on sets them.
 
     Values of another program would slow the joint down, weaken it, or make it oscillate.
     """
-    d, i, p = plan.servo.model.gains
+    gains = plan.servo.gains
     return {
-        "position_d_gain": d,
-        "position_i_gain": i,
-        "position_p_gain": p,
+        "position_d_gain": gains.d,
+        "position_i_gain": gains.i,
+        "position_p_gain": gains.p,
         "feedforward_2nd_gain": 0,
         "feedforward_1st_gain": 0,
         "profile_velocity": 0,

@@ -1,12 +1,13 @@
 """Checks and setup of servos at opening."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from handlab_core.errors import StationFault
-from handlab_hardware.dynamixel.failures import (
-    WATCHDOG_COUNTS,
-)
+from handlab_hardware.dynamixel.failures import WATCHDOG_COUNTS
+from handlab_hardware.station_file import Gains
 
 
 def torque(rig):
@@ -95,6 +96,20 @@ def test_what_another_program_left_in_the_ram_does_not_change_how_a_hand_moves(
     rig.put(10, register, value)
     rig.open()
     assert rig.get(10, register) == rig.get(11, register) == fresh
+
+
+def test_a_station_may_give_its_servos_other_gains(make_rig):
+    rig = make_rig()
+    servos = rig.file.dynamixel.servos
+    stiff = replace(servos[0], own_gains=Gains(900, 30, 70))
+    section = replace(rig.file.dynamixel, servos=(stiff, *servos[1:]))
+    rig.file = replace(rig.file, dynamixel=section)
+    rig.open()
+    names = "position_p_gain", "position_i_gain", "position_d_gain"
+    assert [rig.get(10, name) for name in names] == [900, 30, 70]
+    rig.station.reboot("FFJ10")
+    rig.until(lambda: rig.get(10, "position_p_gain") == 900)
+    assert [rig.get(11, name) for name in names] == [800, 0, 0]
 
 
 def test_a_servo_that_is_weakened_or_less_protected_is_noted(make_rig):
