@@ -44,7 +44,7 @@ ROS = {
 """Packages of ROS, called as their modules are."""
 
 FROM_LOCK = {
-    "av", "cma", "gymnasium", "lz4", "mcap", "mcap_ros2", "msgspec", "mujoco",
+    "av", "cma", "gymnasium", "lz4", "markdown_it", "mcap", "mcap_ros2", "msgspec", "mujoco",
     "pydantic", "pydantic_core", "rosbags", "safetensors", "torch", "viser", "websockets",
     "yourdfpy", "zstandard",
 }  # fmt: skip
