@@ -34,6 +34,7 @@ from handlab_core.system.validation import Count, Index, Name, Number, Sign, bui
 from handlab_core.worlds.fitted import SUFFIX, fitted_path
 from handlab_hardware.allegro.config import AllegroConfig
 from handlab_hardware.dynamixel.protocol.models import ServoModel, make_model
+from handlab_hardware.dynamixel.protocol.registers import MAX_GAIN
 
 Mode = Literal["position", "current_based_position"]
 """Operating mode of all servos."""
@@ -45,8 +46,6 @@ MAX_ID = 252
 """Largest id of a servo; Protocol 2.0."""
 OWN_CALIBRATION = ".emulated.calibration.yaml"
 """Suffix that turns the port of an emulated hand into the name of its calibration file."""
-MAX_GAIN = 16_383
-"""Largest gain; XM430 e-manual, control table, Position P Gain."""
 MAX_BAUD = 4_500_000
 """bit/s; fastest speed of a servo; XM430 e-manual, control table, Baud Rate."""
 

@@ -1,4 +1,4 @@
-"""What a long measurement has finished: the same command goes on where it was broken off."""
+"""Journal of the finished parts of a long measurement, with which the same command continues."""
 
 import json
 import os
@@ -14,7 +14,7 @@ KEEP_FOR = 3 * 24 * 3600.0
 
 
 class Journal:
-    """File of finished parts, one a line.
+    """File of the finished parts of a measurement, one a line.
 
     Args:
         path: of the file.

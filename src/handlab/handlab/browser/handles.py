@@ -5,7 +5,7 @@ from typing import Any
 
 from handlab_core.errors import said
 
-MARKS = re.compile(r"([\\\\`*_{}\[\]<>()#|~&!])")
+MARKS = re.compile(r"([\\`*_{}\[\]<>()#|~&!])")
 """Characters with a meaning in Markdown (CommonMark 0.31, section 2.4) and in its tables."""
 
 

@@ -35,9 +35,3 @@ def test_words_are_shown_as_they_are(text):
 @given(st.text(max_size=80))
 def test_no_text_leaves_its_cell_or_becomes_anything_else(text):
     assert cell(literal(text)).strip() == said(text)
-
-
-@given(st.text(max_size=2000))
-def test_what_is_said_is_one_printable_line(text):
-    line = said(text)
-    assert line.isprintable() and "\n" not in line and len(line) <= 12 * 500

@@ -1,4 +1,4 @@
-"""Monitor of the servos: it finds those that are weak, loose or dead.
+"""Find servos that are weak, loose or dead.
 
 The position loop of a servo makes its torque from its error e = target - q:
 

@@ -1,4 +1,4 @@
-"""Standstill: which processes of a graph are stopped.
+"""Find the processes of a graph that are stopped.
 
 A stopped process has not ended, so that nothing ends with it. But nobody watches the hand through a
 stopped supervisor, and a stopped recorder or learner misses the hand's motion.

@@ -66,7 +66,7 @@ from handlab_learning.off_policy.trials import Trials
 LOOK_EVERY = 0.1
 """Seconds between two calls of `enough` during updates: a cancelled run ends at once."""
 
-STREAM = 10
+GOAL_STREAM = 10
 """Number of the random stream of other goals."""
 
 PROMISING = 5
@@ -314,7 +314,7 @@ class Rlpd(Algorithm):
                 steps = self.config.hindsight_steps
                 self.imitation.hindsight.add([in_hindsight(episode, self._spaces, steps)])
             if self.config.other_goals:
-                rng = episode_rng(episode.key.seed, episode.number, STREAM)
+                rng = episode_rng(episode.key.seed, episode.number, GOAL_STREAM)
                 goals = self.config.other_goals
                 self._other_goals.add(with_other_goals(episode, self._spaces, goals, rng))
             self._newest.append(episode.success)

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 
 class CriticEnsemble(nn.Module):
-    """Ensemble of E critics, which have the same layers and single precision.
+    """Ensemble of E critics with the same layers, in single precision.
 
     value = W_k relu(norm(... relu(norm(W_0 x + b_0)))) + b_k
 

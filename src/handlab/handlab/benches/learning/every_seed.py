@@ -62,9 +62,10 @@ def learn_all(
             if _part(name, seed) not in done
         }
         for run in as_completed(running):
-            done[running[run]] = run.result()
+            part, result = running[run], run.result()
+            done[part] = result
             if finished:
-                finished.add(running[run], run.result())
+                finished.add(part, result)
     if finished:
         finished.clear()
     return {name: [done[_part(name, seed)] for seed in seeds] for name in names}

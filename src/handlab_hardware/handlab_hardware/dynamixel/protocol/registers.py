@@ -140,6 +140,9 @@ class HardwareError(IntFlag):
     OVERLOAD = 1 << 5
 
 
+MAX_GAIN = 16_383
+"""Largest value of a gain's register; e-manual, control tables."""
+
 BAUD_RATES = {
     9_600: 0,
     57_600: 1,

@@ -6,6 +6,7 @@ from handlab_hardware.dynamixel.emulator.firmware.packet import MAX_ID, Error
 from handlab_hardware.dynamixel.protocol.models import ServoModel
 from handlab_hardware.dynamixel.protocol.registers import (
     BAUD_RATES,
+    MAX_GAIN,
     REGISTERS,
     TABLE_SIZE,
     OperatingMode,
@@ -16,7 +17,6 @@ FACTORY_ID = 1
 FACTORY_BAUD = 57_600  # bit/s
 MAX_TURNS_TICKS = 1_048_575
 """counts; largest goal position, 256 turns; _includes/en/dxl/control_table_goal_position_2.md."""
-MAX_GAIN = 16_383
 MAX_PROFILE = 32_767
 REVERSE, TIME_BASED, TORQUE_ON_BY_GOAL = 0b0001, 0b0100, 0b1000  # bits of drive_mode
 
